@@ -1,0 +1,27 @@
+"""Errors of the payload package.
+
+    PayloadError
+    └── RegistryError            the registry cannot be reached, read or written as asked
+        ├── UnknownLinkError     no entry belongs to this link
+        └── RegistryFullError    every id of this registry has been allocated
+
+Bad arguments (a malformed link, an empty owner) are plain `ValueError`s.
+"""
+
+from __future__ import annotations
+
+
+class PayloadError(Exception):
+    """Base of every error of this package that is not a bad argument."""
+
+
+class RegistryError(PayloadError):
+    """The registry cannot be reached, read or written as asked."""
+
+
+class UnknownLinkError(RegistryError):
+    """No entry of this registry belongs to the link."""
+
+
+class RegistryFullError(RegistryError):
+    """Every id of this registry has been allocated; ids are never reused."""

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from payload import ecc
+from payload.layout import ID_COUNT, WORD_BITS, bits_from_word
+from payload.match import MAX_LOG10_P, read_word
+
+LogitsOf = Callable[..., np.ndarray]
+WORD = int(ecc.encode(77))
+REGISTERED = ecc.encode(np.arange(70, 80))
+OTHERS = ecc.encode(np.arange(100, 120))
+
+
+def many_words(count: int) -> np.ndarray:
+    """Register so many words, WORD among them."""
+    return ecc.encode(np.arange(77, 77 + count))
+
+
+@pytest.mark.parametrize("wrong", [(), (0,), (31,), (8, 21)])
+def test_up_to_two_wrong_bits_are_verified(logits_of: LogitsOf, wrong: tuple[int, ...]) -> None:
+    match = read_word(logits_of(WORD, wrong=dict.fromkeys(wrong, 3.0)), REGISTERED)
+    assert (match.status, match.word, match.corrected) == ("verified", WORD, len(wrong))
+    assert match.message == bits_from_word(WORD)
+    assert [i for i in range(32) if match.bits[i] != match.message[i]] == list(wrong)
+    assert match.log10_p <= MAX_LOG10_P
+
+
+def test_five_wrong_bits_are_verified_where_they_are_uncertain(logits_of: LogitsOf) -> None:
+    match = read_word(logits_of(WORD, wrong=dict.fromkeys((1, 9, 17, 25, 30), 0.2)), REGISTERED)
+    assert (match.status, match.word, match.corrected) == ("verified", WORD, 5)
+
+
+def test_three_certain_wrong_bits_never_name_a_record(logits_of: LogitsOf) -> None:
+    rng = np.random.default_rng(0)
+    patterns = list(combinations(range(WORD_BITS), 3))
+    for index in rng.choice(len(patterns), 300, replace=False):
+        match = read_word(logits_of(WORD, wrong=dict.fromkeys(patterns[index], 3.0)), REGISTERED)
+        assert match.status == "unreadable"
+        assert (match.message, match.word, match.corrected) == (None, None, None)
+
+
+def test_random_logits_name_no_record() -> None:
+    rng = np.random.default_rng(1)
+    words = many_words(1000)
+    statuses = [read_word(rng.normal(0, 1, 32), words).status for _ in range(500)]
+    assert "verified" not in statuses
+    assert {"unregistered", "unreadable"} == set(statuses)
+
+
+@pytest.mark.parametrize("words", [OTHERS, np.array([], dtype=np.uint32), None])
+def test_a_word_of_no_record_is_unregistered(logits_of: LogitsOf, words: np.ndarray | None) -> None:
+    match = read_word(logits_of(WORD, wrong={3: 3.0}), words)
+    assert (match.status, match.word, match.corrected) == ("unregistered", WORD, 1)
+    assert match.log10_p == pytest.approx(np.log10(33 / 2**11))
+
+
+def test_a_registered_word_is_refused_rather_than_called_unregistered(logits_of: LogitsOf) -> None:
+    words = many_words(20_000)
+    match = read_word(logits_of(WORD, wrong={3: 3.0, 4: 3.0}), words)
+    assert (match.status, match.word) == ("unreadable", None)
+    assert match.log10_p == pytest.approx(np.log10(20_000 * 529 / 2**32))
+
+
+def test_more_tries_make_a_match_less_surprising(logits_of: LogitsOf) -> None:
+    once = read_word(logits_of(WORD), REGISTERED)
+    often = read_word(logits_of(WORD), REGISTERED, tried=1000)
+    assert often.log10_p == pytest.approx(once.log10_p + 3)
+    assert read_word(logits_of(WORD), REGISTERED, tried=10**6).status == "unreadable"
+
+
+def test_the_limit_of_chance_matches_can_be_set(logits_of: LogitsOf) -> None:
+    logits = logits_of(WORD, wrong={3: 3.0, 4: 3.0})
+    assert read_word(logits, REGISTERED, max_log10_p=-5).status == "verified"
+    assert read_word(logits, REGISTERED, max_log10_p=-6).status == "unreadable"
+
+
+def test_presence_makes_up_for_a_large_registry(logits_of: LogitsOf) -> None:
+    logits = logits_of(WORD, wrong={3: 3.0, 4: 3.0})
+    alone = read_word(logits, many_words(20_000))
+    present = read_word(logits, many_words(20_000), presence_log10_p=-5)
+    assert (alone.status, present.status) == ("unreadable", "verified")
+    assert present.log10_p == pytest.approx(alone.log10_p - 5)
+
+
+def test_presence_does_not_make_up_for_a_word_that_any_mark_would_match(
+    logits_of: LogitsOf,
+) -> None:
+    logits = logits_of(WORD, wrong={3: 3.0, 4: 3.0})
+    match = read_word(logits, many_words(200_000), presence_log10_p=-20)
+    assert match.status == "unreadable"
+
+
+def test_the_probability_is_never_above_one() -> None:
+    match = read_word(np.zeros(32), many_words(1000), tried=10**6)
+    assert (match.status, match.log10_p) == ("unreadable", 0.0)
+
+
+def test_confidence_is_the_logistic_of_the_magnitude(logits_of: LogitsOf) -> None:
+    logits = logits_of(WORD)
+    logits[:3] = [0.0, -2.0, 50.0]
+    confidence = read_word(logits, REGISTERED).bit_confidence
+    assert len(confidence) == 32
+    assert confidence[:3] == pytest.approx((0.5, 1 / (1 + np.exp(-2.0)), 1.0))
+
+
+def test_false_names_stay_below_the_stated_probability() -> None:
+    rng = np.random.default_rng(2)
+    words = ecc.encode(rng.choice(ID_COUNT, 2000, replace=False))
+    limit = -2.0
+    named = [
+        read_word(rng.normal(0, 1, 32), words, max_log10_p=limit).status == "verified"
+        for _ in range(1000)
+    ]
+    assert np.mean(named) <= 10**limit + 3 * np.sqrt(10**limit / len(named))
+
+
+@pytest.mark.parametrize("options", [{"tried": 0}, {"presence_log10_p": 0.1}])
+def test_impossible_evidence_is_refused(options: dict) -> None:
+    with pytest.raises(ValueError, match="expected tried >= 1 and presence_log10_p <= 0"):
+        read_word(np.zeros(32), None, **options)

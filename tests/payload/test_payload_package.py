@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import doctest
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import payload
+
+MODULES = sorted(path.stem for path in Path(payload.__file__).parent.glob("[a-z]*.py"))
+
+
+def test_all_names_what_can_be_imported() -> None:
+    public = {
+        name
+        for name, value in vars(payload).items()
+        if not name.startswith("_") and getattr(value, "__module__", "").startswith("payload.")
+    }
+    assert public == set(payload.__all__)
+    assert payload.__all__ == sorted(payload.__all__)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings_hold(name: str) -> None:
+    assert doctest.testmod(import_module(f"payload.{name}")).failed == 0
+
+
+def test_the_package_needs_neither_torch_nor_a_database() -> None:
+    heavy = "{'torch', 'wam', 'sqlalchemy', 'platformdirs'}"
+    code = f"import sys, payload; sys.exit(str({heavy} & set(sys.modules) or ''))"
+    environment = {"PYTHONPATH": str(Path(payload.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stderr.strip() == ""
+
+
+def test_the_registry_needs_no_torch() -> None:
+    code = "import sys, payload.registry; sys.exit(str({'torch', 'wam'} & set(sys.modules) or ''))"
+    environment = {"PYTHONPATH": str(Path(payload.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stderr.strip() == ""

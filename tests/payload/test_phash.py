@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from payload.phash import distance, hash_luma
+
+RNG = np.random.default_rng(11)
+
+
+def smooth_picture(height: int, width: int, *, seed: int) -> np.ndarray:
+    """A few random waves, (height, width) uint8, that look the same at every size."""
+    rng = np.random.default_rng(seed)
+    y, x = np.meshgrid(
+        (np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width, indexing="ij"
+    )
+    total = np.zeros((height, width))
+    for _ in range(30):
+        across, down, phase = rng.uniform(-12, 12), rng.uniform(-12, 12), rng.uniform(0, 7)
+        total += np.cos(across * x + down * y + phase) * rng.normal()
+    scaled = (total - total.min()) / (total.max() - total.min())
+    return np.rint(scaled * 255).astype(np.uint8)
+
+
+def test_noise_size_and_brightness_change_few_bits() -> None:
+    picture = smooth_picture(240, 320, seed=1)
+    original = hash_luma(picture)
+    noisy = np.clip(picture + RNG.normal(0, 4, picture.shape), 0, 255)
+    assert distance(original, hash_luma(noisy)) <= 8
+    assert distance(original, hash_luma(smooth_picture(171, 333, seed=1))) <= 8
+    assert distance(original, hash_luma(picture * 0.7 + 20)) <= 4
+
+
+def test_unrelated_pictures_differ_in_about_half_of_the_bits() -> None:
+    hashes = [hash_luma(smooth_picture(100, 100, seed=seed)) for seed in range(20)]
+    apart = [distance(a, b) for index, a in enumerate(hashes) for b in hashes[:index]]
+    assert 24 < np.mean(apart) < 40
+    assert min(apart) > 8
+
+
+def test_bits_are_the_signs_of_the_written_out_transform() -> None:
+    picture = RNG.uniform(0, 1, (32, 32))
+    n = np.arange(32)
+    coefficients = [
+        (
+            picture
+            * np.outer(np.cos(np.pi * v * (n + 0.5) / 32), np.cos(np.pi * u * (n + 0.5) / 32))
+        ).sum()
+        for v in range(1, 9)
+        for u in range(1, 9)
+    ]
+    bits = "".join("1" if value > np.median(coefficients) else "0" for value in coefficients)
+    assert hash_luma(picture) == int(bits, 2)
+
+
+def test_bytes_and_floats_hash_alike() -> None:
+    picture = smooth_picture(64, 48, seed=2)
+    assert hash_luma(picture) == hash_luma(picture / 255)
+
+
+def test_a_plain_picture_has_a_fixed_hash() -> None:
+    assert hash_luma(np.full((50, 70), 0.3)) == hash_luma(np.full((9, 9), 200)) == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (31, 33)])
+def test_any_size_is_hashed_to_64_bits(shape: tuple[int, int]) -> None:
+    assert 0 <= hash_luma(RNG.uniform(0, 1, shape)) < 1 << 64
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 3), (0, 4), (5,)])
+def test_other_arrays_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"expected \(H, W\) luma"):
+        hash_luma(np.ones(shape))
+
+
+def test_a_picture_that_is_not_finite_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected finite luma"):
+        hash_luma(np.full((4, 4), np.nan))
+
+
+def test_distance_counts_bits() -> None:
+    assert distance(0, (1 << 64) - 1) == 64
+    assert distance(0b1100, 0b1010) == 2

@@ -1,0 +1,5 @@
+"""``python -m wam``."""
+
+from wam.cli import main
+
+main()

@@ -1,0 +1,130 @@
+"""The self-synchronising carrier: 32 bits and a key -> a periodic pattern, and back to its Fourier coefficients.
+
+The pattern is a sum of cosines on a lattice of frequencies: every frequency is a whole number of cycles per tile of
+``TILE`` working pixels, so the pattern repeats in both directions. That repetition is what synchronisation finds; the
+phases are what carries the message. Everything here is exact for any affine pose, because a cosine of ``x`` and ``y``
+is a sum of products of functions of ``x`` and of ``y``: rendering and projecting are matrix products.
+
+Coordinates: pixel ``i`` of an image has its centre at ``i + 0.5``. A pose is ``carrier = matrix @ (x, y) + offset`` in
+working pixels, with ``matrix`` (B, 2, 2) and ``offset`` (B, 2).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+TILE = 32  # working pixels per period
+BITS = 32  # message length
+LOWEST = 3.0  # cycles per tile: below it photos are strongest and eyes most sensitive
+HIGHEST = 10.3  # cycles per tile, .32 cycles per working pixel: above it thumbnails and JPEG erase the pattern
+PER_BIT = 4  # frequencies that carry each bit, one from each ring of radii; all others are the pilot, of known phase
+PUBLIC_KEY = b"wam-toolkit public carrier 1"
+
+
+def lattice_frequencies() -> np.ndarray:
+    """All carrier frequencies in the upper half plane, (K, 2) int (kx, ky) in cycles per tile, by radius."""
+    reach = range(-int(HIGHEST), int(HIGHEST) + 1)
+    half_plane = [(kx, ky) for ky in reach for kx in reach if ky > 0 or (ky == 0 and kx > 0)]
+    band = [k for k in half_plane if LOWEST <= float(np.hypot(*k)) <= HIGHEST]
+    return np.array(sorted(band, key=lambda k: (np.hypot(*k), k)), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """Frequencies, phases and bit table drawn from one key.
+
+    ``frequencies`` (K, 2) float32 in cycles per tile; ``phases`` (K,) float32 in radians; ``owner`` (K,) int64: the bit
+    that a frequency carries, -1 for the pilot.
+    """
+
+    key: bytes
+    frequencies: Tensor
+    phases: Tensor
+    owner: Tensor
+
+    @classmethod
+    def from_key(cls, key: bytes | None = None, *, device: torch.device | str = "cpu") -> Carrier:
+        """Draws the carrier of a secret key; ``None`` is the public carrier that every copy of the toolkit reads."""
+        key = PUBLIC_KEY if key is None else key
+        if not key:
+            raise ValueError("carrier key: expected at least one byte, found none; leave the key out for the public carrier")
+        seed = int.from_bytes(hashlib.blake2b(key, digest_size=16, person=b"wam-carrier").digest(), "big")
+        generator = np.random.Generator(np.random.PCG64(seed))
+        frequencies = lattice_frequencies()
+        count = len(frequencies)
+        phases = generator.random(count) * 2 * np.pi
+        owner = np.full(count, -1)
+        pilots = count - PER_BIT * BITS
+        pilot = np.round((np.arange(pilots) + 0.5) * count / pilots).astype(int)  # evenly spread over the radii
+        rings = np.setdiff1d(np.arange(count), pilot).reshape(PER_BIT, BITS)
+        for ring in rings:
+            owner[ring] = generator.permutation(BITS)
+        return cls(
+            key,
+            torch.tensor(frequencies, dtype=torch.float32, device=device),
+            torch.tensor(phases, dtype=torch.float32, device=device),
+            torch.tensor(owner, device=device),
+        )
+
+    @property
+    def is_pilot(self) -> Tensor:
+        """(K,) bool."""
+        return self.owner < 0
+
+    def to(self, device: torch.device | str) -> Carrier:
+        """The same carrier with its tables on another device."""
+        return Carrier(self.key, self.frequencies.to(device), self.phases.to(device), self.owner.to(device))
+
+    def signs(self, bits: Tensor) -> Tensor:
+        """Sign of every frequency for messages: bits (B, 32) in {0, 1} -> (B, K) float in {-1, 1}; the pilot is +1."""
+        if bits.ndim != 2 or bits.shape[1] != BITS:
+            raise ValueError(f"bits: expected shape (B, {BITS}), found {tuple(bits.shape)}; pass one row per image")
+        table = torch.cat([bits.float() * 2 - 1, torch.ones_like(bits[:, :1], dtype=torch.float32)], dim=1)
+        return table[:, self.owner]  # the pilot's -1 picks the last column
+
+    def render(self, bits: Tensor, matrix: Tensor, offset: Tensor, size: tuple[int, int]) -> Tensor:
+        """The unit-variance pattern of each message at a pose: -> (B, 1, height, width) float32."""
+        return self.render_signs(self.signs(bits), matrix, offset, size)
+
+    def render_signs(
+        self, signs: Tensor, matrix: Tensor, offset: Tensor, size: tuple[int, int], *, lead: float = 0.0
+    ) -> Tensor:
+        """As ``render``, from one amplitude per frequency (B, K); ``lead`` radians are added to every phase."""
+        along_x, along_y = _angles(self.frequencies, matrix, offset, size)
+        along_y = along_y + self.phases[None, :, None] + lead
+        scale = signs[:, :, None] * (2.0 / len(self.phases)) ** 0.5
+        left = torch.cat([along_y.cos() * scale, -along_y.sin() * scale], dim=1)
+        right = torch.cat([along_x.cos(), along_x.sin()], dim=1)
+        return torch.bmm(left.transpose(1, 2), right).unsqueeze(1)
+
+    def project(self, field: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
+        """Fourier coefficients of a field on the lattice at a pose, phases removed.
+
+        field (B, H, W) -> (B, K, 2): real and imaginary part of ``sum field * exp(-i (2 pi k.u / T + phase))``. For a
+        marked field at the right pose the real part has the sign of the message and the imaginary part is noise. One
+        pose (1, 2, 2) serves a batch of fields.
+        """
+        along_x, along_y = _angles(self.frequencies, matrix, offset, (field.shape[-2], field.shape[-1]))
+        along_y = along_y + self.phases[None, :, None]
+        count = len(self.phases)
+        rows = torch.matmul(field, torch.cat([along_x.cos(), along_x.sin()], dim=1).transpose(1, 2)).transpose(1, 2)
+        cosine, sine, cos_y, sin_y = rows[:, :count], rows[:, count:], along_y.cos(), along_y.sin()
+        real = (cos_y * cosine - sin_y * sine).sum(-1)
+        imaginary = -(sin_y * cosine + cos_y * sine).sum(-1)
+        return torch.stack([real, imaginary], dim=-1)
+
+
+def _angles(frequencies: Tensor, matrix: Tensor, offset: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Phase angles split into the part that depends on x (B, K, W) and the part that depends on y (B, K, H)."""
+    height, width = size
+    turn = 2 * np.pi / TILE
+    per_pixel = torch.einsum("kc,bcd->bkd", frequencies, matrix) * turn  # (B, K, 2): radians per pixel in x and y
+    constant = torch.einsum("kc,bc->bk", frequencies, offset) * turn
+    x = torch.arange(width, device=matrix.device, dtype=torch.float32) + 0.5
+    y = torch.arange(height, device=matrix.device, dtype=torch.float32) + 0.5
+    return per_pixel[:, :, :1] * x, per_pixel[:, :, 1:] * y + constant[:, :, None]

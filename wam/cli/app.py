@@ -1,0 +1,53 @@
+"""``wam``: all commands together."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from wam.cli.attack import attack
+from wam.cli.detect import detect
+from wam.cli.embed import embed
+from wam.cli.model import model_app
+from wam.cli.registry import registry_app
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Invisible image watermarks that survive crops, turns, re-compression and collage, and say where they are.",
+)
+app.command()(embed)
+app.command()(detect)
+app.command()(attack)
+app.add_typer(registry_app, name="registry")
+app.add_typer(model_app, name="model")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"wam {version('wam-toolkit')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+def main() -> None:
+    """Entry point of the ``wam`` script."""
+    try:
+        app()
+    except BrokenPipeError:  # the reader, ``head`` say, has gone
+        sys.stderr.close()
+        sys.exit(1)

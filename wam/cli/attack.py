@@ -1,0 +1,40 @@
+"""``wam attack``: apply the bench's attacks to a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wam.cli import common
+
+
+def attack(
+    attacks: Annotated[str, typer.Argument(metavar="NAME[=STRENGTH][,NAME...]", help="Such as jpeg=80,crop=0.5,rotate=10.")],
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="Picture to attack.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to write (PNG keeps the result exactly).")],
+    seed: Annotated[int, typer.Option(help="Of random places and noise.")] = 0,
+    debug: common.DebugOption = False,
+) -> None:
+    """Crop, turn, compress or otherwise damage a picture, to see what its watermark survives."""
+    from PIL import Image
+
+    from attacks import parse
+    from wam.images import read_image, write_picture
+    from wam.marker import to_batch
+
+    try:
+        steps = parse(attacks)
+    except ValueError as error:
+        common.fail(error)
+    try:
+        batch = to_batch(read_image(image).pixels)
+        result = steps(batch, seed=seed, originals=batch if steps.uses_originals else None).images[0]
+        pixels = (result.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
+        write_picture(output, Image.fromarray(pixels))
+    except common.EXPECTED_ERRORS as error:
+        if debug:
+            raise
+        common.fail(common.about(image, error), code=1)
+    typer.echo(f"{image} -> {output}  {steps!r}  {pixels.shape[1]}x{pixels.shape[0]}")

@@ -1,0 +1,99 @@
+"""``wam registry``: the records behind the short links."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from payload import PayloadError
+from wam.cli import common
+
+registry_app = typer.Typer(no_args_is_help=True, help="The records behind the short links.")
+
+
+@registry_app.command()
+def init(registry: common.RegistryOption = None) -> None:
+    """Create the registry, if it is not there yet, and say where it is."""
+    store = common.open_registry(registry, create=True)
+    typer.echo(f"{store.name}: {store.count()} ids in use")
+
+
+@registry_app.command(name="list")
+def list_(registry: common.RegistryOption = None, as_json: common.JsonOption = False) -> None:
+    """List all records, oldest first."""
+    for entry in common.open_registry(registry, create=False).list():
+        if as_json:
+            common.print_json({"link": entry.link, **entry.to_dict()})
+        else:
+            record = entry.record
+            time = record.to_dict()["ingested_at"]
+            typer.echo(f"{entry.link}  {entry.state:9}  {record.asset}  {record.owner}  {record.user or '-'}  {time}")
+
+
+@registry_app.command()
+def show(
+    link: Annotated[str, typer.Argument(metavar="ID", help="Short link, such as wm:7Q3F-K2ND.")],
+    registry: common.RegistryOption = None,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Show one record."""
+    try:
+        entry = common.open_registry(registry, create=False).show(link)
+    except (PayloadError, ValueError) as error:
+        common.fail(error, code=1)
+    values = {"link": entry.link, **entry.to_dict()}
+    if as_json:
+        common.print_json(values)
+        return
+    for key, value in values.items():
+        typer.echo(f"{key:12} {'-' if value is None else value}")
+
+
+@registry_app.command()
+def withdraw(
+    link: Annotated[str, typer.Argument(metavar="ID", help="Short link to withdraw; its id is never used again.")],
+    registry: common.RegistryOption = None,
+) -> None:
+    """Withdraw a record: detection no longer names it."""
+    try:
+        entry = common.open_registry(registry, create=False).withdraw(link)
+    except (PayloadError, ValueError) as error:
+        common.fail(error, code=1)
+    typer.echo(f"{entry.link} withdrawn")
+
+
+@registry_app.command()
+def export(
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Default: standard output.")] = None,
+    registry: common.RegistryOption = None,
+) -> None:
+    """Write everything as JSON Lines, the registry's secret included: keep the file safe."""
+    store = common.open_registry(registry, create=False)
+    if output is None:
+        store.export(sys.stdout)
+        return
+    from wam.images import write_text
+
+    try:
+        count = write_text(output, store.export)
+    except (PayloadError, OSError) as error:
+        common.fail(common.about(output, error), code=1)
+    typer.echo(f"{count} records -> {output}")
+
+
+@registry_app.command(name="import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON Lines made by export.")],
+    registry: common.RegistryOption = None,
+) -> None:
+    """Read an export, all of it or nothing, with the same ids."""
+    store = common.open_registry(registry, create=True)
+    try:
+        with file.open(encoding="utf-8") as stream:
+            count = store.import_(stream)
+    except (PayloadError, ValueError, OSError) as error:
+        common.fail(common.about(file, error), code=1)
+    typer.echo(f"{count} new records")

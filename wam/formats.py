@@ -1,0 +1,126 @@
+"""Picture formats: what each one keeps, and the records that `metadata` reads and `encoders` writes.
+
+A picture saved again in its own format keeps that format's own settings (JPEG tables, PNG
+chunks, ...). Saved in another format, `Settings()` says what is used instead.
+
+| format | samples                          | metadata                    | written as           |
+|--------|----------------------------------|-----------------------------|----------------------|
+| PNG    | L LA RGB RGBA, 8 and 16 bit      | ICC EXIF XMP dpi text, more | not interlaced       |
+| JPEG   | L RGB CMYK                       | ICC EXIF XMP dpi, all APPn  | the source's tables  |
+| WebP   | RGB RGBA                         | ICC EXIF XMP                | lossless or as lossy |
+| AVIF   | L RGB RGBA                       | ICC EXIF XMP                | 8 bit, lossy         |
+| TIFF   | L LA RGB RGBA 8 and 16 bit, CMYK | ICC EXIF XMP dpi            | deflated or raw      |
+| BMP    | L RGB                            | dpi                         | raw                  |
+| GIF    | L, or 255 colours and a clear one | comment                    | one frame            |
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+from PIL import ImageFile
+
+Samples = NDArray[Any]
+
+SUFFIXES: Mapping[str, str] = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
+    ".webp": "WEBP",
+    ".avif": "AVIF",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+    ".gif": "GIF",
+}
+MODES: Mapping[str, frozenset[str]] = {
+    "PNG": frozenset({"L", "LA", "RGB", "RGBA"}),
+    "JPEG": frozenset({"L", "RGB", "CMYK"}),
+    "WEBP": frozenset({"RGB", "RGBA"}),
+    "AVIF": frozenset({"L", "RGB", "RGBA"}),
+    "TIFF": frozenset({"L", "LA", "RGB", "RGBA", "CMYK"}),
+    "BMP": frozenset({"L", "RGB"}),
+    "GIF": frozenset({"L", "LA", "RGB", "RGBA"}),
+}
+DEEP_FORMATS = frozenset({"PNG", "TIFF"})
+METADATA_NAMES: Mapping[str, str] = {
+    "icc_profile": "ICC profile",
+    "exif": "EXIF",
+    "xmp": "XMP",
+    "dpi": "resolution",
+    "text": "text",
+}
+KEEPS: Mapping[str, frozenset[str]] = {
+    "PNG": frozenset({"icc_profile", "exif", "xmp", "dpi", "text"}),
+    "JPEG": frozenset({"icc_profile", "exif", "xmp", "dpi"}),
+    "WEBP": frozenset({"icc_profile", "exif", "xmp"}),
+    "AVIF": frozenset({"icc_profile", "exif", "xmp"}),
+    "TIFF": frozenset({"icc_profile", "exif", "xmp", "dpi"}),
+    "BMP": frozenset({"dpi"}),
+    "GIF": frozenset(),
+}
+QUALITY: Mapping[str, int] = {"JPEG": 95, "WEBP": 95, "AVIF": 90}
+
+_pillow_state = threading.RLock()
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # or its remarks reach stderr
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a picture says about itself, in a form every format shares."""
+
+    icc_profile: bytes | None = None
+    exif: bytes | None = None
+    """TIFF block without the `Exif\\0\\0` prefix."""
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    text: tuple[tuple[str, str], ...] = ()
+    """Keyword and value: PNG text, JPEG and GIF comment."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a file was encoded; the defaults serve a picture that changes its format."""
+
+    tables: tuple[tuple[int, ...], ...] = ()
+    """JPEG quantisation tables, one per component; none: standard tables at `QUALITY`."""
+    subsampling: str = "4:4:4"
+    """JPEG and AVIF chroma; a source of another format has all its chroma."""
+    progressive: bool = False
+    keep_rgb: bool = False
+    """JPEG whose components are R, G, B."""
+    segments: bytes = b""
+    """JPEG APPn and comment segments, as they stood in the file."""
+    chunks: tuple[tuple[bytes, bytes, bool], ...] = ()
+    """PNG type, data, and whether the chunk stood after the pixels."""
+    lossless: bool = True
+    """WebP without loss."""
+    compressed: bool = True
+    """TIFF with deflate, else raw."""
+    lost: tuple[str, ...] = ()
+    """What no re-saved file carries: signatures over the old pixels, further pictures."""
+
+
+@contextmanager
+def quiet_pillow(*, block_bytes: int = 0) -> Iterator[None]:
+    """Silence Pillow's warnings and let it encode into blocks of at least so many bytes.
+
+    Both are process-wide switches, hence one thread at a time; keep what runs inside short.
+    """
+    with _pillow_state, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before = ImageFile.MAXBLOCK
+        ImageFile.MAXBLOCK = max(before, block_bytes)
+        try:
+            yield
+        finally:
+            ImageFile.MAXBLOCK = before

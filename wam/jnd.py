@@ -1,0 +1,49 @@
+"""Just-noticeable difference: how many 8-bit levels a picture hides at each pixel.
+
+A model of luminance adaptation and contrast masking in the manner of Chou and Li (1995), made for a pattern of middle
+frequencies: masking by texture counts only where the whole neighbourhood is textured, so that the smooth side of an
+edge is not given the amplitude of the edge itself.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+FLOOR = 0.9  # levels rms that a flat mid-grey area hides from a viewer at 100%
+MASKING = 0.30  # levels of hiding per level of local texture
+DARK = 1.2  # extra levels in black, falling linearly to none at level 96
+BRIGHT = 0.5  # extra levels in white, rising linearly from level 160
+
+
+def luma(images: Tensor) -> Tensor:
+    """RGB (B, 3, H, W) -> luma (B, 1, H, W), same range."""
+    weights = images.new_tensor(LUMA).view(1, 3, 1, 1)
+    return (images * weights).sum(1, keepdim=True)
+
+
+def jnd(images: Tensor) -> Tensor:
+    """Hidden amplitude per pixel: images (B, 3, H, W) in [0, 1] at working resolution -> (B, 1, H, W), 8-bit levels."""
+    levels = luma(images) * 255.0
+    mean = box_mean(levels, 7)
+    texture = (box_mean((levels - box_mean(levels, 5)) ** 2, 7) + 1e-6).sqrt()
+    steady = _minimum(texture, 7)  # the calmest spot of the neighbourhood decides
+    masking = MASKING * (0.35 * texture + 0.65 * box_mean(steady, 5))
+    dark = DARK * (1 - mean / 96).clamp(0, 1)
+    bright = BRIGHT * ((mean - 160) / 95).clamp(0, 1)
+    return FLOOR + dark + bright + masking
+
+
+def box_mean(field: Tensor, size: int) -> Tensor:
+    """Mean over size x size, the border counted by what lies inside."""
+    half = size // 2
+    field = F.avg_pool2d(field, (size, 1), stride=1, padding=(half, 0), count_include_pad=False)
+    return F.avg_pool2d(field, (1, size), stride=1, padding=(0, half), count_include_pad=False)
+
+
+def _minimum(field: Tensor, size: int) -> Tensor:
+    """Minimum over size x size."""
+    half = size // 2
+    field = F.max_pool2d(-field, (size, 1), stride=1, padding=(half, 0))
+    return -F.max_pool2d(field, (1, size), stride=1, padding=(0, half))

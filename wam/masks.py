@@ -1,0 +1,62 @@
+"""Masks: where in a picture a message that has been read lies.
+
+The pattern of the message is made again at its pose and compared with the extractor's estimate. If the estimate e is
+the mean of the posterior, the log-likelihood ratio of "marked with p" against "not marked" is proportional to
+e p - e^2 / 2 at each pixel. Windows of several sizes add it up; then whole parts are weighed, since marks cover areas.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from wam.carrier import Carrier
+from wam.demodulate import gaussian
+from wam.pose import Pose
+
+WINDOWS = (4.0, 8.0, 16.0)  # pixels: standard deviations of the windows
+DOUBT = 3.0  # standard deviations by which a hole must speak against the mark to stay a hole
+SURE = 3.0  # standard deviations by which an island must speak for it to stay
+DECIDED = 2.0  # mask logit given to pixels that changed sides with their part
+
+
+def message_masks(pattern: Tensor, messages: Tensor, pose: Pose, carrier: Carrier) -> Tensor:
+    """Mask logits of messages (M, 32 signed bits) in an estimate (H, W): -> (M, H, W), positive where marked."""
+    count = len(messages)
+    signs = torch.cat([torch.tanh(messages), messages.new_ones(count, 1)], dim=1)[:, carrier.owner]
+    matrix, offset = pose.matrix.expand(count, 2, 2), pose.offset.expand(count, 2)
+    made = carrier.render_signs(signs, matrix, offset, (pattern.shape[0], pattern.shape[1]))[:, 0]
+    ratio = pattern * made - 0.5 * pattern.square()
+    noise = pattern.square().mean().sqrt() + 1e-6
+    logits = torch.zeros_like(ratio)
+    for window in WINDOWS:
+        logits = logits + gaussian(ratio, window) / noise * window
+    return torch.stack([settle(own, evidence, pattern) for own, evidence in zip(logits, ratio, strict=True)])
+
+
+def settle(logits: Tensor, ratio: Tensor, pattern: Tensor) -> Tensor:
+    """Gives holes and islands to their surroundings unless their own evidence speaks clearly: all (H, W)."""
+    mask = (logits > 0).cpu().numpy()
+    evidence = ratio.double().cpu().numpy()
+    variance = pattern.double().square().cpu().numpy()
+    filled = mask | ~_significant(~mask, -evidence, variance, DOUBT)
+    kept = _significant(filled, evidence, variance, SURE)
+    settled = torch.from_numpy(kept).to(logits.device)
+    flipped = torch.where(settled, logits.clamp(min=DECIDED), logits.clamp(max=-DECIDED))
+    return torch.where(settled == (logits > 0), logits, flipped)
+
+
+def _significant(mask: np.ndarray, evidence: np.ndarray, variance: np.ndarray, bound: float) -> np.ndarray:
+    """The parts of a mask whose summed evidence is at least ``bound`` standard deviations."""
+    labels, count = ndimage.label(mask)
+    if count == 0:
+        return mask
+    index = np.arange(count + 1)
+    total = ndimage.sum_labels(evidence, labels, index)
+    # neighbouring pixels of a band-limited estimate share their noise: about three of them make one
+    deviation = np.sqrt(3.0 * ndimage.sum_labels(variance, labels, index)) + 1e-9
+    keep = total >= bound * deviation
+    keep[0] = False
+    return np.asarray(keep[labels])

@@ -1,0 +1,68 @@
+"""Outlines: a mask of any resolution -> bounding box, area and polygons in pixels of the full picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.measure import approximate_polygon, find_contours
+
+SMALLEST = 0.02  # share of the largest part below which a part of a mask is not outlined
+TOLERANCE = 1.5  # mask pixels by which a polygon may cut corners
+POINTS = 200  # most vertices a polygon keeps
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where a watermark is, in pixels of the picture as shown.
+
+    ``bbox`` x, y, width, height; ``area`` share of the picture; ``polygons`` outer outlines as (x, y) vertices.
+    """
+
+    bbox: tuple[int, int, int, int]
+    area: float
+    polygons: tuple[tuple[tuple[int, int], ...], ...]
+
+
+def outline(mask: NDArray[np.bool_], size: tuple[int, int]) -> Region:
+    """Describes a mask (h, w) in pixels of a picture of ``size`` (height, width)."""
+    height, width = size
+    scale_y, scale_x = height / mask.shape[0], width / mask.shape[1]
+    kept = keep_large_parts(mask)
+    rows, columns = np.flatnonzero(kept.any(1)), np.flatnonzero(kept.any(0))
+    if not len(rows):
+        return Region((0, 0, 0, 0), 0.0, ())
+    left, top = round(columns[0] * scale_x), round(rows[0] * scale_y)
+    right, bottom = round((columns[-1] + 1) * scale_x), round((rows[-1] + 1) * scale_y)
+    polygons = []
+    labels, count = ndimage.label(kept)
+    for part in range(1, count + 1):
+        solid = ndimage.binary_fill_holes(labels == part)
+        contour = max(find_contours(np.pad(solid, 1).astype(float), 0.5), key=len)
+        corners = _simplify(contour - 0.5)  # undo the padding; a pixel's corner, not its centre, is its coordinate
+        x = np.clip(np.round(corners[:, 1] * scale_x), 0, width).astype(int)
+        y = np.clip(np.round(corners[:, 0] * scale_y), 0, height).astype(int)
+        polygons.append(tuple(zip(x.tolist(), y.tolist(), strict=True)))
+    return Region((left, top, right - left, bottom - top), round(float(mask.mean()), 6), tuple(polygons))
+
+
+def keep_large_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The mask without specks: parts of at least ``SMALLEST`` of its largest part."""
+    labels, count = ndimage.label(mask)
+    if count < 2:
+        return mask
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return np.asarray((sizes >= SMALLEST * sizes.max())[labels])
+
+
+def _simplify(contour: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Closed contour with few vertices, the last not repeating the first."""
+    tolerance = TOLERANCE
+    corners = approximate_polygon(contour, tolerance)
+    while len(corners) > POINTS:
+        tolerance *= 1.5
+        corners = approximate_polygon(contour, tolerance)
+    return np.asarray(corners[:-1] if len(corners) > 3 else corners)

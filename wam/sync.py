@@ -1,0 +1,228 @@
+"""Synchronisation: pattern estimate -> poses under which a watermark may be read, best first.
+
+Three steps, each for all candidates at once. The autocorrelation of the estimate has peaks on the carrier's lattice
+whatever the message, so a comb over scale and angle proposes lattices; a local search over all four lattice components
+takes up shear and aspect; the pilot then decides between the eight turns and mirrors of a lattice and gives the shift.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wam.carrier import BITS, TILE, Carrier
+from wam.jnd import box_mean
+from wam.pose import Pose
+
+SCALES = (0.68, 1.5)  # pixels per working pixel that one pyramid level searches
+SCALE_STEP = 0.015  # relative; one pixel at the second lattice point
+ANGLE_STEP = 0.9  # degrees; one pixel at the second lattice point
+CANDIDATES = 10  # lattices that go on from the comb
+SHIFTS = 64  # grid of shifts per tile side
+# turns by 0, 90, 180, 270 degrees, then the same after a left-right mirror
+SYMMETRIES = torch.tensor(  # noqa: RUF005
+    [[[1, 0], [0, 1]], [[0, -1], [1, 0]], [[-1, 0], [0, -1]], [[0, 1], [-1, 0]]]
+    + [[[-1, 0], [0, 1]], [[0, 1], [1, 0]], [[1, 0], [0, -1]], [[0, -1], [-1, 0]]],
+    dtype=torch.float32,
+)
+
+
+@dataclass(frozen=True)
+class Synchronised:
+    """A pose and its evidence. ``score``: see ``joint_score``; ``bit_votes`` (32,): signed, about +-3 when certain;
+    ``pilot``: pilot agreement in standard deviations of random phases, before maximising over shifts."""
+
+    pose: Pose
+    score: float
+    bit_votes: Tensor
+    pilot: float
+
+
+def synchronise(pattern: Tensor, weight: Tensor, carrier: Carrier, *, extra: tuple[Pose, ...] = ()) -> list[Synchronised]:
+    """Searches one region: pattern, weight (H, W) -> candidates, best first.
+
+    ``extra`` poses are tried as they are, beside what the search proposes; their shift is searched as well.
+    """
+    field = pattern * weight
+    if float(field.square().sum()) <= 1e-6:
+        return []
+    correlation, overlap = autocorrelation(field, weight)
+    lattices = refine_lattices(correlation, overlap, comb(correlation, overlap))
+    matrices = torch.linalg.inv(lattices / TILE)
+    if extra:
+        matrices = torch.cat([torch.stack([pose.matrix for pose in extra]), matrices])
+    return rank_poses(field, matrices, carrier)
+
+
+def autocorrelation(field: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Whitened autocorrelation and the share of pixels that overlap at each lag, both (N, N), lag zero at N // 2."""
+    side = math.ceil((max(field.shape) + 3 * TILE) / 64) * 64
+    power = torch.fft.rfft2(field, s=(side, side)).abs().square()
+    smooth = box_mean(power[None, None], 9)[0, 0]
+    white = (power / (smooth + 0.5 * power.mean())).clamp(max=6.0)
+    white[0, 0] = 0
+    correlation = torch.fft.irfft2(white, s=(side, side))
+    cover = torch.fft.irfft2(torch.fft.rfft2(weight, s=(side, side)).abs().square(), s=(side, side))
+    cover = (cover / cover[0, 0]).clamp(min=1e-3)
+    correlation = correlation / correlation[0, 0]
+    return torch.fft.fftshift(correlation), torch.fft.fftshift(cover)
+
+
+def comb(correlation: Tensor, overlap: Tensor) -> Tensor:
+    """Best lattices of the comb over scale and angle: -> (C, 2, 2), columns are the lattice vectors in pixels."""
+    lattices, scores = comb_scores(correlation, overlap)
+    padded = torch.cat([scores[:, -2:], scores, scores[:, :2]], dim=1)[None, None]  # a lattice repeats every 90 degrees
+    highest = F.max_pool2d(F.pad(padded, (0, 0, 2, 2), value=-1e9), 5, stride=1)[0, 0]
+    peaks = torch.where(scores >= highest, scores, torch.full_like(scores, -1e9)).flatten()
+    return lattices[peaks.topk(CANDIDATES).indices]
+
+
+def comb_scores(correlation: Tensor, overlap: Tensor) -> tuple[Tensor, Tensor]:
+    """All lattices of the comb (S A, 2, 2) and their scores (S, A), by scale and angle."""
+    device = correlation.device
+    count = round(math.log(SCALES[1] / SCALES[0]) / SCALE_STEP) + 1
+    scales = SCALES[0] * torch.exp(torch.arange(count, device=device) * SCALE_STEP) * TILE
+    angles = torch.deg2rad(torch.arange(0, 90, ANGLE_STEP, device=device))
+    x, y = scales[:, None] * angles.cos(), scales[:, None] * angles.sin()
+    lattices = torch.stack([torch.stack([x, -y], -1), torch.stack([y, x], -1)], -2).flatten(0, 1)
+    return lattices, lattice_score(correlation, overlap, lattices, reach=2).view(len(scales), len(angles))
+
+
+def periodicity(field: Tensor, weight: Tensor) -> float:
+    """How much a region repeats on any lattice of the comb: cheap, to decide where to synchronise first."""
+    if float(field.square().sum()) <= 1e-6:
+        return 0.0
+    correlation, overlap = autocorrelation(field, weight)
+    scores = comb_scores(correlation, overlap)[1]
+    return float((scores.max() - scores.mean()) / (scores.std() + 1e-9))
+
+
+def lattice_score(correlation: Tensor, overlap: Tensor, lattices: Tensor, *, reach: int) -> Tensor:
+    """Matched filter over lattice points up to ``reach`` periods: (C, 2, 2) -> (C,), about N(0, 1 / N) on noise."""
+    steps = torch.arange(-reach, reach + 1, device=lattices.device, dtype=lattices.dtype)
+    i, j = torch.meshgrid(steps, steps, indexing="ij")
+    points = torch.stack([i.flatten(), j.flatten()])
+    points = points[:, (points[1] > 0) | ((points[1] == 0) & (points[0] > 0))]
+    lags = (lattices @ points).transpose(1, 2)  # (C, P, 2)
+    side = correlation.shape[-1]
+    grid = ((lags + side // 2 + 0.5) * 2 / side - 1)[None]
+    maps = torch.stack([correlation, overlap])[None]
+    values = F.grid_sample(maps, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
+    inside = (lags.abs() < side / 2 - 2).all(-1)
+    peak, share = values[0] * inside, values[1] * inside
+    return peak.sum(-1) / (share.sum(-1) + 0.5).sqrt()
+
+
+def refine_lattices(correlation: Tensor, overlap: Tensor, lattices: Tensor) -> Tensor:
+    """Moves both vectors of each lattice uphill, first near lattice points, then far ones that pin it down."""
+    moves = torch.cat([torch.eye(4), -torch.eye(4), *_similarity_moves(), torch.zeros(1, 4)]).to(lattices)
+    for reach, sizes in ((2, (1.2, 0.6)), (4, (0.4, 0.25)), (7, (0.15, 0.08, 0.05))):
+        for size in sizes:
+            for _ in range(3):
+                trial = lattices[:, None] + size * moves.view(1, -1, 2, 2)
+                scores = lattice_score(correlation, overlap, trial.flatten(0, 1), reach=reach)
+                best = scores.view(len(lattices), -1).argmax(1)
+                lattices = trial[torch.arange(len(lattices), device=best.device), best]
+    return lattices
+
+
+def _similarity_moves() -> list[Tensor]:
+    """Joint moves of both vectors: turn, scale, aspect and shear, both ways."""
+    basis = torch.tensor([[1.0, 0, 0, 1], [0, -1, 1, 0], [1, 0, 0, -1], [0, 1, 1, 0]]) * 0.7
+    return [basis, -basis]
+
+
+def rank_poses(field: Tensor, matrices: Tensor, carrier: Carrier) -> list[Synchronised]:
+    """Shift, turn and mirror for each lattice by the pilot, then the joint score of the best: sorted candidates."""
+    votes = limited(raw_coefficients(field, matrices, carrier))  # (C, K, 2)
+    index, conjugate = symmetry_table(carrier)
+    turned = votes[:, index]  # (C, 8, K, 2)
+    turned = torch.stack([turned[..., 0], turned[..., 1] * conjugate], dim=-1)
+    rotated = _times_phase(turned, -carrier.phases)
+    surface = pilot_surface(rotated, carrier)  # (C, 8, S, S)
+    flat = surface.flatten(0, 1).flatten(1)
+    best = flat.max(1)
+    chosen = best.values.topk(min(24, len(best.values))).indices
+    results = []
+    for entry in chosen.tolist():
+        lattice, turn = divmod(entry, 8)
+        cell = int(best.indices[entry])
+        shift = torch.tensor([cell % SHIFTS, cell // SHIFTS], device=field.device) * (TILE / SHIFTS)
+        angle = 2 * math.pi / TILE * (carrier.frequencies @ shift.to(carrier.frequencies))
+        aligned = _times_phase(rotated[lattice, turn], angle)
+        pose = Pose(SYMMETRIES[turn].to(field.device) @ matrices[lattice], -shift.to(field))
+        results.append(_judge(aligned, pose, carrier))
+    return sorted(results, key=lambda found: -found.score)
+
+
+def at_pose(field: Tensor, pose: Pose, carrier: Carrier) -> Synchronised:
+    """Evidence of a weighted estimate (H, W) at one given pose."""
+    coefficients = carrier.project(field[None], pose.matrix[None], pose.offset[None])[0]
+    return _judge(limited(coefficients), pose, carrier)
+
+
+def _judge(votes: Tensor, pose: Pose, carrier: Carrier) -> Synchronised:
+    score, bits = joint_score(votes, carrier)
+    pilot = votes[carrier.is_pilot]
+    deviation = (pilot.square().sum() / 2).sqrt() + 1e-6
+    return Synchronised(pose, score, bits, float(pilot[:, 0].sum() / deviation))
+
+
+def raw_coefficients(field: Tensor, matrices: Tensor, carrier: Carrier) -> Tensor:
+    """Lattice coefficients with the carrier's phases left in: field (H, W), matrices (C, 2, 2) -> (C, K, 2)."""
+    fields = field.expand(len(matrices), *field.shape)
+    removed = carrier.project(fields, matrices, matrices.new_zeros(len(matrices), 2))
+    return _times_phase(removed, carrier.phases)
+
+
+def limited(coefficients: Tensor) -> Tensor:
+    """Limits each frequency's vote: z / (|z| + median |z|), so that the picture's own texture cannot outvote a bit."""
+    magnitude = coefficients.norm(dim=-1, keepdim=True)
+    return coefficients / (magnitude + magnitude.median(dim=-2, keepdim=True).values + 1e-9)
+
+
+def pilot_surface(votes: Tensor, carrier: Carrier) -> Tensor:
+    """Pilot agreement at every shift: votes (..., K, 2), phases removed -> (..., S, S) indexed [shift y, shift x]."""
+    pilot = carrier.is_pilot
+    column, row = (carrier.frequencies[pilot].long() % SHIFTS).unbind(1)
+    spectrum = torch.zeros(*votes.shape[:-2], SHIFTS, SHIFTS, dtype=torch.complex64, device=votes.device)
+    spectrum[..., row, column] = torch.view_as_complex(votes[..., pilot, :].contiguous().float())
+    return torch.fft.ifft2(spectrum).real * SHIFTS**2
+
+
+def joint_score(votes: Tensor, carrier: Carrier) -> tuple[float, Tensor]:
+    """Evidence at one pose: votes (K, 2) -> score and signed bit votes (32,).
+
+    Pilot agreement plus what the bits agree on within themselves, less the same in quadrature, which is noise of the
+    same picture (reference: shared design notes, section 3).
+    """
+    real, imaginary = votes.unbind(-1)
+    data = ~carrier.is_pilot
+    bits = real.new_zeros(BITS).index_add(0, carrier.owner[data], real[data])
+    null = real.new_zeros(BITS).index_add(0, carrier.owner[data], imaginary[data])
+    score = real[~data].sum() + bits.abs().sum() - null.abs().sum()
+    return float(score), bits
+
+
+def symmetry_table(carrier: Carrier) -> tuple[Tensor, Tensor]:
+    """Which measured frequency each of the carrier's becomes under the eight turns: index (8, K), sign of imaginary."""
+    frequencies = carrier.frequencies.long()
+    where = {tuple(k): i for i, k in enumerate(frequencies.tolist())}
+    index, sign = [], []
+    for symmetry in SYMMETRIES.long():
+        mapped = frequencies.cpu() @ symmetry  # k . (S u) = (S^T k) . u
+        rows = [(where[tuple(k)], 1.0) if tuple(k) in where else (where[(-k[0], -k[1])], -1.0) for k in mapped.tolist()]
+        index.append([row[0] for row in rows])
+        sign.append([row[1] for row in rows])
+    return torch.tensor(index, device=frequencies.device), torch.tensor(sign, device=frequencies.device)
+
+
+def _times_phase(values: Tensor, angle: Tensor) -> Tensor:
+    """Complex product of (..., K, 2) with exp(i angle), angle (K,)."""
+    real, imaginary = values.unbind(-1)
+    cosine, sine = angle.cos(), angle.sin()
+    return torch.stack([real * cosine - imaginary * sine, real * sine + imaginary * cosine], dim=-1)

@@ -1,0 +1,183 @@
+"""Random training scenes: marked, cut out, pasted, degraded and warped pictures with exact ground truth.
+
+A scene goes through three grids. *content*: a photo at working resolution, one pixel per working pixel. *file*: the
+saved 8-bit file, ``zoom`` pixels per working pixel, where regions are cut and codecs act. *view*: what the extractor
+sees, turned, flipped and rescaled. The carrier is rendered exactly in each grid; only pictures and masks are resampled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from attacks.training import degrade_batch, straight_through
+from wam.carrier import BITS, Carrier
+from wam.embedder import scale_to_psnr
+
+CONTENT = 208  # content side, working pixels
+FILE = 192  # file side, pixels
+VIEW = 128  # view side, pixels
+
+
+@dataclass(frozen=True)
+class Difficulty:
+    """How hard scenes are; ``level`` 0 to 1 is set by the curriculum."""
+
+    level: float = 0.0
+
+    @property
+    def psnr_range(self) -> tuple[float, float]:
+        """Decibel."""
+        return 37.0 + 2.0 * self.level, 40.0 + 7.0 * self.level
+
+    @property
+    def degraded_share(self) -> float:
+        return 0.3 + 0.4 * self.level
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Affine maps of a batch: file pixel -> carrier, view pixel -> file pixel, both (B, 2, 2) and (B, 2)."""
+
+    zoom: Tensor
+    file_offset: Tensor
+    view_matrix: Tensor
+    view_offset: Tensor
+
+    @property
+    def file_matrix(self) -> Tensor:
+        """(B, 2, 2): file pixels to working pixels."""
+        return torch.eye(2).expand(len(self.zoom), 2, 2) / self.zoom[:, None, None]
+
+    @property
+    def pose(self) -> tuple[Tensor, Tensor]:
+        """View pixel -> carrier: matrix and offset."""
+        offset = torch.einsum("bij,bj->bi", self.file_matrix, self.view_offset) + self.file_offset
+        return self.file_matrix @ self.view_matrix, offset
+
+
+@dataclass(frozen=True)
+class Scene:
+    """``view`` (B, 3, V, V) in [0, 1]; ``mask`` (B, 1, V, V) 0 or 1; ``pattern`` (B, 1, V, V) unit variance, unmasked;
+    ``bits`` (B, 32); ``matrix``, ``offset``: pose of the view; ``carrier``."""
+
+    view: Tensor
+    mask: Tensor
+    pattern: Tensor
+    bits: Tensor
+    matrix: Tensor
+    offset: Tensor
+    carrier: Carrier
+
+
+def draw_geometry(count: int, generator: np.random.Generator) -> Geometry:
+    """Random poses: upright or turned by any angle, flipped, rescaled, slightly sheared."""
+    zoom = np.where(generator.random(count) < 0.3, 1.0, generator.uniform(0.95, 1.7, count))
+    view_scale = np.exp(generator.uniform(np.log(0.62), np.log(1.55), count))  # view pixels per working pixel
+    view_scale[generator.random(count) < 0.35] = 1.0
+    kind = generator.random(count)
+    angle = np.where(kind < 0.25, 0.0, generator.uniform(-np.pi, np.pi, count))
+    angle = np.where(kind > 0.9, np.round(angle / (np.pi / 2)) * np.pi / 2, angle)
+    flip = np.where(generator.random(count) < 0.25, -1.0, 1.0)
+    shear = np.where(generator.random((2, count)) < 0.3, generator.normal(0, 0.08, (2, count)), 0.0)
+    step = zoom / view_scale  # file pixels per view pixel
+    cosine, sine = np.cos(angle), np.sin(angle)
+    turn = np.stack([np.stack([cosine, -sine], -1), np.stack([sine, cosine], -1)], -2)
+    stretch = np.stack([np.stack([flip, shear[0]], -1), np.stack([shear[1], np.ones(count)], -1)], -2)
+    matrix = turn @ stretch * step[:, None, None]
+    room = np.clip(FILE / 2 - VIEW / 2 * step, 0, None)
+    centre = FILE / 2 + generator.uniform(-1, 1, (count, 2)) * room[:, None]
+    offset = centre - np.einsum("bij,j->bi", matrix, np.full(2, VIEW / 2))
+    start = generator.uniform(0, 1024, (count, 2))  # where in the marked picture the crop lies, working pixels
+    tensors = (torch.tensor(v, dtype=torch.float32) for v in (zoom, start, matrix, offset))
+    return Geometry(*tensors)
+
+
+def draw_mask(generator: np.random.Generator) -> Tensor:
+    """Which file pixels are marked: everything, nothing, boxes, ellipses or a slanted half. (1, FILE, FILE)."""
+    kind = generator.random()
+    if kind < 0.45:
+        return torch.ones(1, FILE, FILE)
+    if kind < 0.53:
+        return torch.zeros(1, FILE, FILE)
+    mask = np.zeros((FILE, FILE), dtype=bool)
+    y, x = np.mgrid[0:FILE, 0:FILE]
+    for _ in range(int(generator.integers(1, 4))):
+        cx, cy = generator.uniform(20, FILE - 20, 2)
+        half_w, half_h = generator.uniform(18, 70, 2)
+        if kind < 0.85:
+            mask |= (np.abs(x - cx) < half_w) & (np.abs(y - cy) < half_h)
+        elif kind < 0.95:
+            mask |= ((x - cx) / half_w) ** 2 + ((y - cy) / half_h) ** 2 < 1
+        else:
+            mask |= (x - cx) * half_w + (y - cy) * (half_h - 44) > 0
+    if generator.random() < 0.25:
+        mask = ~mask
+    return torch.from_numpy(mask).float()[None]
+
+
+def mark(photo: Tensor, gain: Tensor, geometry: Geometry, mask: Tensor, bits: Tensor, carrier: Carrier) -> Tensor:
+    """The saved file: photo plus residual inside the mask, rounded to 8 bits (straight-through). (B, 3, FILE, FILE)."""
+    pattern = carrier.render(bits, geometry.file_matrix.to(bits.device), geometry.file_offset.to(bits.device), (FILE, FILE))
+    marked = (photo + mask * gain * pattern / 255).clamp(0, 1)
+    return straight_through((marked * 255).round() / 255, marked)
+
+
+def warp(images: Tensor, geometry: Geometry, *, mode: str) -> Tensor:
+    """File grid -> view grid, black outside; pictures are low-passed first where they shrink."""
+    step = geometry.view_matrix.det().abs().sqrt()
+    images = _lowpass(images, (0.5 * (step.square() - 1).clamp(min=0).sqrt()).to(images.device))
+    matrix = geometry.view_matrix
+    centre = torch.einsum("bij,j->bi", matrix, torch.full((2,), VIEW / 2)) + geometry.view_offset
+    theta = torch.cat([matrix * VIEW / FILE, (centre * 2 / FILE - 1)[:, :, None]], dim=2).to(images.device)
+    grid = F.affine_grid(theta, [len(images), 1, VIEW, VIEW], align_corners=False)
+    return F.grid_sample(images, grid, mode=mode, padding_mode="zeros", align_corners=False)
+
+
+def make_scene(
+    content: Tensor, gain: Tensor, carrier: Carrier, difficulty: Difficulty, generator: np.random.Generator
+) -> Scene:
+    """Composes one batch of scenes: content (B, 3, C, C) in [0, 1], gain (B, 1, C, C) levels from the embedder."""
+    count, device = len(content), content.device
+    geometry = draw_geometry(count, generator)
+    bits = torch.from_numpy(generator.integers(0, 2, (count, BITS))).to(device)
+    mask = torch.stack([draw_mask(generator) for _ in range(count)]).to(device)
+    psnr = torch.tensor(generator.uniform(*difficulty.psnr_range, count), dtype=torch.float32, device=device)
+    maps = _to_file_grid(torch.cat([content, scale_to_psnr(gain, psnr)], dim=1), geometry)
+    photo, gain = maps[:, :3].clamp(0, 1), maps[:, 3:]
+    files = mark(photo, gain, geometry, mask, bits, carrier)
+    foreign = torch.tensor(generator.random(count) < 0.3, device=device).view(-1, 1, 1, 1)
+    files = torch.where(foreign, mask * files + (1 - mask) * photo.roll(1, 0), files)
+    files = degrade_batch(files.cpu(), generator, share=difficulty.degraded_share).to(device)
+    view = warp(files, geometry, mode="bicubic" if generator.random() < 0.5 else "bilinear").clamp(0, 1)
+    view = degrade_batch(view.cpu(), generator, share=0.5 * difficulty.degraded_share).to(device)
+    seen = warp(mask, geometry, mode="nearest")
+    matrix, offset = (tensor.to(device) for tensor in geometry.pose)
+    pattern = carrier.render(bits, matrix, offset, (VIEW, VIEW))
+    return Scene(view, seen, pattern, bits, matrix, offset, carrier)
+
+
+def _to_file_grid(maps: Tensor, geometry: Geometry) -> Tensor:
+    """Content grid -> file grid about the common centre."""
+    factor = (FILE / CONTENT / geometry.zoom).to(maps.device)
+    theta = torch.zeros(len(maps), 2, 3, device=maps.device)
+    theta[:, 0, 0] = theta[:, 1, 1] = factor
+    grid = F.affine_grid(theta, [len(maps), 1, FILE, FILE], align_corners=False)
+    return F.grid_sample(maps, grid, mode="bicubic", padding_mode="reflection", align_corners=False)
+
+
+def _lowpass(images: Tensor, sigma: Tensor) -> Tensor:
+    """Gaussian blur with one standard deviation per picture, pixels; 0 leaves a picture as it is."""
+    reach = torch.arange(-3, 4, device=images.device, dtype=images.dtype)
+    kernel = torch.exp(-0.5 * (reach / sigma.clamp(min=1e-3)[:, None]) ** 2)
+    kernel = kernel / kernel.sum(1, keepdim=True)
+    count, channels = images.shape[:2]
+    flat = F.pad(images, (3, 3, 3, 3), mode="reflect").reshape(1, count * channels, images.shape[2] + 6, -1)
+    per_channel = kernel.repeat_interleave(channels, 0)[:, None]
+    flat = F.conv2d(flat, per_channel[:, :, :, None], groups=count * channels)
+    flat = F.conv2d(flat, per_channel[:, :, None, :], groups=count * channels)
+    return flat.reshape(images.shape)
