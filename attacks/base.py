@@ -37,8 +37,7 @@ class Batch:
         shape = tuple(self.images.shape)
         if len(shape) != 4 or shape[1] != 3 or not self.images.is_floating_point():
             raise ValueError(
-                "expected images (B, 3, H, W) float in [0, 1], "
-                f"found {shape} {self.images.dtype}; convert them first"
+                f"expected images (B, 3, H, W) float in [0, 1], found {shape} {self.images.dtype}; convert them first"
             )
         count, _, *size = shape
         others = {
@@ -53,9 +52,7 @@ class Batch:
 
 def _check_shape(name: str, tensor: Tensor, expected: tuple[int | None, ...]) -> None:
     found = tuple(tensor.shape)
-    fits = len(found) == 4 and all(
-        wanted in (None, side) for wanted, side in zip(expected, found, strict=True)
-    )
+    fits = len(found) == 4 and all(wanted in (None, side) for wanted, side in zip(expected, found, strict=True))
     if not fits or not tensor.is_floating_point():
         sides = ", ".join("any" if side is None else str(side) for side in expected)
         raise ValueError(
@@ -102,9 +99,7 @@ class Attack(ABC):
         """
         for name, values in params.items():
             if len(values) != len(images):
-                raise ValueError(
-                    f"expected {len(images)} values of {name!r}, found {len(values)}; sample again"
-                )
+                raise ValueError(f"expected {len(images)} values of {name!r}, found {len(values)}; sample again")
         after = self.run(Batch(images, masks, originals, backgrounds), params)
         return AttackResult(after.images, after.masks)
 
@@ -185,9 +180,7 @@ class NamedAttack(Attack):
         if self.kind.strength is not None:
             object.__setattr__(self, "strength", self.kind.strength.check(self.name, self.strength))
         elif self.strength is not None:
-            raise ValueError(
-                f"{self.name}: expected no strength, found {self.strength:g}; leave it out"
-            )
+            raise ValueError(f"{self.name}: expected no strength, found {self.strength:g}; leave it out")
 
     @property
     def group(self) -> str:
@@ -200,18 +193,14 @@ class NamedAttack(Attack):
     def sample(self, count: int, generator: torch.Generator | None = None) -> Params:
         device = "cpu" if generator is None else generator.device
         return {
-            name: torch.rand(
-                (count, *shape), generator=generator, device=device, dtype=torch.float64
-            ).cpu()
+            name: torch.rand((count, *shape), generator=generator, device=device, dtype=torch.float64).cpu()
             for name, shape in self.kind.draws.items()
         }
 
     def run(self, batch: Batch, params: Params) -> Batch:
         missing = self.kind.draws.keys() ^ params.keys()
         if missing:
-            raise ValueError(
-                f"{self.name}: parameters missing or not known: {sorted(missing)}; use sample()"
-            )
+            raise ValueError(f"{self.name}: parameters missing or not known: {sorted(missing)}; use sample()")
         return self.kind.run(batch, () if self.strength is None else (self.strength,), params)
 
     def __repr__(self) -> str:

@@ -57,9 +57,7 @@ def regions_scene(
         found = [tuple(version.shape) for version in marked]
         raise ValueError(f"expected versions of the shape {tuple(original.shape)}, found {found}")
     if not 0 <= count <= len(marked):
-        raise ValueError(
-            f"expected a count from 0 to {len(marked)}, found {count}; mark more versions"
-        )
+        raise ValueError(f"expected a count from 0 to {len(marked)}, found {count}; mark more versions")
     size = (original.shape[1], original.shape[2])
 
     def draft() -> list[Placement]:
@@ -119,9 +117,7 @@ def _arrange(
         boxes = _place([part.box for part in parts], size, generator)
         if boxes is not None:
             return tuple(replace(part, box=box) for part, box in zip(parts, boxes, strict=True))
-    raise ValueError(
-        f"expected {len(parts)} parts that fit {size} side by side, found no room; shrink them"
-    )
+    raise ValueError(f"expected {len(parts)} parts that fit {size} side by side, found no room; shrink them")
 
 
 def _draw(count: int, generator: torch.Generator | None) -> list[float]:
@@ -130,19 +126,13 @@ def _draw(count: int, generator: torch.Generator | None) -> list[float]:
     return list(numbers.tolist())
 
 
-def _uniform(
-    bounds: tuple[float, float], count: int, generator: torch.Generator | None
-) -> list[float]:
+def _uniform(bounds: tuple[float, float], count: int, generator: torch.Generator | None) -> list[float]:
     return [bounds[0] + (bounds[1] - bounds[0]) * number for number in _draw(count, generator)]
 
 
-def _place(
-    shapes: Sequence[Box], size: tuple[int, int], generator: torch.Generator | None
-) -> list[Box] | None:
+def _place(shapes: Sequence[Box], size: tuple[int, int], generator: torch.Generator | None) -> list[Box] | None:
     """Move each box to a place drawn from all that are free, the largest first; None if none is."""
-    order = sorted(
-        range(len(shapes)), key=lambda index: -shapes[index].height * shapes[index].width
-    )
+    order = sorted(range(len(shapes)), key=lambda index: -shapes[index].height * shapes[index].width)
     boxes: dict[int, Box] = {}
     for index, number in zip(order, _draw(len(shapes), generator), strict=True):
         height, width = shapes[index].height, shapes[index].width
@@ -192,9 +182,7 @@ def _turn(photo: Tensor, placement: Placement) -> tuple[Tensor, Tensor]:
     down = math.sin(angle) * x + math.cos(angle) * y
     height, width = photo.shape[1:]
     grid = torch.stack([across * 2 / width, down * 2 / height], dim=-1)[None].to(photo)
-    turned = F.grid_sample(
-        photo[None], grid, mode="bicubic", padding_mode="border", align_corners=False
-    )
+    turned = F.grid_sample(photo[None], grid, mode="bicubic", padding_mode="border", align_corners=False)
     cover_x = (width / 2 + 0.5 - across.abs()).clamp(0, 1)
     cover_y = (height / 2 + 0.5 - down.abs()).clamp(0, 1)
     return turned[0].clamp(0, 1), (cover_x * cover_y)[None].to(photo)

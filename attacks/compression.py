@@ -32,9 +32,7 @@ def webp(images: Tensor, quality: float) -> Tensor:
 def avif(images: Tensor, quality: float) -> Tensor:
     """Save and reopen as AVIF with Pillow's defaults, where this Pillow has the codec."""
     if not features.check("avif"):
-        raise ValueError(
-            "avif: expected a Pillow with AVIF, found one without; pip install 'pillow>=11.3'"
-        )
+        raise ValueError("avif: expected a Pillow with AVIF, found one without; pip install 'pillow>=11.3'")
     return _recode(images, "AVIF", quality)
 
 

@@ -22,9 +22,7 @@ def text(width: int) -> Tensor:
     outline = max(1, font_size // 16)
     left, top, right, bottom = (round(edge) for edge in font.getbbox(TEXT, stroke_width=outline))
     image = Image.new("RGBA", (right - left, bottom - top))
-    ImageDraw.Draw(image).text(
-        (-left, -top), TEXT, "white", font, stroke_width=outline, stroke_fill="black"
-    )
+    ImageDraw.Draw(image).text((-left, -top), TEXT, "white", font, stroke_width=outline, stroke_fill="black")
     return _tensor(image)
 
 

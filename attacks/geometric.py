@@ -67,10 +67,7 @@ def crop_keep(images: Tensor, area: float, *, nearest: bool, top: Tensor, left: 
     """Keep a share of the area, at a random place and of the same aspect, at its size."""
     size = (images.shape[2], images.shape[3])
     inner = (max(1, round(size[0] * area**0.5)), max(1, round(size[1] * area**0.5)))
-    boxes = [
-        rectangles.put(size, inner, *place)
-        for place in zip(top.tolist(), left.tolist(), strict=True)
-    ]
+    boxes = [rectangles.put(size, inner, *place) for place in zip(top.tolist(), left.tolist(), strict=True)]
     return torch.stack([image[box.index] for image, box in zip(images, boxes, strict=True)])
 
 
@@ -120,9 +117,7 @@ def perspective(images: Tensor, distortion: float, *, nearest: bool, corners: Te
     start = torch.tensor([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]])
     end = start + steps * torch.tensor([[1, 1], [-1, 1], [-1, -1], [1, -1]])
     warped = [
-        image
-        if torch.equal(points, start.to(points))
-        else _draw_to(image, start, points, nearest=nearest)
+        image if torch.equal(points, start.to(points)) else _draw_to(image, start, points, nearest=nearest)
         for image, points in zip(images, end, strict=True)
     ]
     return torch.stack(warped)
@@ -137,9 +132,7 @@ def _mode(nearest: bool) -> InterpolationMode:
     return InterpolationMode.NEAREST if nearest else InterpolationMode.BILINEAR
 
 
-def _kind(
-    function: Callable[..., Tensor], strength: Strength | None = None, **draws: tuple[int, ...]
-) -> Kind:
+def _kind(function: Callable[..., Tensor], strength: Strength | None = None, **draws: tuple[int, ...]) -> Kind:
     return WarpKind("geometric", function, strength, draws)
 
 

@@ -44,7 +44,5 @@ def _parse_one(text: str) -> Attack:
     try:
         strength = float(number)
     except ValueError as error:
-        raise ValueError(
-            f"{name}: expected a number, found {number!r}; write {name}=NUMBER"
-        ) from error
+        raise ValueError(f"{name}: expected a number, found {number!r}; write {name}=NUMBER") from error
     return make(name, strength)

@@ -72,23 +72,17 @@ def inpaint(batch: Batch, area: float, *, seed: Tensor) -> tuple[Tensor, Tensor]
     return filling.diffuse(batch.images, kept), kept
 
 
-def overlay_text(
-    batch: Batch, opacity: float, *, top: Tensor, left: Tensor
-) -> tuple[Tensor, Tensor]:
+def overlay_text(batch: Batch, opacity: float, *, top: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
     """Write a line of outlined text over half of the width, at a random place."""
     return _overlay(batch, drawing.text(_size(batch)[1] // 2), opacity, top, left)
 
 
-def overlay_logo(
-    batch: Batch, opacity: float, *, top: Tensor, left: Tensor
-) -> tuple[Tensor, Tensor]:
+def overlay_logo(batch: Batch, opacity: float, *, top: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
     """Put a round logo, a quarter of the shorter side across, at a random place."""
     return _overlay(batch, drawing.logo(max(1, min(_size(batch)) // 4)), opacity, top, left)
 
 
-def _overlay(
-    batch: Batch, layer: Tensor, opacity: float, top: Tensor, left: Tensor
-) -> tuple[Tensor, Tensor]:
+def _overlay(batch: Batch, layer: Tensor, opacity: float, top: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
     """Spread a drawing (4, h, w), RGBA in [0, 1], to the places it takes on each image."""
     size = _size(batch)
     layer = layer[:, : size[0], : size[1]]

@@ -110,9 +110,7 @@ def _find_file(url: URL, *, create: bool) -> None:
     """Check that the SQLite file is there, or make an empty one that only its owner can read."""
     path = Path(str(url.database))
     if not create and not path.is_file():
-        raise RegistryError(
-            f"registry {path}: expected a file, found none; run `wam registry init` first"
-        )
+        raise RegistryError(f"registry {path}: expected a file, found none; run `wam registry init` first")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600, exist_ok=True)

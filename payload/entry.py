@@ -129,6 +129,4 @@ def _check_keys(values: Any) -> None:
         raise ValueError(f"expected the keys {sorted(expected)}, found {found!r}")
     texts = isinstance(values["link"], str) and isinstance(values["output"], str | None)
     if not texts or type(values["serial"]) is not int:
-        raise ValueError(
-            f"expected a whole serial, a link, and an output or null, found {dict(values)!r}"
-        )
+        raise ValueError(f"expected a whole serial, a link, and an output or null, found {dict(values)!r}")

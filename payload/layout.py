@@ -57,7 +57,6 @@ def word_from_bits(bits: str) -> int:
     """Read 32 characters "0" or "1" as a word, most significant bit first."""
     if len(bits) != WORD_BITS or not set(bits) <= {"0", "1"}:
         raise ValueError(
-            f"expected {WORD_BITS} characters 0 or 1, found {bits!r}; "
-            "pass the bit string as wam prints it"
+            f"expected {WORD_BITS} characters 0 or 1, found {bits!r}; pass the bit string as wam prints it"
         )
     return int(bits, 2)

@@ -44,9 +44,7 @@ def parse_link(text: str) -> int:
     """
     values = _symbol_values(text)
     if _weighted_sum(values):
-        raise ValueError(
-            f"link {text!r}: its check symbol does not fit; compare it with the source"
-        )
+        raise ValueError(f"link {text!r}: its check symbol does not fit; compare it with the source")
     word = 0
     for value in values[:_DATA_SYMBOLS]:
         word = word << _SYMBOL_BITS | value
@@ -72,8 +70,7 @@ def _symbol_values(text: str) -> list[int]:
         )
     if len(symbols) != _SYMBOLS:
         raise ValueError(
-            f"link {text!r}: expected {_SYMBOLS} symbols, found {len(symbols)}; "
-            "a link looks like wm:7Q3F-K2ND"
+            f"link {text!r}: expected {_SYMBOLS} symbols, found {len(symbols)}; a link looks like wm:7Q3F-K2ND"
         )
     return [ALPHABET.index(symbol) for symbol in symbols]
 

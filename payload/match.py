@@ -90,9 +90,7 @@ def _contains(registry_words: Words | None, word: int) -> bool:
     return registry_words is not None and bool((registry_words == np.uint32(word)).any())
 
 
-def _match(
-    logits: npt.ArrayLike, status: Status, accepted: Candidate | None, log10_p: float
-) -> Match:
+def _match(logits: npt.ArrayLike, status: Status, accepted: Candidate | None, log10_p: float) -> Match:
     """Put the reading and the accepted word together."""
     magnitudes = np.abs(check_logits(logits))
     confidence = 1.0 / (1.0 + np.exp(-magnitudes))

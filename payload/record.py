@@ -14,9 +14,7 @@ MAX_CHARACTERS = 256
 
 # Categories of characters that would break a line, a terminal or a database.
 _CONTROL = {"Cc", "Cs", "Zl", "Zp"}
-_RFC3339 = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", flags=re.ASCII
-)
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", flags=re.ASCII)
 
 
 def now() -> datetime:
@@ -98,13 +96,9 @@ def _in_utc(time: datetime) -> datetime:
 def _check_text(text: str, *, name: str) -> None:
     """Refuse a field that is no text, blank, too long, or not printable."""
     if not (isinstance(text, str) and text.strip()):
-        raise ValueError(
-            f"{name}: expected text that is not blank, found {text!r}; name the {name}"
-        )
+        raise ValueError(f"{name}: expected text that is not blank, found {text!r}; name the {name}")
     if len(text) > MAX_CHARACTERS:
-        raise ValueError(
-            f"{name}: expected at most {MAX_CHARACTERS} characters, found {len(text)}; shorten it"
-        )
+        raise ValueError(f"{name}: expected at most {MAX_CHARACTERS} characters, found {len(text)}; shorten it")
     control = [character for character in text if unicodedata.category(character) in _CONTROL]
     if control:
         raise ValueError(f"{name}: expected no control characters, found {control[0]!r}; remove it")

@@ -62,9 +62,7 @@ class Registry:
         with transaction(self._engine, write=True) as connection:
             row = connection.execute(following).one_or_none()
             if row is None:
-                raise RegistryFullError(
-                    f"expected a free id, found all {ID_COUNT} allocated; start another registry"
-                )
+                raise RegistryFullError(f"expected a free id, found all {ID_COUNT} allocated; start another registry")
             serial = row.next_serial - 1
             entry = Entry(serial, word_of(bytes.fromhex(row.secret), serial), record)
             connection.execute(insert(entry_table).values(entry.to_row()))
@@ -137,8 +135,7 @@ class Registry:
             own = _header(connection)
             if own.count and own.secret != header.secret:
                 raise RegistryError(
-                    "import: expected an export of this registry, found one of another; "
-                    "import it into a new registry"
+                    "import: expected an export of this registry, found one of another; import it into a new registry"
                 )
             while batch := builtins.list(islice(entries, _BATCH)):
                 _check_conflicts(connection, batch)
@@ -223,6 +220,4 @@ def _check_conflicts(connection: Connection, entries: Iterable[Entry]) -> None:
 
 def _unknown(link: str, name: str) -> UnknownLinkError:
     """Say that a link has no entry."""
-    return UnknownLinkError(
-        f"registry {name}: expected an entry for link {link}, found none; check the registry"
-    )
+    return UnknownLinkError(f"registry {name}: expected an entry for link {link}, found none; check the registry")

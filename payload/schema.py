@@ -78,9 +78,7 @@ def prepare(connection: Connection, *, create: bool) -> None:
         connection.execute(insert(registry_table).values(secret=secret, next_serial=0))
         return
     if found > SCHEMA_VERSION:
-        raise RegistryError(
-            f"expected registry version {SCHEMA_VERSION} or older, found {found}; update wam"
-        )
+        raise RegistryError(f"expected registry version {SCHEMA_VERSION} or older, found {found}; update wam")
     for version in range(found, SCHEMA_VERSION):
         MIGRATIONS[version](connection)
         connection.execute(update(schema_table).values(version=version + 1))

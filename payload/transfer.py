@@ -90,9 +90,7 @@ def _entries(numbered: Iterable[tuple[int, str]], header: Header) -> Iterator[En
         yield entry
         expected += 1
     if expected != header.count:
-        raise RegistryError(
-            f"import: expected {header.count} entries, found {expected}; the export is cut off"
-        )
+        raise RegistryError(f"import: expected {header.count} entries, found {expected}; the export is cut off")
 
 
 def _parse(line: str, number: int) -> Any:

@@ -45,12 +45,16 @@ def main() -> int:
     links = {}
     for name, asset, owner, scale, place in PARTS:
         target = out / name
-        line = run("embed", SAMPLES / name, "--asset", asset, "--owner", owner, "-o", target, "--registry", registry, "--json")
+        line = run(
+            "embed", SAMPLES / name, "--asset", asset, "--owner", owner, "-o", target, "--registry", registry, "--json"
+        )
         marked = json.loads(line)
         print(f"  {marked['link']}  {marked['psnr_db']} dB  self-check {marked['self_check']}")
         links[asset] = marked["link"]
         photo = Image.open(target)
-        page.paste(photo.resize((round(photo.width * scale), round(photo.height * scale)), Image.Resampling.LANCZOS), place)
+        page.paste(
+            photo.resize((round(photo.width * scale), round(photo.height * scale)), Image.Resampling.LANCZOS), place
+        )
     composite = out / "composite.jpg"
     page.save(composite, quality=90)
     print(f"pasted both into {composite}, JPEG quality 90")

@@ -241,9 +241,7 @@ def main() -> int:
         joint = step >= settings.joint_from
         key = generator.bytes(8) if generator.random() < settings.random_keys else None
         content = torch.stack([train_photos.crop(CONTENT, generator) for _ in range(settings.batch)]).to(device)
-        rate = learning_rate(
-            step, peak=settings.rate, warmup=100, decay_from=settings.decay_from, total=settings.steps
-        )
+        rate = learning_rate(step, peak=settings.rate, warmup=100, decay_from=settings.decay_from, total=settings.steps)
         for group in optimiser.param_groups:
             group["lr"] = rate
         scene, output, visible = model.train()(content, Carrier.from_key(key, device=device), level, generator, joint)

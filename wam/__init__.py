@@ -1,9 +1,31 @@
 """Invisible image watermarks that say where they are: 32-bit messages, localised, several to a picture."""
 
-from wam.errors import ImageError, ModelError, WamError
-from wam.library import load
-from wam.marker import Detection, Marked, Watermarker
-from wam.outline import Region
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wam.errors import ImageError, ModelError, WamError
+    from wam.library import load
+    from wam.marker import Detection, Marked, Watermarker
+    from wam.outline import Region
 
 __all__ = ["Detection", "ImageError", "Marked", "ModelError", "Region", "WamError", "Watermarker", "load"]
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Detection": "wam.marker",
+    "ImageError": "wam.errors",
+    "Marked": "wam.marker",
+    "ModelError": "wam.errors",
+    "Region": "wam.outline",
+    "WamError": "wam.errors",
+    "Watermarker": "wam.marker",
+    "load": "wam.library",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports public names when they are first used: ``wam --help`` need not wait for torch."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'wam' has no attribute {name!r}")

@@ -52,7 +52,9 @@ class Carrier:
         """Draws the carrier of a secret key; ``None`` is the public carrier that every copy of the toolkit reads."""
         key = PUBLIC_KEY if key is None else key
         if not key:
-            raise ValueError("carrier key: expected at least one byte, found none; leave the key out for the public carrier")
+            raise ValueError(
+                "carrier key: expected at least one byte, found none; leave the key out for the public carrier"
+            )
         seed = int.from_bytes(hashlib.blake2b(key, digest_size=16, person=b"wam-carrier").digest(), "big")
         generator = np.random.Generator(np.random.PCG64(seed))
         frequencies = lattice_frequencies()

@@ -109,9 +109,7 @@ def _rawmode(tile: ImageFile._Tile) -> str:
     return str(tile.args if isinstance(tile.args, str) else (tile.args or ("",))[0])
 
 
-def _samples(
-    image: ImageFile.ImageFile, content: bytes, tiles: list[ImageFile._Tile]
-) -> tuple[Samples, str]:
+def _samples(image: ImageFile.ImageFile, content: bytes, tiles: list[ImageFile._Tile]) -> tuple[Samples, str]:
     """(H, W, C) samples of a loaded picture, in L, LA, RGB, RGBA or CMYK, and their mode."""
     if image.mode.startswith("I;16") or (tiles and ";16" in _rawmode(tiles[0])):
         deep = _deep_samples(image, content, tiles)
@@ -128,9 +126,7 @@ def _samples(
     return samples, image.mode
 
 
-def _deep_samples(
-    image: ImageFile.ImageFile, content: bytes, tiles: list[ImageFile._Tile]
-) -> Samples:
+def _deep_samples(image: ImageFile.ImageFile, content: bytes, tiles: list[ImageFile._Tile]) -> Samples:
     """All 16 bits; Pillow keeps the high bytes of colour, so the low ones are decoded apart."""
     key = image.info.get("transparency")
     if image.mode.startswith("I;16"):

@@ -70,9 +70,7 @@ def read_image(source: str | os.PathLike[str] | bytes | BinaryIO) -> Picture:
         return decode(_read_stream(source, name), name=name)
     name = os.fspath(source)
     if os.path.isdir(name):
-        raise ImageError.about(
-            name, expected=KNOWN, found="a folder with none", remedy="name a picture"
-        )
+        raise ImageError.about(name, expected=KNOWN, found="a folder with none", remedy="name a picture")
     remedy = "check the name and permissions"
     with _file_errors(name, expected="a readable file", remedy=remedy), open(name, "rb") as stream:
         content = _read_stream(stream, name)
@@ -143,9 +141,7 @@ def encode_image(
         metadata, dropped = fit_metadata(metadata, format=format, mode=mode)
         lost += dropped
     try:
-        content = encode(
-            samples, format=format, mode=mode, metadata=metadata, settings=settings, quality=quality
-        )
+        content = encode(samples, format=format, mode=mode, metadata=metadata, settings=settings, quality=quality)
     except Exception as error:  # Pillow's encoders have no common error
         raise ImageError.about(
             name,
@@ -226,9 +222,7 @@ def default_output(path: str | os.PathLike[str], *, format: str | None = None) -
 def _pictures_in(folder: Path) -> Iterator[Path]:
     unlisted: list[Path] = []
     seen: set[str] = set()
-    walk = os.walk(
-        folder, followlinks=True, onerror=lambda error: unlisted.append(Path(error.filename))
-    )
+    walk = os.walk(folder, followlinks=True, onerror=lambda error: unlisted.append(Path(error.filename)))
     for parent, folders, files in walk:
         real = os.path.realpath(parent)
         folders[:] = [] if real in seen else sorted(name for name in folders if name[0] != ".")

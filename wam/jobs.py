@@ -113,7 +113,7 @@ def _self_check(marker: Watermarker, saved: Picture, entry: Entry, target: Path)
 
 @dataclass(frozen=True)
 class Reading:
-    """One watermark of a file with what the registry says of it. ``transplanted``: its picture is not the marked one."""
+    """One watermark of a file with what the registry says of it; ``transplanted``: on a picture other than its own."""
 
     detection: Detection
     match: Match
@@ -149,7 +149,9 @@ class Reading:
         }
 
 
-def detect_file(marker: Watermarker, source: str | Path, registry: Registry | None, *, thorough: bool = False) -> tuple[Picture, list[Reading]]:
+def detect_file(
+    marker: Watermarker, source: str | Path, registry: Registry | None, *, thorough: bool = False
+) -> tuple[Picture, list[Reading]]:
     """Every watermark of one file, with its record where the registry has one."""
     picture = read_image(source)
     detections = marker.detect(picture.pixels, thorough=thorough)

@@ -87,11 +87,15 @@ class Watermarker:
         A tensor may hold several pictures with one message each, bits (B, 32), or one message for all.
         """
         if not STRENGTHS[0] <= strength <= STRENGTHS[1]:
-            raise ValueError(f"strength: expected {STRENGTHS[0]:g} to {STRENGTHS[1]:g} dB, found {strength:g}; 42 is usual")
+            raise ValueError(
+                f"strength: expected {STRENGTHS[0]:g} to {STRENGTHS[1]:g} dB, found {strength:g}; 42 is usual"
+            )
         batch = to_batch(image)
         if min(batch.shape[-2:]) < SMALLEST_SIDE:
             size = f"{batch.shape[-1]}x{batch.shape[-2]}"
-            raise ValueError(f"image: expected sides of at least {SMALLEST_SIDE} pixels, found {size}; use a larger copy")
+            raise ValueError(
+                f"image: expected sides of at least {SMALLEST_SIDE} pixels, found {size}; use a larger copy"
+            )
         rows = to_bits(bits, len(batch)).to(self.device)
         with torch.inference_mode():
             marked = self.model.mark(batch.to(self.device), rows, psnr_db=strength).cpu()
@@ -138,13 +142,17 @@ class Watermarker:
 def to_batch(image: AnyImage) -> Tensor:
     """Any accepted picture as (B, 3, H, W) float32 in [0, 1]."""
     if isinstance(image, Image.Image):
-        image = np.asarray(image.convert("RGB"))
+        image = np.array(image.convert("RGB"))
     if isinstance(image, np.ndarray):
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f"image: expected (H, W, 3) uint8 RGB, found {image.shape} {image.dtype}; convert it first")
-        return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
+            raise ValueError(
+                f"image: expected (H, W, 3) uint8 RGB, found {image.shape} {image.dtype}; convert it first"
+            )
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
     if not isinstance(image, Tensor):
-        raise ValueError(f"image: expected a PIL image, an array or a tensor, found {type(image).__name__}; convert it first")
+        raise ValueError(
+            f"image: expected a PIL image, an array or a tensor, found {type(image).__name__}; convert it first"
+        )
     if image.ndim != 4 or image.shape[1] != 3 or not image.is_floating_point():
         raise ValueError(f"image: expected (B, 3, H, W) float in [0, 1], found {tuple(image.shape)} {image.dtype}")
     if not torch.isfinite(image).all() or image.min() < 0 or image.max() > 1:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.measure import approximate_polygon, find_contours
+from shapely.geometry import LinearRing
 
 SMALLEST = 0.02  # share of the largest part below which a part of a mask is not outlined
 TOLERANCE = 1.5  # mask pixels by which a polygon may cut corners
@@ -28,6 +28,8 @@ class Region:
 
 def outline(mask: NDArray[np.bool_], size: tuple[int, int]) -> Region:
     """Describes a mask (h, w) in pixels of a picture of ``size`` (height, width)."""
+    from skimage.measure import find_contours  # seconds to import, and most runs need it late or never
+
     height, width = size
     scale_y, scale_x = height / mask.shape[0], width / mask.shape[1]
     kept = keep_large_parts(mask)
@@ -60,9 +62,9 @@ def keep_large_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _simplify(contour: NDArray[np.float64]) -> NDArray[np.float64]:
     """Closed contour with few vertices, the last not repeating the first."""
-    tolerance = TOLERANCE
-    corners = approximate_polygon(contour, tolerance)
-    while len(corners) > POINTS:
+    outline, tolerance = LinearRing(contour), TOLERANCE
+    simple = outline.simplify(tolerance)
+    while len(simple.coords) > POINTS:
         tolerance *= 1.5
-        corners = approximate_polygon(contour, tolerance)
-    return np.asarray(corners[:-1] if len(corners) > 3 else corners)
+        simple = outline.simplify(tolerance)
+    return np.asarray(simple.coords)[:-1]

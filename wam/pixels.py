@@ -71,9 +71,7 @@ def visible(samples: Samples, mode: str) -> tuple[Pixels, Pixels | None]:
     return np.ascontiguousarray(colours), alpha
 
 
-def compose(
-    marked: Pixels, like: Picture, format: str, name: str
-) -> tuple[Samples, str, tuple[str, ...]]:
+def compose(marked: Pixels, like: Picture, format: str, name: str) -> tuple[Samples, str, tuple[str, ...]]:
     """Samples of `like` with the change that `marked` asks for, their mode, and what is lost."""
     alpha, modes, lost = like.alpha, MODES[format], _lost_samples(like, format)
     if alpha is not None:

@@ -42,11 +42,15 @@ def step(field: Tensor, found: Synchronised, carrier: Carrier) -> Pose | None:
     along = carrier.render_signs(slopes, matrix, offset, (height, width), lead=math.pi / 2)[:, 0]  # (2, H, W)
     x = (torch.arange(width, device=field.device) + 0.5 - width / 2) / width
     y = (torch.arange(height, device=field.device) + 0.5 - height / 2) / height
-    basis = torch.stack([x.expand(height, width), y[:, None].expand(height, width), torch.ones_like(field)])  # (3, H, W)
+    basis = torch.stack(
+        [x.expand(height, width), y[:, None].expand(height, width), torch.ones_like(field)]
+    )  # (3, H, W)
     design = (along[:, None] * basis[None]).flatten(0, 1).flatten(1)  # (6, N): rows of u, then of v
     weighted = design * field.abs().flatten()  # where the estimate is nothing, nothing is known
     normal = weighted @ weighted.T
-    ridge = 1e-4 * normal.diagonal().mean() * torch.eye(6, device=field.device) + 1e-9 * torch.eye(6, device=field.device)
+    ridge = 1e-4 * normal.diagonal().mean() * torch.eye(6, device=field.device) + 1e-9 * torch.eye(
+        6, device=field.device
+    )
     change = torch.linalg.solve(normal + ridge, design @ field.flatten()).view(2, 3)
     if not bool(torch.isfinite(change).all()):
         return None

@@ -77,7 +77,12 @@ def _merge(messages: list[tuple[float, Tensor]]) -> list[tuple[float, Tensor]]:
 
 
 def _read_again(
-    pattern: Tensor, messages: list[tuple[float, Tensor]], logits: Tensor, pose: Pose, carrier: Carrier, threshold: float
+    pattern: Tensor,
+    messages: list[tuple[float, Tensor]],
+    logits: Tensor,
+    pose: Pose,
+    carrier: Carrier,
+    threshold: float,
 ) -> list[Cluster]:
     """Every pixel goes to its best message; bits are read once more from exactly the pixels of the mask."""
     best = logits.max(0).values

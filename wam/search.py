@@ -29,8 +29,9 @@ COARSEST = 56  # pixels
 DONE = 0.85  # share of the picture that, once explained, ends the search
 LEAST_AREA = 4500  # pixels of a level below which no more is looked for: about four and a half tiles
 REFINED = 3  # best poses of a synchronisation that are refined before they are judged
-PILOT = 5.5  # standard deviations of pilot agreement from which a pose is looked into: chance gives up to 5
-WORTH_REFINING = 0.7  # promise (1 is enough) from which refinement is tried
+PILOT = 5.7  # standard deviations of pilot agreement from which a pose is looked into: chance gives up to 5
+EXPECTED_PILOT = 3.8  # the same for the expected pose, which is one chance, not thousands
+WORTH_REFINING = 0.8  # share of either bound from which refinement is tried
 WINDOW = 192  # pixels: side of the windows searched for pieces with a pose of their own
 WINDOWS = 24  # most windows a level in the usual search
 
@@ -103,7 +104,7 @@ def pyramid(short_side: int) -> Iterator[int]:
 
 
 class LevelSearch:
-    """All watermarks of one pyramid level. ``available`` shrinks as they are found; ``tried`` counts synchronisations."""
+    """All watermarks of one level. ``available`` shrinks as they are found; ``tried`` counts synchronisations."""
 
     def __init__(
         self, output: ExtractorOutput, available: Tensor, carrier: Carrier, *, threshold: float, windows: int
@@ -126,7 +127,7 @@ class LevelSearch:
     def _proposals(self, expected: Pose) -> Iterator[list[Pose]]:
         """Poses worth splitting, lazily: each list is made with what is still available at that time."""
         field = self.pattern * self.available
-        yield self._worthy(field, [at_pose(field, expected, self.carrier)])
+        yield self._worthy(field, [at_pose(field, expected, self.carrier)], pilot=EXPECTED_PILOT)
         for box in self._boxes():
             before = float("inf")
             while LEAST_AREA < (left := float(cut(self.available, box).sum())) < before:
@@ -137,24 +138,21 @@ class LevelSearch:
         """Poses of one part of the picture, in coordinates of the whole."""
         weight = cut(self.available, box)
         field = cut(self.pattern, box) * weight
-        poses = self._worthy(field, synchronise(field, weight, self.carrier))
+        poses = self._worthy(field, synchronise(field, weight, self.carrier), pilot=PILOT)
         corner = field.new_tensor([box[1], box[0]])
         return [Pose(pose.matrix, pose.offset - pose.matrix @ corner) for pose in poses]
 
-    def _worthy(self, field: Tensor, candidates: list[Synchronised]) -> list[Pose]:
-        """Poses whose whole or whose pilot says that a watermark is there."""
-        self.tried += 1
-        refined = []
-        for candidate in sorted(candidates, key=self._promise, reverse=True)[:REFINED]:
-            if self._promise(candidate) > WORTH_REFINING:
-                candidate = refine(field, candidate, self.carrier)
-            refined.append(candidate)
-        good = [candidate for candidate in refined if self._promise(candidate) >= 1]
-        return [candidate.pose for candidate in sorted(good, key=self._promise, reverse=True)[:2]]
+    def _worthy(self, field: Tensor, candidates: list[Synchronised], *, pilot: float) -> list[Pose]:
+        """Poses whose joint score or whose pilot alone makes a watermark likely, refined; at most two."""
 
-    def _promise(self, candidate: Synchronised) -> float:
-        """At least 1 where the joint score or the pilot alone makes a watermark likely."""
-        return max(candidate.score / self.threshold, candidate.pilot / PILOT)
+        def promise(candidate: Synchronised) -> float:
+            return max(candidate.score / self.threshold, candidate.pilot / pilot)
+
+        self.tried += 1
+        best = sorted(candidates, key=promise, reverse=True)[:REFINED]
+        refined = [refine(field, one, self.carrier) if promise(one) > WORTH_REFINING else one for one in best]
+        good = [one for one in refined if promise(one) >= 1]
+        return [one.pose for one in sorted(good, key=promise, reverse=True)[:2]]
 
     def _split(self, pose: Pose, limit: int) -> list[Cluster]:
         return split_messages(self.pattern, self.available, pose, self.carrier, threshold=self.threshold, limit=limit)

@@ -24,11 +24,9 @@ ANGLE_STEP = 0.9  # degrees; one pixel at the second lattice point
 CANDIDATES = 10  # lattices that go on from the comb
 SHIFTS = 64  # grid of shifts per tile side
 # turns by 0, 90, 180, 270 degrees, then the same after a left-right mirror
-SYMMETRIES = torch.tensor(  # noqa: RUF005
-    [[[1, 0], [0, 1]], [[0, -1], [1, 0]], [[-1, 0], [0, -1]], [[0, 1], [-1, 0]]]
-    + [[[-1, 0], [0, 1]], [[0, 1], [1, 0]], [[1, 0], [0, -1]], [[0, -1], [-1, 0]]],
-    dtype=torch.float32,
-)
+_TURNS = (((1, 0), (0, 1)), ((0, -1), (1, 0)), ((-1, 0), (0, -1)), ((0, 1), (-1, 0)))
+_MIRRORED = (((-1, 0), (0, 1)), ((0, 1), (1, 0)), ((1, 0), (0, -1)), ((0, -1), (-1, 0)))
+SYMMETRIES = torch.tensor((*_TURNS, *_MIRRORED), dtype=torch.float32)
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,9 @@ class Synchronised:
     pilot: float
 
 
-def synchronise(pattern: Tensor, weight: Tensor, carrier: Carrier, *, extra: tuple[Pose, ...] = ()) -> list[Synchronised]:
+def synchronise(
+    pattern: Tensor, weight: Tensor, carrier: Carrier, *, extra: tuple[Pose, ...] = ()
+) -> list[Synchronised]:
     """Searches one region: pattern, weight (H, W) -> candidates, best first.
 
     ``extra`` poses are tried as they are, beside what the search proposes; their shift is searched as well.

@@ -67,9 +67,7 @@ def attacked(spec: str, photos: Tensor, params: Params) -> AttackResult:
     masks = photos.new_zeros(len(photos), 2, 48, 64)
     masks[:, 0, 10:30, 20:50] = 1
     masks[:, 1] = 1
-    return parse(spec).apply(
-        photos, params, masks, originals=photos.flip(1), backgrounds=1 - photos[:, :, :40]
-    )
+    return parse(spec).apply(photos, params, masks, originals=photos.flip(1), backgrounds=1 - photos[:, :, :40])
 
 
 def drawn(spec: str, count: int = 2, seed: int = 3) -> Params:

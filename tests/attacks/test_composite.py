@@ -22,9 +22,7 @@ def versions(count: int) -> list[Tensor]:
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
 def test_regions_have_their_area_and_version(count: int) -> None:
-    scene = regions_scene(
-        versions(count), torch.zeros(3, 120, 160), count=count, area=0.1, generator=seeded(count)
-    )
+    scene = regions_scene(versions(count), torch.zeros(3, 120, 160), count=count, area=0.1, generator=seeded(count))
     assert scene.masks.shape == (count, 120, 160)
     assert scene.masks.mean((1, 2)).tolist() == pytest.approx([0.1] * count, abs=0.003)
     assert scene.masks.sum(0).max() == 1
@@ -116,8 +114,7 @@ def test_turned_photos_agree_with_scipy(degrees: float, photos: Tensor) -> None:
 
 def test_scaled_photos_agree_with_pillow(photos: Tensor) -> None:
     planes = [
-        np.array(Image.fromarray(plane).resize((32, 24), Image.Resampling.BICUBIC))
-        for plane in photos[0].numpy()
+        np.array(Image.fromarray(plane).resize((32, 24), Image.Resampling.BICUBIC)) for plane in photos[0].numpy()
     ]
     scene = collage_scene(
         [photos[0]],

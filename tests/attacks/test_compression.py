@@ -25,10 +25,7 @@ def test_agrees_with_a_saved_file(codec: str, photos: Tensor) -> None:
 
 @pytest.mark.parametrize("codec", ["jpeg", "webp"])
 def test_lower_quality_loses_more(codec: str, photos: Tensor) -> None:
-    errors = [
-        (parse(f"{codec}={quality}")(photos).images - photos).square().mean().item()
-        for quality in (90, 50, 10)
-    ]
+    errors = [(parse(f"{codec}={quality}")(photos).images - photos).square().mean().item() for quality in (90, 50, 10)]
     assert errors == sorted(errors)
 
 
@@ -40,9 +37,7 @@ def test_gradient_passes_straight_through(photos: Tensor) -> None:
     assert torch.equal(images.grad, weights)
 
 
-def test_a_missing_codec_says_what_to_install(
-    photos: Tensor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_codec_says_what_to_install(photos: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compression.features, "check", lambda name: False)
     with pytest.raises(ValueError, match="pip install"):
         parse("avif=50")(photos)

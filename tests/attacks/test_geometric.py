@@ -40,9 +40,7 @@ def test_scaling_agrees_with_pillow(spec: str, size: tuple[int, int], photos: Te
 @pytest.mark.parametrize("degrees", [5, 10, 30, 45, -10])
 def test_rotation_agrees_with_scipy(degrees: float, photos: Tensor) -> None:
     found = parse(f"rotate={degrees}")(photos).images.numpy()
-    expected = ndimage.rotate(
-        photos.numpy(), degrees, axes=(3, 2), reshape=False, order=1, mode="grid-constant"
-    )
+    expected = ndimage.rotate(photos.numpy(), degrees, axes=(3, 2), reshape=False, order=1, mode="grid-constant")
     assert np.allclose(found, expected, atol=2e-3)
 
 

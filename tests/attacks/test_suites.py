@@ -15,9 +15,7 @@ def test_all_is_every_group_once() -> None:
     assert len(rows) == len(set(rows)) == sum(len(suite(group)) for group in GROUPS) == 74
 
 
-@pytest.mark.parametrize(
-    "row", ["jpeg=40", "hue=-0.2", "posterize=4", "crop_keep=0.33", "aspect=1.25", "inpaint=0.3"]
-)
+@pytest.mark.parametrize("row", ["jpeg=40", "hue=-0.2", "posterize=4", "crop_keep=0.33", "aspect=1.25", "inpaint=0.3"])
 def test_rows_of_the_protocol_are_there(row: str) -> None:
     assert parse(row) in suite("all")
 

@@ -33,9 +33,7 @@ def values(image: Image.Image) -> Tensor:
     ],
 )
 @pytest.mark.parametrize("factor", [0.5, 1.5, 2.0])
-def test_adjustments_agree_with_pillow(
-    name: str, enhance: type, factor: float, photos: Tensor
-) -> None:
+def test_adjustments_agree_with_pillow(name: str, enhance: type, factor: float, photos: Tensor) -> None:
     expected = values(enhance(picture(photos)).enhance(factor))
     found = parse(f"{name}={factor}")(photos).images[0]
     assert (found - expected).abs().max() < 3.1 * STEP  # Pillow rounds grey, mean and result
@@ -66,9 +64,7 @@ def test_gamma_agrees_with_numpy(exponent: float, photos: Tensor) -> None:
 def test_gaussian_blur_agrees_with_scipy(kernel: int, photos: Tensor) -> None:
     sigma = 0.3 * ((kernel - 1) * 0.5 - 1) + 0.8
     found = parse(f"gaussian_blur={kernel}")(photos).images
-    expected = ndimage.gaussian_filter(
-        photos.double().numpy(), (0, 0, sigma, sigma), mode="mirror", radius=kernel // 2
-    )
+    expected = ndimage.gaussian_filter(photos.double().numpy(), (0, 0, sigma, sigma), mode="mirror", radius=kernel // 2)
     assert np.allclose(found.numpy(), expected, atol=1e-5)
 
 

@@ -21,9 +21,7 @@ from sqlalchemy import NullPool, create_engine, text
 from payload.layout import bits_from_word
 from payload.registry import Registry
 
-settings.register_profile(
-    "payload", max_examples=60, deadline=None, derandomize=True, database=None
-)
+settings.register_profile("payload", max_examples=60, deadline=None, derandomize=True, database=None)
 settings.load_profile("payload")
 
 

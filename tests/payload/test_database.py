@@ -33,9 +33,7 @@ def test_the_url_wins_over_the_environment_and_that_over_the_default(
     assert locate("/given.sqlite").database == "/given.sqlite"
 
 
-def test_the_default_place_is_made_when_it_is_first_used(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_default_place_is_made_when_it_is_first_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("platformdirs.user_data_path", (tmp_path / "new").joinpath)
     monkeypatch.delenv("WAM_REGISTRY", raising=False)
     entry = Registry.open().allocate(RECORD)
@@ -48,9 +46,7 @@ def test_a_path_and_its_url_are_the_same_registry(tmp_path: Path) -> None:
     assert Registry.open(f"sqlite:///{path}").show(entry.link) == entry
 
 
-def test_a_relative_path_stays_where_it_was(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_relative_path_stays_where_it_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     registry = Registry.open("registry.sqlite")
     monkeypatch.chdir("/")

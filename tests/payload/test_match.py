@@ -112,10 +112,7 @@ def test_false_names_stay_below_the_stated_probability() -> None:
     rng = np.random.default_rng(2)
     words = ecc.encode(rng.choice(ID_COUNT, 2000, replace=False))
     limit = -2.0
-    named = [
-        read_word(rng.normal(0, 1, 32), words, max_log10_p=limit).status == "verified"
-        for _ in range(1000)
-    ]
+    named = [read_word(rng.normal(0, 1, 32), words, max_log10_p=limit).status == "verified" for _ in range(1000)]
     assert np.mean(named) <= 10**limit + 3 * np.sqrt(10**limit / len(named))
 
 

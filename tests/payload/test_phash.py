@@ -11,9 +11,7 @@ RNG = np.random.default_rng(11)
 def smooth_picture(height: int, width: int, *, seed: int) -> np.ndarray:
     """A few random waves, (height, width) uint8, that look the same at every size."""
     rng = np.random.default_rng(seed)
-    y, x = np.meshgrid(
-        (np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width, indexing="ij"
-    )
+    y, x = np.meshgrid((np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width, indexing="ij")
     total = np.zeros((height, width))
     for _ in range(30):
         across, down, phase = rng.uniform(-12, 12), rng.uniform(-12, 12), rng.uniform(0, 7)
@@ -42,10 +40,7 @@ def test_bits_are_the_signs_of_the_written_out_transform() -> None:
     picture = RNG.uniform(0, 1, (32, 32))
     n = np.arange(32)
     coefficients = [
-        (
-            picture
-            * np.outer(np.cos(np.pi * v * (n + 0.5) / 32), np.cos(np.pi * u * (n + 0.5) / 32))
-        ).sum()
+        (picture * np.outer(np.cos(np.pi * v * (n + 0.5) / 32), np.cos(np.pi * u * (n + 0.5) / 32))).sum()
         for v in range(1, 9)
         for u in range(1, 9)
     ]

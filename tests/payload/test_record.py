@@ -28,9 +28,7 @@ def test_a_record_prints_as_the_contract_says() -> None:
 
 
 @given(TEXTS, TEXTS, st.none() | TEXTS, TIMES)
-def test_records_survive_being_written(
-    asset: str, owner: str, user: str | None, time: datetime
-) -> None:
+def test_records_survive_being_written(asset: str, owner: str, user: str | None, time: datetime) -> None:
     record = Record(asset, owner, user, time)
     assert Record.from_dict(record.to_dict()) == record
 

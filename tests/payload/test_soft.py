@@ -25,9 +25,7 @@ def closest_of_all(logits: np.ndarray) -> int:
     correlation = np.zeros(ID_COUNT)
     words = ecc.encode(np.arange(ID_COUNT))
     for bit in range(WORD_BITS):
-        correlation += (
-            np.where(words >> np.uint32(WORD_BITS - 1 - bit) & 1, 1.0, -1.0) * logits[bit]
-        )
+        correlation += np.where(words >> np.uint32(WORD_BITS - 1 - bit) & 1, 1.0, -1.0) * logits[bit]
     return int(words[correlation.argmax()])
 
 
@@ -49,9 +47,7 @@ def test_four_wrong_bits_are_corrected_where_they_are_the_uncertain_ones(
 
 
 @given(IDS, st.sets(POSITIONS, max_size=5))
-def test_equal_magnitudes_give_the_hard_decoder(
-    logits_of: LogitsOf, number: int, wrong: set[int]
-) -> None:
+def test_equal_magnitudes_give_the_hard_decoder(logits_of: LogitsOf, number: int, wrong: set[int]) -> None:
     logits = logits_of(int(ecc.encode(number)), wrong=dict.fromkeys(wrong, 3.0))
     hard = ecc.decode(hard_word(logits))
     soft = decode_soft(logits)

@@ -41,9 +41,7 @@ def source(tmp_path: Path) -> Registry:
     return filled(str(tmp_path / "source.sqlite"))
 
 
-def test_an_import_gives_the_same_entries_and_the_same_next_ids(
-    source: Registry, registry: Registry
-) -> None:
+def test_an_import_gives_the_same_entries_and_the_same_next_ids(source: Registry, registry: Registry) -> None:
     assert registry.import_(io.StringIO(exported(source))) == 4
     assert [*registry.list()] == [*source.list()]
     assert exported(registry) == exported(source)
@@ -128,9 +126,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_a_damaged_export_is_refused_and_changes_nothing(
-    name: str, source: Registry, tmp_path: Path
-) -> None:
+def test_a_damaged_export_is_refused_and_changes_nothing(name: str, source: Registry, tmp_path: Path) -> None:
     damage, message = DAMAGES[name]
     target = Registry.open(str(tmp_path / "target.sqlite"))
     before = exported(target)

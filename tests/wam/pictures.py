@@ -84,9 +84,7 @@ def png16(deep: np.ndarray, **chunks: bytes) -> bytes:
     """A 16-bit PNG without row filters, by the specification: an independent writer."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     height, width, bands = deep.shape
     header = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[bands], 0, 0, 0)
@@ -107,11 +105,7 @@ def tiff16(deep: np.ndarray, *, prefix: bytes, tile: int = 0, planar: bool = Fal
     where, sizes = (324, 325) if tile else (273, 279)
     if tile:
         padded = np.pad(order, ((0, -height % tile), (0, -width % tile), (0, 0)))
-        parts = [
-            padded[y : y + tile, x : x + tile]
-            for y in range(0, height, tile)
-            for x in range(0, width, tile)
-        ]
+        parts = [padded[y : y + tile, x : x + tile] for y in range(0, height, tile) for x in range(0, width, tile)]
         tags[322], tags[323] = tile, tile
     else:
         tags[278] = height

@@ -32,9 +32,7 @@ def test_writer_that_fails_leaves_everything_as_it_was(
 
     with pytest.raises(type(error)):
         save_atomically(path, write_half)
-    assert [each.read_bytes() for each in tmp_path.iterdir()] == (
-        [] if before is None else [before]
-    )
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == ([] if before is None else [before])
 
 
 def test_temporary_file_is_in_the_same_folder(tmp_path: Path) -> None:

@@ -31,9 +31,7 @@ def test_phone_picture_with_a_second_one_inside_is_a_jpeg() -> None:
     content = saved(sample("RGB"), "MPO", save_all=True, append_images=[sample("RGB")])
     picture = read_image(content)
     assert picture.format == "JPEG"
-    assert encode_image(picture.pixels, like=picture, format="JPEG")[1] == (
-        "further pictures in the file",
-    )
+    assert encode_image(picture.pixels, like=picture, format="JPEG")[1] == ("further pictures in the file",)
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "GIF"])
@@ -110,9 +108,7 @@ def test_large_picture_is_refused_before_it_is_decoded(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "GIF"])
-def test_pillow_does_not_warn_of_large_pictures(
-    monkeypatch: pytest.MonkeyPatch, format: str
-) -> None:
+def test_pillow_does_not_warn_of_large_pictures(monkeypatch: pytest.MonkeyPatch, format: str) -> None:
     content = saved(sample("RGB"), format)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", WIDTH * HEIGHT - 1)
     assert read_image(content).width == WIDTH

@@ -149,9 +149,7 @@ FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-@pytest.mark.parametrize(
-    ("error", "raised"), [(FULL, ImageError), (KeyboardInterrupt(), KeyboardInterrupt)]
-)
+@pytest.mark.parametrize(("error", "raised"), [(FULL, ImageError), (KeyboardInterrupt(), KeyboardInterrupt)])
 def test_failed_write_leaves_everything_as_it_was(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -51,9 +51,7 @@ def test_the_mark_is_applied_at_sixteen_bits(bands: int) -> None:
         again = read_image(resaved(content))
         colour = deep.shape[2] - (bands in (2, 4))
         assert again.samples is not None, name
-        assert (
-            again.samples[..., :colour] == deep[..., :colour] + 257 * change[..., :colour]
-        ).all()
+        assert (again.samples[..., :colour] == deep[..., :colour] + 257 * change[..., :colour]).all()
         assert (again.samples[..., colour:] == deep[..., colour:]).all()
 
 
@@ -94,8 +92,7 @@ def test_interlaced_sixteen_bit_png_is_read() -> None:
     header = plain[16:28] + b"\x01"
     kinds = [(b"IHDR", header), (b"IDAT", zlib.compress(b"".join(rows))), (b"IEND", b"")]
     content = plain[:8] + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in kinds
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in kinds
     )
     assert np.array_equal(deep_samples(content), deep)
 

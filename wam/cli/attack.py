@@ -11,9 +11,13 @@ from wam.cli import common
 
 
 def attack(
-    attacks: Annotated[str, typer.Argument(metavar="NAME[=STRENGTH][,NAME...]", help="Such as jpeg=80,crop=0.5,rotate=10.")],
+    attacks: Annotated[
+        str, typer.Argument(metavar="NAME[=STRENGTH][,NAME...]", help="Such as jpeg=80,crop=0.5,rotate=10.")
+    ],
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="Picture to attack.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to write (PNG keeps the result exactly).")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE", help="Where to write (PNG keeps the result exactly).")
+    ],
     seed: Annotated[int, typer.Option(help="Of random places and noise.")] = 0,
     debug: common.DebugOption = False,
 ) -> None:

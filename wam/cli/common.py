@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from payload.registry import Registry
     from wam.marker import Watermarker
 
-Images = Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Files, folders (recursed) or - (standard input).")]
+Images = Annotated[
+    list[str], typer.Argument(metavar="IMAGE...", help="Files, folders (recursed) or - (standard input).")
+]
 ModelOption = Annotated[str, typer.Option("--model", metavar="NAME|PATH", help="Model to use.")]
 DeviceOption = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where the networks run.")]
 RegistryOption = Annotated[
     str | None,
     typer.Option(
-        "--registry", metavar="URL", help="Registry: a file or database URL. Default: $WAM_REGISTRY, then the user's data folder."
+        "--registry",
+        metavar="URL",
+        help="Registry: a file or database URL. Default: $WAM_REGISTRY, then the user's data folder.",
     ),
 ]
 KeyOption = Annotated[
@@ -36,6 +40,7 @@ DebugOption = Annotated[bool, typer.Option("--debug", help="Show the full traceb
 
 DEFAULT_MODEL = "lattice32"
 SHORTEST_KEY = 16  # bytes
+REMEDY = "make one with: openssl rand -hex 32"
 EXPECTED_ERRORS = (WamError, PayloadError, ValueError, OSError, MemoryError)
 Item = TypeVar("Item")
 
@@ -79,7 +84,7 @@ def read_key(path: Path | None) -> bytes | None:
     if not key and path is None:
         return None
     if len(key) < SHORTEST_KEY:
-        fail(f"{source}: expected a key of at least {SHORTEST_KEY} bytes, found {len(key)}; make one with: openssl rand -hex 32")
+        fail(f"{source}: expected a key of at least {SHORTEST_KEY} bytes, found {len(key)}; {REMEDY}")
     return key
 
 

@@ -20,10 +20,19 @@ if TYPE_CHECKING:
 def detect(
     images: common.Images,
     as_json: common.JsonOption = False,
-    overlay: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the picture with its watermarks outlined; one input only.")] = None,
-    overlay_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="The same for several inputs: NAME.overlay.png each.")] = None,
-    mask_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Write each mask: NAME.mask1.png, NAME.mask2.png, ...")] = None,
-    thorough: Annotated[bool, typer.Option("--thorough", help="Search every resolution even when a mark was found.")] = False,
+    overlay: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the picture with its watermarks outlined; one input only."),
+    ] = None,
+    overlay_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The same for several inputs: NAME.overlay.png each.")
+    ] = None,
+    mask_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write each mask: NAME.mask1.png, NAME.mask2.png, ...")
+    ] = None,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Search every resolution even when a mark was found.")
+    ] = False,
     registry: common.RegistryOption = None,
     key_file: common.KeyOption = None,
     model: common.ModelOption = common.DEFAULT_MODEL,

@@ -20,12 +20,22 @@ def embed(
     asset: Annotated[str, typer.Option(metavar="ID", help="Asset ID of the pictures.")],
     owner: Annotated[str, typer.Option(metavar="NAME", help="Who owns them.")],
     user: Annotated[str | None, typer.Option(metavar="ID", help="User ID, to trace who received or made them.")] = None,
-    time: Annotated[str | None, typer.Option(metavar="RFC3339", help="Ingest time, such as 2026-11-22T09:30:00Z; default now.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write; one input only.")] = None,
-    out_dir: Annotated[Path | None, typer.Option("--out-dir", metavar="DIR", help="Folder to write to, under the inputs' names.")] = None,
+    time: Annotated[
+        str | None, typer.Option(metavar="RFC3339", help="Ingest time, such as 2026-11-22T09:30:00Z; default now.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write; one input only.")
+    ] = None,
+    out_dir: Annotated[
+        Path | None, typer.Option("--out-dir", metavar="DIR", help="Folder to write to, under the inputs' names.")
+    ] = None,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs.")] = False,
-    mode: Annotated[str, typer.Option(metavar="link", help="link: the mark is a short link, the record is in the registry.")] = "link",
-    strength: Annotated[float | None, typer.Option(metavar="DB", help="PSNR to aim for, 30 to 55 dB; lower is more robust.")] = None,
+    mode: Annotated[
+        str, typer.Option(metavar="link", help="link: the mark is a short link, the record is in the registry.")
+    ] = "link",
+    strength: Annotated[
+        float | None, typer.Option(metavar="DB", help="PSNR to aim for, 30 to 55 dB; lower is more robust.")
+    ] = None,
     registry: common.RegistryOption = None,
     key_file: common.KeyOption = None,
     model: common.ModelOption = common.DEFAULT_MODEL,
@@ -129,7 +139,9 @@ def _targets(
         inputs = {Path(source).resolve() for source in sources if source != "-"}
         clash = next((target for target in targets if target.resolve() in inputs), None)
         if clash is not None:
-            common.fail(f"{clash}: expected an output other than the input, found the input; use --in-place to replace it")
+            common.fail(
+                f"{clash}: expected an output other than the input, found the input; use --in-place to replace it"
+            )
     return targets
 
 

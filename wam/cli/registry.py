@@ -67,7 +67,9 @@ def withdraw(
 
 @registry_app.command()
 def export(
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Default: standard output.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Default: standard output.")
+    ] = None,
     registry: common.RegistryOption = None,
 ) -> None:
     """Write everything as JSON Lines, the registry's secret included: keep the file safe."""

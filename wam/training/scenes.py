@@ -122,7 +122,9 @@ def draw_mask(generator: np.random.Generator) -> Tensor:
 
 def mark(photo: Tensor, gain: Tensor, geometry: Geometry, mask: Tensor, bits: Tensor, carrier: Carrier) -> Tensor:
     """The saved file: photo plus residual inside the mask, rounded to 8 bits (straight-through). (B, 3, FILE, FILE)."""
-    pattern = carrier.render(bits, geometry.file_matrix.to(bits.device), geometry.file_offset.to(bits.device), (FILE, FILE))
+    pattern = carrier.render(
+        bits, geometry.file_matrix.to(bits.device), geometry.file_offset.to(bits.device), (FILE, FILE)
+    )
     marked = (photo + mask * gain * pattern / 255).clamp(0, 1)
     return straight_through((marked * 255).round() / 255, marked)
 
