@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from wam.atomic import save_atomically
 from wam.carrier import Carrier
 from wam.checkpoints import save_checkpoint
-from wam.embedder import Embedder
+from wam.embedder import Embedder, scale_to_psnr
 from wam.extractor import Extractor
 from wam.jnd import jnd
 from wam.training.losses import (
@@ -53,7 +53,7 @@ from wam.training.scenes import CONTENT, Difficulty, Scene, make_scene
 
 MASK_WEIGHT = 0.05  # mask cross-entropy beside a pattern error of about 0.5
 BIT_WEIGHT = 0.05
-VISIBLE_WEIGHT = 0.02  # price of residual energy per squared JND, against moving energy to where eyes look
+VISIBLE_WEIGHT = 0.03  # price of residual energy per squared JND at 42 dB, against moving it to where eyes look
 AVERAGING = 0.998  # of weights, per step
 SPIKE = 6.0  # times the usual gradient norm from which a step is left out
 TEMPERATURE = 0.7  # of bit logits in the cross-entropy
@@ -87,9 +87,7 @@ class Pair(nn.Module):
         with torch.set_grad_enabled(joint and self.training):
             gain = self.embedder(content)
             scene = make_scene(content, gain, carrier, Difficulty(level), generator)
-            visible = gain.new_zeros(())
-            if joint:
-                visible = ((gain / gain.square().mean((1, 2, 3), keepdim=True).sqrt()) / jnd(content)).square().mean()
+            visible = (scale_to_psnr(gain, 42.0) / jnd(content)).square().mean() if joint else gain.new_zeros(())
         kind = content.device.type
         with torch.autocast(kind, dtype=torch.bfloat16):
             output = self.extractor(scene.view.contiguous(memory_format=torch.channels_last))

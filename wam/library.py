@@ -33,16 +33,23 @@ KNOWN = {
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
-def load(model: str | Path = DEFAULT, *, device: str = "auto", keys: Sequence[bytes | None] = (None,)) -> Watermarker:
+def load(
+    model: str | Path = DEFAULT,
+    *,
+    device: str = "auto",
+    keys: Sequence[bytes | None] = (None,),
+    precision: str = "fp32",
+) -> Watermarker:
     """Loads a model by name or path.
 
     ``device`` "auto" takes CUDA, then MPS, then the CPU. ``keys``: secret keys of the carriers, the first marks; None
-    is the public carrier. Raises ``ModelError`` for a missing, altered or foreign file.
+    is the public carrier. ``precision`` "bf16" or "fp16" runs the extractor in autocast. Raises ``ModelError`` for a
+    missing, altered or foreign file.
     """
     checkpoint, name = open_checkpoint(model)
     chosen = choose_device(device)
     carriers = [Carrier.from_key(key, device=chosen) for key in keys]
-    network = WatermarkModel(checkpoint.embedder, checkpoint.extractor, carriers)
+    network = WatermarkModel(checkpoint.embedder, checkpoint.extractor, carriers, precision=precision)
     calibration = Calibration(**checkpoint.metadata.get("calibration", {}))
     identity = f"{name}@{checkpoint.sha256[:8]}"
     return Watermarker(

@@ -17,6 +17,7 @@ from wam.calibration import Calibration
 from wam.carrier import BITS
 from wam.model import WORKING_SIDE, WatermarkModel
 from wam.outline import Region, outline
+from wam.perpixel import per_pixel
 from wam.search import Found, search
 
 DEFAULT_STRENGTH = 42.0  # PSNR of the marked picture, dB; see checkpoints/README.md for what other values cost
@@ -115,6 +116,13 @@ class Watermarker:
         size = (int(batch.shape[-2]), int(batch.shape[-1]))
         detections = [self._describe(found, size, result.tried) for found in result.found]
         return sorted(detections, key=lambda detection: -detection.score)
+
+    def predict(self, image: AnyImage) -> Tensor:
+        """Mask logit and 32 bit logits of every pixel, as WAM gives them: (B, 33, H, W) float32 for B pictures."""
+        batch = to_batch(image)
+        size = (int(batch.shape[-2]), int(batch.shape[-1]))
+        results = [search(self.model, one.to(self.device), threshold=self.calibration.threshold) for one in batch]
+        return torch.stack([per_pixel(result.found, self.model.carriers, size) for result in results])
 
     def _describe(self, found: Found, size: tuple[int, int], tried: int) -> Detection:
         logits = self.calibration.bit_logits(found.votes).cpu().numpy()

@@ -39,8 +39,8 @@ def message_masks(pattern: Tensor, messages: Tensor, pose: Pose, carrier: Carrie
 def settle(logits: Tensor, ratio: Tensor, pattern: Tensor) -> Tensor:
     """Gives holes and islands to their surroundings unless their own evidence speaks clearly: all (H, W)."""
     mask = (logits > 0).cpu().numpy()
-    evidence = ratio.double().cpu().numpy()
-    variance = pattern.double().square().cpu().numpy()
+    evidence = ratio.cpu().double().numpy()
+    variance = pattern.cpu().double().square().numpy()
     filled = mask | ~_significant(~mask, -evidence, variance, DOUBT)
     kept = _significant(filled, evidence, variance, SURE)
     settled = torch.from_numpy(kept).to(logits.device)

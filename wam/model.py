@@ -13,6 +13,7 @@ from wam.embedder import Embedder, scale_to_psnr
 from wam.extractor import ExtractorOutput
 
 WORKING_SIDE = 256  # pixels: short side at which the residual is designed; smaller pictures are worked on as they are
+PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}  # of the extractor; results stay float32
 ROWS = 512  # rows of a large picture that are marked at a time, pixels
 
 
@@ -35,8 +36,15 @@ class WatermarkModel(nn.Module):
     ``carriers[0]`` is the one pictures are marked with; detection tries all of them.
     """
 
-    def __init__(self, embedder: Embedder, extractor: nn.Module, carriers: Sequence[Carrier]) -> None:
+    def __init__(
+        self, embedder: Embedder, extractor: nn.Module, carriers: Sequence[Carrier], *, precision: str = "fp32"
+    ) -> None:
         super().__init__()
+        if precision not in PRECISIONS:
+            raise ValueError(
+                f"precision: expected one of {', '.join(PRECISIONS)}, found {precision}; choose one of them"
+            )
+        self.precision = PRECISIONS[precision]
         self.embedder = embedder
         self.extractor = extractor
         self.carriers = list(carriers)
@@ -64,7 +72,11 @@ class WatermarkModel(nn.Module):
 
     def extract(self, images: Tensor) -> ExtractorOutput:
         """Pattern estimate and mask logits at the pictures' own resolution: (B, 3, H, W) in [0, 1]."""
-        return self.extractor(images.contiguous(memory_format=torch.channels_last))
+        images = images.contiguous(memory_format=torch.channels_last)
+        if self.precision is None:
+            return self.extractor(images)
+        with torch.autocast(images.device.type, dtype=self.precision):
+            return self.extractor(images)
 
 
 def _gain_rows(gain: Tensor, top: int, rows: int, size: tuple[int, int]) -> Tensor:

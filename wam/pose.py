@@ -28,7 +28,7 @@ class Pose:
     @property
     def scale(self) -> float:
         """Pixels per working pixel, geometric mean of both directions."""
-        return float(self.matrix.double().det().abs().clamp(min=1e-12) ** -0.5)
+        return float(self.matrix.cpu().double().det().abs().clamp(min=1e-12) ** -0.5)
 
     @property
     def flipped(self) -> bool:
@@ -38,7 +38,7 @@ class Pose:
     @property
     def rotation_deg(self) -> float:
         """Counter-clockwise turn of the picture as seen on a screen, after undoing a left-right mirror, (-180, 180]."""
-        matrix = self.matrix.double().cpu()
+        matrix = self.matrix.cpu().double()
         if self.flipped:  # undo the mirror in the carrier's plane
             matrix = torch.tensor([[-1.0, 0.0], [0.0, 1.0]], dtype=torch.float64) @ matrix
         return math.degrees(math.atan2(float(matrix[0, 1] - matrix[1, 0]), float(matrix[0, 0] + matrix[1, 1]))) * -1.0

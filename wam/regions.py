@@ -21,6 +21,7 @@ from wam.sync import at_pose
 WINDOW = 2.5  # blocks: standard deviation of the window for local bits
 ROUNDS = 3  # of assigning blocks and reading the message again
 AGREEMENT = 0.35  # cosine between a block's bits and a message, above which they may be the same
+PURITY = 0.65  # the same where bits stand far above the noise: words that differ in six bits have .625
 AFFINITY = 2.0  # the same in units of noise
 SAME = 0.5  # cosine between two readings above which they are one message
 CLAIM_LEVEL = 0.0  # mask logit above which a pixel belongs to a message
@@ -63,12 +64,17 @@ def split_messages(
     return _read_again(pattern, messages, logits, pose, carrier, threshold)
 
 
+def reads_alike(one: Tensor, other: Tensor) -> bool:
+    """Whether two readings (32,) are likely of one message."""
+    return float(F.cosine_similarity(one, other, dim=0)) > SAME
+
+
 def _merge(messages: list[tuple[float, Tensor]]) -> list[tuple[float, Tensor]]:
     """Joins parts that read alike: words of different marks differ in about half of their bits, in six at least."""
     merged: list[tuple[float, Tensor]] = []
     for score, message in messages:
         for index, (other_score, other) in enumerate(merged):
-            if float(F.cosine_similarity(message, other, dim=0)) > SAME:
+            if reads_alike(message, other):
                 merged[index] = (max(score, other_score), other + message * score / other_score)
                 break
         else:
@@ -125,11 +131,13 @@ def _gather(seed: Tensor, local: Tensor, votes: BlockVotes, remaining: Tensor) -
     message = seed
     members = torch.zeros_like(remaining)
     length = local.norm(dim=0) + 1e-6
+    clear = (1 - BITS / length.square()).clamp(min=0).sqrt()  # the cosine that noise leaves to the right message
+    least = (PURITY * clear).clamp(min=AGREEMENT)
     for _ in range(ROUNDS):
         direction = message / (message.abs() + message.abs().median() + 1e-6)
         direction = direction / (direction.norm() + 1e-6)
         projection = (direction[:, None, None] * local).sum(0)
-        members = ((projection > AFFINITY) & (projection / length > AGREEMENT)).float() * (remaining > 0)
+        members = ((projection > AFFINITY) & (projection / length > least)).float() * (remaining > 0)
         if float(members.sum()) == 0:
             break
         message = (votes.real[..., :BITS] * members[..., None]).sum((0, 1))
@@ -139,12 +147,14 @@ def _gather(seed: Tensor, local: Tensor, votes: BlockVotes, remaining: Tensor) -
 def local_bits(votes: BlockVotes, remaining: Tensor) -> Tensor:
     """Bits in the window around each block, in units of noise: -> (32, rows, columns).
 
-    The noise is what the same windows show in quadrature, where no message is.
+    The noise is what the same windows show in quadrature, where no message is, around the blocks that remain: elsewhere
+    the windows hold next to nothing, and their ratio is anything.
     """
     spread = (gaussian((votes.energy * remaining)[None], WINDOW / 2**0.5, border="zeros") + 1e-6).sqrt()
     parts = torch.cat([votes.real[..., :BITS], votes.imaginary[..., :BITS]], dim=-1) * remaining[..., None]
     real, null = (gaussian(parts.permute(2, 0, 1), WINDOW, border="zeros") / spread).split(BITS)
-    return real / (null.square().mean().sqrt() + 1e-6)
+    noise = (null.square().mean(0) * remaining).sum() / remaining.sum().clamp(min=1)
+    return real / (noise.sqrt() + 1e-6)
 
 
 def _grow(members: Tensor) -> Tensor:

@@ -8,18 +8,18 @@ projection; everything else is searched level by level, each level again and aga
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wam.carrier import Carrier
+from wam.carrier import TILE, Carrier
 from wam.extractor import ExtractorOutput
 from wam.model import WORKING_SIDE, WatermarkModel, resize, sized
 from wam.pose import Pose
 from wam.refine import refine
-from wam.regions import Cluster, split_messages
+from wam.regions import Cluster, reads_alike, split_messages
 from wam.sync import Synchronised, at_pose, periodicity, synchronise
 
 MOST = 32  # watermarks in one picture
@@ -33,7 +33,8 @@ PILOT = 5.7  # standard deviations of pilot agreement from which a pose is looke
 EXPECTED_PILOT = 3.8  # the same for the expected pose, which is one chance, not thousands
 WORTH_REFINING = 0.8  # share of either bound from which refinement is tried
 WINDOW = 192  # pixels: side of the windows searched for pieces with a pose of their own
-WINDOWS = 24  # most windows a level in the usual search
+REPETITION = 5.0  # standard deviations of periodicity from which a window is synchronised; unmarked ones reach 5.2
+BLACK = 1.5 / 255  # brightest value of the corners that a turned or padded picture gets
 
 Box = tuple[int, int, int, int]  # top, left, bottom, right in pixels of a level
 
@@ -41,21 +42,24 @@ Box = tuple[int, int, int, int]  # top, left, bottom, right in pixels of a level
 @dataclass(frozen=True)
 class Found:
     """One watermark: ``votes`` (32,) signed, ``score`` joint, ``mask_logits`` (h, w) at the level it was found on,
-    ``pose`` in pixels of the full picture, ``short_side`` of that level, ``carrier`` it was read with."""
+    ``pose`` in pixels of the full picture, ``pattern`` (h, w) the extractor's estimate on that level, ``carrier`` index
+    of the one it was read with."""
 
     votes: Tensor
     score: float
     mask_logits: Tensor
     pose: Pose
-    short_side: int
+    pattern: Tensor
     carrier: int
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """``tried``: regions synchronised, the search's own count of chances to be wrong; ``passes`` of the network."""
+    """``tried``: regions synchronised, the search's own count of chances to be wrong; ``passes`` of the network;
+    ``strongest`` joint score that any pose reached, found or not."""
 
     found: tuple[Found, ...]
+    strongest: float
     tried: int
     passes: int
 
@@ -64,28 +68,64 @@ class SearchResult:
 def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: bool = False) -> SearchResult:
     """Every watermark of one picture (3, H, W) float in [0, 1]."""
     height, width = image.shape[-2:]
-    claimed = torch.zeros(1, 1, *sized(height, width, min(WORKING_SIDE, height, width)), device=image.device)
+    usual = min(WORKING_SIDE, height, width)
+    small = sized(height, width, usual)
+    explained = empty(resize(image[None], small)).float()[None, None]
     found: list[Found] = []
     tried = passes = 0
+    strongest = 0.0
+    repetition = 0.0 if thorough else REPETITION
     for short_side in pyramid(min(height, width)):
         size = sized(height, width, short_side)
         output = model.extract(resize(image[None], size))
         passes += 1
-        available = (F.interpolate(claimed, size=size, mode="bilinear", align_corners=False)[0, 0] < 0.5).float()
         for index, carrier in enumerate(model.carriers):
-            room = MOST - len(found)
-            windows = 10**6 if thorough else WINDOWS
-            level = LevelSearch(output, available, carrier, threshold=threshold, windows=windows)
-            expected = Pose.upright(min(size) / min(WORKING_SIDE, height, width))
-            for pose, cluster in level.run(expected, limit=room):
+            available = (F.interpolate(explained, size=size, mode="bilinear")[0, 0] < 0.5).float()
+            level = LevelSearch(output, available, carrier, threshold=threshold, repetition=repetition)
+            for pose, cluster in level.run(Pose.upright(min(size) / usual), limit=MOST - len(found)):
                 full = pose.rescaled(width / size[1], height / size[0])
-                found.append(Found(cluster.votes, cluster.score, cluster.mask_logits, full, short_side, index))
-                shown = F.interpolate(cluster.mask[None, None].float(), size=claimed.shape[-2:], mode="bilinear")
-                claimed = torch.maximum(claimed, shown)
+                found.append(Found(cluster.votes, cluster.score, cluster.mask_logits, full, level.pattern, index))
+                shown = F.interpolate(cluster.mask[None, None].float(), size=small, mode="bilinear")
+                explained = torch.maximum(explained, shown)
             tried += level.tried
-        if len(found) >= MOST or (not thorough and float((claimed > 0.5).float().mean()) > DONE):
+            strongest = max(strongest, level.strongest)
+        if len(found) >= MOST or (not thorough and float((explained > 0.5).float().mean()) > DONE):
             break
-    return SearchResult(tuple(found), tried, passes)
+    return SearchResult(tuple(join_parts(found, (height, width))), strongest, tried, passes)
+
+
+def join_parts(found: list[Found], size: tuple[int, int]) -> list[Found]:
+    """Parts of one mark that were found apart, on two levels say, as one: same carrier, message and pose."""
+    joined: list[Found] = []
+    for one in sorted(found, key=lambda part: -part.score):
+        for index, other in enumerate(joined):
+            if one.carrier == other.carrier and reads_alike(one.votes, other.votes) and _same_place(one, other, size):
+                own = F.interpolate(one.mask_logits[None, None], size=other.mask_logits.shape, mode="bilinear")[0, 0]
+                joined[index] = replace(other, mask_logits=torch.maximum(other.mask_logits, own))
+                break
+        else:
+            joined.append(one)
+    return joined
+
+
+def _same_place(one: Found, other: Found, size: tuple[int, int]) -> bool:
+    """Whether two poses agree where the first part lies, up to whole tiles."""
+    rows, columns = torch.nonzero(one.mask_logits > 0, as_tuple=True)
+    if not len(rows):
+        return True
+    shape = one.mask_logits.shape
+    x, y = columns.float().mean() / shape[1] * size[1], rows.float().mean() / shape[0] * size[0]
+    centre = torch.stack([x, y])
+    apart = (one.pose.matrix - other.pose.matrix) @ centre + one.pose.offset - other.pose.offset
+    apart = (apart + TILE / 2) % TILE - TILE / 2
+    turned = (one.pose.matrix - other.pose.matrix).norm() / other.pose.matrix.norm()
+    return float(apart.abs().max()) < 4 and float(turned) < 0.03
+
+
+def empty(view: Tensor) -> Tensor:
+    """Where a picture is plainly black over 9 x 9 pixels, as no marked place is: (1, 3, H, W) -> (H, W) bool."""
+    brightest = F.max_pool2d(view.amax(1, keepdim=True), (9, 1), stride=1, padding=(4, 0))
+    return (F.max_pool2d(brightest, (1, 9), stride=1, padding=(0, 4)) <= BLACK)[0, 0]
 
 
 def pyramid(short_side: int) -> Iterator[int]:
@@ -107,11 +147,12 @@ class LevelSearch:
     """All watermarks of one level. ``available`` shrinks as they are found; ``tried`` counts synchronisations."""
 
     def __init__(
-        self, output: ExtractorOutput, available: Tensor, carrier: Carrier, *, threshold: float, windows: int
+        self, output: ExtractorOutput, available: Tensor, carrier: Carrier, *, threshold: float, repetition: float
     ) -> None:
         self.pattern = output.pattern[0, 0]
-        self.available, self.carrier, self.threshold, self.windows = available, carrier, threshold, windows
+        self.available, self.carrier, self.threshold, self.repetition = available, carrier, threshold, repetition
         self.tried = 0
+        self.strongest = 0.0
 
     def run(self, expected: Pose, *, limit: int) -> Iterator[tuple[Pose, Cluster]]:
         """Yields watermarks with their pose in this level's pixels: first the expected pose, then what regions show."""
@@ -151,6 +192,7 @@ class LevelSearch:
         self.tried += 1
         best = sorted(candidates, key=promise, reverse=True)[:REFINED]
         refined = [refine(field, one, self.carrier) if promise(one) > WORTH_REFINING else one for one in best]
+        self.strongest = max([self.strongest, *(one.score for one in refined)])
         good = [one for one in refined if promise(one) >= 1]
         return [one.pose for one in sorted(good, key=promise, reverse=True)[:2]]
 
@@ -163,14 +205,15 @@ class LevelSearch:
         yield from self._windows()
 
     def _windows(self) -> list[Box]:
-        """Overlapping square windows, those that repeat most first."""
+        """Overlapping square windows that repeat, most first."""
         height, width = self.pattern.shape
         if min(height, width) <= WINDOW or max(height, width) <= 1.5 * WINDOW:
             return []
         tops = range(0, max(1, height - WINDOW // 2), WINDOW // 2)
         lefts = range(0, max(1, width - WINDOW // 2), WINDOW // 2)
         boxes = [(top, left, min(top + WINDOW, height), min(left + WINDOW, width)) for top in tops for left in lefts]
-        return sorted(boxes, key=self._repetition, reverse=True)[: self.windows]
+        found = sorted(((self._repetition(box), box) for box in boxes), reverse=True)
+        return [box for repetition, box in found if repetition > self.repetition]
 
     def _repetition(self, box: Box) -> float:
         weight = cut(self.available, box)

@@ -22,6 +22,8 @@ SCALES = (0.68, 1.5)  # pixels per working pixel that one pyramid level searches
 SCALE_STEP = 0.015  # relative; one pixel at the second lattice point
 ANGLE_STEP = 0.9  # degrees; one pixel at the second lattice point
 CANDIDATES = 10  # lattices that go on from the comb
+STRETCH_STEP = 0.025  # relative, of each direction of upright lattices with an aspect of their own
+STRETCHED = 3  # of those that go on
 SHIFTS = 64  # grid of shifts per tile side
 # turns by 0, 90, 180, 270 degrees, then the same after a left-right mirror
 _TURNS = (((1, 0), (0, 1)), ((0, -1), (1, 0)), ((-1, 0), (0, -1)), ((0, 1), (-1, 0)))
@@ -51,7 +53,8 @@ def synchronise(
     if float(field.square().sum()) <= 1e-6:
         return []
     correlation, overlap = autocorrelation(field, weight)
-    lattices = refine_lattices(correlation, overlap, comb(correlation, overlap))
+    proposed = torch.cat([comb(correlation, overlap), stretched_comb(correlation, overlap)])
+    lattices = refine_lattices(correlation, overlap, proposed)
     matrices = torch.linalg.inv(lattices / TILE)
     if extra:
         matrices = torch.cat([torch.stack([pose.matrix for pose in extra]), matrices])
@@ -79,6 +82,18 @@ def comb(correlation: Tensor, overlap: Tensor) -> Tensor:
     highest = F.max_pool2d(F.pad(padded, (0, 0, 2, 2), value=-1e9), 5, stride=1)[0, 0]
     peaks = torch.where(scores >= highest, scores, torch.full_like(scores, -1e9)).flatten()
     return lattices[peaks.topk(CANDIDATES).indices]
+
+
+def stretched_comb(correlation: Tensor, overlap: Tensor) -> Tensor:
+    """Best upright lattices with a scale of their own in each direction, as after a change of aspect: (C, 2, 2)."""
+    device = correlation.device
+    count = round(math.log(SCALES[1] / SCALES[0]) / STRETCH_STEP) + 1
+    scales = SCALES[0] * torch.exp(torch.arange(count, device=device) * STRETCH_STEP) * TILE
+    y, x = torch.meshgrid(scales, scales, indexing="ij")
+    lattices = torch.diag_embed(torch.stack([x, y], dim=-1)).flatten(0, 1)
+    scores = lattice_score(correlation, overlap, lattices, reach=2).view(1, 1, count, count)
+    peaks = torch.where(scores >= F.max_pool2d(scores, 3, stride=1, padding=1), scores, torch.full_like(scores, -1e9))
+    return lattices[peaks.flatten().topk(STRETCHED).indices]
 
 
 def comb_scores(correlation: Tensor, overlap: Tensor) -> tuple[Tensor, Tensor]:
