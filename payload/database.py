@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,8 @@ def _find_file(url: URL, *, create: bool) -> None:
     path = Path(str(url.database))
     if not create and not path.is_file():
         raise RegistryError(f"registry {path}: expected a file, found none; run `wam registry init` first")
+    if not create:
+        return  # a reader changes nothing: the file may be another's, or on a read-only disk
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600, exist_ok=True)
@@ -125,7 +128,8 @@ def _configure_sqlite(connection: Any, _: Any) -> None:
     """Leave transactions to `_begin_sqlite`; let readers go on while another process writes."""
     connection.isolation_level = None
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        connection.execute("PRAGMA journal_mode = WAL")
+        with suppress(sqlite3.OperationalError):  # a read-only file stays as it is
+            connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _begin_sqlite(connection: Connection) -> None:

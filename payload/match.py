@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log10
+from math import log, log10
 from typing import Literal
 
 import numpy as np
@@ -31,8 +31,8 @@ class Match:
     `bits` is the reading before correction and `message` the accepted word as 32 characters;
     `message`, `word` and `corrected` are None where no word was accepted. `bit_confidence` has 32
     numbers in [0.5, 1], bit 0 first. `log10_p` is the probability, for a picture without a
-    watermark, of a result at least this strong, counting all that was tried; where a registered
-    word was closest and refused, it says how weak that match was.
+    watermark, of a result at least this strong, counting all that was tried; of an `unreadable` one
+    it is that of the presence alone.
     """
 
     bits: str
@@ -74,15 +74,20 @@ def read_word(
     chance_of_mark = log10(tried) + presence_log10_p
     registered = None if registry_words is None else nearest(logits, registry_words)
     if registered is not None:
-        log10_p = min(0.0, chance_of_mark + registered.log10_p)
+        log10_p = _both(chance_of_mark, registered.log10_p)
         trusted = registered.log10_p <= MAX_LOG10_WORD_P and log10_p <= max_log10_p
         if trusted and registered.within(_MAX_PATTERNS):
             return _match(logits, "verified", registered, log10_p)
     decoded = decode_soft(logits)
     if decoded is not None and not _contains(registry_words, decoded.word):
-        return _match(logits, "unregistered", decoded, min(0.0, chance_of_mark + decoded.log10_p))
-    closest = 0.0 if registered is None else registered.log10_p
-    return _match(logits, "unreadable", None, min(0.0, chance_of_mark + closest))
+        return _match(logits, "unregistered", decoded, _both(chance_of_mark, decoded.log10_p))
+    return _match(logits, "unreadable", None, min(0.0, chance_of_mark))
+
+
+def _both(first: float, second: float) -> float:
+    """Combine two independent p-values, as log10, by Fisher's method: P(p1 p2 <= x) = x (1 - ln x)."""
+    product = min(0.0, first) + min(0.0, second)
+    return min(0.0, product + log10(1.0 - product * log(10.0)))
 
 
 def _contains(registry_words: Words | None, word: int) -> bool:

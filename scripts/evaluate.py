@@ -39,14 +39,14 @@ FLOOR = ("identity", "jpeg=80", "jpeg=50", "rotate=10", "rotate=45", "crop=0.5",
 
 @dataclass(frozen=True)
 class Row:
-    """One photo under one attack. ``iou`` of the mask, nan where nothing was found."""
+    """One photo under one attack. ``iou`` of the mask, None where nothing was found."""
 
     photo: str
     attack: str
     found: bool
     accuracy: float
     word: bool
-    iou: float
+    iou: float | None
     marks: int
     seconds: float
 
@@ -85,22 +85,22 @@ def judge(marker: Watermarker, batch: Tensor, truth: Tensor, bits: Tensor, photo
     detections = marker.detect(batch)
     seconds = time.perf_counter() - started
     if not detections:
-        return Row(photo, attack, False, 0.5, False, float("nan"), 0, seconds)
+        return Row(photo, attack, False, 0.5, False, None, 0, seconds)
     best: Detection = detections[0]
     read = torch.tensor([int(character) for character in best.bits])
     accuracy = float((read == bits[0]).float().mean())
     mask, marked = torch.from_numpy(best.mask), truth[0, 0] > 0.5
     union = float((mask | marked).sum())
-    iou = float((mask & marked).sum()) / union if union else float("nan")
+    iou = float((mask & marked).sum()) / union if union else None
     return Row(photo, attack, True, accuracy, accuracy == 1.0, iou, len(detections), seconds)
 
 
-def table(rows: list[Row]) -> list[dict[str, str | float]]:
+def table(rows: list[Row]) -> list[dict[str, str | float | None]]:
     """One line per attack, in order of appearance."""
     lines = []
     for attack in dict.fromkeys(row.attack for row in rows):
         own = [row for row in rows if row.attack == attack]
-        ious = [row.iou for row in own if row.iou == row.iou]
+        ious = [row.iou for row in own if row.iou is not None]
         lines.append(
             {
                 "attack": attack,
@@ -109,7 +109,7 @@ def table(rows: list[Row]) -> list[dict[str, str | float]]:
                 "bit_accuracy": round(float(np.mean([row.accuracy for row in own])), 4),
                 "worst": round(min(row.accuracy for row in own), 4),
                 "words": round(float(np.mean([row.word for row in own])), 4),
-                "iou": round(float(np.mean(ious)), 3) if ious else float("nan"),
+                "iou": round(float(np.mean(ious)), 3) if ious else None,
                 "marks": round(float(np.mean([row.marks for row in own])), 2),
                 "seconds": round(float(np.median([row.seconds for row in own])), 2),
             }
@@ -117,7 +117,9 @@ def table(rows: list[Row]) -> list[dict[str, str | float]]:
     return lines
 
 
-def write_report(out: Path, header: dict[str, object], lines: list[dict[str, str | float]], rows: list[Row]) -> None:
+def write_report(
+    out: Path, header: dict[str, object], lines: list[dict[str, str | float | None]], rows: list[Row]
+) -> None:
     """report.md, report.csv, metrics.json."""
     out.mkdir(parents=True, exist_ok=True)
     names = list(lines[0])
@@ -131,7 +133,7 @@ def write_report(out: Path, header: dict[str, object], lines: list[dict[str, str
     writer.writerows(lines)
     save_atomically(out / "report.csv", lambda path: path.write_text(buffer.getvalue()))
     metrics = {**header, "attacks": lines, "rows": [vars(row) for row in rows]}
-    save_atomically(out / "metrics.json", lambda path: path.write_text(json.dumps(metrics, indent=1)))
+    save_atomically(out / "metrics.json", lambda path: path.write_text(json.dumps(metrics, indent=1, allow_nan=False)))
 
 
 def main() -> int:

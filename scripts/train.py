@@ -205,6 +205,7 @@ def main() -> int:
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
         step, level, moving, best = state["step"], state["level"], state["moving"], state["best"]
+        usual = state.get("usual")
         if world == 1 or rank == 0:
             torch.random.set_rng_state(state["torch_random"])
             generator.bit_generator.state = state["numpy_random"]
@@ -225,6 +226,7 @@ def main() -> int:
                     "step": step,
                     "level": level,
                     "moving": moving,
+                    "usual": usual,
                     "best": best,
                     "torch_random": torch.random.get_rng_state(),
                     "numpy_random": generator.bit_generator.state,

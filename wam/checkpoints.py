@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as dump_tensors
 from torch import Tensor, nn
@@ -62,25 +62,36 @@ def load_checkpoint(path: Path, *, sha256: str | None = None) -> Checkpoint:
             "the file was altered, reinstall the package"
         )
     try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
         tensors = load_tensors(data)
-    except SafetensorError as error:
+        header = _header(data)
+    except (SafetensorError, ValueError) as error:
         raise ModelError(f"{path}: expected a safetensors checkpoint, found {error}; give another --model") from error
     if header.get("format") != FORMAT:
         raise ModelError(
             f"{path}: expected format {FORMAT}, found {header.get('format')}; give a checkpoint of this toolkit"
         )
-    shape = json.loads(header["architecture"])
-    embedder, extractor = Embedder(**shape["embedder"]), Extractor(**shape["extractor"])
-    _load_strictly(path, embedder, tensors, "embedder.")
-    _load_strictly(path, extractor, tensors, "extractor.")
-    return Checkpoint(path, digest, json.loads(header["metadata"]), embedder.eval(), extractor.eval())
-
-
-def _load_strictly(path: Path, module: nn.Module, tensors: Mapping[str, Tensor], prefix: str) -> None:
-    chosen = {k.removeprefix(prefix): v.float() for k, v in tensors.items() if k.startswith(prefix)}
     try:
-        module.load_state_dict(chosen, strict=True)
+        shape = json.loads(header["architecture"])
+        embedder, extractor = Embedder(**shape["embedder"]), Extractor(**shape["extractor"])
+        metadata = json.loads(header["metadata"])
+    except (KeyError, TypeError, ValueError) as error:
+        found = header.get("architecture")
+        raise ModelError(
+            f"{path}: expected an architecture this version can build, found {found}; update the package"
+        ) from error
+    _load_strictly(path, nn.ModuleDict({"embedder": embedder, "extractor": extractor}), tensors)
+    return Checkpoint(path, digest, metadata, embedder.eval(), extractor.eval())
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    """The metadata of a safetensors file: 8 bytes little-endian length, then JSON with the key ``__metadata__``."""
+    length = int.from_bytes(data[:8], "little")
+    return dict(json.loads(data[8 : 8 + length]).get("__metadata__") or {})
+
+
+def _load_strictly(path: Path, networks: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    try:
+        networks.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=True)
     except RuntimeError as error:
-        raise ModelError(f"{path}: keys of the {prefix[:-1]} do not match its architecture: {error}") from error
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{path}: expected the keys of its architecture, found others: {reason}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from payload import Match, Record, bits_from_word, distance, format_link, hash_l
 from payload.entry import Entry
 from payload.layout import Words
 from payload.registry import Registry
-from wam.errors import ImageError, show_name
+from wam.errors import ImageError
 from wam.formats import SUFFIXES
 from wam.images import Picture, encode_image, read_image, require_embeddable, write_bytes
-from wam.marker import Detection, Watermarker, to_batch
+from wam.marker import PRESENT, SMALLEST_SIDE, Detection, Watermarker, to_batch
 
 TRANSPLANT_DISTANCE = 22  # bits of 64: hashes of a marked picture and of another lie around 32, of its copies below 12
+FAINT = -1.0  # log10 of the chance of a false alarm from which a mark's word is looked up
 WHOLE = 0.9  # share of the picture from which a mark's region is compared with the registered hash
 
 
@@ -65,26 +67,29 @@ class EmbedResult:
 
 
 def embed_file(job: EmbedJob, source: str | Path, target: Path, record: Record) -> EmbedResult:
-    """Marks one file with a new id. The id is kept only if the file was written and read back right."""
+    """Marks one file with a new id. The id is kept only if the file was written and reads back right."""
     picture = read_image(source)
     require_embeddable(picture)
     format = _format_of(target, picture)
     entry = job.registry.allocate(record)
     try:
-        bits = bits_from_word(entry.word)
-        marked = job.marker.embed(picture.pixels, bits, strength=job.strength).image
+        marked = job.marker.embed(picture.pixels, bits_from_word(entry.word), strength=job.strength).image
         assert isinstance(marked, np.ndarray)
         content, lost = encode_image(marked, like=picture, format=format, name=str(target))
         saved = read_image(content)
-        _self_check(job.marker, saved, entry, target)
-        write_bytes(target, content)
+        _self_check(job, saved, entry, target)
     except BaseException:
+        job.registry.discard(entry.word)
+        raise
+    try:
+        write_bytes(target, content)
+    except (ImageError, OSError):  # not after an interruption: the file may already be in its place
         job.registry.discard(entry.word)
         raise
     entry = job.registry.confirm(entry.word, phash=hash_luma(_luma(saved.pixels)), output=str(target))
     return EmbedResult(
-        image=show_name(source),
-        output=show_name(target),
+        image=os.fspath(source),
+        output=os.fspath(target),
         picture=picture,
         entry=entry,
         psnr_db=_psnr(picture.pixels, saved.pixels),
@@ -94,16 +99,21 @@ def embed_file(job: EmbedJob, source: str | Path, target: Path, record: Record) 
     )
 
 
-def _self_check(marker: Watermarker, saved: Picture, entry: Entry, target: Path) -> None:
-    """Reads the encoded file as a stranger would; raises ``ImageError`` unless the word comes back."""
-    expected = bits_from_word(entry.word)
-    own = np.array([entry.word], np.uint32)
-    detections = marker.detect(saved.pixels)
-    if any(read_word(d.logits, own, presence_log10_p=d.log10_p).word == entry.word for d in detections):
+class SelfCheckError(ImageError):
+    """The encoded file does not read back as what was marked."""
+
+
+def _self_check(job: EmbedJob, saved: Picture, entry: Entry, target: Path) -> None:
+    """Reads the encoded file as a stranger would; raises ``SelfCheckError`` unless its word comes back verified."""
+    words = job.registry.words()
+    detections = job.marker.detect(saved.pixels, max_log10_p=FAINT)
+    matches = [read_word(d.logits, words, presence_log10_p=d.log10_p) for d in detections]
+    if any(match.status == "verified" and match.word == entry.word for match in matches):
         return
+    expected = bits_from_word(entry.word)
     wrong = min((sum(a != b for a, b in zip(d.bits, expected, strict=True)) for d in detections), default=None)
     found = "no watermark" if wrong is None else f"{wrong} of 32 bits wrong"
-    raise ImageError.about(
+    raise SelfCheckError.about(
         target,
         expected="the self-check to read the mark back",
         found=f"{found} (the picture may be too small or flat, or already marked)",
@@ -154,9 +164,18 @@ def detect_file(
 ) -> tuple[Picture, list[Reading]]:
     """Every watermark of one file, with its record where the registry has one."""
     picture = read_image(source)
-    detections = marker.detect(picture.pixels, thorough=thorough)
+    if min(picture.width, picture.height) < SMALLEST_SIDE:
+        raise ImageError.about(
+            picture.name,
+            expected=f"a picture of at least {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels",
+            found=f"{picture.width}x{picture.height}",
+            remedy="use a larger copy",
+        )
+    detections = marker.detect(picture.pixels, thorough=thorough, max_log10_p=FAINT)
     words = registry.words() if registry is not None and detections else None
-    return picture, [_look_up(detection, picture, words, registry) for detection in detections]
+    readings = [_look_up(detection, picture, words, registry) for detection in detections]
+    # a faint mark counts if its word is registered, which the match itself has weighed; any other has to be plain
+    return picture, [r for r in readings if r.match.status == "verified" or r.detection.log10_p <= PRESENT]
 
 
 def _look_up(detection: Detection, picture: Picture, words: Words | None, registry: Registry | None) -> Reading:
@@ -177,8 +196,8 @@ def _is_transplanted(detection: Detection, picture: Picture, entry: Entry) -> bo
 
 
 def _format_of(target: Path, picture: Picture) -> str:
-    """The format of an output name; one we cannot write is refused before anything is done."""
-    format = SUFFIXES.get(target.suffix.lower())
+    """The format of an output name, or the input's for a name without one; others are refused first of all."""
+    format = picture.format if target.suffix.lower() in ("", ".wm") else SUFFIXES.get(target.suffix.lower())
     if format is None:
         raise ImageError.about(
             target,

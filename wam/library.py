@@ -28,7 +28,7 @@ class Known:
 
 DEFAULT = "lattice32"
 KNOWN = {
-    DEFAULT: Known("lattice32.safetensors", "749e40f2072e082ecccb20140fa96f7dbaec874e94fcd5144a45783e8ee096a4", "MIT")
+    DEFAULT: Known("lattice32.safetensors", "30cd3f3c5d218374cc82ab7927fa88b70e9cfe99f92a00b2b963e2abca133eee", "MIT")
 }
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -50,7 +50,9 @@ def load(
     chosen = choose_device(device)
     carriers = [Carrier.from_key(key, device=chosen) for key in keys]
     network = WatermarkModel(checkpoint.embedder, checkpoint.extractor, carriers, precision=precision)
-    calibration = Calibration(**checkpoint.metadata.get("calibration", {}))
+    if "calibration" not in checkpoint.metadata:
+        raise ModelError(f"{model}: expected a calibrated checkpoint, found none; run scripts/calibrate.py on it")
+    calibration = Calibration(**checkpoint.metadata["calibration"])
     identity = f"{name}@{checkpoint.sha256[:8]}"
     return Watermarker(
         network.to(chosen).to(memory_format=torch.channels_last), calibration, name=identity, device=chosen

@@ -23,6 +23,7 @@ from wam.search import Found, search
 DEFAULT_STRENGTH = 42.0  # PSNR of the marked picture, dB; see checkpoints/README.md for what other values cost
 STRENGTHS = (30.0, 55.0)  # accepted range, dB
 SMALLEST_SIDE = 32  # pixels
+PRESENT = -4.0  # log10 of the chance of a false alarm that a detection may have, all that was tried counted
 
 AnyImage = Image.Image | NDArray[np.uint8] | Tensor
 AnyBits = str | Sequence[int] | NDArray[Any] | Tensor
@@ -105,8 +106,11 @@ class Watermarker:
         psnr = float("inf") if error == 0 else -10 * float(np.log10(error))
         return Marked(_like(marked, image), psnr)
 
-    def detect(self, image: AnyImage, *, thorough: bool = False) -> list[Detection]:
-        """Every watermark of one picture, surest first; an empty list when there is none."""
+    def detect(self, image: AnyImage, *, thorough: bool = False, max_log10_p: float = PRESENT) -> list[Detection]:
+        """Every watermark of one picture, surest first; an empty list when there is none.
+
+        ``max_log10_p``: the chance of a false alarm a detection may have; callers who check the words may allow more.
+        """
         batch = to_batch(image)
         if len(batch) != 1:
             raise ValueError(f"image: expected one picture, found a batch of {len(batch)}; call once for each")
@@ -115,6 +119,7 @@ class Watermarker:
         result = search(self.model, batch[0].to(self.device), thorough=thorough, threshold=self.calibration.threshold)
         size = (int(batch.shape[-2]), int(batch.shape[-1]))
         detections = [self._describe(found, size, result.tried) for found in result.found]
+        detections = [detection for detection in detections if detection.log10_p <= max_log10_p]
         return sorted(detections, key=lambda detection: -detection.score)
 
     def predict(self, image: AnyImage) -> Tensor:
@@ -161,7 +166,7 @@ def to_batch(image: AnyImage) -> Tensor:
         raise ValueError(
             f"image: expected a PIL image, an array or a tensor, found {type(image).__name__}; convert it first"
         )
-    if image.ndim != 4 or image.shape[1] != 3 or not image.is_floating_point():
+    if image.ndim != 4 or image.shape[1] != 3 or not image.is_floating_point() or not image.numel():
         raise ValueError(f"image: expected (B, 3, H, W) float in [0, 1], found {tuple(image.shape)} {image.dtype}")
     if not torch.isfinite(image).all() or image.min() < 0 or image.max() > 1:
         raise ValueError("image: expected finite values in [0, 1], found others; divide 8-bit values by 255")

@@ -14,38 +14,62 @@ from torch import Tensor
 
 from wam.carrier import Carrier
 from wam.demodulate import gaussian
+from wam.jnd import box_mean, luma
 from wam.pose import Pose
 
 WINDOWS = (4.0, 8.0, 16.0)  # pixels: standard deviations of the windows
 DOUBT = 3.0  # standard deviations by which a hole must speak against the mark to stay a hole
 SURE = 3.0  # standard deviations by which an island must speak for it to stay
+FLAT_LEVELS = 1.2  # 8-bit levels of local deviation below which a place counts as flat
+FLAT_ENERGY = 0.12  # energy of the estimate in marked flat places, at least
 DECIDED = 2.0  # mask logit given to pixels that changed sides with their part
 
 
-def message_masks(pattern: Tensor, messages: Tensor, pose: Pose, carrier: Carrier) -> Tensor:
-    """Mask logits of messages (M, 32 signed bits) in an estimate (H, W): -> (M, H, W), positive where marked."""
+def message_masks(pattern: Tensor, messages: Tensor, pose: Pose, carrier: Carrier, expected: Tensor) -> Tensor:
+    """Mask logits of messages (M, 32 signed bits) in an estimate (H, W): -> (M, H, W), positive where marked.
+
+    ``expected`` (H, W): the energy that the estimate would have at least if the place were marked, see ``flat_energy``.
+    """
     count = len(messages)
     signs = torch.cat([torch.tanh(messages), messages.new_ones(count, 1)], dim=1)[:, carrier.owner]
     matrix, offset = pose.matrix.expand(count, 2, 2), pose.offset.expand(count, 2)
     made = carrier.render_signs(signs, matrix, offset, (pattern.shape[0], pattern.shape[1]))[:, 0]
-    ratio = pattern * made - 0.5 * pattern.square()
+    energy = torch.maximum(pattern.square(), expected)
+    ratio = pattern * made - 0.5 * energy
     noise = pattern.square().mean().sqrt() + 1e-6
     logits = torch.zeros_like(ratio)
     for window in WINDOWS:
         logits = logits + gaussian(ratio, window) / noise * window
-    return torch.stack([settle(own, evidence, pattern) for own, evidence in zip(logits, ratio, strict=True)])
+    return torch.stack([settle(own, evidence, energy) for own, evidence in zip(logits, ratio, strict=True)])
 
 
-def settle(logits: Tensor, ratio: Tensor, pattern: Tensor) -> Tensor:
+def flat_energy(view: Tensor) -> Tensor:
+    """Where a picture (1, 3, H, W) is so flat that a mark could not hide from the extractor: -> (H, W) energy."""
+    levels = luma(view) * 255
+    deviation = (box_mean(levels.square(), 7) - box_mean(levels, 7).square()).clamp(min=0).sqrt()
+    return (FLAT_ENERGY * ((FLAT_LEVELS - deviation) / (FLAT_LEVELS / 2)).clamp(0, 1))[0, 0]
+
+
+def settle(logits: Tensor, ratio: Tensor, energy: Tensor) -> Tensor:
     """Gives holes and islands to their surroundings unless their own evidence speaks clearly: all (H, W)."""
     mask = (logits > 0).cpu().numpy()
     evidence = ratio.cpu().double().numpy()
-    variance = pattern.cpu().double().square().numpy()
-    filled = mask | ~_significant(~mask, -evidence, variance, DOUBT)
+    variance = energy.cpu().double().numpy()
+    holes = ~mask & ~_significant(~mask, -evidence, variance, DOUBT)
+    filled = mask | _smaller_than(holes, float(mask.sum()))
     kept = _significant(filled, evidence, variance, SURE)
     settled = torch.from_numpy(kept).to(logits.device)
     flipped = torch.where(settled, logits.clamp(min=DECIDED), logits.clamp(max=-DECIDED))
     return torch.where(settled == (logits > 0), logits, flipped)
+
+
+def _smaller_than(mask: np.ndarray, area: float) -> np.ndarray:
+    """The parts of a mask with fewer pixels than ``area``: a mark does not spread to what is larger than itself."""
+    labels, count = ndimage.label(mask)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    keep = sizes < area
+    keep[0] = False
+    return np.asarray(keep[labels])
 
 
 def _significant(mask: np.ndarray, evidence: np.ndarray, variance: np.ndarray, bound: float) -> np.ndarray:

@@ -84,6 +84,7 @@ def _gain_rows(gain: Tensor, top: int, rows: int, size: tuple[int, int]) -> Tens
     height, width = size
     y = (torch.arange(top, top + rows, device=gain.device) + 0.5) * 2 / height - 1
     x = (torch.arange(width, device=gain.device) + 0.5) * 2 / width - 1
-    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)
+    last = 1 - 1 / torch.tensor([gain.shape[-1], gain.shape[-2]], device=gain.device)  # centres of the border pixels
+    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).clamp(-last, last)
     grid = grid.expand(len(gain), -1, -1, -1).to(gain.dtype)
-    return F.grid_sample(gain, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return F.grid_sample(gain, grid, mode="bilinear", align_corners=False)

@@ -23,6 +23,7 @@ ROUNDS = 3  # of assigning blocks and reading the message again
 AGREEMENT = 0.35  # cosine between a block's bits and a message, above which they may be the same
 PURITY = 0.65  # the same where bits stand far above the noise: words that differ in six bits have .625
 AFFINITY = 2.0  # the same in units of noise
+CLEAR = 1.2  # vote from which a bit is rarely wrong
 SAME = 0.5  # cosine between two readings above which they are one message
 CLAIM_LEVEL = 0.0  # mask logit above which a pixel belongs to a message
 
@@ -42,9 +43,19 @@ class Cluster:
 
 
 def split_messages(
-    pattern: Tensor, available: Tensor, pose: Pose, carrier: Carrier, *, threshold: float, limit: int
+    pattern: Tensor,
+    available: Tensor,
+    expected: Tensor,
+    pose: Pose,
+    carrier: Carrier,
+    *,
+    threshold: float,
+    limit: int,
 ) -> list[Cluster]:
-    """All messages at one pose with a score of at least ``threshold``: pattern, available (H, W) -> strongest first."""
+    """All messages at one pose with a score of at least ``threshold``, strongest first.
+
+    pattern, available, expected (H, W): the extractor's estimate, where to look, and ``masks.flat_energy``.
+    """
     field = pattern * available
     votes = block_votes(field, pose, carrier)
     remaining = torch.ones_like(votes.energy)
@@ -59,14 +70,19 @@ def split_messages(
     if not messages:
         return []
     messages = _merge(messages)
-    logits = message_masks(pattern, torch.stack([m for _, m in messages]), pose, carrier)
+    logits = message_masks(pattern, torch.stack([m for _, m in messages]), pose, carrier, expected)
     logits = torch.where(available > 0.5, logits, torch.full_like(logits, -9.0))
     return _read_again(pattern, messages, logits, pose, carrier, threshold)
 
 
 def reads_alike(one: Tensor, other: Tensor) -> bool:
-    """Whether two readings (32,) are likely of one message."""
-    return float(F.cosine_similarity(one, other, dim=0)) > SAME
+    """Whether two readings (32,) are likely of one message: no more than two bits clearly differ.
+
+    Words differ in six bits at least; bits that are wrong by noise are seldom clear ones.
+    """
+    clear = (one.abs() > CLEAR) & (other.abs() > CLEAR)
+    differ = int(((one > 0) != (other > 0))[clear].sum())
+    return differ <= 2 and float(F.cosine_similarity(one, other, dim=0)) > SAME
 
 
 def _merge(messages: list[tuple[float, Tensor]]) -> list[tuple[float, Tensor]]:
@@ -75,7 +91,8 @@ def _merge(messages: list[tuple[float, Tensor]]) -> list[tuple[float, Tensor]]:
     for score, message in messages:
         for index, (other_score, other) in enumerate(merged):
             if reads_alike(message, other):
-                merged[index] = (max(score, other_score), other + message * score / other_score)
+                share = score / (score + other_score)
+                merged[index] = (max(score, other_score), other * (1 - share) + message * share)
                 break
         else:
             merged.append((score, message))

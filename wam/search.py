@@ -16,6 +16,7 @@ from torch import Tensor
 
 from wam.carrier import TILE, Carrier
 from wam.extractor import ExtractorOutput
+from wam.masks import flat_energy
 from wam.model import WORKING_SIDE, WatermarkModel, resize, sized
 from wam.pose import Pose
 from wam.refine import refine
@@ -25,6 +26,7 @@ from wam.sync import Synchronised, at_pose, periodicity, synchronise
 MOST = 32  # watermarks in one picture
 RATIO = 1.6  # between pyramid levels; each level searches a range of scales a little wider than this
 FINEST = 1440  # pixels: largest short side that is looked at
+LARGEST_VIEW = 6_000_000  # pixels of the largest view, whatever the shape of the picture
 COARSEST = 56  # pixels
 DONE = 0.85  # share of the picture that, once explained, ends the search
 LEAST_AREA = 4500  # pixels of a level below which no more is looked for: about four and a half tiles
@@ -70,26 +72,32 @@ def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: 
     height, width = image.shape[-2:]
     usual = min(WORKING_SIDE, height, width)
     small = sized(height, width, usual)
-    explained = empty(resize(image[None], small)).float()[None, None]
+    black = empty(resize(image[None], small))
+    explained = black.float()[None, None]
     found: list[Found] = []
     tried = passes = 0
     strongest = 0.0
     repetition = 0.0 if thorough else REPETITION
     for short_side in pyramid(min(height, width)):
         size = sized(height, width, short_side)
-        output = model.extract(resize(image[None], size))
+        if passes and size[0] * size[1] > LARGEST_VIEW:
+            break
+        view = resize(image[None], size)
+        output, flat = model.extract(view), flat_energy(view)
         passes += 1
         for index, carrier in enumerate(model.carriers):
             available = (F.interpolate(explained, size=size, mode="bilinear")[0, 0] < 0.5).float()
-            level = LevelSearch(output, available, carrier, threshold=threshold, repetition=repetition)
-            for pose, cluster in level.run(Pose.upright(min(size) / usual), limit=MOST - len(found)):
+            level = LevelSearch(output, available, flat, carrier, threshold=threshold, repetition=repetition)
+            expected = Pose.upright(min(size) / usual, device=image.device)
+            for pose, cluster in level.run(expected, limit=MOST - len(found)):
                 full = pose.rescaled(width / size[1], height / size[0])
                 found.append(Found(cluster.votes, cluster.score, cluster.mask_logits, full, level.pattern, index))
                 shown = F.interpolate(cluster.mask[None, None].float(), size=small, mode="bilinear")
                 explained = torch.maximum(explained, shown)
             tried += level.tried
             strongest = max(strongest, level.strongest)
-        if len(found) >= MOST or (not thorough and float((explained > 0.5).float().mean()) > DONE):
+        whole = bool(found) and float((explained[0, 0] > 0.5)[~black].float().mean()) > DONE
+        if len(found) >= MOST or (whole and not thorough):
             break
     return SearchResult(tuple(join_parts(found, (height, width))), strongest, tried, passes)
 
@@ -99,13 +107,22 @@ def join_parts(found: list[Found], size: tuple[int, int]) -> list[Found]:
     joined: list[Found] = []
     for one in sorted(found, key=lambda part: -part.score):
         for index, other in enumerate(joined):
-            if one.carrier == other.carrier and reads_alike(one.votes, other.votes) and _same_place(one, other, size):
+            same = one.carrier == other.carrier and reads_alike(one.votes, other.votes)
+            if same and (_same_place(one, other, size) or _touching(one, other)):
                 own = F.interpolate(one.mask_logits[None, None], size=other.mask_logits.shape, mode="bilinear")[0, 0]
                 joined[index] = replace(other, mask_logits=torch.maximum(other.mask_logits, own))
                 break
         else:
             joined.append(one)
     return joined
+
+
+def _touching(one: Found, other: Found) -> bool:
+    """Whether parts of alike pose share a border, as pieces of a bent picture do: each is read at a pose of its own."""
+    own = F.interpolate((one.mask_logits > 0)[None, None].float(), size=other.mask_logits.shape, mode="bilinear")
+    grown = F.max_pool2d(own, 9, stride=1, padding=4)[0, 0] > 0.5
+    turned = (one.pose.matrix - other.pose.matrix).norm() / other.pose.matrix.norm()
+    return bool((grown & (other.mask_logits > 0)).any()) and float(turned) < 0.3
 
 
 def _same_place(one: Found, other: Found, size: tuple[int, int]) -> bool:
@@ -147,10 +164,18 @@ class LevelSearch:
     """All watermarks of one level. ``available`` shrinks as they are found; ``tried`` counts synchronisations."""
 
     def __init__(
-        self, output: ExtractorOutput, available: Tensor, carrier: Carrier, *, threshold: float, repetition: float
+        self,
+        output: ExtractorOutput,
+        available: Tensor,
+        flat: Tensor,
+        carrier: Carrier,
+        *,
+        threshold: float,
+        repetition: float,
     ) -> None:
         self.pattern = output.pattern[0, 0]
-        self.available, self.carrier, self.threshold, self.repetition = available, carrier, threshold, repetition
+        self.available, self.flat, self.carrier = available, flat, carrier
+        self.threshold, self.repetition = threshold, repetition
         self.tried = 0
         self.strongest = 0.0
 
@@ -197,7 +222,9 @@ class LevelSearch:
         return [one.pose for one in sorted(good, key=promise, reverse=True)[:2]]
 
     def _split(self, pose: Pose, limit: int) -> list[Cluster]:
-        return split_messages(self.pattern, self.available, pose, self.carrier, threshold=self.threshold, limit=limit)
+        return split_messages(
+            self.pattern, self.available, self.flat, pose, self.carrier, threshold=self.threshold, limit=limit
+        )
 
     def _boxes(self) -> Iterator[Box]:
         """The whole picture, then windows of it."""

@@ -42,13 +42,8 @@ class Synchronised:
     pilot: float
 
 
-def synchronise(
-    pattern: Tensor, weight: Tensor, carrier: Carrier, *, extra: tuple[Pose, ...] = ()
-) -> list[Synchronised]:
-    """Searches one region: pattern, weight (H, W) -> candidates, best first.
-
-    ``extra`` poses are tried as they are, beside what the search proposes; their shift is searched as well.
-    """
+def synchronise(pattern: Tensor, weight: Tensor, carrier: Carrier) -> list[Synchronised]:
+    """Searches one region: pattern, weight (H, W) -> candidates, best first."""
     field = pattern * weight
     if float(field.square().sum()) <= 1e-6:
         return []
@@ -56,20 +51,18 @@ def synchronise(
     proposed = torch.cat([comb(correlation, overlap), stretched_comb(correlation, overlap)])
     lattices = refine_lattices(correlation, overlap, proposed)
     matrices = torch.linalg.inv(lattices / TILE)
-    if extra:
-        matrices = torch.cat([torch.stack([pose.matrix for pose in extra]), matrices])
     return rank_poses(field, matrices, carrier)
 
 
 def autocorrelation(field: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Whitened autocorrelation and the share of pixels that overlap at each lag, both (N, N), lag zero at N // 2."""
-    side = math.ceil((max(field.shape) + 3 * TILE) / 64) * 64
-    power = torch.fft.rfft2(field, s=(side, side)).abs().square()
+    """Whitened autocorrelation and share of pixels that overlap at each lag: (M, N) each, lag zero in the middle."""
+    sides = [math.ceil((side + 3 * TILE) / 64) * 64 for side in field.shape]
+    power = torch.fft.rfft2(field, s=sides).abs().square()
     smooth = box_mean(power[None, None], 9)[0, 0]
     white = (power / (smooth + 0.5 * power.mean())).clamp(max=6.0)
     white[0, 0] = 0
-    correlation = torch.fft.irfft2(white, s=(side, side))
-    cover = torch.fft.irfft2(torch.fft.rfft2(weight, s=(side, side)).abs().square(), s=(side, side))
+    correlation = torch.fft.irfft2(white, s=sides)
+    cover = torch.fft.irfft2(torch.fft.rfft2(weight, s=sides).abs().square(), s=sides)
     cover = (cover / cover[0, 0]).clamp(min=1e-3)
     correlation = correlation / correlation[0, 0]
     return torch.fft.fftshift(correlation), torch.fft.fftshift(cover)
@@ -123,11 +116,11 @@ def lattice_score(correlation: Tensor, overlap: Tensor, lattices: Tensor, *, rea
     points = torch.stack([i.flatten(), j.flatten()])
     points = points[:, (points[1] > 0) | ((points[1] == 0) & (points[0] > 0))]
     lags = (lattices @ points).transpose(1, 2)  # (C, P, 2)
-    side = correlation.shape[-1]
-    grid = ((lags + side // 2 + 0.5) * 2 / side - 1)[None]
+    sides = lags.new_tensor([correlation.shape[1], correlation.shape[0]])
+    grid = ((lags + sides // 2 + 0.5) * 2 / sides - 1)[None]
     maps = torch.stack([correlation, overlap])[None]
     values = F.grid_sample(maps, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
-    inside = (lags.abs() < side / 2 - 2).all(-1)
+    inside = (lags.abs() < sides / 2 - 2).all(-1)
     peak, share = values[0] * inside, values[1] * inside
     return peak.sum(-1) / (share.sum(-1) + 0.5).sqrt()
 

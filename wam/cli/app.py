@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
+from wam.cli import common
 from wam.cli.attack import attack
 from wam.cli.detect import detect
 from wam.cli.embed import embed
 from wam.cli.model import model_app
 from wam.cli.registry import registry_app
+
+# the base of usage errors: click's own, or that of the copy of click inside newer versions of typer
+UsageProblem: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,9 +49,23 @@ def root(
 
 
 def main() -> None:
-    """Entry point of the ``wam`` script."""
+    """Entry point of the ``wam`` script: whatever goes wrong is one line on standard error."""
     try:
-        app()
+        status = app(standalone_mode=False)
+    except typer.Abort:
+        common.report("interrupted; files written so far are whole")
+        status = 130
+    except UsageProblem as error:
+        problem = str(getattr(error, "format_message", error.__str__)())
+        if problem:  # without arguments the help has been shown instead
+            common.report(f"{problem.rstrip('.')}; see wam --help")
+        status = 2
     except BrokenPipeError:  # the reader, ``head`` say, has gone
         sys.stderr.close()
-        sys.exit(1)
+        status = 1
+    except common.EXPECTED_ERRORS as error:
+        if "--debug" in sys.argv:
+            raise
+        common.report(error)
+        status = 2
+    sys.exit(status if isinstance(status, int) else 0)

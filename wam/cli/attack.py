@@ -34,7 +34,7 @@ def attack(
         common.fail(error)
     try:
         batch = to_batch(read_image(image).pixels)
-        result = steps(batch, seed=seed, originals=batch if steps.uses_originals else None).images[0]
+        result = steps(batch, seed=seed).images[0]
         pixels = (result.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
         write_picture(output, Image.fromarray(pixels))
     except common.EXPECTED_ERRORS as error:

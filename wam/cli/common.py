@@ -41,7 +41,7 @@ DebugOption = Annotated[bool, typer.Option("--debug", help="Show the full traceb
 DEFAULT_MODEL = "lattice32"
 SHORTEST_KEY = 16  # bytes
 REMEDY = "make one with: openssl rand -hex 32"
-EXPECTED_ERRORS = (WamError, PayloadError, ValueError, OSError, MemoryError)
+EXPECTED_ERRORS = (WamError, PayloadError, ValueError, OSError, MemoryError, RuntimeError)  # torch raises the last
 Item = TypeVar("Item")
 
 
@@ -54,6 +54,22 @@ def fail(message: object, *, code: int = 2) -> NoReturn:
 def report(message: object) -> None:
     """One error line on standard error."""
     typer.echo(f"error: {show_name(str(message))}", err=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes an output folder and those above it, or ends the command with one error line."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fail(f"{folder}: expected a folder to write to, found: {error.strerror}; choose another")
+
+
+def refuse_inputs(targets: Iterable[Path | None], sources: Iterable[str | Path], remedy: str) -> None:
+    """Ends the command if an output is one of the inputs, whatever way it is named."""
+    inputs = {Path(source).resolve() for source in sources if source != "-"}
+    for target in targets:
+        if target is not None and target.resolve() in inputs:
+            fail(f"{target}: expected an output other than the input, found the input; {remedy}")
 
 
 def load_marker(model: str, device: str, key_file: Path | None, *, reading: bool) -> Watermarker:
@@ -99,14 +115,15 @@ def open_registry(url: str | None, *, create: bool) -> Registry:
 
 
 def open_registry_for_reading(url: str | None) -> Registry | None:
-    """The registry if there is one; naming one that is not there is an error, not having one is not."""
+    """The registry if there is one; a default one that was never made is none, any other failure ends the command."""
+    from payload.database import locate
     from payload.registry import Registry
 
     try:
-        return Registry.open(url, create=False)
+        place = locate(url)
+        never_made = url is None and not os.environ.get("WAM_REGISTRY") and not Path(str(place.database)).exists()
+        return None if never_made else Registry.open(url, create=False)
     except PayloadError as error:
-        if url is None and not os.environ.get("WAM_REGISTRY"):
-            return None
         fail(error)
 
 
@@ -132,7 +149,7 @@ def _bar(items: list[Item], label: str) -> Iterator[Item]:
 def about(source: str | Path, error: BaseException) -> str:
     """The error's line, with the file's name in front unless it is there already."""
     name = "standard input" if source == "-" else show_name(str(source))
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
         return f"{name}: expected enough memory for the picture, found too little; use a smaller copy"
     text = show_name(str(error))
     return text if isinstance(error, WamError | PayloadError) else f"{name}: {text}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,9 +49,16 @@ def detect(
     sources = expand_inputs(images)
     if overlay is not None and len(sources) != 1:
         common.fail(f"--overlay: expected one input, found {len(sources)}; use --overlay-dir")
+    stems = {_stem(source) for source in sources}
+    for option, folder in (("--overlay-dir", overlay_dir), ("--mask-dir", mask_dir)):
+        if folder is not None and len(stems) < len(sources):
+            common.fail(
+                f"{option}: expected a different name for each input, found the same twice; take them one by one"
+            )
+    common.refuse_inputs((_overlay_name(source, overlay, overlay_dir) for source in sources), sources, "choose another")
     for folder in (overlay_dir, mask_dir):
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+            common.make_folder(folder)
     marker = common.load_marker(model, device, key_file, reading=True)
     records = common.open_registry_for_reading(registry)
     complete = True
@@ -89,7 +97,7 @@ def _object(
 ) -> dict[str, Any]:
     """The contract's object for one image."""
     return {
-        "image": show_name(str(source)),
+        "image": os.fspath(source),
         "width": picture.width if picture else None,
         "height": picture.height if picture else None,
         "model": model,

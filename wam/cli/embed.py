@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,7 +82,7 @@ def _one(job: EmbedJob, source: str | Path, target: Path, record: Record, *, as_
         message = common.about(source, error)
         common.report(message)
         if as_json:
-            common.print_json(_failed(source, record, job.marker.name, message))
+            common.print_json(_failed(source, record, job.marker.name, message, error))
         return False
     common.print_json(result.to_dict()) if as_json else typer.echo(_line(result))
     return True
@@ -90,15 +91,18 @@ def _one(job: EmbedJob, source: str | Path, target: Path, record: Record, *, as_
 def _line(result: EmbedResult) -> str:
     lost = f"  (not kept: {', '.join(result.lost)})" if result.lost else ""
     quality = f"{result.psnr_db:.1f} dB  SSIM {result.ssim:.3f}"
-    return f"{result.image} -> {result.output}  {result.entry.link}  {quality}  self-check passed{lost}"
+    names = f"{show_name(result.image)} -> {show_name(result.output)}"
+    return f"{names}  {result.entry.link}  {quality}  self-check passed{lost}"
 
 
-def _failed(source: str | Path, record: Record, model: str, message: str) -> dict[str, object]:
+def _failed(source: str | Path, record: Record, model: str, message: str, error: BaseException) -> dict[str, object]:
     nothing = dict.fromkeys(["output", "width", "height"])
     rest = dict.fromkeys(["link", "messages", "psnr_db", "ssim"])
-    check = "failed" if "self-check" in message else None
+    from wam.jobs import SelfCheckError
+
+    check = "failed" if isinstance(error, SelfCheckError) else None
     return {
-        "image": show_name(source), **nothing, "mode": "link", "record": record.to_dict(), **rest,
+        "image": os.fspath(source), **nothing, "mode": "link", "record": record.to_dict(), **rest,
         "self_check": check, "model": model, "error": message,
     }  # fmt: skip
 
@@ -127,21 +131,16 @@ def _targets(
     elif in_place:
         targets = [Path(source) for source in sources]
     elif out_dir is not None:
-        out_dir.mkdir(parents=True, exist_ok=True)
+        common.make_folder(out_dir)
         targets = [out_dir / _below(Path(source), images) for source in sources]
         for target in targets:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            common.make_folder(target.parent)
     else:
         targets = [default_output(source) for source in sources]
     if len(set(targets)) < len(targets):
         common.fail("output: expected a different name for each input, found the same name twice; mark them one by one")
     if not in_place:
-        inputs = {Path(source).resolve() for source in sources if source != "-"}
-        clash = next((target for target in targets if target.resolve() in inputs), None)
-        if clash is not None:
-            common.fail(
-                f"{clash}: expected an output other than the input, found the input; use --in-place to replace it"
-            )
+        common.refuse_inputs(targets, sources, "use --in-place to replace it")
     return targets
 
 

@@ -1,0 +1,191 @@
+"""The search: what it finds in whole pictures, and that it ends with nothing where nothing is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torchvision.transforms.functional as TF
+from PIL import Image
+from torch import Tensor, nn
+
+from tests.wam.synthetic import THRESHOLD, message, misplacement, posed, smooth_picture, text
+from wam.carrier import Carrier
+from wam.embedder import Embedder
+from wam.extractor import ExtractorOutput
+from wam.marker import Watermarker, to_batch
+from wam.model import WatermarkModel
+from wam.pose import Pose
+from wam.search import COARSEST, FINEST, MOST, Found, SearchResult, cut, empty, join_parts, pyramid, search
+
+SIDE = 160
+
+
+def checkerboard(cell: int) -> np.ndarray:
+    y, x = np.mgrid[:SIDE, : SIDE + 60]
+    return np.repeat(((x // cell + y // cell) % 2 * 255)[..., None], 3, axis=2).astype(np.uint8)
+
+
+UNMARKED = {
+    "black": np.zeros((SIDE, SIDE + 60, 3), np.uint8),
+    "flat": np.full((SIDE, SIDE + 60, 3), 130, np.uint8),
+    "noise": np.random.default_rng(0).integers(0, 256, (SIDE, SIDE + 60, 3), dtype=np.uint8),
+    "slope": smooth_picture(SIDE, SIDE + 60),
+    **{f"checkerboard {cell}": checkerboard(cell) for cell in (1, 8, 16, 32)},
+}
+
+
+def look(marker: Watermarker, picture: np.ndarray | Tensor, **options: bool) -> SearchResult:
+    batch = picture if isinstance(picture, Tensor) else to_batch(picture)
+    return search(marker.model, batch[0], threshold=THRESHOLD, **options)
+
+
+def marked(marker: Watermarker, picture: np.ndarray, seed: int) -> Tensor:
+    """(1, 3, H, W), rounded to 8 bits."""
+    with torch.no_grad():
+        return (marker.model.mark(to_batch(picture), message(seed), psnr_db=42.0) * 255).round() / 255
+
+
+def messages_of(result: SearchResult) -> list[str]:
+    return [text((found.votes > 0).long()) for found in result.found]
+
+
+@pytest.mark.parametrize("name", UNMARKED)
+@pytest.mark.parametrize("thorough", [False, True])
+def test_nothing_is_found_where_nothing_is(light: Watermarker, name: str, thorough: bool) -> None:
+    result = look(light, UNMARKED[name], thorough=thorough)
+    assert result.found == ()
+    assert result.strongest < THRESHOLD
+    assert result.passes <= len(list(pyramid(SIDE)))
+    assert result.tried <= 30
+
+
+def test_a_whole_picture_takes_one_pass(light: Watermarker) -> None:
+    result = look(light, marked(light, smooth_picture(SIDE, 200), 0))
+    assert messages_of(result) == [text(message(0))]
+    assert (result.passes, result.tried) == (1, 1)
+    (found,) = result.found
+    assert float((found.mask_logits > 0).float().mean()) > 0.98
+    assert misplacement(found.pose, Pose.upright(1.0), (SIDE, 200)) < 0.5
+
+
+def test_a_turned_picture(light: Watermarker) -> None:
+    turned = TF.rotate(marked(light, smooth_picture(220, 260), 1), 20, TF.InterpolationMode.BILINEAR)
+    result = look(light, (turned * 255).round() / 255)
+    assert messages_of(result) == [text(message(1))]
+    assert result.found[0].pose.rotation_deg == pytest.approx(20, abs=0.3)
+
+
+def test_an_enlarged_piece_is_found_at_a_coarser_level(light: Watermarker) -> None:
+    piece = TF.resize(marked(light, smooth_picture(256, 256), 2)[..., 60:160, 60:160], [256, 256], antialias=True)
+    result = look(light, (piece * 255).round() / 255)
+    assert messages_of(result) == [text(message(2))]
+    assert result.found[0].pose.scale == pytest.approx(2.56, rel=0.01)
+
+
+def test_two_pieces_with_poses_of_their_own(light: Watermarker) -> None:
+    page = to_batch(smooth_picture(256, 400, seed=5)).clone()
+    page[..., 20:180, 10:180] = marked(light, smooth_picture(200, 300), 3)[..., 7:167, 11:181]
+    page[..., 60:230, 215:385] = torch.rot90(marked(light, smooth_picture(200, 300, seed=1), 4), 1, (2, 3))[
+        ..., 9:179, 5:175
+    ]
+    result = look(light, page)
+    assert sorted(messages_of(result)) == sorted([text(message(3)), text(message(4))])
+
+
+def test_a_mark_of_another_carrier_is_not_found(light: Watermarker) -> None:
+    secret = Watermarker(
+        WatermarkModel(Embedder(), light.model.extractor, [Carrier.from_key(b"sixteen bytes of secret")]),
+        light.calibration,
+        name="secret",
+    )
+    picture = marked(secret, smooth_picture(), 5)
+    assert look(light, picture).found == ()
+    assert messages_of(look(secret, picture)) == [text(message(5))]
+
+
+class Noise(nn.Module):
+    """An extractor that sees the same noise in every picture."""
+
+    def forward(self, images: Tensor) -> ExtractorOutput:
+        noise = torch.randn(images[:, :1].shape, generator=torch.Generator().manual_seed(0))
+        return ExtractorOutput(noise, torch.zeros_like(noise))
+
+
+def test_a_threshold_that_noise_passes_still_ends() -> None:
+    model = WatermarkModel(Embedder(), Noise(), [Carrier.from_key()])
+    result = search(model, torch.full((3, 160, 220), 0.5), threshold=1.0)
+    assert result.strongest > 1.0
+    assert len(result.found) <= MOST
+    assert result.tried <= 60
+
+
+@pytest.mark.parametrize(
+    ("side", "sides"),
+    [(32, [32]), (64, [64]), (100, [100, 62]), (256, [256, 160, 100, 62]), (400, [256, 160, 100, 62, 400])],
+)
+def test_pyramid(side: int, sides: list[int]) -> None:
+    assert list(pyramid(side)) == sides
+
+
+def test_pyramid_of_a_large_picture_is_bounded() -> None:
+    sides = list(pyramid(10_000))
+    assert sides[0] == 256
+    assert min(sides) >= COARSEST and max(sides) == FINEST
+    assert len(sides) < 10
+
+
+def test_parts_of_one_mark_are_joined() -> None:
+    left, right = (
+        found_at(Pose.upright(1.0), 0, 30.0, slice(0, 20)),
+        found_at(Pose.upright(1.0), 0, 40.0, slice(20, 40)),
+    )
+    (joined,) = join_parts([left, right], (40, 40))
+    assert joined.score == 40.0
+    assert bool((joined.mask_logits > 0).all())
+
+
+@pytest.mark.parametrize(("angle", "seed"), [(0.0, 1), (90.0, 0)])
+def test_parts_of_another_message_or_turn_are_not_joined(angle: float, seed: int) -> None:
+    parts = [
+        found_at(Pose.upright(1.0), 0, 30.0, slice(0, 20)),
+        found_at(posed(angle, 1.0), seed, 40.0, slice(20, 40)),
+    ]
+    assert [part.score for part in join_parts(parts, (40, 40))] == [40.0, 30.0]
+
+
+def test_copies_apart_are_two_marks() -> None:
+    shifted = Pose(torch.eye(2), torch.full((2,), 16.0))
+    parts = [found_at(Pose.upright(1.0), 0, 30.0, slice(0, 12)), found_at(shifted, 0, 40.0, slice(28, 40))]
+    assert len(join_parts(parts, (40, 40))) == 2
+
+
+def found_at(pose: Pose, seed: int, score: float, columns: slice) -> Found:
+    mask = torch.full((40, 40), -1.0)
+    mask[:, columns] = 1
+    return Found(message(seed)[0].float() * 6 - 3, score, mask, pose, torch.zeros(40, 40), 0)
+
+
+def test_black_corners_are_empty_and_dark_places_are_not() -> None:
+    view = torch.full((1, 3, 40, 40), 2 / 255)
+    view[..., 20:, 20:] = 0
+    expected = torch.zeros(40, 40, dtype=torch.bool)
+    expected[24:, 24:] = True
+    assert torch.equal(empty(view), expected)
+
+
+def test_cut() -> None:
+    assert cut(torch.arange(12).view(3, 4), (1, 0, 3, 2)).tolist() == [[4, 5], [8, 9]]
+
+
+def test_pixels_of_a_window_keep_their_place(light: Watermarker) -> None:
+    """The pose of a mark in a corner is in pixels of the whole picture."""
+    page = to_batch(smooth_picture(256, 400, seed=6)).clone()
+    page[..., 80:, 230:] = marked(light, smooth_picture(176, 170, seed=7), 6)
+    (found,) = look(light, page).found
+    true = Pose(torch.eye(2), -torch.tensor([230.0, 80.0]))
+    assert misplacement(found.pose, true, (256, 400)) < 1.0
+
+
+def test_samples_without_a_mark(light: Watermarker, dune: Image.Image) -> None:
+    assert look(light, np.asarray(dune.reduce(2))).found == ()

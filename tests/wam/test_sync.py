@@ -1,0 +1,175 @@
+"""Synchronisation: poses found in a noisy pattern, and the parts of the way there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.signal import correlate
+
+from tests.wam.synthetic import THRESHOLD, message, misplacement, noise, pattern_at, posed, text
+from wam.carrier import TILE, Carrier
+from wam.pose import Pose
+from wam.sync import (
+    CANDIDATES,
+    SHIFTS,
+    SYMMETRIES,
+    at_pose,
+    autocorrelation,
+    comb,
+    joint_score,
+    limited,
+    periodicity,
+    pilot_surface,
+    rank_poses,
+    symmetry_table,
+    synchronise,
+)
+
+SIZE = (192, 224)
+
+
+def read(votes: torch.Tensor) -> str:
+    return text((votes > 0).long())
+
+
+@pytest.mark.parametrize(
+    ("angle", "scale", "flipped", "offset"),
+    [
+        (0.0, 1.0, False, (0.0, 0.0)),
+        (0.0, 1.0, False, (13.3, 6.7)),
+        (90.0, 1.0, False, (5.0, 0.0)),
+        (180.0, 1.2, True, (0.0, 9.0)),
+        (10.0, 0.8, False, (20.0, 1.0)),
+        (-137.0, 1.35, False, (2.0, 30.0)),
+        (45.0, 1.1, True, (7.0, 7.0)),
+        (-72.5, 0.7, True, (0.5, 11.0)),
+    ],
+)
+def test_finds_turn_mirror_scale_and_shift(
+    carrier: Carrier, angle: float, scale: float, flipped: bool, offset: tuple[float, float]
+) -> None:
+    true = posed(angle, scale, flipped=flipped, offset=offset)
+    field = 0.5 * pattern_at(carrier, message(0), true, SIZE) + noise(SIZE)
+    best = synchronise(field, torch.ones(SIZE), carrier)[0]
+    assert best.score > THRESHOLD
+    assert misplacement(best.pose, true, SIZE) < 1.0
+    assert read(best.bit_votes) == text(message(0))
+
+
+def test_takes_up_aspect_and_shear(carrier: Carrier) -> None:
+    matrix = torch.tensor([[1.0, 0.03], [-0.02, 0.8]])
+    true = Pose(matrix, torch.tensor([4.0, 8.0]))
+    field = pattern_at(carrier, message(1), true, SIZE) + noise(SIZE)
+    best = synchronise(field, torch.ones(SIZE), carrier)[0]
+    assert misplacement(best.pose, true, SIZE) < 1.0
+
+
+def test_only_the_weighted_part_counts(carrier: Carrier) -> None:
+    true = posed(25.0, 1.0)
+    weight = torch.zeros(SIZE)
+    weight[:, :130] = 1
+    field = torch.where(weight > 0, pattern_at(carrier, message(2), true, SIZE), 30 * noise(SIZE, seed=1))
+    best = synchronise(field, weight, carrier)[0]
+    assert read(best.bit_votes) == text(message(2))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_scores_below_the_threshold(carrier: Carrier, seed: int) -> None:
+    candidates = synchronise(noise(SIZE, seed=seed), torch.ones(SIZE), carrier)
+    scores = [candidate.score for candidate in candidates]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] < THRESHOLD - 5
+
+
+def test_nothing_is_synchronised_with_nothing(carrier: Carrier) -> None:
+    assert synchronise(torch.zeros(SIZE), torch.ones(SIZE), carrier) == []
+
+
+@pytest.mark.parametrize("turn", range(8))
+def test_each_symmetry_of_a_lattice_is_told_apart(carrier: Carrier, turn: int) -> None:
+    true = Pose(SYMMETRIES[turn], torch.tensor([-3.0, -5.5]))
+    field = pattern_at(carrier, message(4), true, (128, 128))
+    best = rank_poses(field, torch.eye(2)[None], carrier)[0]
+    torch.testing.assert_close(best.pose.matrix, true.matrix)
+    assert misplacement(best.pose, true, (128, 128)) < 0.1
+
+
+def test_symmetries_permute_the_frequencies(carrier: Carrier) -> None:
+    index, sign = symmetry_table(carrier)
+    assert (index.sort(1).values == torch.arange(len(carrier.owner))).all()
+    assert index[0].tolist() == list(range(len(carrier.owner))) and bool((sign[0] == 1).all())
+
+
+def test_autocorrelation_equals_one_by_scipy_but_for_whitening() -> None:
+    """The overlap is the plain autocorrelation of the weight."""
+    weight = (noise((40, 50)) > 0).double()
+    correlation, overlap = autocorrelation(noise((40, 50), seed=1).double() * weight, weight)
+    middle = overlap.shape[0] // 2
+    expected = correlate(weight.numpy(), weight.numpy()) / float(weight.sum())
+    found = overlap[middle - 39 : middle + 40, middle - 49 : middle + 50].numpy()
+    np.testing.assert_allclose(found, expected.clip(min=1e-3), atol=1e-9)
+    assert float(correlation[middle, middle]) == 1.0 == float(correlation.max())
+
+
+def test_the_comb_proposes_the_lattice(carrier: Carrier) -> None:
+    true = posed(30.0, 1.1)
+    field = pattern_at(carrier, message(5), true, SIZE) + noise(SIZE)
+    lattices = comb(*autocorrelation(field, torch.ones(SIZE)))
+    assert lattices.shape == (CANDIDATES, 2, 2)
+    wanted = torch.linalg.inv(true.matrix) * TILE
+    turned = torch.stack([wanted, wanted @ torch.tensor([[0.0, -1], [1, 0]])])  # the comb covers 90 degrees
+    turned = torch.cat([turned, -turned])
+    assert float((lattices[:, None] - turned[None]).flatten(2).norm(dim=2).min()) < 1.5
+
+
+def test_what_repeats_is_told_from_noise(carrier: Carrier) -> None:
+    field = 0.5 * pattern_at(carrier, message(6), posed(33.0, 0.9), SIZE)
+    full = torch.ones(SIZE)
+    assert periodicity(field + noise(SIZE), full) > 1.5 * periodicity(noise(SIZE), full)
+    assert periodicity(torch.zeros(SIZE), full) == 0
+
+
+def test_evidence_at_the_true_pose(carrier: Carrier) -> None:
+    true = posed(12.0, 1.0, offset=(1.0, 2.0))
+    found = at_pose(pattern_at(carrier, message(7), true, SIZE), true, carrier)
+    assert found.pose is true
+    assert read(found.bit_votes) == text(message(7))
+    assert found.pilot > 5.5
+    assert found.score > 60
+
+
+def votes_of(carrier: Carrier, angle: float) -> torch.Tensor:
+    """Every coefficient 1 at one phase angle."""
+    value = torch.polar(torch.tensor(1.0), torch.tensor(angle))
+    return torch.view_as_real(value).expand(len(carrier.owner), 2)
+
+
+def test_joint_score_of_perfect_votes_counts_every_frequency(carrier: Carrier) -> None:
+    score, bits = joint_score(votes_of(carrier, 0.0), carrier)
+    assert score == pytest.approx(len(carrier.owner))
+    assert bits.tolist() == [4.0] * 32
+
+
+def test_joint_score_takes_off_what_quadrature_shows(carrier: Carrier) -> None:
+    score, bits = joint_score(votes_of(carrier, np.pi / 2), carrier)
+    assert score == pytest.approx(-128, abs=1e-3)
+    assert float(bits.abs().max()) < 1e-5
+
+
+def test_one_huge_coefficient_has_one_vote() -> None:
+    coefficients = torch.ones(9, 2)
+    coefficients[4] *= 1e6
+    votes = limited(coefficients).norm(dim=-1)
+    assert votes.tolist() == pytest.approx([0.5] * 4 + [1.0] + [0.5] * 4, abs=1e-5)
+    torch.testing.assert_close(limited(coefficients * 100), limited(coefficients))
+
+
+def test_pilot_surface_peaks_at_the_shift(carrier: Carrier) -> None:
+    shifted = Pose(torch.eye(2), torch.tensor([-6.0, -17.5]))
+    field = pattern_at(carrier, message(8), shifted, (96, 96))
+    votes = limited(carrier.project(field[None], torch.eye(2)[None], torch.zeros(1, 2)))
+    surface = pilot_surface(votes, carrier)[0]
+    assert surface.shape == (SHIFTS, SHIFTS)
+    row, column = divmod(int(surface.argmax()), SHIFTS)
+    assert (column * TILE / SHIFTS, row * TILE / SHIFTS) == (6.0, 17.5)
