@@ -21,7 +21,7 @@ def test_presence_far_out_is_finite_and_falls_without_a_step() -> None:
     around = 13.5 + 30 * 1.35  # where the formula changes
     below, above = GIVEN.log10_presence(around - 1e-6), GIVEN.log10_presence(around + 1e-6)
     assert below == pytest.approx(above, abs=1e-4)
-    assert GIVEN.log10_presence(200.0) == pytest.approx(-(200 - 13.5) / 1.35 / 2.302585093)
+    assert GIVEN.log10_presence(2000.0) == pytest.approx(-(2000 - 13.5) / 1.35 / 2.302585093)
 
 
 def test_presence_is_never_more_than_certain() -> None:

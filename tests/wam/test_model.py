@@ -56,6 +56,12 @@ def test_a_batch_is_its_pictures(tiny: WatermarkModel) -> None:
     torch.testing.assert_close(mark(tiny, images, 0, 1)[1:], mark(tiny, images[1:], 1), atol=1e-5, rtol=0)
 
 
+def test_the_residual_is_gain_times_pattern_from_the_upper_left_corner(tiny: WatermarkModel) -> None:
+    change = (mark(tiny, flat(96, 80), 2) - 0.5)[:, :1]
+    pattern = tiny.carriers[0].render(message(2), torch.eye(2)[None], torch.zeros(1, 2), (96, 80))
+    torch.testing.assert_close(change / change.std(), pattern / pattern.std(), atol=0.02, rtol=0)
+
+
 def test_the_pattern_grows_with_the_picture(tiny: WatermarkModel) -> None:
     """Above the working resolution, a period is as many pixels longer as the picture is larger."""
     period = 2 * TILE

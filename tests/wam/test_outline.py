@@ -51,6 +51,11 @@ def test_each_part_has_a_polygon() -> None:
     assert covered(region) == pytest.approx(40 * 40 + 30 * 50, rel=0.02)
 
 
+def test_a_speck_is_not_outlined() -> None:
+    region = outline(rectangle(10, 10, 60, 70) | rectangle(90, 140, 92, 142), (100, 150))
+    assert region.bbox == (10, 10, 60, 50) and len(region.polygons) == 1
+
+
 def test_holes_are_not_outlined() -> None:
     ring = rectangle(10, 10, 90, 140) & ~rectangle(30, 30, 70, 120)
     region = outline(ring, (100, 150))

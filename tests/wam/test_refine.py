@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -33,6 +35,12 @@ def test_a_slightly_wrong_pose_improves(carrier: Carrier, error: str) -> None:
 def test_noise_does_not_make_it_worse(carrier: Carrier) -> None:
     found = at_pose(noise(SIZE), TRUE, carrier)
     assert refine(noise(SIZE), found, carrier).score >= found.score
+
+
+def test_the_best_pose_on_the_way_is_kept(carrier: Carrier) -> None:
+    field = pattern_at(carrier, message(0), TRUE, SIZE) + noise(SIZE)
+    found = replace(at_pose(field, WRONG["shift"], carrier), score=1000.0)
+    assert refine(field, found, carrier) is found
 
 
 def test_no_step_moves_a_pixel_far(carrier: Carrier) -> None:
