@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# uv is many times faster; where it cannot reach the registry that pip is set up for, pip does it
+INSTALL = $(PIP) uv && VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --editable '$(1)' || $(PIP) --editable '$(1)'
 
 .PHONY: demo test check clean
 demo: $(VENV)/.installed
@@ -17,11 +19,11 @@ test: $(VENV)/.tests
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --editable .
+	$(call INSTALL,.)
 	touch $@
 
 $(VENV)/.tests: $(VENV)/.installed
-	$(PIP) --editable '.[test]'
+	$(call INSTALL,.[test])
 	touch $@
 
 clean:

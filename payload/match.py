@@ -86,7 +86,9 @@ def read_word(
 
 def _both(first: float, second: float) -> float:
     """Combine two independent p-values, as log10, by Fisher's method: P(p1 p2 <= x) = x (1 - ln x)."""
-    product = min(0.0, first) + min(0.0, second)
+    product = first + second
+    if first >= 0:  # nothing known of the presence: the word alone, times the number of tries
+        return min(0.0, product)
     return min(0.0, product + log10(1.0 - product * log(10.0)))
 
 

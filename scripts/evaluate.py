@@ -28,7 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from attacks import Attack, parse, suite
 from wam.atomic import save_atomically
+from wam.embedder import Embedder
 from wam.errors import ImageError
+from wam.handmade import HandmadeExtractor
 from wam.images import expand_inputs, read_image
 from wam.library import DEFAULT, load
 from wam.marker import DEFAULT_STRENGTH, Detection, Watermarker, to_batch
@@ -146,10 +148,20 @@ def main() -> int:
     parser.add_argument("--limit", type=int, help="only this many photos")
     parser.add_argument("--max-short", type=int, default=100_000, help="scale larger photos to this short side, pixels")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--hand-made",
+        choices=("none", "extractor", "embedder"),
+        default="none",
+        help="put the hand-made stage in the place of the learned one, to compare: filter, or plain JND",
+    )
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
 
     marker = load(arguments.model, device=arguments.device)
+    if arguments.hand_made == "extractor":
+        marker.model.extractor = HandmadeExtractor().to(marker.device)
+    elif arguments.hand_made == "embedder":
+        marker.model.embedder = Embedder().to(marker.device)  # untrained, its correction is exactly one: plain JND
     chosen = choose_attacks(arguments.attacks)
     rows: list[Row] = []
     quality: list[tuple[float, float]] = []

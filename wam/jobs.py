@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from piq import ssim
 
 from payload import Match, Record, bits_from_word, distance, format_link, hash_luma, read_word
 from payload.entry import Entry
@@ -68,6 +67,8 @@ class EmbedResult:
 
 def embed_file(job: EmbedJob, source: str | Path, target: Path, record: Record) -> EmbedResult:
     """Marks one file with a new id. The id is kept only if the file was written and reads back right."""
+    from piq import ssim  # imports torchvision's models, which takes as long as torch: reading does without
+
     picture = read_image(source)
     require_embeddable(picture)
     format = _format_of(target, picture)

@@ -18,5 +18,5 @@ def test_both_records_are_found_and_outlined(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     for word in ("A-1041", "acme", "B-2207", "globex", "verified", "both records found, none wrong"):
         assert word in done.stdout
-    composite, overlay = Image.open(tmp_path / "demo/composite.jpg"), Image.open(tmp_path / "demo/overlay.png")
-    assert composite.format == "JPEG" and overlay.size == composite.size
+    with Image.open(tmp_path / "demo/composite.jpg") as composite, Image.open(tmp_path / "demo/overlay.png") as overlay:
+        assert composite.format == "JPEG" and overlay.size == composite.size
