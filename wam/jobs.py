@@ -78,7 +78,7 @@ def embed_file(job: EmbedJob, source: str | Path, target: Path, record: Record) 
         assert isinstance(marked, np.ndarray)
         content, lost = encode_image(marked, like=picture, format=format, name=str(target))
         saved = read_image(content)
-        _self_check(job, saved, entry, target)
+        _self_check(job, saved, entry, source)
     except BaseException:
         job.registry.discard(entry.word)
         raise
@@ -104,7 +104,7 @@ class SelfCheckError(ImageError):
     """The encoded file does not read back as what was marked."""
 
 
-def _self_check(job: EmbedJob, saved: Picture, entry: Entry, target: Path) -> None:
+def _self_check(job: EmbedJob, saved: Picture, entry: Entry, source: str | Path) -> None:
     """Reads the encoded file as a stranger would; raises ``SelfCheckError`` unless its word comes back verified."""
     words = job.registry.words()
     detections = job.marker.detect(saved.pixels, max_log10_p=FAINT)
@@ -115,7 +115,7 @@ def _self_check(job: EmbedJob, saved: Picture, entry: Entry, target: Path) -> No
     wrong = min((sum(a != b for a, b in zip(d.bits, expected, strict=True)) for d in detections), default=None)
     found = "no watermark" if wrong is None else f"{wrong} of 32 bits wrong"
     raise SelfCheckError.about(
-        target,
+        source,
         expected="the self-check to read the mark back",
         found=f"{found} (the picture may be too small or flat, or already marked)",
         remedy="use the unmarked original, a larger copy, or a lower --strength in dB; nothing was written",

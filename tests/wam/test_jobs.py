@@ -130,7 +130,7 @@ class Careless(Watermarker):
 def test_a_failed_self_check_discards_the_id_and_writes_nothing(job: EmbedJob, source: Path, tmp_path: Path) -> None:
     careless = Careless(job.marker.model, job.marker.calibration, name="careless")
     with pytest.raises(
-        ImageError, match=r"out\.png: expected the self-check .*found no watermark .*nothing was written"
+        ImageError, match=r"in\.png: expected the self-check .*found no watermark .*nothing was written"
     ):
         embed_file(EmbedJob(careless, job.registry, 42.0), source, tmp_path / "out.png", RECORD)
     assert states(job.registry) == ["discarded"]

@@ -22,6 +22,15 @@ def test_two_halves_read_their_own_bits(light: Watermarker) -> None:
         assert float(right.float().mean()) > 0.98
 
 
+def test_nothing_is_read_outside_the_mask(light: Watermarker) -> None:
+    page = smooth_picture(160, 320, seed=1)
+    page[:, :128] = np.asarray(light.embed(smooth_picture(160, 200), text(message(0))).image)[:, :128]
+    maps = light.predict(page)[0]
+    outside = maps[0] <= 0
+    assert 0.1 < float(outside.float().mean()) < 0.9
+    assert not maps[1:, outside].any() and bool(maps[1:, ~outside].any())
+
+
 def test_an_unmarked_picture_is_not_marked_anywhere(light: Watermarker) -> None:
     maps = light.predict(smooth_picture())[0]
     assert bool((maps[0] == NOTHING).all())

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from tests.wam.synthetic import THRESHOLD, message, noise, pattern_at, posed, text
 from wam.carrier import Carrier
 from wam.demodulate import block_votes
-from wam.regions import Cluster, local_bits, reads_alike, split_messages
+from wam.regions import Cluster, _merge, local_bits, reads_alike, split_messages
 
 SIZE = (192, 288)
 POSE = posed(5.0, 1.0, offset=(3.0, 7.0))
@@ -95,6 +95,14 @@ def test_what_is_taken_is_not_claimed_again(carrier: Carrier) -> None:
     clusters = split(field_of(carrier, 0, 1), carrier, available=available)
     assert messages_of(clusters) == {text(message(1))}
     assert not bool(clusters[0].mask[:, : SIZE[1] // 2].any())
+
+
+def test_merged_parts_read_as_their_mean_weighted_by_score() -> None:
+    one, other = message(0)[0].float() * 4 - 2, message(1)[0].float() * 4 - 2
+    merged = _merge([(60.0, one), (50.0, other), (20.0, 0.5 * one)])
+    assert [score for score, _ in merged] == [60.0, 50.0]
+    torch.testing.assert_close(merged[0][1], 0.875 * one)
+    torch.testing.assert_close(merged[1][1], other)
 
 
 @pytest.mark.parametrize(("wrong", "vote", "alike"), [(0, 3.0, True), (2, 3.0, True), (3, 3.0, False), (6, 0.5, True)])

@@ -93,6 +93,25 @@ def test_two_pieces_with_poses_of_their_own(light: Watermarker) -> None:
     assert sorted(messages_of(result)) == sorted([text(message(3)), text(message(4))])
 
 
+def test_a_small_piece_is_found_in_a_window(light: Watermarker) -> None:
+    """It repeats too little to be seen in the autocorrelation of the whole picture."""
+    grain = np.random.default_rng(1).normal(0, 4, (256, 480, 1))
+    page = to_batch((smooth_picture(256, 480, seed=5) + grain).clip(0, 255).astype(np.uint8)).clone()
+    turned = TF.rotate(marked(light, smooth_picture(220, 260), 1), 20, TF.InterpolationMode.BILINEAR)
+    page[..., 120:200, 300:380] = turned[..., 70:150, 90:170]
+    (found,) = look(light, page).found
+    assert text((found.votes > 0).long()) == text(message(1))
+    mask = found.mask_logits > 0
+    assert float(mask[120:200, 300:380].float().mean()) > 0.7
+
+
+@pytest.mark.parametrize("size", [(48, 3000), (3000, 48)])
+def test_a_banner_costs_what_its_area_costs(light: Watermarker, size: tuple[int, int]) -> None:
+    picture = smooth_picture(*size)
+    assert look(light, picture).found == ()
+    assert messages_of(look(light, marked(light, picture, 8))) == [text(message(8))]
+
+
 def test_a_mark_of_another_carrier_is_not_found(light: Watermarker) -> None:
     secret = Watermarker(
         WatermarkModel(Embedder(), light.model.extractor, [Carrier.from_key(b"sixteen bytes of secret")]),
