@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -18,5 +19,6 @@ def test_both_records_are_found_and_outlined(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     for word in ("A-1041", "acme", "B-2207", "globex", "verified", "both records found, none wrong"):
         assert word in done.stdout
-    with Image.open(tmp_path / "demo/composite.jpg") as composite, Image.open(tmp_path / "demo/overlay.png") as overlay:
-        assert composite.format == "JPEG" and overlay.size == composite.size
+    composite = Image.open(io.BytesIO((tmp_path / "demo/composite.jpg").read_bytes()))
+    overlay = Image.open(io.BytesIO((tmp_path / "demo/overlay.png").read_bytes()))
+    assert composite.format == "JPEG" and overlay.size == composite.size
