@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "demo.py"
 
 
+@pytest.mark.slow
 def test_both_records_are_found_and_outlined(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, SCRIPT, "--out", "demo"], cwd=tmp_path, capture_output=True, text=True, check=False
