@@ -1,13 +1,15 @@
 # make demo    mark two photos, paste both into a third, read both back
 # make test    checks and tests, as .ci/run does
+# make nightly the slow tests, 10,000 mutated files among them (FUZZ=N for another number)
 PYTHON ?= python3
 VENV ?= .venv
+FUZZ ?= 10000
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # uv is many times faster; where it cannot reach the registry that pip is set up for, pip does it
 INSTALL = $(PIP) uv && VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --editable '$(1)' || $(PIP) --editable '$(1)'
 
-.PHONY: demo test check clean
+.PHONY: demo test nightly clean
 demo: $(VENV)/.installed
 	$(BIN)/python scripts/demo.py
 
@@ -15,6 +17,9 @@ test: $(VENV)/.tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy wam attacks payload
 	$(BIN)/python -m pytest
+
+nightly: $(VENV)/.tests
+	WAM_FUZZ_FILES=$(FUZZ) $(BIN)/python -m pytest -m slow
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'

@@ -2,9 +2,10 @@
 
 from attacks.base import Attack, AttackResult, Params
 from attacks.combined import Chain
-from attacks.composite import Placement, Scene, collage_scene, regions_scene
+from attacks.recipes import Recipe, composite, parse_recipe, recipe_names
 from attacks.registry import make, names, parse
-from attacks.suites import GROUPS, suite
+from attacks.scenes import Placement, Scene, collage_scene, regions_scene
+from attacks.suites import GROUPS, scene_suite, suite
 
 __all__ = [
     "GROUPS",
@@ -13,11 +14,16 @@ __all__ = [
     "Chain",
     "Params",
     "Placement",
+    "Recipe",
     "Scene",
     "collage_scene",
+    "composite",
     "make",
     "names",
     "parse",
+    "parse_recipe",
+    "recipe_names",
     "regions_scene",
+    "scene_suite",
     "suite",
 ]

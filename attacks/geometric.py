@@ -10,9 +10,8 @@ from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
+from kornia import geometry
 from torch import Tensor
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms import functional as TF
 
 from attacks import rectangles
 from attacks.base import Batch, Kind, Params, Strength
@@ -36,6 +35,7 @@ def scale_to(images: Tensor, height: int, width: int, *, nearest: bool) -> Tenso
         return images
     if nearest:
         return F.interpolate(images, size, mode="nearest-exact")
+    # kornia's antialias is a Gaussian blur before; this one is Pillow's area-weighted triangle.
     return F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
 
 
@@ -92,17 +92,17 @@ def rotate(images: Tensor, degrees: float, *, nearest: bool) -> Tensor:
     """Turn counter-clockwise about the centre; the canvas keeps its size, the corners are black."""
     if degrees == 0:
         return images
-    return TF.rotate(images, degrees, interpolation=_mode(nearest))
+    return geometry.rotate(images, torch.tensor([degrees]).to(images), mode=_mode(nearest))
 
 
 def hflip(images: Tensor, *, nearest: bool) -> Tensor:
     """Swap left and right."""
-    return images.flip(3)
+    return geometry.hflip(images)
 
 
 def vflip(images: Tensor, *, nearest: bool) -> Tensor:
     """Swap top and bottom."""
-    return images.flip(2)
+    return geometry.vflip(images)
 
 
 def perspective(images: Tensor, distortion: float, *, nearest: bool, corners: Tensor) -> Tensor:
@@ -114,22 +114,17 @@ def perspective(images: Tensor, distortion: float, *, nearest: bool, corners: Te
     height, width = images.shape[2:]
     reach = torch.tensor([int(distortion * (width // 2)), int(distortion * (height // 2))])
     steps = torch.floor(corners * (reach + 1))
-    start = torch.tensor([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]])
+    if not steps.any():
+        return images
+    start = torch.tensor([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]]).to(steps)
     end = start + steps * torch.tensor([[1, 1], [-1, 1], [-1, -1], [1, -1]])
-    warped = [
-        image if torch.equal(points, start.to(points)) else _draw_to(image, start, points, nearest=nearest)
-        for image, points in zip(images, end, strict=True)
-    ]
-    return torch.stack(warped)
+    # torchvision and Pillow count from the corner of the first pixel, kornia from its centre.
+    warp = geometry.get_perspective_transform(start.expand_as(end) - 0.5, end - 0.5).to(images)
+    return geometry.warp_perspective(images, warp, (height, width), mode=_mode(nearest))
 
 
-def _draw_to(image: Tensor, start: Tensor, end: Tensor, *, nearest: bool) -> Tensor:
-    points = end.long().tolist()
-    return TF.perspective(image[None], start.tolist(), points, interpolation=_mode(nearest))[0]
-
-
-def _mode(nearest: bool) -> InterpolationMode:
-    return InterpolationMode.NEAREST if nearest else InterpolationMode.BILINEAR
+def _mode(nearest: bool) -> str:
+    return "nearest" if nearest else "bilinear"
 
 
 def _kind(function: Callable[..., Tensor], strength: Strength | None = None, **draws: tuple[int, ...]) -> Kind:

@@ -1,6 +1,7 @@
 """The attacks of the evaluation protocol, by group, and the WAM paper's."""
 
 from attacks.base import Attack
+from attacks.recipes import Recipe, parse_recipe
 from attacks.registry import make
 
 _ROWS: dict[str, str] = {
@@ -21,6 +22,8 @@ _ROWS: dict[str, str] = {
 GROUPS = tuple(_ROWS)
 """The groups of the protocol, in its order."""
 
+_SCENES = "multi 1 2 3 4 5 · multi_flip 1 2 3 4 5 · multi_jpeg 1 2 3 4 5 · composite 2 3 4"
+
 _WAM = """
     identity · crop_keep .2 .5 · resize .5 · rotate -10 10 · perspective .1 .5 · hflip
     · brightness 1.5 2 · contrast 1.5 2 · hue -.1 .1 · saturation 1.5 2 · median 3 7
@@ -40,6 +43,12 @@ def suite(name: str) -> tuple[Attack, ...]:
     if name not in tables:
         raise ValueError(f"expected a suite, found {name!r}; known: all, {', '.join(tables)}")
     return _read(tables[name])
+
+
+def scene_suite() -> tuple[Recipe, ...]:
+    """The scenes with several marks, for `composite`."""
+    rows = (row.split() for row in _SCENES.split("·"))
+    return tuple(parse_recipe(f"{name}={count}") for name, *counts in rows for count in counts)
 
 
 def _read(table: str) -> tuple[Attack, ...]:

@@ -1,37 +1,58 @@
-"""Payloads of watermarks: 32-bit words, short links, records, and the registry behind them.
+"""Payloads of watermarks: 32-bit words, short links, records split over several words, and the registry.
 
 The registry needs SQLAlchemy and is imported by name: `from payload.registry import Registry`.
 """
 
 from payload.ecc import HardDecoded, decode, encode
-from payload.errors import PayloadError, RegistryError, RegistryFullError, UnknownLinkError
+from payload.errors import PayloadError, RecordTooLongError, RegistryError, RegistryFullError, UnknownLinkError
+from payload.frame import marks_needed, open_frame, room_for, seal_frame
+from payload.gather import RecordReading, read_records
+from payload.keys import Subkeys, derive_subkeys
 from payload.layout import bits_from_word, word_from_bits
 from payload.link import format_link, parse_link
+from payload.marks import Mark, distance_to, read_mark
 from payload.match import Match, read_word
-from payload.phash import distance, hash_luma
+from payload.phash import distance, hash_luma, hash_rgb, shorten
 from payload.record import Record, format_time, parse_time
 from payload.soft import Candidate, decode_soft, nearest
+from payload.split import join_frame, split_frame
 
 __all__ = [
     "Candidate",
     "HardDecoded",
+    "Mark",
     "Match",
     "PayloadError",
     "Record",
+    "RecordReading",
+    "RecordTooLongError",
     "RegistryError",
     "RegistryFullError",
+    "Subkeys",
     "UnknownLinkError",
     "bits_from_word",
     "decode",
     "decode_soft",
+    "derive_subkeys",
     "distance",
+    "distance_to",
     "encode",
     "format_link",
     "format_time",
     "hash_luma",
+    "hash_rgb",
+    "join_frame",
+    "marks_needed",
     "nearest",
+    "open_frame",
     "parse_link",
     "parse_time",
+    "read_mark",
+    "read_records",
     "read_word",
+    "room_for",
+    "seal_frame",
+    "shorten",
+    "split_frame",
     "word_from_bits",
 ]

@@ -30,9 +30,11 @@ GENERATOR = 0b111_0110_1001
 CORRECTABLE = 2
 """Wrong bits that the hard decoder corrects."""
 
+REFUSED = 0xFF
+"""In place of a number of wrong bits, where there are more."""
+
 _CHUNK_BITS = 7  # an id is coded by a few table look-ups of this many bits each
 _CHUNKS = ID_BITS // _CHUNK_BITS
-_REFUSED = 0xFF
 _MASK = np.uint32(LINK_MASK)
 _ID_SHIFT = np.uint32(REDUNDANT_BITS)
 _REDUNDANT_PART = np.uint32((1 << REDUNDANT_BITS) - 1)
@@ -60,11 +62,21 @@ def encode(ids: npt.ArrayLike) -> Words:
 def decode(words: npt.ArrayLike) -> HardDecoded:
     """Find the id of each word, correcting up to two wrong bits and refusing more."""
     checked = _unsigned(words, bits=WORD_BITS, name="words")
-    syndromes = _syndromes(checked)
-    corrected = _ERROR_WEIGHT[syndromes]
-    repaired = checked ^ _ERROR[syndromes]
+    errors, corrected = correct(syndromes(checked))
+    repaired = checked ^ errors
     ids = (repaired ^ _MASK) >> _ID_SHIFT
-    return HardDecoded(corrected != _REFUSED, ids, repaired, corrected)
+    return HardDecoded(corrected != REFUSED, ids, repaired, corrected)
+
+
+def syndromes(words: Words) -> npt.NDArray[np.uint32]:
+    """Compare the redundancy of words, uint32, with the one that their ids call for: 11 bits, 0 for link words."""
+    plain = words ^ _MASK
+    return (plain & _REDUNDANT_PART) ^ _redundancy(plain >> _ID_SHIFT)
+
+
+def correct(syndromes: npt.NDArray[np.uint32]) -> tuple[Words, npt.NDArray[np.uint8]]:
+    """Look up the wrong bits that syndromes stand for, and their number: `REFUSED` for more than two."""
+    return _ERROR[syndromes], _ERROR_WEIGHT[syndromes]
 
 
 def _unsigned(values: npt.ArrayLike, *, bits: int, name: str) -> npt.NDArray[np.uint32]:
@@ -111,22 +123,16 @@ def _redundancy(ids: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
     return total
 
 
-def _syndromes(words: Words) -> npt.NDArray[np.uint32]:
-    """Compare the redundancy that words carry with the one that their ids call for."""
-    plain = words ^ _MASK
-    return (plain & _REDUNDANT_PART) ^ _redundancy(plain >> _ID_SHIFT)
-
-
 def _syndrome_tables() -> tuple[Words, npt.NDArray[np.uint8]]:
     """Tabulate the error and its weight for each syndrome of up to two wrong bits."""
     error = np.zeros(1 << REDUNDANT_BITS, dtype=np.uint32)
-    weight = np.full(1 << REDUNDANT_BITS, _REFUSED, dtype=np.uint8)
+    weight = np.full(1 << REDUNDANT_BITS, REFUSED, dtype=np.uint8)
     for count in range(CORRECTABLE + 1):
         patterns = [sum(1 << bit for bit in bits) for bits in combinations(range(WORD_BITS), count)]
         wrong = np.array(patterns, dtype=np.uint32)
-        syndromes = _syndromes(wrong ^ _MASK)
-        error[syndromes] = wrong
-        weight[syndromes] = count
+        places = syndromes(wrong ^ _MASK)
+        error[places] = wrong
+        weight[places] = count
     return error, weight
 
 

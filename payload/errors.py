@@ -1,6 +1,7 @@
 """Errors of the payload package.
 
     PayloadError
+    ├── RecordTooLongError       a record does not fit into the marks that a picture has room for
     └── RegistryError            the registry cannot be reached, read or written as asked
         ├── UnknownLinkError     no entry belongs to this link
         └── RegistryFullError    every id of this registry has been allocated
@@ -13,6 +14,10 @@ from __future__ import annotations
 
 class PayloadError(Exception):
     """Base of every error of this package that is not a bad argument."""
+
+
+class RecordTooLongError(PayloadError):
+    """A record does not fit into the marks that a picture has room for."""
 
 
 class RegistryError(PayloadError):

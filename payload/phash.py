@@ -7,6 +7,9 @@ their median. Recompression and rescaling change a few bits, unrelated pictures 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,29 +17,60 @@ HASH_BITS = 64
 
 _SIDE = 32
 _FREQUENCIES = 8
+_ROWS = 64  # of a picture that are averaged at a time, so that large ones are not copied as floats
+
+_Cells: TypeAlias = npt.NDArray[np.float64]
 
 
 def hash_luma(luma: npt.ArrayLike) -> int:
     """Hash a (H, W) luma array, uint8 or float, to 64 bits, row by row, the first bit highest."""
-    pixels = np.asarray(luma, dtype=np.float64)
+    pixels = np.asarray(luma)
     if pixels.ndim != 2 or not pixels.size:
         raise ValueError(f"expected (H, W) luma, found shape {pixels.shape}; convert to grey first")
     if not np.isfinite(pixels).all():
         raise ValueError("expected finite luma, found NaN or infinity; check the picture")
-    height, width = pixels.shape
-    rows = _DCT @ _area_weights(height)
-    columns = _DCT @ _area_weights(width)
-    coefficients = rows @ (pixels - pixels.mean()) @ columns.T
-    # Rounded, so that the noise of floating point does not decide the bits of a plain picture.
-    noise = 1e-9 * max(1.0, float(np.abs(pixels).max()))
-    steps = np.rint(coefficients / noise).ravel()
-    bits = np.packbits(steps > np.median(steps))
-    return int.from_bytes(bits.tobytes(), "big")
+    return _hash(_shrink(pixels, lambda rows: rows))
+
+
+def hash_rgb(pixels: npt.NDArray[np.uint8]) -> int:
+    """Hash (H, W, 3) uint8 RGB as its luma by ITU-R BT.601; a large picture takes little more memory than it has."""
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise ValueError(f"expected (H, W, 3) RGB, found shape {pixels.shape}; convert it first")
+    weights = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    return _hash(_shrink(pixels, lambda rows: rows @ weights))
 
 
 def distance(first: int, second: int) -> int:
     """Count the bits in which two hashes differ, 0 to 64."""
     return (first ^ second).bit_count()
+
+
+def shorten(phash: int) -> int:
+    """Keep the 32 bits of lowest frequency of a hash, in their order, first bit highest."""
+    kept = 0
+    for place in _LOWEST:
+        kept = kept << 1 | phash >> (HASH_BITS - 1 - place) & 1
+    return kept
+
+
+def _shrink(pixels: npt.NDArray[Any], luma: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> _Cells:
+    """Average the luma of 32x32 equal cells, some rows of the picture at a time."""
+    height, width = pixels.shape[:2]
+    down, across = _area_weights(height), _area_weights(width).T
+    cells = np.zeros((_SIDE, _SIDE))
+    for top in range(0, height, _ROWS):
+        rows = slice(top, top + _ROWS)
+        cells += down[:, rows] @ (luma(pixels[rows]) @ across)
+    return cells
+
+
+def _hash(cells: _Cells) -> int:
+    coefficients = _DCT @ (cells - cells.mean()) @ _DCT.T
+    # Rounded, so that the noise of floating point does not decide the bits of a plain picture.
+    noise = 1e-9 * max(1.0, float(np.abs(cells).max()))
+    steps = np.rint(coefficients / noise).ravel()
+    bits = np.packbits(steps > np.median(steps))
+    return int.from_bytes(bits.tobytes(), "big")
 
 
 def _area_weights(size: int) -> npt.NDArray[np.float64]:
@@ -54,4 +88,6 @@ def _low_frequencies() -> npt.NDArray[np.float64]:
 
 
 _DCT = _low_frequencies()
+_BY_FREQUENCY = sorted(range(HASH_BITS), key=lambda place: (sum(divmod(place, _FREQUENCIES)), place))
+_LOWEST = sorted(_BY_FREQUENCY[: HASH_BITS // 2])
 assert _FREQUENCIES**2 == HASH_BITS

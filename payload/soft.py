@@ -49,11 +49,17 @@ class Candidate:
 
 
 @dataclass(frozen=True, eq=False)
-class _Reading:
+class WeighedBits:
     """32 logits as hard decisions and whole weights, (32,) int64, bit 0 first."""
 
     word: int
     weights: npt.NDArray[np.int64]
+
+    def variants(self) -> Words:
+        """Give the word with every sign of its eight least certain bits, (256,), for a Chase search."""
+        weakest = np.argsort(self.weights, kind="stable")[:_FLIPPED_BITS]
+        flips = (_BYTE_BITS << (WORD_BITS - 1 - weakest)).sum(axis=1).astype(np.uint32)
+        return flips ^ np.uint32(self.word)
 
     def discrepancies(self, words: Words) -> npt.NDArray[np.int64]:
         """Add up the weights of the bits in which words differ from this reading, byte by byte."""
@@ -110,10 +116,8 @@ def decode_soft(logits: npt.ArrayLike) -> Candidate | None:
     that no more sign patterns are as close than for two wrong bits of equal weight. Equal
     magnitudes thus give exactly the hard decoder. `log10_p` counts all 2^21 words.
     """
-    reading = _quantise(logits)
-    weakest = np.argsort(reading.weights, kind="stable")[:_FLIPPED_BITS]
-    flips = (_BYTE_BITS << (WORD_BITS - 1 - weakest)).sum(axis=1).astype(np.uint32)
-    decoded = ecc.decode(flips ^ np.uint32(reading.word))
+    reading = weigh(logits)
+    decoded = ecc.decode(reading.variants())
     words = decoded.words[decoded.accepted]
     if not words.size:
         return None
@@ -129,7 +133,7 @@ def nearest(logits: npt.ArrayLike, words: Words) -> Candidate | None:
     None if there are no words or two of them fit equally well. `log10_p` counts the N words; the
     caller decides whether that will do.
     """
-    reading = _quantise(logits)
+    reading = weigh(logits)
     if not words.size:
         return None
     discrepancies = reading.discrepancies(words)
@@ -140,12 +144,12 @@ def nearest(logits: npt.ArrayLike, words: Words) -> Candidate | None:
     return reading.candidate(int(best[0]), int(least), compared=words.size)
 
 
-def _quantise(logits: npt.ArrayLike) -> _Reading:
+def weigh(logits: npt.ArrayLike) -> WeighedBits:
     """Round magnitudes to steps of a limit, so that one huge logit does not silence the others."""
     magnitudes = np.abs(check_logits(logits))
     limit = _CERTAIN * float(np.median(magnitudes)) or float(magnitudes.max())
     shares = np.minimum(magnitudes / limit, 1.0) if limit else magnitudes
-    return _Reading(hard_word(logits), np.rint(shares * _STEPS).astype(np.int64))
+    return WeighedBits(hard_word(logits), np.rint(shares * _STEPS).astype(np.int64))
 
 
 _BYTE_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.int64)

@@ -3,7 +3,8 @@
     python scripts/calibrate.py --photos ../shared/corpus/train --model runs/a/best.safetensors \
         --out checkpoints/lattice32.safetensors
 
-Unmarked photos, as they are and under attacks, go through the whole search; an exponential tail is fitted to the upper
+Unmarked photos, as they are and under attacks, mosaics of them at several megapixels, and photos marked with keys that
+the reader does not have, go through the whole search; an exponential tail is fitted to the upper
 fifth of the strongest score of each (peaks over threshold). The threshold from which a region is read at all is 1.5
 scores above the highest seen; what is reported is decided by the chance that the tail gives. Marked photos of the
 validation split under attacks give the slope from votes to logits, by maximum likelihood. Writes the views and their
@@ -14,8 +15,10 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import io
 import math
+import multiprocessing
 import sys
 from pathlib import Path
 
@@ -44,8 +47,11 @@ NULL_ATTACKS = (
     "brightness=2",
     "resize=0.6",
     "median=5",
+    "perspective=0.3",
 )
 BIT_ATTACKS = ("identity", "jpeg=50", "rotate=30", "crop=0.2", "gaussian_blur=17", "contrast=2", "median=5")
+MOSAIC = 8  # every so many views is a mosaic
+FOREIGN = 4  # every so many views is marked with a foreign key
 UPPER = 0.2  # share of the views that the tail is fitted to
 CLEARANCE = 1.5  # of the threshold above the highest unmarked score seen
 LOOSE = 22.0  # threshold while calibrating: low enough that refinement and splitting run as they will
@@ -58,20 +64,56 @@ def look(model: WatermarkModel, picture: np.ndarray, attack: str, seed: int) -> 
     return search(model, ((attacked.clamp(0, 1) * 255).round() / 255)[0], threshold=LOOSE)
 
 
-def null_scores(model: WatermarkModel, photos: Photos, views: int) -> list[tuple[str, float, int]]:
-    """Attack, strongest score and regions tried of unmarked views."""
+def mosaic(photos: Photos, generator: np.random.Generator) -> np.ndarray:
+    """A page of 2 x 3 photos, cut to the size of the smallest."""
+    chosen = [photos.pictures[int(i)] for i in generator.integers(len(photos.pictures), size=6)]
+    height, width = min(p.shape[0] for p in chosen), min(p.shape[1] for p in chosen)
+    cut = [picture[:height, :width] for picture in chosen]
+    return np.concatenate([np.concatenate(cut[:3], axis=1), np.concatenate(cut[3:], axis=1)])
+
+
+def foreign(model: WatermarkModel, picture: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """A photo marked with a random key."""
+    marker = WatermarkModel(model.embedder, model.extractor, [Carrier.from_key(generator.bytes(16))])
+    bits = torch.from_numpy(generator.integers(0, 2, (1, 32)))
+    with torch.inference_mode():
+        marked = marker.mark(to_batch(picture), bits, psnr_db=42.0)
+    return (marked[0] * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
+
+
+def null_score(model: WatermarkModel, photos: Photos, number: int, views: int) -> tuple[str, float, int]:
+    """Attack, strongest score and regions tried of one view without a readable mark."""
+    generator = np.random.default_rng([7, number])
+    picture = photos.pictures[number * max(1, len(photos.pictures) // views) % len(photos.pictures)]
+    attack = NULL_ATTACKS[number % len(NULL_ATTACKS)]
+    name = attack
+    if number % MOSAIC == 0:
+        picture, name = mosaic(photos, generator), f"mosaic {attack}"
+    elif number % FOREIGN == 1:
+        picture, name = foreign(model, picture, generator), f"key {attack}"
+    result = look(model, picture, attack, number)
+    return name, max([result.strongest, *(found.score for found in result.found)]), result.tried
+
+
+def null_scores(model: WatermarkModel, photos: Photos, views: int, workers: int) -> list[tuple[str, float, int]]:
+    """``null_score`` of many views, by processes that share the model and the photos."""
     rows = []
-    step = max(1, len(photos.pictures) // views)
-    for number, picture in enumerate(photos.pictures[::step][:views]):
-        attack = NULL_ATTACKS[number % len(NULL_ATTACKS)]
-        result = look(model, picture, attack, number)
-        strongest = max([result.strongest, *(found.score for found in result.found)])
-        rows.append((attack, strongest, result.tried))
-        if number % 20 == 19:
-            print(
-                f"{number + 1} unmarked views, highest {max(row[1] for row in rows):.1f}", file=sys.stderr, flush=True
-            )
+    one = functools.partial(_in_worker, views=views)
+    _SHARED.append((model, photos))
+    with multiprocessing.get_context("fork").Pool(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for row in pool.imap(one, range(views)):
+            rows.append(row)
+            if len(rows) % 20 == 0:
+                highest = max(rows, key=lambda row: row[1])
+                print(f"{len(rows)} views, highest {highest[1]:.1f} ({highest[0]})", file=sys.stderr, flush=True)
     return rows
+
+
+_SHARED: list[tuple[WatermarkModel, Photos]] = []  # what forked workers read
+
+
+def _in_worker(number: int, views: int) -> tuple[str, float, int]:
+    return null_score(*_SHARED[0], number, views)
 
 
 def right_votes(model: WatermarkModel, photos: Photos, views: int, psnr_db: float) -> np.ndarray:
@@ -101,13 +143,17 @@ def main() -> int:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--views", type=int, default=400, help="unmarked views")
+    parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--marked", type=int, default=120, help="marked views")
     parser.add_argument("--strength", type=float, default=42.0, help="of the marked views, dB")
     arguments = parser.parse_args()
 
+    torch.set_num_threads(1)  # before the workers are forked
     checkpoint = load_checkpoint(arguments.model)
-    model = WatermarkModel(checkpoint.embedder, checkpoint.extractor, [Carrier.from_key()]).eval()
-    rows = null_scores(model, Photos.load(arguments.photos, validation=False), arguments.views)
+    model = WatermarkModel(
+        checkpoint.embedder, checkpoint.extractor, [Carrier.from_key()], mask_head=checkpoint.mask_head
+    ).eval()
+    rows = null_scores(model, Photos.load(arguments.photos, validation=False), arguments.views, arguments.workers)
     scores, tried = np.array([row[1] for row in rows]), np.array([row[2] for row in rows])
     edge = float(np.quantile(scores, 1 - UPPER))
     scale = float((scores[scores > edge] - edge).mean())
@@ -122,9 +168,12 @@ def main() -> int:
         null_scale=round(scale, 3),
         bit_slope=slope,
     )
-    basis = f"{len(rows)} unmarked training views, highest {scores.max():.2f}, tail {location:.2f} + {scale:.2f} x"
+    tail = f"tail {location:.2f} + {scale:.2f} x"
+    basis = f"{len(rows)} unmarked or foreign training views, highest {scores.max():.2f}, {tail}"
     metadata = {**checkpoint.metadata, "calibration": vars(calibration), "calibration_basis": basis, "licence": "MIT"}
-    digest = save_checkpoint(arguments.out, checkpoint.embedder, checkpoint.extractor, metadata)
+    digest = save_checkpoint(
+        arguments.out, checkpoint.embedder, checkpoint.extractor, metadata, mask_head=checkpoint.mask_head
+    )
     buffer = io.StringIO()
     csv.writer(buffer).writerows([("attack", "strongest", "tried"), *rows])
     save_atomically(arguments.out.with_name("calibration.csv"), lambda path: path.write_text(buffer.getvalue()))

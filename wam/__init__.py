@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from wam.outline import Region
 
 __all__ = ["Detection", "ImageError", "Marked", "ModelError", "Region", "WamError", "Watermarker", "load"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Detection": "wam.marker",

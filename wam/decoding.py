@@ -10,14 +10,15 @@ from contextlib import nullcontext
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from wam.colour import ColourSpace, coded_space, png_space, profile_space
 from wam.errors import ImageError
-from wam.formats import Samples, quiet_pillow
+from wam.formats import ANIMATED, GET_HEIF, Metadata, Samples, Settings, heif_works, quiet_pillow
 from wam.metadata import read_metadata, read_settings
 from wam.pixels import GREY_MODES, Picture, turn, visible
 
 MAX_PIXELS = 120_000_000
 """Larger pictures are refused before they are decoded, in pixels."""
-KNOWN = "a PNG, JPEG, WebP, AVIF, TIFF, BMP or GIF picture"
+KNOWN = "a PNG, JPEG, WebP, AVIF, HEIC, TIFF, BMP or GIF picture"
 COPY_AGAIN = "copy or export it again"
 
 _READABLE = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "GIF")
@@ -35,8 +36,8 @@ _SIGNATURES = {
 def decode(content: bytes, *, name: str) -> Picture:
     """The picture in `content`; `name` is what errors call it."""
     try:
-        image = _open(content)
-        _check_header(image, name)
+        image = open_content(content)
+        check_header(image, name)
         tiles = list(image.tile)
         if image.format != "TIFF":  # which turns itself upright while loading
             _load(image)
@@ -51,12 +52,13 @@ def decode(content: bytes, *, name: str) -> Picture:
     except ImageError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise _undecodable(content, name, error) from error
+        raise undecodable(content, name, error) from error
     if orientation not in range(1, 9):
         orientation = 1
     if image.format != "TIFF":
         samples = turn(samples, orientation)
-    pixels, alpha = visible(samples, mode)
+    space = colour_space(metadata, settings, mode, grey=samples.shape[2] < 3)
+    pixels, alpha = visible(samples, mode, space)
     return Picture(
         name=name,
         pixels=pixels,
@@ -64,15 +66,28 @@ def decode(content: bytes, *, name: str) -> Picture:
         mode=mode,
         format="JPEG" if image.format == "MPO" else str(image.format),
         orientation=orientation,
-        samples=samples if mode == "CMYK" or mode.endswith(";16") else None,
+        samples=samples if mode == "CMYK" or mode.endswith(";16") or space else None,
         metadata=metadata,
         settings=settings,
+        space=space,
     )
 
 
-def _open(content: bytes) -> ImageFile.ImageFile:
+def colour_space(metadata: Metadata, settings: Settings, mode: str, *, grey: bool) -> ColourSpace | None:
+    """The space that a file states for its samples; None for sRGB, inks and what is not known."""
+    if mode == "CMYK":
+        return None
+    if metadata.icc_profile is not None:
+        return profile_space(metadata.icc_profile, grey=grey)
+    if settings.colour_codes is not None:
+        return coded_space(*settings.colour_codes, grey=grey)
+    return png_space({kind: data for kind, data, _ in settings.chunks}, grey=grey) if settings.chunks else None
+
+
+def open_content(content: bytes) -> ImageFile.ImageFile:
+    is_heif = content[4:8] == b"ftyp" and content[8:11] != b"avi" and heif_works()
     with quiet_pillow():
-        return Image.open(io.BytesIO(content), formats=_READABLE)
+        return Image.open(io.BytesIO(content), formats=(*_READABLE, "HEIF") if is_heif else _READABLE)
 
 
 def _load(image: ImageFile.ImageFile) -> None:
@@ -81,8 +96,8 @@ def _load(image: ImageFile.ImageFile) -> None:
         image.load()
 
 
-def _check_header(image: ImageFile.ImageFile, name: str) -> None:
-    """Refuse what must not, or cannot, be decoded to one picture."""
+def check_header(image: ImageFile.ImageFile, name: str, *, frames: bool = False) -> None:
+    """Refuse what must not, or cannot, be decoded to one picture, or with `frames` to several."""
 
     def refuse(expected: str, found: str, remedy: str) -> ImageError:
         return ImageError.about(name, expected=expected, found=found, remedy=remedy)
@@ -92,9 +107,10 @@ def _check_header(image: ImageFile.ImageFile, name: str) -> None:
         raise refuse(f"at most {MAX_PIXELS:,} pixels", size, "use a smaller copy")
     if min(image.size) < 1:
         raise refuse("a picture with pixels", size, COPY_AGAIN)
-    if image.format != "MPO" and getattr(image, "is_animated", False):
+    if image.format not in ("MPO", "HEIF") and getattr(image, "is_animated", False) and not frames:
         found = f"an animation or several pages ({image.format})"
-        raise refuse("one still picture", found, "save the frame you want as a file of its own")
+        option = "use --frames all, or " if image.format in ANIMATED else ""
+        raise refuse("one still picture", found, f"{option}save the frame you want as a file of its own")
     rawmode = _rawmode(image.tile[0]) if image.tile else ""
     tags = getattr(image, "tag_v2", {})
     planes = tags.get(284) == 2 and max(tags.get(258, (1,))) > 8
@@ -146,7 +162,7 @@ def _deep_samples(image: ImageFile.ImageFile, content: bytes, tiles: list[ImageF
 
 
 def _retiled(content: bytes, tiles: list[ImageFile._Tile]) -> Samples:
-    image = _open(content)
+    image = open_content(content)
     image.tile = tiles
     _load(image)
     return np.asarray(image)
@@ -162,7 +178,7 @@ def _low_bytes(tile: ImageFile._Tile) -> ImageFile._Tile:
     return tile._replace(args=(swapped, *(tile.args or ())[1:]))
 
 
-def _undecodable(content: bytes, name: str, error: Exception) -> ImageError:
+def undecodable(content: bytes, name: str, error: Exception) -> ImageError:
     """What is wrong with a file that no decoder takes, in words."""
     if isinstance(error, Image.DecompressionBombError):
         pixels = re.search(r"\((\d+) pixels\)", str(error))
@@ -186,6 +202,6 @@ def _undecodable(content: bytes, name: str, error: Exception) -> ImageError:
         found = "only zero bytes"
     else:
         found, remedy = "no picture data", "name a picture or convert it"
-    if kind == "HEIF":
-        remedy = "export it as JPEG or PNG"
+    if kind == "HEIF" and not heif_works():
+        found, remedy = "an HEIC file and no plugin for it", GET_HEIF
     return ImageError.about(name, expected=KNOWN, found=found, remedy=remedy)

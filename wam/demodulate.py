@@ -12,15 +12,18 @@ from wam.carrier import BITS, TILE, Carrier
 from wam.pose import Pose
 
 BLOCK = 8  # side of the blocks that evidence is kept for, pixels
+WINDOW = 2.5  # blocks: standard deviation of the window for local bits
 
 
 @dataclass(frozen=True)
 class BlockVotes:
-    """Coherent sums over blocks: ``real`` and ``imaginary`` (rows, columns, 33): 32 signed bits, then the pilot.
+    """Coherent sums over blocks: ``coefficients`` (rows, columns, K, 2) per frequency; ``real`` and ``imaginary``
+    (rows, columns, 33) the same summed for each of the 32 signed bits, then the pilot.
 
     ``energy`` (rows, columns): variance of each of those values per frequency if the estimate were noise.
     """
 
+    coefficients: Tensor
     real: Tensor
     imaginary: Tensor
     energy: Tensor
@@ -43,7 +46,10 @@ def block_votes(pattern: Tensor, pose: Pose, carrier: Carrier) -> BlockVotes:
     energy = strips.square().sum(dim=(1, 2)) * 0.5
     shape = (rows, columns, BITS + 1)
     return BlockVotes(
-        _per_bit(real, carrier).view(shape), _per_bit(imaginary, carrier).view(shape), energy.view(rows, columns)
+        torch.stack([real, imaginary], dim=-1).view(rows, columns, -1, 2),
+        _per_bit(real, carrier).view(shape),
+        _per_bit(imaginary, carrier).view(shape),
+        energy.view(rows, columns),
     )
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from wam.formats import KEEPS, QUALITY, Metadata, Samples, Settings, quiet_pillow
-from wam.metadata import EXIF_PREFIX, PNG_SIGNATURE, TIFF_TAGS, png_chunks
+from wam.metadata import EXIF_PREFIX, PNG_SIGNATURE, TIFF_TAGS, patch_colour_codes, png_chunks
 
 TIFF_STRIP_BYTES = 1 << 20
 """The size of one TIFF strip before compression, in bytes."""
@@ -39,7 +39,8 @@ def encode(
     image = Image.frombytes(mode, (width, height), np.ascontiguousarray(samples).tobytes())
     if format == "GIF":
         return _encode_gif(image, metadata)
-    return _save(image, format, **_options(image, format, metadata, settings, quality))
+    content = _save(image, format, **_options(image, format, metadata, settings, quality))
+    return content if settings.colour_codes is None else patch_colour_codes(content, settings.colour_codes)
 
 
 def _save(image: Image.Image, format: str, **options: Any) -> bytes:
@@ -67,7 +68,7 @@ def _options(
         options["exact"] = True  # hidden colours stay
         if settings.lossless and quality is None:
             return options | {"lossless": True}
-    elif format == "AVIF" and image.mode != "L":
+    elif format in ("AVIF", "HEIF") and image.mode != "L":
         options["subsampling"] = settings.subsampling
     elif format == "JPEG":
         options |= _jpeg_options(image, options, metadata, settings)
@@ -96,28 +97,62 @@ def _comment(metadata: Metadata) -> bytes:
 
 
 def _encode_gif(image: Image.Image, metadata: Metadata) -> bytes:
-    """Grey exactly; colours by an adaptive palette with error diffusion, which keeps the mark."""
     comment = {"comment": _comment(metadata)} if metadata.text else {}
+    return _save(_indexed(image), "GIF", **comment)
+
+
+def _indexed(image: Image.Image) -> Image.Image:
+    """Grey exactly; colours by an adaptive palette with error diffusion, which keeps the mark; 255 is clear."""
     if image.mode == "L":
-        return _save(image, "GIF", **comment)
+        return image
     opaque = image.convert("RGB")
     palette = opaque.quantize(colors=255)
     indexed = opaque.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
-    if image.mode == "RGB":
-        return _save(indexed, "GIF", **comment)
-    indexed.paste(255, mask=image.getchannel("A").point(lambda alpha: 255 * (alpha < 128)))
-    return _save(indexed, "GIF", transparency=255, **comment)
+    if image.mode != "RGB":
+        indexed.paste(255, mask=image.getchannel("A").point(lambda alpha: 255 * (alpha < 128)))
+        indexed.info["transparency"] = 255
+    return indexed
+
+
+def encode_frames(
+    frames: Sequence[Samples],
+    *,
+    format: str,
+    mode: str,
+    metadata: Metadata,
+    settings: Settings,
+    durations: Sequence[int],
+    loops: int | None,
+    quality: int | None = None,
+) -> bytes:
+    """One animation's bytes: frames of (H, W, C) uint8 shown for `durations` ms each, `loops` times, 0 for ever."""
+    height, width, _ = frames[0].shape
+    images = [Image.frombytes(mode, (width, height), np.ascontiguousarray(frame).tobytes()) for frame in frames]
+    options: dict[str, Any] = {"save_all": True, "append_images": images[1:], "duration": list(durations)}
+    if loops is not None or format != "GIF":  # a GIF that says nothing plays once
+        options["loop"] = 1 if loops is None else loops
+    if format == "GIF":
+        indexed = [_indexed(image) for image in images]
+        options |= {"append_images": indexed[1:], "disposal": 2 if mode.endswith("A") else 1, "optimize": False}
+        comment = {"comment": _comment(metadata)} if metadata.text else {}
+        return _save(indexed[0], "GIF", **options, **comment)
+    if format == "PNG":
+        return _png_of(list(png_chunks(_save(images[0], "PNG", **options))), metadata, settings)
+    return _save(images[0], format, **_options(images[0], format, metadata, settings, quality), **options)
 
 
 def _encode_png(samples: Samples, mode: str, metadata: Metadata, settings: Settings) -> bytes:
     height, width, bands = samples.shape
-    if samples.dtype == np.uint16:
-        colour = {1: 0, 2: 4, 3: 2, 4: 6}[bands]
-        header = struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0)
-        pixels = [(b"IHDR", header), (b"IDAT", _deflate_rows(samples)), (b"IEND", b"")]
-    else:
-        raw = np.ascontiguousarray(samples).tobytes()
-        pixels = list(png_chunks(_save(Image.frombytes(mode, (width, height), raw), "PNG")))
+    if samples.dtype == np.uint8:
+        image = Image.frombytes(mode, (width, height), np.ascontiguousarray(samples).tobytes())
+        return _png_of(list(png_chunks(_save(image, "PNG"))), metadata, settings)
+    colour = {1: 0, 2: 4, 3: 2, 4: 6}[bands]
+    header = struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0)
+    return _png_of([(b"IHDR", header), (b"IDAT", _deflate_rows(samples)), (b"IEND", b"")], metadata, settings)
+
+
+def _png_of(pixels: list[tuple[bytes, bytes]], metadata: Metadata, settings: Settings) -> bytes:
+    """A PNG of chunks that hold the pixels, with those that describe them put in their places."""
     chunks = settings.chunks or tuple(_chunks_of(metadata))
     ordered = [
         *pixels[:1],

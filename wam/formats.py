@@ -9,9 +9,12 @@ chunks, ...). Saved in another format, `Settings()` says what is used instead.
 | JPEG   | L RGB CMYK                       | ICC EXIF XMP dpi, all APPn  | the source's tables  |
 | WebP   | RGB RGBA                         | ICC EXIF XMP                | lossless or as lossy |
 | AVIF   | L RGB RGBA                       | ICC EXIF XMP                | 8 bit, lossy         |
+| HEIF   | L RGB RGBA                       | ICC EXIF XMP                | 8 bit, lossy         |
 | TIFF   | L LA RGB RGBA 8 and 16 bit, CMYK | ICC EXIF XMP dpi            | deflated or raw      |
 | BMP    | L RGB                            | dpi                         | raw                  |
-| GIF    | L, or 255 colours and a clear one | comment                    | one frame            |
+| GIF    | L, or 255 colours and a clear one | comment                    | dithered             |
+
+Animations of `ANIMATED` formats are read and written frame by frame (see `animation`), 8 bits a sample.
 """
 
 from __future__ import annotations
@@ -37,6 +40,8 @@ SUFFIXES: Mapping[str, str] = {
     ".jfif": "JPEG",
     ".webp": "WEBP",
     ".avif": "AVIF",
+    ".heic": "HEIF",
+    ".heif": "HEIF",
     ".tif": "TIFF",
     ".tiff": "TIFF",
     ".bmp": "BMP",
@@ -47,10 +52,12 @@ MODES: Mapping[str, frozenset[str]] = {
     "JPEG": frozenset({"L", "RGB", "CMYK"}),
     "WEBP": frozenset({"RGB", "RGBA"}),
     "AVIF": frozenset({"L", "RGB", "RGBA"}),
+    "HEIF": frozenset({"L", "RGB", "RGBA"}),
     "TIFF": frozenset({"L", "LA", "RGB", "RGBA", "CMYK"}),
     "BMP": frozenset({"L", "RGB"}),
     "GIF": frozenset({"L", "LA", "RGB", "RGBA"}),
 }
+ANIMATED = frozenset({"GIF", "WEBP", "PNG", "AVIF"})
 DEEP_FORMATS = frozenset({"PNG", "TIFF"})
 METADATA_NAMES: Mapping[str, str] = {
     "icc_profile": "ICC profile",
@@ -64,11 +71,13 @@ KEEPS: Mapping[str, frozenset[str]] = {
     "JPEG": frozenset({"icc_profile", "exif", "xmp", "dpi"}),
     "WEBP": frozenset({"icc_profile", "exif", "xmp"}),
     "AVIF": frozenset({"icc_profile", "exif", "xmp"}),
+    "HEIF": frozenset({"icc_profile", "exif", "xmp"}),
     "TIFF": frozenset({"icc_profile", "exif", "xmp", "dpi"}),
     "BMP": frozenset({"dpi"}),
     "GIF": frozenset(),
 }
-QUALITY: Mapping[str, int] = {"JPEG": 95, "WEBP": 95, "AVIF": 90}
+GET_HEIF = "run: pip install pillow-heif (the extra [heic]), or use JPEG or PNG"
+QUALITY: Mapping[str, int] = {"JPEG": 95, "WEBP": 95, "AVIF": 90, "HEIF": 90}
 
 _pillow_state = threading.RLock()
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # or its remarks reach stderr
@@ -94,7 +103,7 @@ class Settings:
     tables: tuple[tuple[int, ...], ...] = ()
     """JPEG quantisation tables, one per component; none: standard tables at `QUALITY`."""
     subsampling: str = "4:4:4"
-    """JPEG and AVIF chroma; a source of another format has all its chroma."""
+    """Chroma of JPEG, AVIF and HEIC; a source of another format has all its chroma."""
     progressive: bool = False
     keep_rgb: bool = False
     """JPEG whose components are R, G, B."""
@@ -106,8 +115,20 @@ class Settings:
     """WebP without loss."""
     compressed: bool = True
     """TIFF with deflate, else raw."""
+    colour_codes: tuple[int, int] | None = None
+    """Primaries and transfer curve that AVIF and HEIC state, code points of ITU-T H.273."""
     lost: tuple[str, ...] = ()
     """What no re-saved file carries: signatures over the old pixels, further pictures."""
+
+
+def heif_works() -> bool:
+    """Whether HEIC files can be read and written: registers the plugin of the extra `[heic]` with Pillow."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return False
+    register_heif_opener(thumbnails=False)
+    return True
 
 
 @contextmanager

@@ -27,7 +27,8 @@ from wam.atomic import save_atomically
 from wam.decoding import COPY_AGAIN, KNOWN, MAX_PIXELS, decode
 from wam.encoders import encode
 from wam.errors import ImageError
-from wam.formats import MODES, SUFFIXES, Settings
+from wam.formats import GET_HEIF, KEEPS, MODES, SUFFIXES, Metadata, Settings, heif_works
+from wam.label import Label, attach_label
 from wam.metadata import fit_metadata, reset_orientation
 from wam.pixels import Picture, Pixels, compose, turn
 
@@ -42,8 +43,9 @@ __all__ = [
     "default_output",
     "encode_image",
     "expand_inputs",
+    "format_of",
     "read_image",
-    "require_embeddable",
+    "require_size",
     "write_bytes",
     "write_image",
     "write_picture",
@@ -61,24 +63,29 @@ def read_image(source: str | os.PathLike[str] | bytes | BinaryIO) -> Picture:
 
     Raises `ImageError` for anything that is not one whole still picture of a known format.
     """
+    content, name = read_content(source)
+    return decode(content, name=name)
+
+
+def read_content(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[bytes, str]:
+    """The bytes of a file and what errors call it; see `read_image`."""
     if isinstance(source, bytes):
-        return decode(source, name="picture")
+        return source, "picture"
     if source == "-":
-        return decode(_read_stream(sys.stdin.buffer, "standard input"), name="standard input")
+        return _read_stream(sys.stdin.buffer, "standard input"), "standard input"
     if not isinstance(source, str | os.PathLike):
         name = str(getattr(source, "name", "picture"))
-        return decode(_read_stream(source, name), name=name)
+        return _read_stream(source, name), name
     name = os.fspath(source)
     if os.path.isdir(name):
         raise ImageError.about(name, expected=KNOWN, found="a folder with none", remedy="name a picture")
     remedy = "check the name and permissions"
     with _file_errors(name, expected="a readable file", remedy=remedy), open(name, "rb") as stream:
-        content = _read_stream(stream, name)
-    return decode(content, name=name)
+        return _read_stream(stream, name), name
 
 
-def require_embeddable(picture: Picture) -> None:
-    """Raise `ImageError` if the picture is too small to carry a watermark."""
+def require_size(picture: Picture) -> None:
+    """Raise `ImageError` if the picture is too small to carry a watermark, or to be searched for one."""
     if min(picture.width, picture.height) < MIN_SIDE:
         raise ImageError.about(
             picture.name,
@@ -102,14 +109,7 @@ def write_image(
     what the new file could not carry over.
     """
     name = os.fspath(path)
-    chosen = format or SUFFIXES.get(Path(name).suffix.lower())
-    if chosen is None:
-        raise ImageError.about(
-            name,
-            expected=f"an output name ending in {', '.join(SUFFIXES)}",
-            found=Path(name).suffix or "no extension",
-            remedy="choose one of these",
-        )
+    chosen = format or format_of(name)
     content, lost = encode_image(pixels, like=like, format=chosen, quality=quality, name=name)
     write_bytes(path, content)
     return lost
@@ -122,24 +122,22 @@ def encode_image(
     format: str,
     quality: int | None = None,
     name: str | None = None,
+    label: Label | None = None,
 ) -> tuple[bytes, tuple[str, ...]]:
     """File content for marked pixels, and names for what it could not carry over.
 
     `pixels` is (H, W, 3) uint8 RGB as in `like`. In the format of `like`, its own encoder
-    settings are used; `quality` (1 to 100) replaces those of JPEG, AVIF and WebP.
+    settings are used; `quality` (1 to 100) replaces those of JPEG, AVIF, HEIC and WebP. `label` goes to the XMP packet.
     """
     _check_arguments(pixels, like, format, quality)
     name = name or like.name
     samples, mode, lost = compose(pixels, like, format, name)
-    metadata, settings = like.metadata, like.settings
-    lost += settings.lost
+    metadata, settings, dropped = describe(like, format, mode, label, name)
+    lost += tuple(part for part in dropped if part not in lost)
     if format == like.format:
         samples = turn(samples, {6: 8, 8: 6}.get(like.orientation, like.orientation))
-    else:
-        settings = Settings()
-        metadata = reset_orientation(metadata)
-        metadata, dropped = fit_metadata(metadata, format=format, mode=mode)
-        lost += dropped
+    if format == "HEIF" and not heif_works():
+        raise ImageError.about(name, expected="the HEIC plugin", found="none", remedy=GET_HEIF)
     try:
         content = encode(samples, format=format, mode=mode, metadata=metadata, settings=settings, quality=quality)
     except Exception as error:  # Pillow's encoders have no common error
@@ -152,6 +150,29 @@ def encode_image(
     return content, lost
 
 
+def describe(
+    like: Picture, format: str, mode: str, label: Label | None, name: str
+) -> tuple[Metadata, Settings, tuple[str, ...]]:
+    """Metadata and encoder settings of the new file, and names for what they leave out."""
+    metadata, settings, lost = like.metadata, like.settings, like.settings.lost
+    if format != like.format:
+        settings, metadata = Settings(), reset_orientation(metadata)
+    if label is not None and "xmp" not in KEEPS[format]:
+        lost += ("label",)
+    elif label is not None:
+        try:
+            metadata, settings, dropped = attach_label(metadata, settings, label)
+        except ValueError as error:
+            raise ImageError.about(
+                name, expected="room for a label", found=str(error), remedy="write a .png"
+            ) from error
+        lost += dropped
+    if format != like.format:
+        metadata, dropped = fit_metadata(metadata, format=format, mode=mode)
+        lost += dropped
+    return metadata, settings, lost
+
+
 def _check_arguments(pixels: Pixels, like: Picture, format: str, quality: int | None) -> None:
     if pixels.shape != like.pixels.shape or pixels.dtype != np.uint8:
         found = f"{pixels.shape} {pixels.dtype}"
@@ -162,6 +183,19 @@ def _check_arguments(pixels: Pixels, like: Picture, format: str, quality: int | 
         raise ValueError(f"expected a quality from 1 to 100, found {quality}, choose one")
 
 
+def format_of(name: str | os.PathLike[str]) -> str:
+    """The format of a file's name; raises `ImageError` for a name without one that is written."""
+    suffix = Path(name).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ImageError.about(
+            name,
+            expected=f"an output name ending in {', '.join(SUFFIXES)}",
+            found=suffix or "no extension",
+            remedy="choose one of these",
+        )
+    return SUFFIXES[suffix]
+
+
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file whole or not at all; see `save_atomically`."""
     with _file_errors(path, expected="a file that can be written", remedy="choose another place"):
@@ -170,17 +204,8 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
 
 def write_picture(path: str | os.PathLike[str], picture: Image.Image) -> None:
     """Write a picture of our own making (an overlay, a mask) in the format of its extension, whole or not at all."""
-    name = os.fspath(path)
-    format = SUFFIXES.get(Path(name).suffix.lower())
-    if format is None:
-        raise ImageError.about(
-            name,
-            expected=f"an output name ending in {', '.join(SUFFIXES)}",
-            found=Path(name).suffix or "no extension",
-            remedy="choose .png",
-        )
     buffer = io.BytesIO()
-    picture.save(buffer, format)
+    picture.save(buffer, format_of(path))
     write_bytes(path, buffer.getvalue())
 
 

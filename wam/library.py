@@ -9,12 +9,11 @@ from pathlib import Path
 
 import torch
 
-from wam.calibration import Calibration
-from wam.carrier import Carrier
-from wam.checkpoints import Checkpoint, load_checkpoint
+from payload import derive_subkeys
+from wam.checkpoints import load_checkpoint
 from wam.errors import ModelError
 from wam.marker import Watermarker
-from wam.model import WatermarkModel
+from wam.protocol import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Known:
 
 DEFAULT = "lattice32"
 KNOWN = {
-    DEFAULT: Known("lattice32.safetensors", "30cd3f3c5d218374cc82ab7927fa88b70e9cfe99f92a00b2b963e2abca133eee", "MIT")
+    DEFAULT: Known("lattice32.safetensors", "60ebe4cae9477992975aa2f33f3e3e4898047c8879f9ecc4b0a07fc1a6fff469", "MIT")
 }
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -40,23 +39,18 @@ def load(
     keys: Sequence[bytes | None] = (None,),
     precision: str = "fp32",
 ) -> Watermarker:
-    """Loads a model by name or path.
+    """Loads a model by name or path: a checkpoint of this toolkit, or Meta's WAM weights.
 
-    ``device`` "auto" takes CUDA, then MPS, then the CPU. ``keys``: secret keys of the carriers, the first marks; None
-    is the public carrier. ``precision`` "bf16" or "fp16" runs the extractor in autocast. Raises ``ModelError`` for a
-    missing, altered or foreign file.
+    ``device`` "auto" takes CUDA, then MPS, then the CPU. ``keys``: secrets of at least 16 bytes that carriers are drawn
+    from, by way of ``payload.derive_subkeys``; the first marks, all are tried in reading, None is the public carrier.
+    ``precision`` "bf16" or "fp16" runs the extractor in autocast. Raises ``ModelError`` for a missing, altered or
+    foreign file.
     """
     checkpoint, name = open_checkpoint(model)
     chosen = choose_device(device)
-    carriers = [Carrier.from_key(key, device=chosen) for key in keys]
-    network = WatermarkModel(checkpoint.embedder, checkpoint.extractor, carriers, precision=precision)
-    if "calibration" not in checkpoint.metadata:
-        raise ModelError(f"{model}: expected a calibrated checkpoint, found none; run scripts/calibrate.py on it")
-    calibration = Calibration(**checkpoint.metadata["calibration"])
-    identity = f"{name}@{checkpoint.sha256[:8]}"
-    return Watermarker(
-        network.to(chosen).to(memory_format=torch.channels_last), calibration, name=identity, device=chosen
-    )
+    carriers = [None if key is None else derive_subkeys(key).carrier for key in keys]
+    built = checkpoint.build(name=f"{name}@{checkpoint.sha256[:8]}", keys=carriers, device=chosen, precision=precision)
+    return Watermarker(built, device=chosen, keys=keys)
 
 
 def open_checkpoint(model: str | Path) -> tuple[Checkpoint, str]:
@@ -64,10 +58,21 @@ def open_checkpoint(model: str | Path) -> tuple[Checkpoint, str]:
     if isinstance(model, str) and model in KNOWN:
         known = KNOWN[model]
         return load_checkpoint(shipped(known.file), sha256=known.sha256), model
+    from wam.meta.weights import is_meta, load_weights  # the shipped models do without
+
     path = Path(model)
     if not path.exists():
-        raise ModelError(f"{model}: expected a model name ({', '.join(KNOWN)}) or a file, found neither; check --model")
-    return load_checkpoint(path), path.stem
+        raise ModelError(f"{model}: {_missing(str(model))}")
+    return (load_weights(path) if is_meta(path) else load_checkpoint(path)), path.stem
+
+
+def _missing(model: str) -> str:
+    """What to do about a name that is neither known nor a file."""
+    from wam.meta.weights import LICENCES
+
+    if Path(model).stem in LICENCES:
+        return "expected the path of Meta's weights, found no such file; they are not shipped, see README.md"
+    return f"expected a model name ({', '.join(KNOWN)}) or a file, found neither; check --model"
 
 
 def shipped(file: str) -> Path:

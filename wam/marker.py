@@ -13,30 +13,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from wam.calibration import Calibration
 from wam.carrier import BITS
-from wam.model import WORKING_SIDE, WatermarkModel
+from wam.model import ROWS
 from wam.outline import Region, outline
-from wam.perpixel import per_pixel
-from wam.search import Found, search
+from wam.protocol import Finding, FoundPose, Model
+from wam.quality import psnr
 
-DEFAULT_STRENGTH = 42.0  # PSNR of the marked picture, dB; see checkpoints/README.md for what other values cost
 STRENGTHS = (30.0, 55.0)  # accepted range, dB
 SMALLEST_SIDE = 32  # pixels
-PRESENT = -4.0  # log10 of the chance of a false alarm that a detection may have, all that was tried counted
 
 AnyImage = Image.Image | NDArray[np.uint8] | Tensor
 AnyBits = str | Sequence[int] | NDArray[Any] | Tensor
-
-
-@dataclass(frozen=True)
-class FoundPose:
-    """How the marked picture lies in the file. ``scale`` 1.0: as a whole picture of this size is marked;
-    ``rotation_deg`` counter-clockwise; ``flipped`` left-right."""
-
-    scale: float
-    rotation_deg: float
-    flipped: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +49,7 @@ class Detection:
     @property
     def mask(self) -> NDArray[np.bool_]:
         """(H, W) bool at the picture's own size."""
-        coarse = torch.from_numpy(self.coarse_mask)[None, None].float()
-        return (F.interpolate(coarse, size=self.size, mode="bilinear", align_corners=False)[0, 0] > 0.5).numpy()
+        return resize_mask(self.coarse_mask, self.size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,23 +61,28 @@ class Marked:
 
 
 class Watermarker:
-    """Marks and reads pictures: PIL images, (H, W, 3) uint8 arrays, or (B, 3, H, W) float tensors in [0, 1]."""
+    """Marks and reads pictures: PIL images, (H, W, 3) uint8 arrays, or (B, 3, H, W) float tensors in [0, 1].
 
-    def __init__(self, model: WatermarkModel, calibration: Calibration, *, name: str, device: str = "cpu") -> None:
-        self.model = model.eval()
-        self.calibration = calibration
-        self.name = name
+    ``keys``: the secrets that the model's carriers were drawn from, in their order, None for the public one.
+    """
+
+    def __init__(self, model: Model, *, device: str = "cpu", keys: Sequence[bytes | None] = (None,)) -> None:
+        self.model = model
         self.device = torch.device(device)
+        self.keys = tuple(keys)
 
-    def embed(self, image: AnyImage, bits: AnyBits, *, strength: float = DEFAULT_STRENGTH) -> Marked:
-        """Adds a 32-bit message. ``strength`` is the PSNR to aim for in dB; pictures that show more get less.
+    @property
+    def name(self) -> str:
+        """The model's, as NAME@HASH8."""
+        return self.model.description.name
+
+    def embed(self, image: AnyImage, bits: AnyBits, *, strength: float | None = None) -> Marked:
+        """Adds a 32-bit message. ``strength`` is the PSNR to aim for in dB, the model's own unless given; pictures that
+        show more get less.
 
         A tensor may hold several pictures with one message each, bits (B, 32), or one message for all.
         """
-        if not STRENGTHS[0] <= strength <= STRENGTHS[1]:
-            raise ValueError(
-                f"strength: expected {STRENGTHS[0]:g} to {STRENGTHS[1]:g} dB, found {strength:g}; 42 is usual"
-            )
+        check_strength(strength)
         batch = to_batch(image)
         if min(batch.shape[-2:]) < SMALLEST_SIDE:
             size = f"{batch.shape[-1]}x{batch.shape[-2]}"
@@ -101,55 +92,54 @@ class Watermarker:
         rows = to_bits(bits, len(batch)).to(self.device)
         with torch.inference_mode():
             marked = self.model.mark(batch.to(self.device), rows, psnr_db=strength).cpu()
-        marked = (marked * 255).round() / 255
-        error = float((marked - batch).double().square().mean())
-        psnr = float("inf") if error == 0 else -10 * float(np.log10(error))
-        return Marked(_like(marked, image), psnr)
+        return marked_like(marked, batch, image)
 
-    def detect(self, image: AnyImage, *, thorough: bool = False, max_log10_p: float = PRESENT) -> list[Detection]:
+    def detect(self, image: AnyImage, *, thorough: bool = False, max_log10_p: float | None = None) -> list[Detection]:
         """Every watermark of one picture, surest first; an empty list when there is none.
 
-        ``max_log10_p``: the chance of a false alarm a detection may have; callers who check the words may allow more.
+        ``max_log10_p``: the chance of a false alarm a detection may have, the model's own unless given; callers who
+        check the words may allow more.
         """
         batch = to_batch(image)
         if len(batch) != 1:
             raise ValueError(f"image: expected one picture, found a batch of {len(batch)}; call once for each")
         if min(batch.shape[-2:]) < SMALLEST_SIDE:
             return []
-        result = search(self.model, batch[0].to(self.device), thorough=thorough, threshold=self.calibration.threshold)
+        allowed = self.model.description.present if max_log10_p is None else max_log10_p
+        with torch.inference_mode():
+            findings = self.model.find(batch[0].to(self.device), thorough=thorough)
         size = (int(batch.shape[-2]), int(batch.shape[-1]))
-        detections = [self._describe(found, size, result.tried) for found in result.found]
-        detections = [detection for detection in detections if detection.log10_p <= max_log10_p]
+        detections = [_describe(finding, size) for finding in findings if finding.log10_p <= allowed]
         return sorted(detections, key=lambda detection: -detection.score)
 
     def predict(self, image: AnyImage) -> Tensor:
         """Mask logit and 32 bit logits of every pixel, as WAM gives them: (B, 33, H, W) float32 for B pictures."""
-        batch = to_batch(image)
-        size = (int(batch.shape[-2]), int(batch.shape[-1]))
-        results = [search(self.model, one.to(self.device), threshold=self.calibration.threshold) for one in batch]
-        return torch.stack([per_pixel(result.found, self.model.carriers, size) for result in results])
+        with torch.inference_mode():
+            return torch.stack([self.model.per_pixel(one.to(self.device)).cpu() for one in to_batch(image)])
 
-    def _describe(self, found: Found, size: tuple[int, int], tried: int) -> Detection:
-        logits = self.calibration.bit_logits(found.votes).cpu().numpy()
-        mask = found.mask_logits.cpu()
-        inside = mask > 0
-        expected = min(size) / min(WORKING_SIDE, *size)
-        pose = FoundPose(
-            round(found.pose.scale / expected, 4), round(found.pose.rotation_deg, 2) + 0.0, found.pose.flipped
-        )
-        chance = self.calibration.log10_presence(found.score) + float(np.log10(max(tried, 1)))
-        return Detection(
-            bits="".join("1" if value > 0 else "0" for value in logits),
-            logits=logits,
-            region=outline(inside.numpy(), size),
-            score=found.score,
-            log10_p=min(0.0, chance),
-            mask_score=round(float(torch.sigmoid(mask[inside]).mean()), 4) if inside.any() else 0.0,
-            pose=pose,
-            key=found.carrier,
-            coarse_mask=inside.numpy(),
-            size=size,
-        )
+
+def marked_like(marked: Tensor, batch: Tensor, image: AnyImage) -> Marked:
+    """Rounds marked pictures to 8 bits and returns them as the kind of picture that was given; ``batch`` unmarked."""
+    if isinstance(image, Tensor):
+        marked = (marked * 255).round() / 255
+        error = float((marked - batch).double().square().mean())
+        return Marked(marked, float("inf") if error == 0 else -10 * float(np.log10(error)))
+    array = to_pixels(marked[0])
+    if isinstance(image, Image.Image):
+        return Marked(Image.fromarray(array), psnr(np.asarray(image.convert("RGB")), array))
+    return Marked(array, psnr(image, array))
+
+
+def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """A mask (h, w) at another size (height, width)."""
+    coarse = torch.from_numpy(mask)[None, None].float()
+    return (F.interpolate(coarse, size=size, mode="bilinear", align_corners=False)[0, 0] > 0.5).numpy()
+
+
+def check_strength(strength: float | None) -> None:
+    """Raises ``ValueError`` for a PSNR that no model marks with; None, the model's own, is fine."""
+    if strength is not None and not STRENGTHS[0] <= strength <= STRENGTHS[1]:
+        raise ValueError(f"strength: expected {STRENGTHS[0]:g} to {STRENGTHS[1]:g} dB, found {strength:g}; 42 is usual")
 
 
 def to_batch(image: AnyImage) -> Tensor:
@@ -161,7 +151,8 @@ def to_batch(image: AnyImage) -> Tensor:
             raise ValueError(
                 f"image: expected (H, W, 3) uint8 RGB, found {image.shape} {image.dtype}; convert it first"
             )
-        return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
+        pixels = torch.from_numpy(np.require(image, requirements=["C", "W"])).permute(2, 0, 1)[None]
+        return pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
     if not isinstance(image, Tensor):
         raise ValueError(
             f"image: expected a PIL image, an array or a tensor, found {type(image).__name__}; convert it first"
@@ -186,9 +177,29 @@ def to_bits(bits: AnyBits, count: int) -> Tensor:
     return rows.long()
 
 
-def _like(batch: Tensor, image: AnyImage) -> AnyImage:
-    """A marked batch as the kind of picture that was given."""
-    if isinstance(image, Tensor):
-        return batch
-    array = (batch[0] * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
-    return Image.fromarray(array) if isinstance(image, Image.Image) else array
+def to_pixels(image: Tensor) -> NDArray[np.uint8]:
+    """(3, H, W) in [0, 1] -> (H, W, 3) uint8, some rows at a time, so that a large picture is not held a third time."""
+    array = np.empty((*image.shape[1:], 3), np.uint8)
+    for top in range(0, len(array), ROWS):
+        rows = image[:, top : top + ROWS]
+        array[top : top + ROWS] = (rows * 255).round().byte().permute(1, 2, 0).numpy()
+    return array
+
+
+def _describe(finding: Finding, size: tuple[int, int]) -> Detection:
+    """A finding in a picture of ``size`` (height, width), its mask outlined."""
+    logits = finding.logits.float().cpu().numpy()
+    mask = finding.mask_logits.cpu()
+    inside = mask > 0
+    return Detection(
+        bits="".join("1" if value > 0 else "0" for value in logits),
+        logits=logits,
+        region=outline(inside.numpy(), size),
+        score=finding.score,
+        log10_p=finding.log10_p,
+        mask_score=round(float(torch.sigmoid(mask[inside]).mean()), 4) if inside.any() else 0.0,
+        pose=finding.pose,
+        key=finding.key,
+        coarse_mask=inside.numpy(),
+        size=size,
+    )

@@ -7,40 +7,76 @@ e p - e^2 / 2 at each pixel. Windows of several sizes add it up; then whole part
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy import ndimage
-from torch import Tensor
+from torch import Tensor, nn
 
+from wam.bend import Bend
 from wam.carrier import Carrier
 from wam.demodulate import gaussian
 from wam.jnd import box_mean, luma
+from wam.maskhead import STRIDE, evidence
 from wam.pose import Pose
 
 WINDOWS = (4.0, 8.0, 16.0)  # pixels: standard deviations of the windows
-DOUBT = 3.0  # standard deviations by which a hole must speak against the mark to stay a hole
+DOUBT = 2.0  # standard deviations by which a hole must speak against the mark to stay a hole
 SURE = 3.0  # standard deviations by which an island must speak for it to stay
 FLAT_LEVELS = 1.2  # 8-bit levels of local deviation below which a place counts as flat
 FLAT_ENERGY = 0.12  # energy of the estimate in marked flat places, at least
 DECIDED = 2.0  # mask logit given to pixels that changed sides with their part
 
 
-def message_masks(pattern: Tensor, messages: Tensor, pose: Pose, carrier: Carrier, expected: Tensor) -> Tensor:
-    """Mask logits of messages (M, 32 signed bits) in an estimate (H, W): -> (M, H, W), positive where marked.
+@dataclass(frozen=True)
+class Ground:
+    """What is known of a view whatever the message. ``flat`` (H, W): see ``flat_energy``; ``surroundings`` (5, rows,
+    columns) and ``head``: see ``wam.maskhead``, None where masks are hand-made."""
 
-    ``expected`` (H, W): the energy that the estimate would have at least if the place were marked, see ``flat_energy``.
-    """
+    flat: Tensor
+    surroundings: Tensor | None = None
+    head: nn.Module | None = None
+
+    def straight(self, bend: Bend) -> Ground:
+        """The same in the straight coordinates of a bend."""
+        around = self.surroundings
+        return Ground(
+            bend.straight(self.flat[None])[0],
+            None if around is None else bend.straight(around, stride=STRIDE),
+            self.head,
+        )
+
+
+def made_again(messages: Tensor, pose: Pose, carrier: Carrier, size: tuple[int, int]) -> Tensor:
+    """The patterns of messages (M, 32 signed votes) at a pose, unsure bits less: -> (M, H, W)."""
     count = len(messages)
     signs = torch.cat([torch.tanh(messages), messages.new_ones(count, 1)], dim=1)[:, carrier.owner]
     matrix, offset = pose.matrix.expand(count, 2, 2), pose.offset.expand(count, 2)
-    made = carrier.render_signs(signs, matrix, offset, (pattern.shape[0], pattern.shape[1]))[:, 0]
+    return carrier.render_signs(signs, matrix, offset, size)[:, 0]
+
+
+def message_masks(pattern: Tensor, messages: Tensor, pose: Pose, carrier: Carrier, ground: Ground) -> Tensor:
+    """Mask logits of messages (M, 32 signed votes) in an estimate (H, W): -> (M, H, W), positive where marked."""
+    made = made_again(messages, pose, carrier, (pattern.shape[0], pattern.shape[1]))
+    if ground.head is None or ground.surroundings is None:
+        return _handmade(pattern, made, ground.flat)
+    around = ground.surroundings.expand(len(messages), -1, -1, -1)
+    logits = ground.head(torch.cat([evidence(pattern, made), around], dim=1))
+    full = F.interpolate(logits[:, None], scale_factor=STRIDE, mode="bilinear", align_corners=False)[:, 0]
+    return full[:, : pattern.shape[0], : pattern.shape[1]]
+
+
+def _handmade(pattern: Tensor, made: Tensor, expected: Tensor) -> Tensor:
+    """Masks without a head: likelihood ratios summed over windows, then over whole parts."""
     energy = torch.maximum(pattern.square(), expected)
     ratio = pattern * made - 0.5 * energy
     noise = pattern.square().mean().sqrt() + 1e-6
     logits = torch.zeros_like(ratio)
     for window in WINDOWS:
         logits = logits + gaussian(ratio, window) / noise * window
-    return torch.stack([settle(own, evidence, energy) for own, evidence in zip(logits, ratio, strict=True)])
+    return torch.stack([settle(own, own_ratio, energy) for own, own_ratio in zip(logits, ratio, strict=True)])
 
 
 def flat_energy(view: Tensor) -> Tensor:

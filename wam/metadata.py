@@ -16,13 +16,16 @@ JPEG_SEGMENT_BYTES = 65_533
 """The most that one JPEG segment carries, in bytes."""
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 EXIF_PREFIX = b"Exif\0\0"
+NCLX = b"colrnclx"
 # EXIF and TIFF tags that say something about the picture rather than how a file stores it.
 TIFF_TAGS = frozenset(
     {269, 270, 271, 272, 274, 282, 283, 285, 296, 305, 306, 315, 316, 318, 319, 33432}
     | {34665, 34853, 18246, 18249, 36867, 36868, 40091, 40092, 40093, 40094, 40095}
 )
 
-_PNG_REBUILT = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"sBIT", b"hIST", b"bKGD"})
+_PNG_REBUILT = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"sBIT", b"hIST", b"bKGD"}) | frozenset(
+    {b"acTL", b"fcTL", b"fdAT"}
+)
 # PNG lets a program copy chunks it does not know when the fourth letter is lower case;
 # these others describe colour or time and stay true of the marked picture.
 _PNG_COPIED = frozenset({b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"mDCV", b"cLLI", b"tIME"})
@@ -80,6 +83,8 @@ def read_settings(image: Image.Image, content: bytes) -> Settings:
         return Settings(lossless=_is_lossless(content))
     if image.format == "AVIF":
         return _read_avif(content)
+    if image.format == "HEIF":
+        return _read_heif(image, content)
     if image.format == "TIFF":
         return Settings(compressed=image.info.get("compression") != "raw")
     return Settings()
@@ -130,15 +135,39 @@ def _read_avif(content: bytes) -> Settings:
     at = content.find(b"av1C")
     flags = content[at + 6] if 0 <= at < len(content) - 6 else 0
     chroma = {0b00: "4:4:4", 0b10: "4:2:2"}.get(flags >> 2 & 0b11, "4:2:0")
-    return Settings(subsampling=chroma, lost=("bits beyond 8",) if flags & 0b0100_0000 else ())
+    lost = ("bits beyond 8",) if flags & 0b0100_0000 else ()
+    return Settings(subsampling=chroma, colour_codes=_colour_codes(content), lost=lost)
+
+
+def _read_heif(image: Image.Image, content: bytes) -> Settings:
+    lost = ["bits beyond 8"] if image.info.get("bit_depth", 8) > 8 else []
+    if getattr(image, "n_frames", 1) > 1 or image.info.get("depth_images") or image.info.get("aux"):
+        lost.append("further pictures in the file")
+    chroma = {444: "4:4:4", 422: "4:2:2"}.get(image.info.get("chroma", 420), "4:2:0")
+    return Settings(subsampling=chroma, colour_codes=_colour_codes(content), lost=tuple(lost))
+
+
+def _colour_codes(content: bytes) -> tuple[int, int] | None:
+    """Primaries and transfer of the first `colr` box of kind `nclx` (ISO/IEC 14496-12, section 12.1.5)."""
+    at = content.find(NCLX)
+    if not 0 <= at < len(content) - 12:
+        return None
+    primaries, transfer = struct.unpack_from(">HH", content, at + len(NCLX))
+    return primaries, transfer
+
+
+def patch_colour_codes(content: bytes, codes: tuple[int, int]) -> bytes:
+    """The same file stating other primaries and transfer: Pillow writes those of sRGB."""
+    start = content.find(NCLX) + len(NCLX)
+    return content if start < len(NCLX) else content[:start] + struct.pack(">HH", *codes) + content[start + 4 :]
 
 
 def _is_lossless(content: bytes) -> bool:
-    """Whether the picture of a WebP file is VP8L."""
+    """Whether the picture, or the first frame, of a WebP file is VP8L."""
     at = 12
     while at + 8 <= len(content) and content[at : at + 4] not in (b"VP8 ", b"VP8L"):
         size = int.from_bytes(content[at + 4 : at + 8], "little")
-        at += 8 + size + size % 2
+        at += 24 if content[at : at + 4] == b"ANMF" else 8 + size + size % 2
     return content[at : at + 4] == b"VP8L"
 
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wam.carrier import Carrier
+from wam.cells import Cell
 from wam.embedder import Embedder, scale_to_psnr
 from wam.extractor import ExtractorOutput
 
@@ -31,22 +32,25 @@ def sized(height: int, width: int, short_side: float) -> tuple[int, int]:
 
 
 class WatermarkModel(nn.Module):
-    """What every model of the toolkit offers: marked pictures out of bits, and a pattern estimate out of pictures.
+    """The toolkit's own networks: marked pictures out of bits, and a pattern estimate out of pictures.
 
     ``carriers[0]`` is the one pictures are marked with; detection tries all of them.
     """
 
     def __init__(
-        self, embedder: Embedder, extractor: nn.Module, carriers: Sequence[Carrier], *, precision: str = "fp32"
+        self,
+        embedder: Embedder,
+        extractor: nn.Module,
+        carriers: Sequence[Carrier],
+        *,
+        precision: str = "fp32",
+        mask_head: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        if precision not in PRECISIONS:
-            raise ValueError(
-                f"precision: expected one of {', '.join(PRECISIONS)}, found {precision}; choose one of them"
-            )
-        self.precision = PRECISIONS[precision]
+        self.precision = precision_of(precision)
         self.embedder = embedder
         self.extractor = extractor
+        self.mask_head = mask_head  # None: masks are hand-made
         self.carriers = list(carriers)
 
     def mark(self, images: Tensor, bits: Tensor, *, psnr_db: float) -> Tensor:
@@ -55,20 +59,43 @@ class WatermarkModel(nn.Module):
         Differentiable in the images and in the embedder's weights.
         """
         height, width = images.shape[-2:]
-        working = sized(height, width, min(WORKING_SIDE, height, width))
-        gain = scale_to_psnr(self.embedder(resize(images, working)), psnr_db)
+        side = min(WORKING_SIDE, height, width)
+        gain = self._gain(images, side, psnr_db)
+        marked = torch.empty_like(images)
+        for top in range(0, height, ROWS):  # the pattern is exact at any place, so strips meet without a seam
+            strip = Cell(top, 0, min(ROWS, height - top), width)
+            marked[..., top : top + ROWS, :] = self._mark_cell(images, bits, gain, strip, side)
+        return marked
+
+    def mark_cells(self, image: Tensor, bits: Tensor, cells: Sequence[Cell], *, psnr_db: float, side: int) -> Tensor:
+        """One picture with a message in each cell: image (1, 3, H, W), bits (N, 32) in {0, 1} -> the same shape.
+
+        All cells have one pose; ``side`` is the short side that the pattern is made for, pixels. Pixels outside the
+        cells stay as they are.
+        """
+        gain = self._gain(image, side, psnr_db)
+        marked = image.clone()
+        for cell, message in zip(cells, bits, strict=True):
+            part = self._mark_cell(image, message[None], gain, cell, side)
+            marked[..., cell.top : cell.top + cell.height, cell.left : cell.left + cell.width] = part
+        return marked
+
+    def _gain(self, images: Tensor, side: int, psnr_db: float) -> Tensor:
+        """Gain map at the working resolution, (B, 1, h, w) in 8-bit levels."""
+        working = sized(images.shape[-2], images.shape[-1], side)
+        return scale_to_psnr(self.embedder(resize(images, working)), psnr_db)
+
+    def _mark_cell(self, images: Tensor, bits: Tensor, gain: Tensor, cell: Cell, side: int) -> Tensor:
+        """The marked pixels of one rectangle, (B, 3, height, width)."""
+        height, width = images.shape[-2:]
         count = len(images)
+        working = sized(height, width, side)
         steps = torch.tensor([working[1] / width, working[0] / height], device=images.device)
         matrix = torch.diag(steps).expand(count, 2, 2)
-        strips = []
-        for top in range(0, height, ROWS):  # the pattern is exact at any place, so strips meet without a seam
-            rows = min(ROWS, height - top)
-            offset = (steps * torch.tensor([0.0, top], device=images.device)).expand(count, 2)
-            pattern = self.carriers[0].render(bits, matrix, offset, (rows, width))
-            strip = images[..., top : top + rows, :]
-            local = _gain_rows(gain, top, rows, (height, width))
-            strips.append((strip + local * pattern / 255).clamp(0, 1))
-        return torch.cat(strips, dim=2)
+        offset = (steps * torch.tensor([cell.left, cell.top], device=images.device)).expand(count, 2)
+        pattern = self.carriers[0].render(bits, matrix, offset, (cell.height, cell.width))
+        part = images[..., cell.top : cell.top + cell.height, cell.left : cell.left + cell.width]
+        return (part + _gain_in(gain, cell, (height, width)) * pattern / 255).clamp(0, 1)
 
     def extract(self, images: Tensor) -> ExtractorOutput:
         """Pattern estimate and mask logits at the pictures' own resolution: (B, 3, H, W) in [0, 1]."""
@@ -79,11 +106,18 @@ class WatermarkModel(nn.Module):
             return self.extractor(images)
 
 
-def _gain_rows(gain: Tensor, top: int, rows: int, size: tuple[int, int]) -> Tensor:
-    """Bilinear samples of the gain map for some rows of the full picture: -> (B, 1, rows, width)."""
+def precision_of(name: str) -> torch.dtype | None:
+    """The type an extractor computes in, None for float32; raises ``ValueError`` for an unknown name."""
+    if name not in PRECISIONS:
+        raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, found {name}; choose one of them")
+    return PRECISIONS[name]
+
+
+def _gain_in(gain: Tensor, cell: Cell, size: tuple[int, int]) -> Tensor:
+    """Bilinear samples of the gain map for a rectangle of the full picture: -> (B, 1, height, width)."""
     height, width = size
-    y = (torch.arange(top, top + rows, device=gain.device) + 0.5) * 2 / height - 1
-    x = (torch.arange(width, device=gain.device) + 0.5) * 2 / width - 1
+    y = (torch.arange(cell.top, cell.top + cell.height, device=gain.device) + 0.5) * 2 / height - 1
+    x = (torch.arange(cell.left, cell.left + cell.width, device=gain.device) + 0.5) * 2 / width - 1
     last = 1 - 1 / torch.tensor([gain.shape[-1], gain.shape[-2]], device=gain.device)  # centres of the border pixels
     grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).clamp(-last, last)
     grid = grid.expand(len(gain), -1, -1, -1).to(gain.dtype)

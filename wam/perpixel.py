@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wam.carrier import BITS, Carrier
-from wam.demodulate import bit_logits, block_votes
-from wam.regions import WINDOW
+from wam.demodulate import WINDOW, bit_logits, block_votes
 from wam.search import Found
 
 NOTHING = -9.0  # mask logit where no watermark was found
@@ -29,7 +28,9 @@ def per_pixel(found: Sequence[Found], carriers: Sequence[Carrier], size: tuple[i
         shape = (one.pattern.shape[0], one.pattern.shape[1])
         pose = one.pose.rescaled(shape[1] / width, shape[0] / height)
         carrier = carriers[one.carrier]
-        bits = bit_logits(block_votes(one.pattern, pose, carrier), carrier, spread=WINDOW, size=shape)
+        pattern = one.pattern if one.bend is None else one.bend.straight(one.pattern[None])[0]
+        bits = bit_logits(block_votes(pattern, pose, carrier), carrier, spread=WINDOW, size=shape)
+        bits = bits if one.bend is None else one.bend.back(bits)
         own = torch.cat([one.mask_logits[None], bits]).cpu()[None]
         own = F.interpolate(own, size=size, mode="bilinear", align_corners=False)[0]
         better = own[0] > maps[0]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from wam.colour import ColourSpace, strips
 from wam.errors import ImageError
-from wam.formats import DEEP_FORMATS, MODES, Metadata, Samples, Settings
+from wam.formats import DEEP_FORMATS, KEEPS, MODES, Metadata, Samples, Settings
 
 Pixels = NDArray[np.uint8]
 
@@ -21,7 +22,7 @@ class Picture:
 
     name: str
     pixels: Pixels
-    """(H, W, 3) uint8 RGB, EXIF orientation applied."""
+    """(H, W, 3) uint8 sRGB as a viewer shows it: colour profile and EXIF orientation applied."""
     alpha: Pixels | None
     """(H, W) uint8, 0 is transparent."""
     mode: str
@@ -31,9 +32,11 @@ class Picture:
     orientation: int
     """EXIF orientation of the stored pixels, 1 to 8."""
     samples: Samples | None
-    """(H, W, C) uint16, or uint8 CMYK, upright; None if `pixels` and `alpha` hold everything."""
+    """(H, W, C) of the file, upright; None if `pixels` and `alpha` hold everything."""
     metadata: Metadata
     settings: Settings
+    space: ColourSpace | None = None
+    """What `samples` mean, unless that is sRGB."""
 
     @property
     def width(self) -> int:
@@ -57,51 +60,103 @@ def turn(array: Samples, orientation: int) -> Samples:
     return np.ascontiguousarray(array)
 
 
-def visible(samples: Samples, mode: str) -> tuple[Pixels, Pixels | None]:
-    """RGB and alpha as 8 bits; CMYK by Pillow's rule, R = (255 - K)(255 - C) / 255, no profile."""
+def visible(samples: Samples, mode: str, space: ColourSpace | None = None) -> tuple[Pixels, Pixels | None]:
+    """sRGB and alpha as 8 bits; CMYK by Pillow's rule, R = (255 - K)(255 - C) / 255, no profile."""
+    height, width, bands = samples.shape
+    has_alpha = mode != "CMYK" and bands in (2, 4)
+    alpha = np.ascontiguousarray(_eight_bits(samples[..., -1])) if has_alpha else None
+    colours = samples[..., :-1] if has_alpha else samples
+    if colours.dtype == np.uint8 and colours.shape[2] == 3 and space is None:
+        return np.ascontiguousarray(colours), alpha
+    shown = np.empty((height, width, 3), np.uint8)
+    for rows in strips(height, width * bands):
+        shown[rows] = _shown(colours[rows], mode, space)
+    return shown, alpha
+
+
+def _shown(colours: Samples, mode: str, space: ColourSpace | None) -> Pixels:
+    """One strip of grey, RGB or CMYK samples as sRGB; grey stays one band."""
     if mode == "CMYK":
-        white = 255 - samples[..., 3:].astype(np.int32)
-        product = samples[..., :3] * white + 128
-        return (white - ((product >> 8) + product >> 8)).clip(0, 255).astype(np.uint8), None
-    if samples.dtype == np.uint16:
-        samples = ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    bands = samples.shape[2]
-    alpha = np.ascontiguousarray(samples[..., -1]) if bands in (2, 4) else None
-    colours = samples[..., :3] if bands >= 3 else samples[..., :1].repeat(3, axis=2)
-    return np.ascontiguousarray(colours), alpha
+        white = 255 - colours[..., 3:].astype(np.int32)
+        product = colours[..., :3] * white + 128
+        return (white - ((product >> 8) + product >> 8)).clip(0, 255).astype(np.uint8)
+    if space is not None:
+        return np.rint((space.show(colours) * 255).clip(0, 255)).astype(np.uint8)
+    return _eight_bits(colours)
+
+
+def _eight_bits(samples: Samples) -> Pixels:
+    if samples.dtype == np.uint8:
+        return samples
+    return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def compose(marked: Pixels, like: Picture, format: str, name: str) -> tuple[Samples, str, tuple[str, ...]]:
     """Samples of `like` with the change that `marked` asks for, their mode, and what is lost."""
     alpha, modes, lost = like.alpha, MODES[format], _lost_samples(like, format)
-    if alpha is not None:
-        marked = np.where(alpha[..., None] == 0, like.pixels, marked)  # hidden colours stay
-        if not {"LA", "RGBA"} & modes:
-            if alpha.min() < 255:
-                raise ImageError.about(
-                    name,
-                    expected=f"an opaque picture for {format}",
-                    found="transparent parts",
-                    remedy="write a .png",
-                )
-            alpha = None
+    if alpha is not None and not {"LA", "RGBA"} & modes:
+        if alpha.min() < 255:
+            raise ImageError.about(
+                name,
+                expected=f"an opaque picture for {format}",
+                found="transparent parts",
+                remedy="write a .png",
+            )
+        alpha = None
     if like.mode == "CMYK" and "CMYK" in modes:
-        return _inks(marked, like), "CMYK", lost
-    deep = like.samples is not None and like.mode != "CMYK" and format in DEEP_FORMATS
-    grey = like.mode in GREY_MODES and ("L" if alpha is None else "LA") in modes
-    if deep and format == "TIFF" and alpha is not None:
-        grey = False  # Pillow could not read such a file again
-    wanted = _luma(marked) if grey else marked
-    before = like.pixels[..., : wanted.shape[2]]
-    mode = ("L" if grey else "RGB") + ("A" if alpha is not None else "")
-    if not deep or like.samples is None:
-        return (wanted if alpha is None else np.dstack([wanted, alpha])), mode, lost
-    colours = like.samples[..., : 1 if like.mode in GREY_MODES else 3].astype(np.int32)
-    colours = (colours + 257 * (wanted.astype(np.int32) - before)).clip(0, 65535)
-    deepened: Samples = colours.astype(np.uint16)
-    if alpha is not None:
-        deepened = np.dstack([deepened, like.samples[..., -1]])
-    return deepened, mode, lost
+        mode, deep = "CMYK", False
+    else:
+        grey = like.mode in GREY_MODES and ("L" if alpha is None else "LA") in modes
+        deep = like.mode.endswith(";16") and format in DEEP_FORMATS
+        if deep and format == "TIFF" and alpha is not None:
+            grey = False  # Pillow could not read such a file again
+        mode = ("L" if grey else "RGB") + ("A" if alpha is not None else "")
+    own_space = carries_space(like, format, mode)
+    if like.space is not None and like.space.bands == 3 and not own_space:
+        lost += ("colours beyond sRGB",)
+    samples: Samples = np.empty((*marked.shape[:2], len(mode)), np.uint16 if deep else np.uint8)
+    for rows in strips(like.height, like.width * 4):
+        _fill(samples[rows], marked[rows], like, rows, mode, own_space)
+    return samples, mode, lost
+
+
+def carries_space(like: Picture, format: str, mode: str) -> bool:
+    """Whether a file of this format and mode says which colour space its samples are of, as `like` does."""
+    if like.space is None or like.space.bands != len(mode.removesuffix("A")):
+        return False
+    return format == like.format or (like.metadata.icc_profile is not None and "icc_profile" in KEEPS[format])
+
+
+def _fill(target: Samples, marked: Pixels, like: Picture, rows: slice, mode: str, own_space: bool) -> None:
+    """One strip of samples, colour and alpha, into `target`."""
+    before = like.pixels[rows]
+    if like.alpha is not None:
+        marked = np.where(like.alpha[rows, :, None] == 0, before, marked)  # hidden colours stay
+    source = None if like.samples is None else like.samples[rows]
+    if mode == "CMYK":
+        assert source is not None
+        target[:] = _inks(marked, before, source)
+        return
+    deep = target.dtype == np.uint16
+    bands = len(mode.removesuffix("A"))
+    wanted = _luma(marked) if bands == 1 else marked
+    if source is None or not (deep or own_space):
+        target[..., :bands] = wanted
+    else:
+        change = wanted.astype(np.int32) - before[..., :bands]
+        moved = _moved(source[..., : 1 if like.mode in GREY_MODES else 3], change, like.space, own_space)
+        target[..., :bands] = moved if deep else _eight_bits(moved)
+    if mode.endswith("A") and like.alpha is not None:
+        target[..., -1] = source[..., -1] if deep and source is not None else like.alpha[rows]
+
+
+def _moved(colours: Samples, change: NDArray[np.int32], space: ColourSpace | None, own_space: bool) -> Samples:
+    """Samples with a change of sRGB in 8-bit levels; in their own space, or as 16-bit sRGB."""
+    if space is None:
+        return (colours + 257 * change).clip(0, 65535).astype(np.uint16)
+    if own_space:
+        return space.shift(colours, change)
+    return np.rint((space.show(colours) + change / 255).clip(0, 1) * 65535).astype(np.uint16)
 
 
 def _lost_samples(like: Picture, format: str) -> tuple[str, ...]:
@@ -115,7 +170,7 @@ def _lost_samples(like: Picture, format: str) -> tuple[str, ...]:
     if format == "GIF" and not (like.mode in GREY_MODES and like.alpha is None):
         lost.append("colours beyond 255")
     if like.alpha is not None and like.alpha.min() < 255:
-        if format == "AVIF":
+        if format in ("AVIF", "HEIF"):
             lost.append("exact transparency")
         if format == "GIF" and ((like.alpha > 0) & (like.alpha < 255)).any():
             lost.append("partial transparency")
@@ -128,13 +183,12 @@ def _luma(pixels: Pixels) -> Pixels:
     return ((weighted + 500) // 1000).astype(np.uint8)[..., None]
 
 
-def _inks(marked: Pixels, like: Picture) -> Samples:
+def _inks(marked: Pixels, shown: Pixels, inks: Samples) -> Samples:
     """CMYK that `visible` shows as `marked`; inks of unchanged pixels stay as they are."""
-    assert like.samples is not None
-    before = like.samples.astype(np.int32)
+    before = inks.astype(np.int32)
     white = 255 - before[..., 3:]
     lighter = np.maximum(white, marked.max(axis=2, keepdims=True))  # less black where needed
-    inks = np.rint(255 * (lighter - marked) / np.maximum(lighter, 1)).astype(np.int32)
-    same = (marked == like.pixels) & (lighter == white)
-    inks = np.where(same, before[..., :3], inks)
-    return np.concatenate([inks, 255 - lighter], axis=2).astype(np.uint8)
+    wanted = np.rint(255 * (lighter - marked) / np.maximum(lighter, 1)).astype(np.int32)
+    same = (marked == shown) & (lighter == white)
+    wanted = np.where(same, before[..., :3], wanted)
+    return np.concatenate([wanted, 255 - lighter], axis=2).astype(np.uint8)

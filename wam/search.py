@@ -14,9 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wam.bend import Bend, fit_bend
 from wam.carrier import TILE, Carrier
 from wam.extractor import ExtractorOutput
-from wam.masks import flat_energy
+from wam.maskhead import surroundings
+from wam.masks import Ground, flat_energy
 from wam.model import WORKING_SIDE, WatermarkModel, resize, sized
 from wam.pose import Pose
 from wam.refine import refine
@@ -36,6 +38,12 @@ EXPECTED_PILOT = 3.8  # the same for the expected pose, which is one chance, not
 WORTH_REFINING = 0.8  # share of either bound from which refinement is tried
 WINDOW = 192  # pixels: side of the windows searched for pieces with a pose of their own
 REPETITION = 5.0  # standard deviations of periodicity from which a window is synchronised; unmarked ones reach 5.2
+DRIFT = 0.012  # relative change of a pose by refinement that an expected pose may have
+TILTS = (0.2, 0.4)  # of views tried as if seen from an angle: change of scale from the middle to a corner
+TILTED = 2  # of those that are synchronised, most repetitive first
+TILT_LEVELS = (WORKING_SIDE, round(WORKING_SIDE * RATIO))  # short sides on which they are tried, pixels
+UNBENT = 0.1  # share of what is available that may stay unexplained without looking for a bend
+OUTSIDE = -9.0  # mask logit of places that a bend does not reach
 BLACK = 1.5 / 255  # brightest value of the corners that a turned or padded picture gets
 
 Box = tuple[int, int, int, int]  # top, left, bottom, right in pixels of a level
@@ -45,7 +53,8 @@ Box = tuple[int, int, int, int]  # top, left, bottom, right in pixels of a level
 class Found:
     """One watermark: ``votes`` (32,) signed, ``score`` joint, ``mask_logits`` (h, w) at the level it was found on,
     ``pose`` in pixels of the full picture, ``pattern`` (h, w) the extractor's estimate on that level, ``carrier`` index
-    of the one it was read with."""
+    of the one it was read with; ``bend`` in pixels of the level: the pose holds for straight coordinates, None where
+    they are the picture's own."""
 
     votes: Tensor
     score: float
@@ -53,6 +62,7 @@ class Found:
     pose: Pose
     pattern: Tensor
     carrier: int
+    bend: Bend | None = None
 
 
 @dataclass(frozen=True)
@@ -83,15 +93,18 @@ def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: 
         if passes and size[0] * size[1] > LARGEST_VIEW:
             break
         view = resize(image[None], size)
-        output, flat = model.extract(view), flat_energy(view)
+        output = model.extract(view)
+        ground = Ground(flat_energy(view), surroundings(view, output.mask_logits), model.mask_head)
         passes += 1
         for index, carrier in enumerate(model.carriers):
             available = (F.interpolate(explained, size=size, mode="bilinear")[0, 0] < 0.5).float()
-            level = LevelSearch(output, available, flat, carrier, threshold=threshold, repetition=repetition)
-            expected = Pose.upright(min(size) / usual, device=image.device)
-            for pose, cluster in level.run(expected, limit=MOST - len(found)):
+            level = LevelSearch(output, available, ground, carrier, threshold=threshold, repetition=repetition)
+            level.tilts = thorough or short_side in TILT_LEVELS
+            # as marked at this size or, a thumbnail, as marked before it was reduced
+            expected = Pose.upright(min(size) / (usual if short_side <= usual else WORKING_SIDE), device=image.device)
+            for pose, cluster, bend in level.run(expected, limit=MOST - len(found)):
                 full = pose.rescaled(width / size[1], height / size[0])
-                found.append(Found(cluster.votes, cluster.score, cluster.mask_logits, full, level.pattern, index))
+                found.append(Found(cluster.votes, cluster.score, cluster.mask_logits, full, level.pattern, index, bend))
                 shown = F.interpolate(cluster.mask[None, None].float(), size=small, mode="bilinear")
                 explained = torch.maximum(explained, shown)
             tried += level.tried
@@ -146,9 +159,14 @@ def empty(view: Tensor) -> Tensor:
 
 
 def pyramid(short_side: int) -> Iterator[int]:
-    """Short sides to look from: the usual one, coarser ones for enlarged pieces, finer ones for reduced pieces."""
+    """Short sides to look from: the usual one, coarser ones for enlarged pieces, finer ones for reduced pieces.
+
+    A picture below the usual size may be a thumbnail of a larger one, and is looked at enlarged.
+    """
     usual = min(WORKING_SIDE, short_side)
     yield usual
+    if usual < WORKING_SIDE:
+        yield WORKING_SIDE
     side = usual / RATIO
     while side >= COARSEST:
         yield round(side)
@@ -167,38 +185,88 @@ class LevelSearch:
         self,
         output: ExtractorOutput,
         available: Tensor,
-        flat: Tensor,
+        ground: Ground,
         carrier: Carrier,
         *,
         threshold: float,
         repetition: float,
     ) -> None:
         self.pattern = output.pattern[0, 0]
-        self.available, self.flat, self.carrier = available, flat, carrier
+        self.available, self.ground, self.carrier = available, ground, carrier
         self.threshold, self.repetition = threshold, repetition
+        self.tilts = False
         self.tried = 0
         self.strongest = 0.0
 
-    def run(self, expected: Pose, *, limit: int) -> Iterator[tuple[Pose, Cluster]]:
+    def run(self, expected: Pose, *, limit: int) -> Iterator[tuple[Pose, Cluster, Bend | None]]:
         """Yields watermarks with their pose in this level's pixels: first the expected pose, then what regions show."""
-        for poses in self._proposals(expected):
+        for poses, bend in self._proposals(expected):
             for pose in poses:
-                for cluster in self._split(pose, limit):
+                clusters, pose, own = self._read(pose, bend, limit, given=pose is expected)
+                for cluster in clusters:
                     limit -= 1
                     self.available = self.available * (~cluster.mask)
-                    yield pose, cluster
+                    yield pose, cluster, own
                 if limit <= 0:
                     return
 
-    def _proposals(self, expected: Pose) -> Iterator[list[Pose]]:
+    def _read(
+        self, pose: Pose, bend: Bend | None, limit: int, *, given: bool
+    ) -> tuple[list[Cluster], Pose, Bend | None]:
+        """The marks at a proposed pose, followed along a bend where they go on along one; masks in the view."""
+        clusters = self._split(pose, bend, limit, given=given)
+        if clusters and self._left(clusters, bend) > UNBENT:
+            field = self.pattern * self.available
+            straight = field if bend is None else bend.straight(field[None])[0]
+            start = at_pose(straight * clusters[0].mask, pose, self.carrier)
+            bent = fit_bend(field, start, clusters[0].mask, self.carrier, first=bend)
+            further = self._split(bent[1], bent[0], limit, given=False) if bent else []
+            if bent and further and further[0].score >= clusters[0].score:
+                clusters, (bend, pose) = further, bent
+        if given and bend is None:
+            clusters = [cluster for cluster in clusters if not self._drifts(cluster, pose)]
+        if bend is None or not clusters:
+            return clusters, pose, None
+        seen = bend.back(torch.stack([cluster.mask_logits - OUTSIDE for cluster in clusters])) + OUTSIDE
+        return [replace(one, mask_logits=logits) for one, logits in zip(clusters, seen, strict=True)], pose, bend
+
+    def _left(self, clusters: list[Cluster], bend: Bend | None) -> float:
+        """Share of what is available that no cluster covers."""
+        available = self.available if bend is None else bend.straight(self.available[None])[0]
+        taken = torch.stack([cluster.mask for cluster in clusters]).any(0)
+        return float((available * ~taken).sum() / available.sum().clamp(min=1))
+
+    def _proposals(self, expected: Pose) -> Iterator[tuple[list[Pose], Bend | None]]:
         """Poses worth splitting, lazily: each list is made with what is still available at that time."""
         field = self.pattern * self.available
-        yield self._worthy(field, [at_pose(field, expected, self.carrier)], pilot=EXPECTED_PILOT)
+        before_all = float(self.available.sum())
+        yield self._worthy(field, [at_pose(field, expected, self.carrier)], pilot=EXPECTED_PILOT), None
         for box in self._boxes():
             before = float("inf")
             while LEAST_AREA < (left := float(cut(self.available, box).sum())) < before:
                 before = left  # again as long as something was found here
-                yield self._in_box(box)
+                yield self._in_box(box), None
+        if self.tilts and float(self.available.sum()) == before_all:
+            yield from self._tilted()
+        if float(self.available.sum()) > LEAST_AREA:  # a small part in its old place is too little to be noticed whole
+            yield [expected], None
+
+    def _tilted(self) -> Iterator[tuple[list[Pose], Bend | None]]:
+        """Poses under which the whole view repeats once it is seen as if from an angle."""
+        height, width = self.pattern.shape
+        centre = self.pattern.new_tensor([width / 2, height / 2])
+        maps = torch.stack([self.pattern * self.available, self.available])
+        ranked = []
+        for size in TILTS:
+            for eighth in range(8):
+                angle = torch.tensor(eighth * torch.pi / 4, device=centre.device)
+                bend = Bend(centre, torch.stack([angle.cos(), angle.sin()]) * size / centre.norm())
+                field, weight = bend.straight(maps)
+                ranked.append((periodicity(field, weight), bend, field, weight))
+        ranked.sort(key=lambda entry: -entry[0])
+        for repetition, bend, field, weight in ranked[:TILTED]:
+            if repetition > self.repetition:
+                yield self._worthy(field, synchronise(field, weight, self.carrier), pilot=PILOT), bend
 
     def _in_box(self, box: Box) -> list[Pose]:
         """Poses of one part of the picture, in coordinates of the whole."""
@@ -221,9 +289,21 @@ class LevelSearch:
         good = [one for one in refined if promise(one) >= 1]
         return [one.pose for one in sorted(good, key=promise, reverse=True)[:2]]
 
-    def _split(self, pose: Pose, limit: int) -> list[Cluster]:
+    def _drifts(self, cluster: Cluster, pose: Pose) -> bool:
+        """Whether a part seems to be in its old place only because it lies near one where a turned mark looks alike."""
+        field = self.pattern * cluster.mask
+        refined = refine(field, at_pose(field, pose, self.carrier), self.carrier).pose
+        turned = (refined.matrix - pose.matrix).norm() / pose.matrix.norm()
+        return float(turned) > DRIFT
+
+    def _split(self, pose: Pose, bend: Bend | None, limit: int, *, given: bool) -> list[Cluster]:
+        """The marks at a pose, in the straight coordinates of a bend if there is one."""
+        pattern, available, ground = self.pattern, self.available, self.ground
+        if bend is not None:
+            pattern, available = bend.straight(torch.stack([pattern, available]))
+            ground = ground.straight(bend)
         return split_messages(
-            self.pattern, self.available, self.flat, pose, self.carrier, threshold=self.threshold, limit=limit
+            pattern, available, ground, pose, self.carrier, threshold=self.threshold, limit=limit, given=given
         )
 
     def _boxes(self) -> Iterator[Box]:

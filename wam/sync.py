@@ -24,6 +24,9 @@ ANGLE_STEP = 0.9  # degrees; one pixel at the second lattice point
 CANDIDATES = 10  # lattices that go on from the comb
 STRETCH_STEP = 0.025  # relative, of each direction of upright lattices with an aspect of their own
 STRETCHED = 3  # of those that go on
+PEAKS = 14  # highest of the autocorrelation that lattices of any shear are made of
+PEAK_RING = (0.55, 2.0)  # tiles: their distance from the middle
+STRETCHED_MOST = 2.0  # times as long may a picture become one way as the other; sheared twins of a lattice exceed it
 SHIFTS = 64  # grid of shifts per tile side
 # turns by 0, 90, 180, 270 degrees, then the same after a left-right mirror
 _TURNS = (((1, 0), (0, 1)), ((0, -1), (1, 0)), ((-1, 0), (0, -1)), ((0, 1), (-1, 0)))
@@ -48,7 +51,9 @@ def synchronise(pattern: Tensor, weight: Tensor, carrier: Carrier) -> list[Synch
     if float(field.square().sum()) <= 1e-6:
         return []
     correlation, overlap = autocorrelation(field, weight)
-    proposed = torch.cat([comb(correlation, overlap), stretched_comb(correlation, overlap)])
+    proposed = torch.cat(
+        [comb(correlation, overlap), stretched_comb(correlation, overlap), peak_lattices(correlation, overlap)]
+    )
     lattices = refine_lattices(correlation, overlap, proposed)
     matrices = torch.linalg.inv(lattices / TILE)
     return rank_poses(field, matrices, carrier)
@@ -87,6 +92,27 @@ def stretched_comb(correlation: Tensor, overlap: Tensor) -> Tensor:
     scores = lattice_score(correlation, overlap, lattices, reach=2).view(1, 1, count, count)
     peaks = torch.where(scores >= F.max_pool2d(scores, 3, stride=1, padding=1), scores, torch.full_like(scores, -1e9))
     return lattices[peaks.flatten().topk(STRETCHED).indices]
+
+
+def peak_lattices(correlation: Tensor, overlap: Tensor) -> Tensor:
+    """Lattices of any shear that pairs of the highest peaks span, best first: (C, 2, 2)."""
+    height, width = correlation.shape
+    y, x = torch.meshgrid(torch.arange(height) - height // 2, torch.arange(width) - width // 2, indexing="ij")
+    x, y = x.to(correlation), y.to(correlation)
+    length = (x.square() + y.square()).sqrt()
+    highest = F.max_pool2d(correlation[None, None], 5, stride=1, padding=2)[0, 0]
+    ring = (length > PEAK_RING[0] * TILE) & (length < PEAK_RING[1] * TILE) & ((y > 0) | ((y == 0) & (x > 0)))
+    peaks = torch.where(ring & (correlation >= highest), correlation * overlap.sqrt(), torch.zeros_like(correlation))
+    cell = peaks.flatten().topk(PEAKS).indices
+    points = torch.stack([x.flatten()[cell], y.flatten()[cell]], dim=1)
+    first, second = torch.triu_indices(PEAKS, PEAKS, offset=1, device=cell.device)
+    pairs = torch.stack([points[first], points[second]], dim=2)  # columns are the vectors
+    side = pairs.det().abs().sqrt() / TILE
+    # the singular values s, t of a pair have s t = |det| and s^2 + t^2 = |pair|^2
+    stretch = pairs.square().sum((1, 2)) / pairs.det().abs().clamp(min=1e-6)
+    fair = (side > SCALES[0]) & (side < SCALES[1]) & (stretch < STRETCHED_MOST + 1 / STRETCHED_MOST)
+    scores = torch.where(fair, lattice_score(correlation, overlap, pairs, reach=2), torch.full_like(side, -1e9))
+    return pairs[scores.topk(min(CANDIDATES, int(fair.sum()))).indices]
 
 
 def comb_scores(correlation: Tensor, overlap: Tensor) -> tuple[Tensor, Tensor]:
@@ -177,7 +203,7 @@ def _judge(votes: Tensor, pose: Pose, carrier: Carrier) -> Synchronised:
     score, bits = joint_score(votes, carrier)
     pilot = votes[carrier.is_pilot]
     deviation = (pilot.square().sum() / 2).sqrt() + 1e-6
-    return Synchronised(pose, score, bits, float(pilot[:, 0].sum() / deviation))
+    return Synchronised(pose, float(score), bits, float(pilot[:, 0].sum() / deviation))
 
 
 def raw_coefficients(field: Tensor, matrices: Tensor, carrier: Carrier) -> Tensor:
@@ -202,18 +228,25 @@ def pilot_surface(votes: Tensor, carrier: Carrier) -> Tensor:
     return torch.fft.ifft2(spectrum).real * SHIFTS**2
 
 
-def joint_score(votes: Tensor, carrier: Carrier) -> tuple[float, Tensor]:
-    """Evidence at one pose: votes (K, 2) -> score and signed bit votes (32,).
+def joint_score(votes: Tensor, carrier: Carrier) -> tuple[Tensor, Tensor]:
+    """Evidence at one pose: votes (..., K, 2) -> scores (...) and signed bit votes (..., 32).
 
     Pilot agreement plus what the bits agree on within themselves, less the same in quadrature, which is noise of the
     same picture (reference: shared design notes, section 3).
     """
-    real, imaginary = votes.unbind(-1)
+    real = votes[..., 0]
+    bits = _sum_bits(real, carrier)
+    return real[..., carrier.is_pilot].sum(-1) + bits.abs().sum(-1) - bit_quadrature(votes, carrier).abs().sum(-1), bits
+
+
+def bit_quadrature(votes: Tensor, carrier: Carrier) -> Tensor:
+    """What bits would read a quarter turn away, where no message is: votes (..., K, 2) -> (..., 32)."""
+    return _sum_bits(votes[..., 1], carrier)
+
+
+def _sum_bits(values: Tensor, carrier: Carrier) -> Tensor:
     data = ~carrier.is_pilot
-    bits = real.new_zeros(BITS).index_add(0, carrier.owner[data], real[data])
-    null = real.new_zeros(BITS).index_add(0, carrier.owner[data], imaginary[data])
-    score = real[~data].sum() + bits.abs().sum() - null.abs().sum()
-    return float(score), bits
+    return values.new_zeros(*values.shape[:-1], BITS).index_add(-1, carrier.owner[data], values[..., data])
 
 
 def symmetry_table(carrier: Carrier) -> tuple[Tensor, Tensor]:

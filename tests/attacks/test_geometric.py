@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 from scipy import ndimage
 from torch import Tensor
-from torchvision.transforms import RandomPerspective
+from torchvision.transforms import InterpolationMode, RandomPerspective
+from torchvision.transforms import functional as TF
 
 from attacks import parse
 
@@ -89,6 +90,33 @@ def test_perspective_agrees_with_pillow(photos: Tensor) -> None:
     difference = (attack.apply(photos, params).images[0] - values(expected)).abs()
     assert difference.median() < 1 / 255
     assert difference[:, 14:34, 18:46].max() < 4 / 255
+
+
+@pytest.mark.parametrize(("mode", "differ"), [("bilinear", 0.0), ("nearest", 0.005)])
+def test_perspective_and_rotation_agree_with_torchvision(mode: str, differ: float, photos: Tensor) -> None:
+    attack = parse("perspective=0.5")
+    params = attack.sample(2, torch.Generator().manual_seed(2))
+    steps = torch.floor(params["corners"] * (torch.tensor([16, 12]) + 1)).long()
+    start = torch.tensor([[0, 0], [63, 0], [63, 47], [0, 47]])
+    end = start + steps * torch.tensor([[1, 1], [-1, 1], [-1, -1], [1, -1]])
+    reading = InterpolationMode(mode)
+    warped = [
+        TF.perspective(photo, start.tolist(), points.tolist(), reading)
+        for photo, points in zip(photos, end, strict=True)
+    ]
+    turned = TF.rotate(photos, 30, reading)
+    for spec, given, expected in [(attack, params, torch.stack(warped)), (parse("rotate=30"), {}, turned)]:
+        result = spec.apply(photos, given, photos)
+        found = result.images if mode == "bilinear" else result.masks
+        assert found is not None
+        assert ((found - expected).abs() > 2e-4).float().mean() <= differ  # ties round either way
+
+
+def test_perspective_may_leave_one_image_of_a_batch(photos: Tensor) -> None:
+    corners = torch.stack([torch.zeros(4, 2), torch.full((4, 2), 0.9)]).double()
+    result = parse("perspective=0.5").apply(photos, {"corners": corners}).images
+    assert torch.allclose(result[0], photos[0], atol=1e-4)
+    assert not torch.allclose(result[1], photos[1], atol=0.1)
 
 
 def test_perspective_draws_as_torchvision() -> None:

@@ -1,6 +1,7 @@
 """Values against Pillow, SciPy, NumPy and the standard library."""
 
 import colorsys
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from PIL import Image, ImageEnhance, ImageOps
 from scipy import ndimage
 from torch import Tensor
+from torchvision.transforms import functional as TF
 
 from attacks import parse
 
@@ -40,6 +42,29 @@ def test_adjustments_agree_with_pillow(name: str, enhance: type, factor: float, 
     assert (found - expected).abs().mean() < STEP
 
 
+@pytest.mark.parametrize(
+    ("name", "adjust"),
+    [
+        ("brightness", TF.adjust_brightness),
+        ("contrast", TF.adjust_contrast),
+        ("saturation", TF.adjust_saturation),
+        ("sharpness", TF.adjust_sharpness),
+    ],
+)
+@pytest.mark.parametrize("factor", [0.0, 0.5, 2.0])
+def test_adjustments_agree_with_torchvision(
+    name: str, adjust: Callable[[Tensor, float], Tensor], factor: float, photos: Tensor
+) -> None:
+    found = parse(f"{name}={factor}")(photos).images
+    assert torch.allclose(found, adjust(photos, factor), atol=2e-4)  # its luma weighs .2989, not .299, of red
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 5), (5, 2)])
+def test_sharpness_leaves_images_too_small_to_smooth(shape: tuple[int, int]) -> None:
+    images = torch.rand(1, 3, *shape, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(parse("sharpness=2")(images).images, TF.adjust_sharpness(images, 2))
+
+
 @pytest.mark.parametrize("turn", [-0.2, 0.1, 0.5])
 def test_hue_agrees_with_colorsys(turn: float, photos: Tensor) -> None:
     found = parse(f"hue={turn}")(photos).images[0]
@@ -68,7 +93,24 @@ def test_gaussian_blur_agrees_with_scipy(kernel: int, photos: Tensor) -> None:
     assert np.allclose(found.numpy(), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("kernel", [3, 5, 7])
+@pytest.mark.parametrize("kernel", [3, 9, 17])
+def test_gaussian_blur_keeps_black_and_white(kernel: int) -> None:
+    images = torch.zeros(1, 3, 40, 40)
+    images[:, :, :, 20:] = 1
+    found = parse(f"gaussian_blur={kernel}")(images).images
+    assert found.min() == 0 and 1 - 1e-6 < found.max() <= 1
+
+
+@pytest.mark.parametrize("spec", ["gamma=0.7", "gamma=1.4", "gaussian_blur=9"])
+def test_gradient_reaches_the_ends_of_the_range(spec: str) -> None:
+    ends = torch.full((1, 3, 20, 20), 0.5)
+    ends[:, :, :, :10] = 0.0 if spec.startswith("gaussian_blur") else 1.0
+    images = ends.requires_grad_()
+    (gradient,) = torch.autograd.grad(parse(spec)(images).images.sum(), images)
+    assert (gradient > 0).all()
+
+
+@pytest.mark.parametrize("kernel", [3, 5, 7, 17])
 def test_median_agrees_with_scipy(kernel: int, photos: Tensor) -> None:
     found = parse(f"median={kernel}")(photos).images
     size = (1, 1, kernel, kernel)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from payload.phash import distance, hash_luma
+from payload.phash import distance, hash_luma, hash_rgb
 
 RNG = np.random.default_rng(11)
 
@@ -60,6 +60,17 @@ def test_a_plain_picture_has_a_fixed_hash() -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (31, 33)])
 def test_any_size_is_hashed_to_64_bits(shape: tuple[int, int]) -> None:
     assert 0 <= hash_luma(RNG.uniform(0, 1, shape)) < 1 << 64
+
+
+@pytest.mark.parametrize("shape", [(63, 50), (64, 50), (150, 40)])
+def test_colours_hash_as_their_luma(shape: tuple[int, int]) -> None:
+    colours = np.stack([smooth_picture(*shape, seed=seed) for seed in range(3)], axis=-1)
+    assert hash_rgb(colours) == hash_luma(colours @ np.array([0.299, 0.587, 0.114]))
+
+
+def test_other_colour_arrays_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected \(H, W, 3\) RGB, found shape \(4, 4\)"):
+        hash_rgb(np.ones((4, 4), np.uint8))
 
 
 @pytest.mark.parametrize("shape", [(4, 4, 3), (0, 4), (5,)])

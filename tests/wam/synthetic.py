@@ -12,8 +12,8 @@ from wam.calibration import Calibration
 from wam.carrier import BITS, Carrier
 from wam.embedder import Embedder
 from wam.handmade import HandmadeExtractor
+from wam.lattice import LatticeModel
 from wam.marker import Watermarker
-from wam.model import WatermarkModel
 from wam.pose import Pose
 
 THRESHOLD = 27.0  # joint score
@@ -68,5 +68,8 @@ def handmade_marker(*keys: bytes | None) -> Watermarker:
     """A marker without weights, quick on small smooth pictures."""
     carriers = [Carrier.from_key(key) for key in keys or (None,)]
     torch.manual_seed(0)
-    model = WatermarkModel(Embedder(), HandmadeExtractor(), carriers)
-    return Watermarker(model, Calibration(threshold=THRESHOLD), name="handmade@00000000")
+    calibration = Calibration(threshold=THRESHOLD)
+    return Watermarker(
+        LatticeModel(Embedder(), HandmadeExtractor(), carriers, calibration, name="handmade@00000000").eval(),
+        keys=keys or (None,),
+    )

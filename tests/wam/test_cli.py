@@ -28,8 +28,10 @@ MARK = ("--asset", "123", "--owner", "acme")
 EMBEDDED = {
     "image": str, "output": str, "width": int, "height": int, "mode": str, "record": dict, "link": str,
     "messages": list, "psnr_db": float, "ssim": float, "self_check": str, "model": str, "error": type(None),
+    "lost": list, "notes": list, "frames": int, "labelled": bool,  # the last four are beyond the contract
 }  # fmt: skip
 DETECTED = {"image": str, "width": int, "height": int, "model": str, "watermarks": list, "error": type(None)}
+DETECTED |= {"label": type(None)}  # beyond the contract
 WATERMARK = {
     "status": str, "mode": str, "link": str, "record": dict, "message": str, "bits": str, "bit_confidence": list,
     "corrected": int, "log10_p": float, "mask_score": float, "region": dict, "pose": dict,
@@ -128,7 +130,8 @@ class TestEmbed:
         for name in ("photos/a.png", "photos/deep/b.png"):
             draw(name)
         assert run("embed", "photos", *MARK, "--out-dir", "new/out").exit_code == 0
-        assert [name for name in files() if name.startswith("new")] == ["new/out/a.png", "new/out/deep/b.png"]
+        written = [name for name in files() if name.startswith("new")]
+        assert written == ["new/out/a.png", "new/out/deep/b.png", "new/out/manifest.jsonl"]
 
     def test_in_place_replaces_the_input(self, run: Run, photo: Path) -> None:
         before = photo.read_bytes()
@@ -185,7 +188,7 @@ class TestEmbed:
             (("--out-dir", "."), "in.png: expected an output other than the input"),
             (("--out-dir", "in.png/out"), "in.png/out: expected a folder"),
             (("--strength", "29"), "--strength: expected 30 to 55 dB, found 29"),
-            (("--mode", "record"), "--mode: expected link, found record"),
+            (("--mode", "stencil"), "--mode: expected link or record, found stencil"),
             (("--time", "yesterday"), "time: expected RFC 3339"),
             (("--user", " "), "user: expected text that is not blank"),
             (("--model", "lattice99"), "lattice99: expected a model name"),
@@ -354,14 +357,15 @@ class TestDetect:
         [
             (("in.png", "in.wm.png", "--overlay", "x.png"), "--overlay: expected one input, found 2"),
             (("in.png", "--overlay", "in.png"), "in.png: expected an output other than the input"),
-            (("in.png", "sub/in.jpg", "--overlay-dir", "seen"), "--overlay-dir: expected a different name for each"),
-            (("in.png", "sub/in.jpg", "--mask-dir", "masks"), "--mask-dir: expected a different name for each"),
+            (("in.png", "sub/in.png", "--overlay-dir", "seen"), "--overlay-dir: expected a different name for each"),
+            (("in.png", "sub/in.png", "--mask-dir", "masks"), "--mask-dir: expected a different name for each"),
+            (("in.png", "--engine", "ray", "--mask-dir", "masks"), "--engine ray: expected no overlays and masks"),
             (("in.png", "--overlay-dir", "in.png"), "in.png: expected a folder"),
             (("in.png", "--model", "none.safetensors"), "none.safetensors: expected a model name"),
         ],
     )
     def test_usage_errors(self, run: Run, marked: dict[str, Any], arguments: tuple[str, ...], problem: str) -> None:
-        draw("sub/in.jpg")
+        draw("sub/in.png")
         before, listed = Path("in.png").read_bytes(), files()
         result = run("detect", *arguments)
         assert result.exit_code == 2
@@ -445,6 +449,81 @@ def test_debug_shows_where_an_error_comes_from(run: Run) -> None:
     assert isinstance(result.exception, wam.ImageError)
 
 
+class TestBatch:
+    def test_a_folder_with_assets_from_names(self, run: Run) -> None:
+        for seed, name in enumerate(("photos/a.png", "photos/deep/b.png")):
+            draw(name, seed=seed)
+        result = run("embed", "photos", "--asset-from", "name", "--owner", "acme", "--out-dir", "out", "--json")
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert [found["record"]["asset"] for found in objects(result)] == ["a", "b"]
+        command = ("embed", "photos", "--asset-from", "name", "--owner", "acme", "--out-dir", "out", "--resume")
+        assert objects(run(*command, "--json")) == objects(result)
+        shown = run(*command).stdout
+        assert [line.endswith("done before") for line in shown.splitlines()] == [True, True]
+        assert len(run("registry", "list").stdout.splitlines()) == 3
+        read = objects(run("detect", "out", "--json", "--workers", "2"))
+        assert [found["watermarks"][0]["record"]["asset"] for found in read] == ["a", "b"]
+
+    def test_a_list_with_a_row_too_few(self, run: Run) -> None:
+        for seed, name in enumerate(("photos/a.png", "photos/b.png")):
+            draw(name, seed=seed)
+        Path("list.csv").write_text("path,asset,owner\na.png,A-1,globex\n")
+        result = run("embed", "photos", "--asset-from", "csv:list.csv", "--out-dir", "out", "--json")
+        assert result.exit_code == 1
+        marked, failed = objects(result)
+        assert (marked["record"]["asset"], marked["record"]["owner"]) == ("A-1", "globex")
+        assert list(failed) == list(EMBEDDED) and failed["error"] == error_line(result)
+        assert failed["error"].startswith("photos/b.png: expected a row with path b.png in list.csv")
+        statuses = {
+            line["path"]: line["status"]
+            for line in map(json.loads, Path("out/manifest.jsonl").read_text().splitlines())
+        }
+        assert statuses == {"a.png": "marked", "b.png": "failed"}
+
+    def test_an_input_that_is_marked_already_is_said(self, run: Run, photo: Path) -> None:
+        run("embed", photo, *MARK)
+        result = run("embed", "in.wm.png", *MARK, "-o", "twice.png")
+        if result.exit_code == 1:
+            assert "on an input that is marked already (wm:" in error_line(result)
+            assert "use the unmarked original" in error_line(result)
+
+    def test_same_stems_get_overlays_of_their_own(self, run: Run) -> None:
+        for name in ("photos/a.png", "photos/a.jpg", "photos/deep/a.png", "photos/b.png"):
+            draw(name)
+        run("detect", "photos", "--overlay-dir", "photos/seen")
+        seen = [name for name in files() if "seen" in name]
+        assert seen == [f"photos/seen/{name}.overlay.png" for name in ("a.jpg", "a.png", "b", "deep/a")]
+        assert run("detect", "photos", "--overlay-dir", "photos/seen").stdout.count("no watermark") == 4
+
+    @pytest.mark.parametrize(
+        ("options", "problem"),
+        [
+            ((), "asset: expected --asset or --asset-from, found neither"),
+            (("--asset", "1"), "owner: expected one, found none; give --owner"),
+            ((*MARK, "--asset-from", "name"), "asset: expected --asset or --asset-from, found both"),
+            (("--owner", "a", "--asset-from", "exif"), "--asset-from: expected name or csv:FILE, found exif"),
+            (("--owner", "a", "--asset-from", "csv:none.csv"), "none.csv: expected a CSV file"),
+            ((*MARK, "--resume"), "--resume: expected --out-dir"),
+            ((*MARK, "--engine", "ray"), "--engine ray: expected --out-dir"),
+            ((*MARK, "--engine", "slurm"), "--engine: expected one of local, ray, found slurm"),
+            ((*MARK, "--address", "host:1"), "--address: expected --engine ray"),
+        ],
+    )
+    def test_usage_errors(self, run: Run, photo: Path, options: tuple[str, ...], problem: str) -> None:
+        result = run("embed", photo, *options)
+        assert result.exit_code == 2
+        assert error_line(result).startswith(problem)
+        assert files() == ["in.png"]
+
+    def test_a_loop_of_links_does_not_stop_the_others(self, run: Run) -> None:
+        draw("photos/a.png")
+        Path("photos/x.png").symlink_to("x.png")
+        result = run("embed", "photos", *MARK, "--out-dir", "out")
+        assert result.exit_code == 1
+        assert error_line(result).startswith("photos/x.png: expected a readable file")
+        assert Path("out/a.png").exists()
+
+
 class TestAttack:
     def test_writes_the_attacked_picture(self, run: Run, photo: Path) -> None:
         result = run("attack", "resize=0.5,jpeg=80", photo, "-o", "out.png")
@@ -458,6 +537,12 @@ class TestAttack:
             run("attack", "gaussian_noise=0.05", photo, "-o", "out.png", "--seed", seed)
             pictures.append(Path("out.png").read_bytes())
         assert pictures[0] == pictures[1] != pictures[2]
+
+    def test_an_output_without_an_extension_has_the_format_of_the_input(self, run: Run, photo: Path) -> None:
+        draw("in.jpg")
+        for source, format in (("in.png", "PNG"), ("in.jpg", "JPEG")):
+            assert run("attack", "resize=0.5", source, "-o", "out").exit_code == 0
+            assert read_image("out").format == format
 
     def test_an_unknown_attack_is_a_usage_error(self, run: Run, photo: Path) -> None:
         result = run("attack", "sharpie=3", photo, "-o", "out.png")
@@ -483,12 +568,16 @@ class TestRegistry:
         assert (tmp_path / "registry.sqlite").is_file()
 
     def test_list_and_show(self, run: Run, link: str) -> None:
-        line = run("registry", "list").stdout
-        assert line.startswith(f"{link}  marked") and "123  acme  u  20" in line
+        header, line = run("registry", "list").stdout.splitlines()
+        assert header.split() == ["LINK", "STATE", "INGESTED", "ASSET", "OWNER", "USER"]
+        assert line.split()[:2] == [link, "marked"] and line.split()[3:] == ["123", "acme", "u"]
+        assert header.index("ASSET") == line.index("123")
         (listed,) = objects(run("registry", "list", "--json"))
         (shown,) = objects(run("registry", "show", link, "--json"))
         assert listed == shown and shown["record"]["asset"] == "123" and shown["state"] == "marked"
-        assert link in run("registry", "show", link.lower()).stdout
+        shown_lines = [line.split(maxsplit=1) for line in run("registry", "show", link.lower()).stdout.splitlines()]
+        assert {"link": link, "asset": "123", "owner": "acme", "user": "u"}.items() <= dict(shown_lines).items()
+        assert "{" not in run("registry", "show", link).stdout
 
     def test_a_withdrawn_record_is_no_longer_named(self, run: Run, link: str) -> None:
         assert run("registry", "withdraw", link).exit_code == 0

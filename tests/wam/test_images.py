@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.wam.pictures import HEIGHT, WIDTH, colours, sample, saved
-from wam import images
+from wam import atomic, images
 from wam.errors import ImageError
 from wam.formats import SUFFIXES
 from wam.images import (
@@ -23,7 +23,7 @@ from wam.images import (
     encode_image,
     expand_inputs,
     read_image,
-    require_embeddable,
+    require_size,
     write_bytes,
     write_image,
 )
@@ -59,11 +59,11 @@ def test_small_picture_is_read_but_not_marked(size: tuple[int, int]) -> None:
     picture = read_image(saved(Image.new("RGB", size), "PNG"))
     assert (picture.width, picture.height) == size
     with pytest.raises(ImageError, match=f"at least 32x32 pixels, found {size[0]}x{size[1]}"):
-        require_embeddable(picture)
+        require_size(picture)
 
 
 def test_picture_of_the_least_size_is_marked() -> None:
-    require_embeddable(read_image(saved(Image.new("RGB", (32, 32)), "PNG")))
+    require_size(read_image(saved(Image.new("RGB", (32, 32)), "PNG")))
 
 
 def test_missing_file(tmp_path: Path) -> None:
@@ -172,6 +172,42 @@ def test_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(ImageError, match=f"^{path}: .*No space left on device, "):
         write_bytes(path, b"content")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EIO])
+def test_place_that_takes_no_file_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    monkeypatch.setattr(atomic, "open", fail_with(OSError(code, os.strerror(code))), raising=False)
+    with pytest.raises(ImageError, match=f"can be written, found {os.strerror(code)}, choose another place$"):
+        write_bytes(tmp_path / "out.png", b"content")
+    assert not list(tmp_path.iterdir())
+
+
+NAMES = ["two words.png", "new\nline.png", "-dash.png", "quote'\".png", os.fsdecode(b"\xff\xfe.png"), "\u202eagnp.png"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_is_read_written_and_shown_on_one_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(saved(sample("RGB"), "PNG"))
+    picture = read_image(tmp_path / name)
+    output = default_output(tmp_path / name)
+    write_image(output, picture.pixels, like=picture)
+    assert (read_image(output).pixels == picture.pixels).all()
+    assert set(expand_inputs([tmp_path])) == {tmp_path / name, output}
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(ImageError, match="found an empty file") as error:
+        read_image(tmp_path / name)
+    assert str(error.value).isprintable()
+
+
+def test_long_thin_picture_is_read_and_marked_or_refused() -> None:
+    thin = read_image(saved(Image.new("RGB", (1, 100_000)), "PNG"))
+    assert (thin.width, thin.height) == (1, 100_000)
+    with pytest.raises(ImageError, match="found 1x100000, use a larger copy"):
+        require_size(thin)
+    long = read_image(saved(Image.new("RGB", (100_000, 32)), "PNG"))
+    require_size(long)
+    with pytest.raises(ImageError, match=r"fits JPEG, found 100000x32 .* write a \.png$"):
+        encode_image(long.pixels, like=long, format="JPEG")
 
 
 def test_missing_output_folder(tmp_path: Path) -> None:

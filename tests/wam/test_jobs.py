@@ -14,10 +14,9 @@ from PIL import Image
 from payload import Record, bits_from_word, hash_luma
 from payload.registry import Registry
 from tests.wam.synthetic import smooth_picture
-from wam import jobs
 from wam.errors import ImageError
 from wam.images import read_image
-from wam.jobs import EmbedJob, detect_file, embed_file
+from wam.jobs import EmbedJob, detect_file, embed_file, marking
 from wam.marker import Marked, Watermarker
 
 RECORD = Record("123", "acme", None, datetime(2026, 11, 22, 9, 30, tzinfo=UTC))
@@ -57,8 +56,8 @@ def test_a_marked_file_is_registered(job: EmbedJob, source: Path, tmp_path: Path
 def test_quality_is_measured_on_the_saved_file(job: EmbedJob, source: Path, tmp_path: Path) -> None:
     result = embed_file(job, source, tmp_path / "out.jpg", RECORD)
     before, after = np.asarray(Image.open(source), float), np.asarray(Image.open(tmp_path / "out.jpg"), float)
-    assert result.psnr_db == pytest.approx(10 * np.log10(255**2 / ((before - after) ** 2).mean()), abs=1e-3)
-    assert 0.8 < result.ssim < 1
+    assert result.written.psnr_db == pytest.approx(10 * np.log10(255**2 / ((before - after) ** 2).mean()), abs=1e-3)
+    assert 0.8 < result.written.ssim < 1
 
 
 def test_the_record_is_found_again(job: EmbedJob, source: Path, tmp_path: Path) -> None:
@@ -128,10 +127,8 @@ class Careless(Watermarker):
 
 
 def test_a_failed_self_check_discards_the_id_and_writes_nothing(job: EmbedJob, source: Path, tmp_path: Path) -> None:
-    careless = Careless(job.marker.model, job.marker.calibration, name="careless")
-    with pytest.raises(
-        ImageError, match=r"in\.png: expected the self-check .*found no watermark .*nothing was written"
-    ):
+    careless = Careless(job.marker.model)
+    with pytest.raises(ImageError, match=r"in\.png: expected the self-check .*found no watermark.*nothing was written"):
         embed_file(EmbedJob(careless, job.registry, 42.0), source, tmp_path / "out.png", RECORD)
     assert states(job.registry) == ["discarded"]
     assert not (tmp_path / "out.png").exists()
@@ -146,7 +143,7 @@ class Forgetful(Watermarker):
 
 
 def test_a_mark_that_reads_wrong_is_not_kept(job: EmbedJob, source: Path, tmp_path: Path) -> None:
-    forgetful = Forgetful(job.marker.model, job.marker.calibration, name="forgetful")
+    forgetful = Forgetful(job.marker.model)
     with pytest.raises(ImageError, match="found 8 of 32 bits wrong"):
         embed_file(EmbedJob(forgetful, job.registry, 42.0), source, tmp_path / "out.png", RECORD)
     assert states(job.registry) == ["discarded"]
@@ -159,7 +156,7 @@ def test_a_failed_write_discards_the_id_unless_the_file_may_be_there(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(jobs, "write_bytes", fail)
+    monkeypatch.setattr(marking, "write_content", fail)
     with pytest.raises(type(error)):
         embed_file(job, source, tmp_path / "out.png", RECORD)
     assert states(job.registry) == [state]
@@ -205,7 +202,7 @@ def test_too_small_a_picture_costs_no_id(job: EmbedJob, tmp_path: Path) -> None:
 
 def test_lost_parts_are_said(job: EmbedJob, tmp_path: Path) -> None:
     Image.fromarray(smooth_picture()).quantize(200).save(tmp_path / "palette.png")
-    assert embed_file(job, tmp_path / "palette.png", tmp_path / "out.png", RECORD).lost == ("palette",)
+    assert embed_file(job, tmp_path / "palette.png", tmp_path / "out.png", RECORD).written.lost == ("palette",)
 
 
 EMBED_THREE = """
@@ -222,9 +219,10 @@ for n in range(3):
 """
 
 
+@pytest.mark.slow  # the registry has its own quick test of this
 def test_two_processes_at_once_get_different_ids(source: Path, registry: Registry) -> None:
     command = [sys.executable, "-c", EMBED_THREE, str(source), registry.name]
-    root = Path(jobs.__file__).parents[1]
+    root = Path(marking.__file__).parents[2]
     running = [
         subprocess.Popen([*command, prefix], cwd=root, stdout=subprocess.PIPE, text=True) for prefix in ("a", "b")
     ]

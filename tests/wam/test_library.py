@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import wam
+from payload import derive_subkeys
 from tests.wam.synthetic import smooth_picture
 from wam import library
 from wam.calibration import Calibration
@@ -52,7 +53,7 @@ def test_a_path_is_named_after_its_file(tiny: Path) -> None:
 
 
 def test_the_calibration_comes_from_the_checkpoint(tiny: Path) -> None:
-    assert load(tiny, device="cpu").calibration == Calibration(threshold=31.0, bit_slope=1.5)
+    assert load(tiny, device="cpu").model.calibration == Calibration(threshold=31.0, bit_slope=1.5)
 
 
 def test_a_checkpoint_that_was_not_calibrated_is_refused(tmp_path: Path) -> None:
@@ -73,12 +74,26 @@ def test_a_loaded_model_marks_and_looks(tiny: Path) -> None:
 def test_each_key_draws_a_carrier(tiny: Path) -> None:
     keys = [b"sixteen bytes of secret", None]
     carriers = load(tiny, device="cpu", keys=keys).model.carriers
-    assert carriers[0].key == keys[0]
+    assert carriers[0].key == derive_subkeys(b"sixteen bytes of secret").carrier
     assert carriers[1].key == load(tiny, device="cpu").model.carriers[0].key
 
 
 def test_precision_is_passed_on(tiny: Path) -> None:
     assert load(tiny, device="cpu", precision="bf16").model.precision == torch.bfloat16
+
+
+def test_the_licence_is_the_files_own_and_the_tables(shipped: Watermarker) -> None:
+    assert shipped.model.description.licence == open_checkpoint(DEFAULT)[0].licence == KNOWN[DEFAULT].licence
+
+
+def test_figures_are_kept_with_the_weights(tmp_path: Path) -> None:
+    figures = {"jpeg=50": {"found": 0.99}}
+    path = tmp_path / "measured.safetensors"
+    save_checkpoint(path, Embedder(channels=4), Extractor(channels=8, blocks=1), {"figures": figures})
+    checkpoint, _ = open_checkpoint(path)
+    assert checkpoint.metadata["figures"] == figures
+    assert checkpoint.calibration is None and checkpoint.licence is None
+    assert checkpoint.parameters.keys() == {"embedder", "extractor"}
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from tests.wam.synthetic import message, noise, pattern_at, posed
 from wam.carrier import Carrier
-from wam.masks import DECIDED, FLAT_ENERGY, flat_energy, message_masks, settle
+from wam.masks import DECIDED, FLAT_ENERGY, Ground, flat_energy, message_masks, settle
 
 SIZE = (192, 256)
-TEXTURED = torch.zeros(SIZE)  # nothing is expected of places that are not flat
+TEXTURED = Ground(torch.zeros(SIZE))  # nothing is expected of places that are not flat
 POSE = posed(10.0, 1.0, offset=(1.0, 2.0))
 
 
@@ -75,7 +75,7 @@ def test_a_flat_place_without_an_estimate_is_not_marked(carrier: Carrier) -> Non
     field = estimate(carrier, rectangle(0, 0, *SIZE)) * true
     signed = message(0).float() * 6 - 3
     flat = FLAT_ENERGY * (~true).float()
-    mask = message_masks(field, signed, POSE, carrier, flat)[0] > 0
+    mask = message_masks(field, signed, POSE, carrier, Ground(flat))[0] > 0
     assert intersection_over_union(mask, true) > 0.85
 
 

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from tests.wam.synthetic import THRESHOLD, message, noise, pattern_at, posed, text
 from wam.carrier import Carrier
 from wam.demodulate import block_votes
-from wam.regions import Cluster, _merge, local_bits, reads_alike, split_messages
+from wam.masks import Ground
+from wam.regions import Cluster, local_votes, reads_alike, split_messages
 
 SIZE = (192, 288)
 POSE = posed(5.0, 1.0, offset=(3.0, 7.0))
@@ -30,7 +31,7 @@ def split(
     field: torch.Tensor, carrier: Carrier, *, available: torch.Tensor | None = None, limit: int = 8
 ) -> list[Cluster]:
     available = torch.ones(SIZE) if available is None else available
-    return split_messages(field, available, torch.zeros(SIZE), POSE, carrier, threshold=THRESHOLD, limit=limit)
+    return split_messages(field, available, Ground(torch.zeros(SIZE)), POSE, carrier, threshold=THRESHOLD, limit=limit)
 
 
 def messages_of(clusters: list[Cluster]) -> set[str]:
@@ -97,14 +98,6 @@ def test_what_is_taken_is_not_claimed_again(carrier: Carrier) -> None:
     assert not bool(clusters[0].mask[:, : SIZE[1] // 2].any())
 
 
-def test_merged_parts_read_as_their_mean_weighted_by_score() -> None:
-    one, other = message(0)[0].float() * 4 - 2, message(1)[0].float() * 4 - 2
-    merged = _merge([(60.0, one), (50.0, other), (20.0, 0.5 * one)])
-    assert [score for score, _ in merged] == [60.0, 50.0]
-    torch.testing.assert_close(merged[0][1], 0.875 * one)
-    torch.testing.assert_close(merged[1][1], other)
-
-
 @pytest.mark.parametrize(("wrong", "vote", "alike"), [(0, 3.0, True), (2, 3.0, True), (3, 3.0, False), (6, 0.5, True)])
 def test_readings_alike_differ_in_two_clear_bits_at_most(wrong: int, vote: float, alike: bool) -> None:
     one = message(0)[0].float() * 6 - 3
@@ -114,16 +107,37 @@ def test_readings_alike_differ_in_two_clear_bits_at_most(wrong: int, vote: float
     assert reads_alike(other, one) is alike
 
 
-def test_local_bits_are_in_units_of_the_noise(carrier: Carrier) -> None:
+def test_five_small_messages_are_told_apart(carrier: Carrier) -> None:
+    field = noise((256, 384), seed=3)
+    boxes = [(8, 8), (8, 136), (8, 264), (136, 8), (136, 200)]  # top, left of squares of 10%
+    for seed, (top, left) in enumerate(boxes):
+        place = (slice(top, top + 100), slice(left, left + 100))
+        field[place] += 0.7 * pattern_at(carrier, message(seed), POSE, (256, 384))[place]
+    clusters = split_messages(
+        0.3 * field, torch.ones(256, 384), Ground(torch.zeros(256, 384)), POSE, carrier, threshold=THRESHOLD, limit=32
+    )
+    assert messages_of(clusters) == {text(message(seed)) for seed in range(5)}
+
+
+def test_a_badly_read_place_is_no_mark_of_its_own(carrier: Carrier) -> None:
+    """One corner where only the pilot agrees: its bits are noise, so it must not pass for a second message."""
+    field = field_of(carrier, 0)
+    pilot_only = carrier.is_pilot.float()[None]
+    corner = carrier.render_signs(pilot_only, POSE.matrix[None], POSE.offset[None], SIZE)[0, 0]
+    field[:, :96] = 0.3 * (noise(SIZE, seed=4) + 0.6 * corner)[:, :96]
+    assert messages_of(split(field, carrier)) == {text(message(0))}
+
+
+def test_local_votes_are_in_units_of_the_noise(carrier: Carrier) -> None:
     votes = block_votes(noise((256, 256)), POSE, carrier)
-    local = local_bits(votes, torch.ones_like(votes.energy))
-    assert local.shape == (32, 32, 32)
+    local = local_votes(votes, torch.ones_like(votes.energy), 2.5)
+    assert local.shape == (33, 32, 32)
     assert float(local.square().mean().sqrt()) == pytest.approx(1.0, abs=0.15)
 
 
-def test_local_bits_agree_where_the_message_is(carrier: Carrier) -> None:
+def test_local_votes_agree_where_the_message_is(carrier: Carrier) -> None:
     votes = block_votes(field_of(carrier, 0, 1), POSE, carrier)
-    local = local_bits(votes, torch.ones_like(votes.energy))[:, 4:-4]
+    local = local_votes(votes, torch.ones_like(votes.energy), 2.5)[:32, 4:-4]
     signs = message(0)[0].float() * 2 - 1
     agreement = F.cosine_similarity(local, signs[:, None, None], dim=0)
     half = agreement.shape[1] // 2

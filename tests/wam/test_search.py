@@ -9,7 +9,7 @@ import torchvision.transforms.functional as TF
 from PIL import Image
 from torch import Tensor, nn
 
-from tests.wam.synthetic import THRESHOLD, message, misplacement, posed, smooth_picture, text
+from tests.wam.synthetic import THRESHOLD, handmade_marker, message, misplacement, posed, smooth_picture, text
 from wam.carrier import Carrier
 from wam.embedder import Embedder
 from wam.extractor import ExtractorOutput
@@ -113,11 +113,7 @@ def test_a_banner_costs_what_its_area_costs(light: Watermarker, size: tuple[int,
 
 
 def test_a_mark_of_another_carrier_is_not_found(light: Watermarker) -> None:
-    secret = Watermarker(
-        WatermarkModel(Embedder(), light.model.extractor, [Carrier.from_key(b"sixteen bytes of secret")]),
-        light.calibration,
-        name="secret",
-    )
+    secret = handmade_marker(b"sixteen bytes of secret")
     picture = marked(secret, smooth_picture(), 5)
     assert look(light, picture).found == ()
     assert messages_of(look(secret, picture)) == [text(message(5))]
@@ -141,7 +137,13 @@ def test_a_threshold_that_noise_passes_still_ends() -> None:
 
 @pytest.mark.parametrize(
     ("side", "sides"),
-    [(32, [32]), (64, [64]), (100, [100, 62]), (256, [256, 160, 100, 62]), (400, [256, 160, 100, 62, 400])],
+    [
+        (32, [32, 256]),
+        (64, [64, 256]),
+        (100, [100, 256, 62]),
+        (256, [256, 160, 100, 62]),
+        (400, [256, 160, 100, 62, 400]),
+    ],
 )
 def test_pyramid(side: int, sides: list[int]) -> None:
     assert list(pyramid(side)) == sides

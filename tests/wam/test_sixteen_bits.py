@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import struct
-import zlib
 
 import numpy as np
 import pytest
 
-from tests.wam.pictures import deep_colours, marked, png16, resaved, tiff16
+from tests.wam.pictures import deep_colours, interlaced, marked, png16, resaved, tiff16
 from wam.images import encode_image, read_image
 
 
@@ -85,15 +84,7 @@ def test_sixteen_bit_colour_key_becomes_alpha() -> None:
 
 def test_interlaced_sixteen_bit_png_is_read() -> None:
     deep = deep_colours()
-    starts = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2)]
-    passes = [deep[y::down, x::right] for y, x, down, right in [*starts, (1, 0, 2, 1)]]
-    rows = [b"\0" + row.astype(">u2").tobytes() for part in passes for row in part]
-    plain = png16(deep)
-    header = plain[16:28] + b"\x01"
-    kinds = [(b"IHDR", header), (b"IDAT", zlib.compress(b"".join(rows))), (b"IEND", b"")]
-    content = plain[:8] + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in kinds
-    )
+    content = interlaced(deep)
     assert np.array_equal(deep_samples(content), deep)
 
 

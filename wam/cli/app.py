@@ -9,6 +9,7 @@ import typer
 
 from wam.cli import common
 from wam.cli.attack import attack
+from wam.cli.bench import bench
 from wam.cli.detect import detect
 from wam.cli.embed import embed
 from wam.cli.model import model_app
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command()(embed)
 app.command()(detect)
 app.command()(attack)
+app.command()(bench)
 app.add_typer(registry_app, name="registry")
 app.add_typer(model_app, name="model")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,13 @@ def attack(
     ],
     image: Annotated[str, typer.Argument(metavar="IMAGE", help="Picture to attack.")],
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FILE", help="Where to write (PNG keeps the result exactly).")
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Where to write (PNG keeps the result exactly); without extension, in the input's format.",
+        ),
     ],
     seed: Annotated[int, typer.Option(help="Of random places and noise.")] = 0,
     debug: common.DebugOption = False,
@@ -25,7 +32,7 @@ def attack(
     from PIL import Image
 
     from attacks import parse
-    from wam.images import read_image, write_picture
+    from wam.images import read_image, write_bytes, write_picture
     from wam.marker import to_batch
 
     try:
@@ -33,10 +40,15 @@ def attack(
     except ValueError as error:
         common.fail(error)
     try:
-        batch = to_batch(read_image(image).pixels)
-        result = steps(batch, seed=seed).images[0]
+        picture = read_image(image)
+        result = steps(to_batch(picture.pixels), seed=seed).images[0]
         pixels = (result.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
-        write_picture(output, Image.fromarray(pixels))
+        if output.suffix:
+            write_picture(output, Image.fromarray(pixels))
+        else:
+            content = BytesIO()
+            Image.fromarray(pixels).save(content, picture.format)
+            write_bytes(output, content.getvalue())
     except common.EXPECTED_ERRORS as error:
         if debug:
             raise

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -16,6 +19,7 @@ from wam.errors import WamError, show_name
 
 if TYPE_CHECKING:
     from payload.registry import Registry
+    from wam.jobs.marking import Written
     from wam.marker import Watermarker
 
 Images = Annotated[
@@ -35,14 +39,27 @@ KeyOption = Annotated[
     Path | None,
     typer.Option("--key-file", help="File with a secret key (16 bytes or more): marks are unreadable without it."),
 ]
+FramesOption = Annotated[
+    str | None,
+    typer.Option("--frames", metavar="all", help="all: take animations (GIF, WebP, PNG, AVIF) with all their frames."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per image on standard output.")]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, metavar="N", help="Files at a time; default: one for each CPU.")
+]
+EngineOption = Annotated[
+    str, typer.Option("--engine", metavar="local|ray", help="Where the work is done; ray needs the extra \\[ray].")
+]
+AddressOption = Annotated[
+    str | None, typer.Option("--address", metavar="HOST:PORT", help="Ray cluster to use; default: one started here.")
+]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")]
 
 DEFAULT_MODEL = "lattice32"
 SHORTEST_KEY = 16  # bytes
 REMEDY = "make one with: openssl rand -hex 32"
 EXPECTED_ERRORS = (WamError, PayloadError, ValueError, OSError, MemoryError, RuntimeError)  # torch raises the last
-Item = TypeVar("Item")
+ENGINES = ("local", "ray")
 
 
 def fail(message: object, *, code: int = 2) -> NoReturn:
@@ -56,6 +73,21 @@ def report(message: object) -> None:
     typer.echo(f"error: {show_name(str(message))}", err=True)
 
 
+def check_engine(engine: str, address: str | None) -> None:
+    """Ends the command for an engine that is not there, or an address that nobody would use."""
+    if engine not in ENGINES:
+        fail(f"--engine: expected one of {', '.join(ENGINES)}, found {engine}; choose one")
+    if address is not None and engine != "ray":
+        fail("--address: expected --engine ray with it, found the local engine; add it")
+
+
+def take_frames(frames: str | None) -> bool:
+    """Whether animations are taken; any other word than all ends the command."""
+    if frames not in (None, "all"):
+        fail(f"--frames: expected all, found {frames}; leave it out for still pictures")
+    return frames == "all"
+
+
 def make_folder(folder: Path) -> None:
     """Makes an output folder and those above it, or ends the command with one error line."""
     try:
@@ -64,26 +96,34 @@ def make_folder(folder: Path) -> None:
         fail(f"{folder}: expected a folder to write to, found: {error.strerror}; choose another")
 
 
+def loaded(load: Callable[[], Watermarker]) -> Watermarker:
+    """The model, or one error line and exit status 2."""
+    try:
+        return load()
+    except WamError as error:
+        fail(error)
+
+
 def refuse_inputs(targets: Iterable[Path | None], sources: Iterable[str | Path], remedy: str) -> None:
     """Ends the command if an output is one of the inputs, whatever way it is named."""
-    inputs = {Path(source).resolve() for source in sources if source != "-"}
-    for target in targets:
-        if target is not None and target.resolve() in inputs:
-            fail(f"{target}: expected an output other than the input, found the input; {remedy}")
+    from wam.jobs.plan import Source
+    from wam.jobs.plan import refuse_inputs as refuse
+
+    try:
+        refuse(targets, [Source(source, "") for source in sources], remedy)
+    except WamError as error:
+        fail(error)
 
 
-def load_marker(model: str, device: str, key_file: Path | None, *, reading: bool) -> Watermarker:
-    """The model, with the carriers of the keys: a reader tries the public one as well."""
-    from wam.library import load
+def marker_loader(model: str, device: str, key_file: Path | None, *, reading: bool) -> Callable[[], Watermarker]:
+    """What makes the model, here or in another process."""
+    from wam import library
 
     key = read_key(key_file)
     keys: list[bytes | None] = [key] if key is not None else [None]
     if reading and key is not None:
         keys.append(None)
-    try:
-        return load(model, device=device, keys=keys)
-    except WamError as error:
-        fail(error)
+    return partial(library.load, model, device=device, keys=keys)
 
 
 def read_key(path: Path | None) -> bytes | None:
@@ -132,18 +172,49 @@ def print_json(value: dict[str, Any]) -> None:
     typer.echo(json.dumps(value, ensure_ascii=True))
 
 
-def with_progress(items: list[Item], label: str) -> Iterable[Item]:
-    """Goes through the items with a bar on standard error, if that is a terminal and there is more than one."""
-    if len(items) < 2 or not sys.stderr.isatty():
-        return items
-    return _bar(items, label)
+@contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar with rate and remaining time on standard error, if that is a terminal; call what it gives after each.
 
-
-def _bar(items: list[Item], label: str) -> Iterator[Item]:
+    For one file, which cannot tell how far it is, only the time that has passed.
+    """
+    if not sys.stderr.isatty() or not total:
+        yield lambda: None
+        return
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    yield from track(items, description=label, console=Console(stderr=True))
+    columns = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
+    if total > 1:
+        rate = TextColumn("{task.fields[rate]}")
+        columns = [columns[1], BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn()]
+    # what is printed meanwhile goes above the bar, unless it goes to a file
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty())
+    with bar:
+        task = bar.add_task(label, total=total if total > 1 else None, rate="")
+        started = monotonic()
+
+        def advance() -> None:
+            done = bar.tasks[0].completed + 1
+            bar.update(task, advance=1, rate=f"{done / max(monotonic() - started, 1e-3):.1f}/s")
+
+        yield advance
+
+
+def marked_line(image: str, output: str, content: str, written: Written) -> str:
+    """What became of one file, ``content`` what was put in."""
+    lost = f"  (not kept: {', '.join(written.lost)})" if written.lost else ""
+    lost += "".join(f"  ({note})" for note in written.notes)
+    quality = f"{written.psnr_db:.1f} dB  SSIM {written.ssim:.3f}"
+    return f"{show_name(image)} -> {show_name(output)}  {content}  {quality}  self-check passed{lost}"
 
 
 def about(source: str | Path, error: BaseException) -> str:

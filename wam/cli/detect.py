@@ -3,123 +3,170 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from contextlib import closing
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wam.cli import common
-from wam.errors import show_name
+from wam.errors import WamError, show_name
 
 if TYPE_CHECKING:
-    from payload.registry import Registry
     from wam.images import Picture
-    from wam.jobs import Reading
-    from wam.marker import Watermarker
+    from wam.jobs.local import Draw
+    from wam.jobs.outcome import DetectOutcome
+    from wam.jobs.plan import Source
+    from wam.jobs.reading import AnyReading
+
+
+Overlay = Annotated[
+    Path | None,
+    typer.Option("--overlay", metavar="FILE", help="Write the picture with its watermarks outlined; one input only."),
+]
+OverlayDir = Annotated[
+    Path | None,
+    typer.Option("--overlay-dir", metavar="DIR", help="The same for several inputs: NAME.overlay.png each."),
+]
+MaskDir = Annotated[
+    Path | None, typer.Option("--mask-dir", metavar="DIR", help="Write each mask: NAME.mask1.png, NAME.mask2.png, ...")
+]
+Thorough = Annotated[bool, typer.Option("--thorough", help="Search every resolution even when a mark was found.")]
 
 
 def detect(
     images: common.Images,
     as_json: common.JsonOption = False,
-    overlay: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write the picture with its watermarks outlined; one input only."),
-    ] = None,
-    overlay_dir: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The same for several inputs: NAME.overlay.png each.")
-    ] = None,
-    mask_dir: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write each mask: NAME.mask1.png, NAME.mask2.png, ...")
-    ] = None,
-    thorough: Annotated[
-        bool, typer.Option("--thorough", help="Search every resolution even when a mark was found.")
-    ] = False,
+    overlay: Overlay = None,
+    overlay_dir: OverlayDir = None,
+    mask_dir: MaskDir = None,
+    thorough: Thorough = False,
+    frames: common.FramesOption = None,
     registry: common.RegistryOption = None,
     key_file: common.KeyOption = None,
     model: common.ModelOption = common.DEFAULT_MODEL,
     device: common.DeviceOption = "auto",
+    workers: common.WorkersOption = None,
+    engine: common.EngineOption = "local",
+    address: common.AddressOption = None,
     debug: common.DebugOption = False,
 ) -> None:
     """List each watermark of each picture: its record, its region, how sure it is.
 
     Exit status 0: every picture carries at least one. 1: some picture carries none, or could not be read.
     """
-    from wam.images import expand_inputs
+    from wam.jobs.cluster import Cluster, detect_on_cluster
+    from wam.jobs.local import detect_locally
 
-    sources = expand_inputs(images)
-    if overlay is not None and len(sources) != 1:
-        common.fail(f"--overlay: expected one input, found {len(sources)}; use --overlay-dir")
-    stems = {_stem(source) for source in sources}
-    for option, folder in (("--overlay-dir", overlay_dir), ("--mask-dir", mask_dir)):
-        if folder is not None and len(stems) < len(sources):
-            common.fail(
-                f"{option}: expected a different name for each input, found the same twice; take them one by one"
-            )
-    common.refuse_inputs((_overlay_name(source, overlay, overlay_dir) for source in sources), sources, "choose another")
-    for folder in (overlay_dir, mask_dir):
-        if folder is not None:
-            common.make_folder(folder)
-    marker = common.load_marker(model, device, key_file, reading=True)
+    common.check_engine(engine, address)
+    all_frames = common.take_frames(frames)
+    sources = _sources(images, overlay_dir, mask_dir)
+    draw = _plan_pictures(sources, overlay, overlay_dir, mask_dir, engine)
+    load = common.marker_loader(model, device, key_file, reading=True)
+    marker = common.loaded(load)
     records = common.open_registry_for_reading(registry)
+    if engine == "ray":
+        cluster = Cluster(load, address, workers)
+        outcomes = detect_on_cluster(cluster, records, sources, thorough=thorough, frames=all_frames)
+    else:
+        outcomes = detect_locally(
+            marker, records, sources, thorough=thorough, frames=all_frames, workers=workers, draw=draw
+        )
     complete = True
-    for source in common.with_progress(sources, "detecting"):
-        try:
-            picture, readings = _read(marker, source, records, thorough)
-            _write_pictures(picture, readings, _overlay_name(source, overlay, overlay_dir), mask_dir, source)
-        except common.EXPECTED_ERRORS as error:
-            if debug:
-                raise
-            complete = False
-            message = common.about(source, error)
-            common.report(message)
-            if as_json:
-                common.print_json(_object(source, None, [], marker.name, message))
-            continue
-        complete = complete and bool(readings)
-        if as_json:
-            common.print_json(_object(source, picture, readings, marker.name, None))
-        else:
-            _print_table(source, readings)
+    with common.progress("detecting", len(sources)) as advance, closing(outcomes):
+        for outcome in outcomes:
+            if outcome.error is not None and debug:
+                raise outcome.error
+            complete = complete and bool(outcome.readings)
+            _report(outcome, marker.name, as_json=as_json)
+            advance()
     if not complete:
         raise typer.Exit(1)
 
 
-def _read(
-    marker: Watermarker, source: str | Path, registry: Registry | None, thorough: bool
-) -> tuple[Picture, list[Reading]]:
-    from wam.jobs import detect_file
+def _sources(images: list[str], *outputs: Path | None) -> list[Source]:
+    from wam.jobs.plan import find_sources
 
-    return detect_file(marker, source, registry, thorough=thorough)
+    try:
+        return find_sources(images, without=[folder for folder in outputs if folder is not None])
+    except WamError as error:
+        common.fail(error)
 
 
-def _object(
-    source: str | Path, picture: Picture | None, readings: list[Reading], model: str, error: str | None
-) -> dict[str, Any]:
+def _plan_pictures(
+    sources: list[Source], overlay: Path | None, overlay_dir: Path | None, mask_dir: Path | None, engine: str
+) -> Draw | None:
+    """Writes what pictures were asked for, when it is called; names that would do harm end the command now."""
+    from wam.jobs.plan import refuse_clashes, refuse_inputs
+
+    if (overlay, overlay_dir, mask_dir) == (None, None, None):
+        return None
+    if engine == "ray":
+        common.fail("--engine ray: expected no overlays and masks, found some; write them with the local engine")
+    if overlay is not None and len(sources) != 1:
+        common.fail(f"--overlay: expected one input, found {len(sources)}; use --overlay-dir")
+    names = _picture_names(sources)
+    overlays = [overlay or (overlay_dir and overlay_dir / f"{name}.overlay.png") for name in names]
+    masks = [mask_dir and mask_dir / name for name in names]
+    try:
+        for option, places in (("--overlay-dir", overlays), ("--mask-dir", masks)):
+            refuse_clashes([place for place in places if place is not None], option, "take them one by one")
+            refuse_inputs(places, sources, "choose another")
+    except WamError as error:
+        common.fail(error)
+    for folder in (overlay_dir, mask_dir):
+        if folder is not None:
+            common.make_folder(folder)
+    planned = {id(source): places for source, *places in zip(sources, overlays, masks, strict=True)}
+    return lambda source, picture, readings: _write_pictures(picture, readings, *planned[id(source)])
+
+
+def _picture_names(sources: list[Source]) -> list[str]:
+    """What overlays and masks are called after: names without extension, with it where that tells them apart."""
+    names = ["stdin" if source.location == "-" else source.name for source in sources]
+    stems = [str(PurePosixPath(name).with_suffix("")) for name in names]
+    return [stem if stems.count(stem) == 1 else name for stem, name in zip(stems, names, strict=True)]
+
+
+def _report(outcome: DetectOutcome, model: str, *, as_json: bool) -> None:
+    message = None
+    if outcome.error is not None:
+        message = common.about(outcome.source.location, outcome.error)
+        common.report(message)
+    if as_json:
+        common.print_json(_object(outcome, model, message))
+    elif message is None:
+        _print_table(outcome)
+
+
+def _object(outcome: DetectOutcome, model: str, error: str | None) -> dict[str, Any]:
     """The contract's object for one image."""
     return {
-        "image": os.fspath(source),
-        "width": picture.width if picture else None,
-        "height": picture.height if picture else None,
+        "image": os.fspath(outcome.source.location),
+        "width": outcome.width,
+        "height": outcome.height,
         "model": model,
-        "watermarks": [reading.to_dict() for reading in readings],
+        "watermarks": [reading.to_dict() for reading in outcome.readings],
         "error": error,
+        "label": outcome.label and {**outcome.label.to_dict(), "agrees": outcome.label_agrees},
     }
 
 
-def _print_table(source: str | Path, readings: list[Reading]) -> None:
+def _print_table(outcome: DetectOutcome) -> None:
     """A line, and a table where there is something to tell."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    name = show_name(str(source))
+    name, readings = show_name(str(outcome.source.location)), outcome.readings
+    label = _label_line(outcome)
     if not readings:
-        typer.echo(f"{name}: no watermark")
+        typer.echo(f"{name}: no watermark{label}")
         return
     console = Console()
     if not console.is_terminal:
         console = Console(width=160)
-    typer.echo(f"{name}: {len(readings)} watermark{'s' if len(readings) > 1 else ''}")
+    typer.echo(f"{name}: {len(readings)} watermark{'s' if len(readings) > 1 else ''}{label}")
     columns = ("status", "link", "asset", "owner", "user", "ingested", "region x,y wxh", "area", "chance")
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for reading in readings:
@@ -127,47 +174,56 @@ def _print_table(source: str | Path, readings: list[Reading]) -> None:
     console.print(table)
 
 
-def _cells(reading: Reading) -> list[str]:
-    record = reading.entry.record.to_dict() if reading.entry else {}
-    x, y, width, height = reading.detection.region.bbox
-    status = reading.match.status + (" (transplanted?)" if reading.transplanted else "")
+def _label_line(outcome: DetectOutcome) -> str:
+    """What the label in the metadata says and whether a watermark says the same; nothing without a label."""
+    if outcome.label is None:
+        return ""
+    said = outcome.label.producer or outcome.label.source_type.rpartition("/")[2]
+    verdict = {True: "the watermark agrees", False: "NO WATERMARK AGREES", None: "it names no watermark"}
+    return f"; label of {show_name(said)}: {verdict[outcome.label_agrees]}"
+
+
+def _cells(reading: AnyReading) -> list[str]:
+    record = reading.record.to_dict() if reading.record else {}
+    x, y, width, height = reading.region.bbox
+    status = reading.status + (" (transplanted?)" if reading.transplanted else "")
     fields = [str(record.get(field) or "-") for field in ("asset", "owner", "user", "ingested_at")]
     return [
-        status, reading.link or "-", *fields, f"{x},{y} {width}x{height}",
-        f"{reading.detection.region.area:.0%}", f"1e{reading.match.log10_p:.0f}",
+        status, _name(reading), *fields, f"{x},{y} {width}x{height}",
+        f"{reading.region.area:.0%}", f"1e{reading.log10_p:.0f}",
     ]  # fmt: skip
 
 
-def _overlay_name(source: str | Path, overlay: Path | None, overlay_dir: Path | None) -> Path | None:
-    if overlay is not None or overlay_dir is None:
-        return overlay
-    return overlay_dir / f"{_stem(source)}.overlay.png"
+def _name(reading: AnyReading) -> str:
+    """The short link, or how much of a record there is."""
+    from wam.recordmode import FoundRecord
+
+    if isinstance(reading, FoundRecord):
+        return f"record, {reading.reading.read} of {reading.reading.embedded or '?'} marks"
+    return reading.link or "-"
 
 
-def _stem(source: str | Path) -> str:
-    return "stdin" if source == "-" else Path(source).stem
-
-
-def _write_pictures(
-    picture: Picture, readings: list[Reading], overlay: Path | None, mask_dir: Path | None, source: str | Path
-) -> None:
+def _write_pictures(picture: Picture, readings: list[AnyReading], overlay: Path | None, mask: Path | None) -> None:
     """Overlay and masks, each written whole or not at all."""
     from wam.images import write_picture
 
+    for place in (overlay, mask):
+        if place is not None and place.parent.name:
+            place.parent.mkdir(parents=True, exist_ok=True)
     if overlay is not None:
         from wam.overlay import overlay as draw
 
         captions = [_caption(reading) for reading in readings]
-        write_picture(overlay, draw(picture.pixels, [reading.detection.region for reading in readings], captions))
-    if mask_dir is not None:
+        write_picture(overlay, draw(picture.pixels, [reading.region for reading in readings], captions))
+    if mask is not None:
         from PIL import Image
 
         for number, reading in enumerate(readings, start=1):
-            mask = Image.fromarray(reading.detection.mask.astype("uint8") * 255)
-            write_picture(mask_dir / f"{_stem(source)}.mask{number}.png", mask)
+            pixels = Image.fromarray(reading.mask.astype("uint8") * 255)
+            write_picture(mask.with_name(f"{mask.name}.mask{number}.png"), pixels)
 
 
-def _caption(reading: Reading) -> str:
-    if reading.entry is None:
-        return f"{reading.link or 'watermark'} · {reading.match.status}"
-    return f"{reading.entry.record.asset} · {reading.entry.record.owner} · {reading.link}"
+def _caption(reading: AnyReading) -> str:
+    if reading.record is None:
+        return f"{reading.link or 'watermark'} · {reading.status}"
+    return f"{reading.record.asset} · {reading.record.owner} · {reading.link or reading.status}"

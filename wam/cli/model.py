@@ -1,35 +1,65 @@
-"""``wam model``: which checkpoint is used, and what it is."""
+"""``wam model``: which models there are, what a checkpoint is, and conversion of Meta's weights."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from wam.cli import common
 from wam.errors import WamError
 
-model_app = typer.Typer(no_args_is_help=True, help="Which checkpoint is used, and what it is.")
+model_app = typer.Typer(no_args_is_help=True, help="Which models there are, and what a checkpoint is.")
+
+
+@model_app.command("list")
+def list_models(as_json: common.JsonOption = False) -> None:
+    """List the models that --model knows by name, and those it takes as a file."""
+    from wam.library import DEFAULT, KNOWN, shipped
+    from wam.meta.weights import LICENCES
+
+    rows: list[dict[str, Any]] = [
+        {"name": name, "licence": known.licence, "shipped": True, "default": name == DEFAULT, "file": known.file}
+        for name, known in KNOWN.items()
+        if shipped(known.file).exists()
+    ]
+    rows += [
+        {"name": name, "licence": licence, "shipped": False, "default": False, "file": f"{name}.pth"}
+        for name, licence in LICENCES.items()
+    ]
+    for row in rows:
+        if as_json:
+            common.print_json(row)
+            continue
+        place = "shipped" if row["shipped"] else f"Meta's WAM, not shipped: --model PATH/{row['file']}"
+        typer.echo(f"{row['name']:12} {row['licence']:10} {place}{', the default' if row['default'] else ''}")
 
 
 @model_app.command()
-def info(model: common.ModelOption = common.DEFAULT_MODEL, as_json: common.JsonOption = False) -> None:
-    """Show a checkpoint's hash, size, licence, parameters and figures."""
-    from wam.library import KNOWN, open_checkpoint
+def info(
+    path: Annotated[str | None, typer.Argument(metavar="NAME|PATH", help="The same as --model.")] = None,
+    model: common.ModelOption = common.DEFAULT_MODEL,
+    as_json: common.JsonOption = False,
+) -> None:
+    """Show a checkpoint's architecture, hash, size, licence, parameters and figures."""
+    from wam.carrier import BITS
+    from wam.library import open_checkpoint
 
     try:
-        checkpoint, name = open_checkpoint(model)
+        checkpoint, name = open_checkpoint(path or model)
     except WamError as error:
         common.fail(error)
     values: dict[str, Any] = {
         "name": f"{name}@{checkpoint.sha256[:8]}",
+        "architecture": checkpoint.architecture,
         "sha256": checkpoint.sha256,
         "bytes": checkpoint.path.stat().st_size,
-        "licence": KNOWN[name].licence if name in KNOWN else checkpoint.metadata.get("licence"),
-        "embedder_parameters": sum(p.numel() for p in checkpoint.embedder.parameters()),
-        "extractor_parameters": sum(p.numel() for p in checkpoint.extractor.parameters()),
-        "bits": 32,
-        **{key: checkpoint.metadata.get(key) for key in ("step", "calibration", "figures")},
+        "licence": checkpoint.licence,
+        **{f"{network}_parameters": count for network, count in checkpoint.parameters.items()},
+        "bits": BITS,
+        "calibration": checkpoint.calibration,
+        **{key: checkpoint.metadata.get(key) for key in ("step", "converted_from", "figures")},
     }
     if as_json:
         common.print_json(values)
@@ -38,3 +68,27 @@ def info(model: common.ModelOption = common.DEFAULT_MODEL, as_json: common.JsonO
         if isinstance(value, dict):
             value = ", ".join(f"{k} {v}" for k, v in value.items())
         typer.echo(f"{key:20} {'-' if value is None else value}")
+
+
+@model_app.command()
+def convert(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Meta's weights: wam_mit.pth, say.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to write: NAME.safetensors.")],
+    licence: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Licence to write down; known for the published file names.")
+    ] = None,
+) -> None:
+    """Convert Meta's WAM weights to safetensors, which cannot carry code and says its licence."""
+    from wam.meta.weights import load_weights, save_weights
+
+    common.refuse_inputs([output], [path], "choose another")
+    if output.suffix != ".safetensors":
+        common.fail(f"{output}: expected a name ending in .safetensors, found another; choose one with -o")
+    try:
+        weights = load_weights(path)
+        digest = save_weights(output, weights, licence=licence)
+    except WamError as error:
+        common.fail(error)
+    except OSError as error:
+        common.fail(f"{output}: expected a folder to write to, found: {error.strerror}; choose another")
+    typer.echo(f"{path} -> {output}  SHA-256 {digest}")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from payload import PayloadError
+from payload import PayloadError, format_time
 from wam.cli import common
 
 registry_app = typer.Typer(no_args_is_help=True, help="The records behind the short links.")
@@ -24,13 +24,17 @@ def init(registry: common.RegistryOption = None) -> None:
 @registry_app.command(name="list")
 def list_(registry: common.RegistryOption = None, as_json: common.JsonOption = False) -> None:
     """List all records, oldest first."""
-    for entry in common.open_registry(registry, create=False).list():
-        if as_json:
+    entries = common.open_registry(registry, create=False).list()
+    if as_json:
+        for entry in entries:
             common.print_json({"link": entry.link, **entry.to_dict()})
-        else:
-            record = entry.record
-            time = record.to_dict()["ingested_at"]
-            typer.echo(f"{entry.link}  {entry.state:9}  {record.asset}  {record.owner}  {record.user or '-'}  {time}")
+        return
+    row = "{:12}  {:9}  {:20}  {:24}  {:16}  {}"  # widths that most names fit: a registry is too long to measure first
+    typer.echo(row.format("LINK", "STATE", "INGESTED", "ASSET", "OWNER", "USER"))
+    for entry in entries:
+        record = entry.record
+        time = format_time(record.ingested_at)
+        typer.echo(row.format(entry.link, entry.state, time, record.asset, record.owner, record.user or "-"))
 
 
 @registry_app.command()
@@ -48,8 +52,9 @@ def show(
     if as_json:
         common.print_json(values)
         return
-    for key, value in values.items():
-        typer.echo(f"{key:12} {'-' if value is None else value}")
+    for key, value in (values | entry.record.to_dict()).items():
+        if key != "record":
+            typer.echo(f"{key:12} {'-' if value is None else value}")
 
 
 @registry_app.command()

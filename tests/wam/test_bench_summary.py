@@ -1,0 +1,96 @@
+"""Means, groups and intervals."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from wam.bench.results import Key, Result
+from wam.bench.summary import failures, group_lines, interval, null_lines, quality_lines, row_lines
+
+
+def result(row: str, photo: str, group: str = "valuemetric", error: str | None = None, **values: object) -> Result:
+    key = Key("model@1", None, "abcd", 0, photo, row)
+    return Result(key, group, 0, dict(values), 0.1, error)
+
+
+def read(row: str, photo: str, *bits: float, group: str = "valuemetric", wrong: int = 0) -> Result:
+    marks = [
+        {"area": 1.0, "found": b > 0.6, "bits": b, "word": b == 1, "record": b == 1, "iou": 0.8 if b > 0.6 else None}
+        for b in bits
+    ]
+    return result(row, photo, group, marks=marks, detections=len(bits), wrong=wrong, foreign=0)
+
+
+QUALITY = [
+    result("quality", "a.png", "quality", psnr_db=42.0, ssim=0.99, ms_ssim=None, vif=0.8, haarpsi=0.95),
+    result("quality", "b.png", "quality", psnr_db=40.0, ssim=0.97, ms_ssim=0.99, vif=0.6, haarpsi=0.93),
+]
+
+
+def test_a_row_is_the_mean_of_its_photos() -> None:
+    rows = [read("jpeg=50", "a.png", 1.0), read("jpeg=50", "b.png", 0.5, wrong=1)]
+    (line,) = row_lines([*QUALITY, *rows])
+    assert (line.photos, line.psnr_db, line.tpr, line.bits, line.worst) == (2, 41.0, 0.5, 0.75, 0.5)
+    assert (line.words, line.records, line.iou, line.wrong) == (0.5, 0.5, 0.8, 1)
+    assert (line.embedded, line.found, line.failed) == (2, 1, 0)
+
+
+def test_quality_counts_the_photos_of_the_row_only() -> None:
+    (line,) = row_lines([*QUALITY, read("jpeg=50", "b.png", 1.0)])
+    assert line.psnr_db == 40.0
+
+
+def test_a_group_gives_every_row_the_same_weight() -> None:
+    rows = [read("jpeg=50", "a.png", 1.0), read("jpeg=50", "b.png", 1.0), read("median=7", "a.png", 0.5)]
+    (group,) = group_lines(row_lines([*QUALITY, *rows]))
+    assert (group.row, group.bits, group.worst, group.embedded) == ("2 rows", 0.75, 0.5, 3)
+
+
+def test_groups_come_in_the_protocol_s_order() -> None:
+    rows = [read("multi=1", "a.png", 1.0, group="multi"), read("identity", "a.png", 1.0, group="none")]
+    assert [line.group for line in group_lines(row_lines(rows))] == ["none", "multi"]
+
+
+def test_failed_photos_are_counted_and_left_out_of_the_means() -> None:
+    bad = result("jpeg=50", "b.png", error="b.png: expected a picture")
+    (line,) = row_lines([*QUALITY, read("jpeg=50", "a.png", 1.0), bad])
+    assert (line.photos, line.failed, line.bits) == (1, 1, 1.0)
+    (only_bad,) = row_lines([bad])
+    assert only_bad.bits is None and only_bad.tpr is None
+
+
+def test_false_alarms_have_an_interval_and_are_no_attack() -> None:
+    unmarked = [
+        result("unmarked", f"{n}.png", "unmarked", marks=[], detections=int(n == 0), wrong=0, foreign=0)
+        for n in range(20)
+    ]
+    assert row_lines(unmarked) == []
+    alarms, foreign = null_lines(unmarked)
+    assert (alarms.pictures, alarms.alarms, alarms.rate) == (20, 1, 0.05)
+    assert (foreign.pictures, foreign.alarms) == (20, 0)
+
+
+@pytest.mark.parametrize("total", [1, 20, 1000])
+def test_the_interval_of_none_has_a_closed_form(total: int) -> None:
+    low, high = interval(0, total)
+    assert low == 0.0 and high == pytest.approx(1 - 0.025 ** (1 / total), rel=1e-6)
+    assert interval(total, total) == pytest.approx((0.025 ** (1 / total), 1.0), rel=1e-6)
+
+
+def test_the_interval_holds_its_tails() -> None:
+    low, high = interval(3, 50)
+    above = sum(math.comb(50, k) * low**k * (1 - low) ** (50 - k) for k in range(3, 51))
+    below = sum(math.comb(50, k) * high**k * (1 - high) ** (50 - k) for k in range(4))
+    assert above == pytest.approx(0.025, rel=1e-4) and below == pytest.approx(0.025, rel=1e-4)
+
+
+def test_quality_is_the_mean_of_what_there_is() -> None:
+    (line,) = quality_lines(QUALITY)
+    assert (line["psnr_db"], line["ms_ssim"], line["lowest_psnr"], line["photos"]) == (41.0, 0.99, 40.0, 2)
+
+
+def test_failures_name_the_photo_once() -> None:
+    rows = [result(row, "a.png", error="a.png: expected a picture, found none") for row in ("identity", "hflip")]
+    assert failures(rows) == ["a.png (2 rows): expected a picture, found none"]

@@ -1,0 +1,142 @@
+"""What the bench measures: anything that marks a picture with 32 bits and reads it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from wam.library import load
+from wam.marker import Watermarker
+
+OTHER_KEY = b"a key that no picture was marked with"
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """One mark as it was read.
+
+    ``logits`` (32,), positive for a one; ``presence_log10_p``: chance of such a sign of a mark without one, 0.0 where
+    nothing is known of it; ``plain``: whether the mark counts whatever its word says, fainter ones only if a record
+    belongs to it; ``mask`` (H, W) bool, None where the method does not localise.
+    """
+
+    logits: npt.NDArray[np.float32]
+    presence_log10_p: float
+    plain: bool
+    mask: npt.NDArray[np.bool_] | None
+
+
+class Contender(Protocol):
+    """A method of the bench.
+
+    ``decides``: it says whether there is a mark, and where; else it always reads 32 bits. ``adjustable``: it takes a
+    strength. ``keyed``: it has keys.
+    """
+
+    name: str
+    decides: bool
+    adjustable: bool
+    keyed: bool
+
+    def embed(self, photo: Tensor, bits: str, *, strength: float | None) -> Tensor:
+        """Mark (1, 3, H, W) float in [0, 1]; ``strength`` in dB, None for the method's own."""
+        ...
+
+    def read(self, image: Tensor) -> list[Reading]:
+        """All marks of (1, 3, H, W), surest first."""
+        ...
+
+    def read_with_other_key(self, image: Tensor) -> list[Reading]:
+        """The same with a key the picture was not marked with."""
+        ...
+
+
+Build = Callable[[], Contender]
+"""Makes a contender in the process that runs it; must be picklable."""
+
+
+class MarkerContender:
+    """A ``Watermarker``, read as ``wam detect`` reads."""
+
+    decides = True
+    adjustable = True
+
+    def __init__(self, marker: Watermarker, other: Callable[[], Watermarker]) -> None:
+        self.marker = marker
+        self.name = marker.name
+        self.keyed = hasattr(marker.model, "carriers")
+        self._make_other = other
+        self._other: Watermarker | None = None
+
+    def embed(self, photo: Tensor, bits: str, *, strength: float | None) -> Tensor:
+        marked = self.marker.embed(photo, bits, strength=strength).image
+        assert isinstance(marked, Tensor)
+        return marked
+
+    def read(self, image: Tensor) -> list[Reading]:
+        return _readings(self.marker, image)
+
+    def read_with_other_key(self, image: Tensor) -> list[Reading]:
+        if self._other is None:
+            self._other = self._make_other()
+        return _readings(self._other, image)
+
+
+def _readings(marker: Watermarker, image: Tensor) -> list[Reading]:
+    limits = marker.model.description
+    found = marker.detect(image, max_log10_p=limits.faint)
+    return [Reading(one.logits, one.log10_p, one.log10_p <= limits.present, one.mask) for one in found]
+
+
+def build_marker(model: str, device: str) -> Contender:
+    """A model of the toolkit by name or path; raises ``ModelError``."""
+    return MarkerContender(load(model, device=device), lambda: load(model, device=device, keys=(OTHER_KEY,)))
+
+
+class PeerContender:
+    """A method that gives 32 bits for any picture, marked or not: the base of the adapters in ``peers``."""
+
+    name = "peer"
+    decides = False
+    adjustable = False
+    keyed = False
+
+    def embed(self, photo: Tensor, bits: str, *, strength: float | None) -> Tensor:
+        marked = self.embed_bgr(to_bgr(photo), [int(bit) for bit in bits])
+        return from_bgr(marked).to(photo)
+
+    def read(self, image: Tensor) -> list[Reading]:
+        bits = self.read_bgr(to_bgr(image))
+        if bits is None:
+            return []
+        signs = np.where(np.asarray(bits, dtype=float).ravel() > 0.5, 1.0, -1.0).astype(np.float32)
+        return [Reading(signs, 0.0, True, None)]
+
+    def read_with_other_key(self, image: Tensor) -> list[Reading]:
+        raise ValueError(f"{self.name}: expected a method with keys, found one without; leave wrong_key out")
+
+    def embed_bgr(self, image: npt.NDArray[np.uint8], bits: list[int]) -> npt.NDArray[np.uint8]:
+        """Mark (H, W, 3) uint8 in BGR with 32 bits."""
+        raise NotImplementedError
+
+    def read_bgr(self, image: npt.NDArray[np.uint8]) -> npt.ArrayLike | None:
+        """32 numbers, above one half for a one; None where the method refuses the picture."""
+        raise NotImplementedError
+
+
+def to_bgr(batch: Tensor) -> npt.NDArray[np.uint8]:
+    """(1, 3, H, W) RGB in [0, 1] as (H, W, 3) uint8 BGR, the order of OpenCV."""
+    values = (batch[0].clamp(0, 1) * 255).round().byte().flip(0).permute(1, 2, 0)
+    return np.ascontiguousarray(values.cpu().numpy())
+
+
+def from_bgr(image: npt.NDArray[np.uint8]) -> Tensor:
+    """The way back; values are rounded and clipped to 8 bits."""
+    values = np.ascontiguousarray(np.asarray(image)[..., ::-1]).astype(np.float32).clip(0, 255).round()
+    return torch.from_numpy(values).permute(2, 0, 1)[None] / 255

@@ -1,0 +1,164 @@
+"""The files of ``--out``: report.md for people, report.csv and metrics.json for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wam.bench.cost import CostLine
+from wam.bench.summary import NAMES, Line, NullLine
+from wam.images import write_text
+
+COLUMNS = {
+    "photos": "photos",
+    "psnr_db": "PSNR",
+    "tpr": "found",
+    "bits": "bits",
+    "worst": "worst",
+    "words": "words",
+    "records": "records",
+    "iou": "IoU",
+    "wrong": "wrong",
+}
+"""Columns of the tables and what they are called."""
+LEGEND = (
+    "PSNR (dB) of the marked photos before the attack · found: share of marks found at the one presence threshold · "
+    "bits: bit accuracy, a mark not found counts one half · worst: bit accuracy of the worst photo · "
+    "words: all 32 bits right after correction · records: the right record named and no wrong one · "
+    "IoU of mask and truth · wrong: records named that are not in the picture (a sum)"
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything a run found out. ``facts``: command, model, images, device, seed, ... by name."""
+
+    facts: dict[str, str]
+    groups: list[Line]
+    rows: list[Line]
+    nulls: list[NullLine]
+    quality: list[dict[str, Any]]
+    failures: list[str]
+    costs: list[CostLine] = field(default_factory=list)
+    plots: list[str] = field(default_factory=list)
+
+    @property
+    def caption(self) -> str:
+        """What every figure carries."""
+        return " · ".join(self.facts[name] for name in ("command", "models", "images", "device"))
+
+
+def write_report(folder: Path, report: Report) -> None:
+    """report.md, report.csv and metrics.json, each whole or not at all."""
+    write_text(folder / "report.md", lambda stream: stream.write(markdown(report)))
+    write_text(folder / "report.csv", lambda stream: stream.write(_csv(report.rows)))
+    metrics = json.dumps(_metrics(report), indent=1, allow_nan=False) + "\n"
+    write_text(folder / "metrics.json", lambda stream: stream.write(metrics))
+
+
+def cell(name: str, value: object) -> str:
+    """A value of a line as the tables show it.
+
+    >>> cell("bits", 0.98765), cell("psnr_db", 42.0), cell("tpr", None)
+    ('98.8%', '42.0', '-')
+    """
+    if value is None:
+        return "-"
+    if name in ("tpr", "bits", "worst", "words", "records") and isinstance(value, float):
+        return f"{value:.1%}"
+    if isinstance(value, float):
+        return f"{value:.1f}" if name == "psnr_db" else f"{value:.3f}"
+    return str(value)
+
+
+def entrant(line: Line) -> str:
+    """The contender of a line, with its strength where one was asked for."""
+    return line.contender if line.strength is None else f"{line.contender} {line.strength:g} dB"
+
+
+def markdown(report: Report) -> str:
+    """The whole report as text."""
+    parts = ["# wam bench", ""]
+    parts += [f"- {name}: {value}" for name, value in report.facts.items()]
+    if report.rows:
+        parts += ["", "## Groups", "", LEGEND, "", *_line_table(report.groups, "group")]
+        if len(_entrants(report.rows)) > 1:
+            parts += ["", "## Side by side", "", "Bit accuracy.", "", *_side_by_side(report)]
+        parts += ["", "## Attacks", "", *_line_table(report.rows, "row")]
+    if report.quality:
+        parts += ["", "## Quality of the marked photos", "", "8-bit, against the input.", ""]
+        parts += _dict_table(report.quality)
+    parts += ["", "## False positives", "", "Rates with the exact 95% interval (Clopper-Pearson).", ""]
+    parts += _dict_table([asdict(line) for line in report.nulls])
+    if report.costs:
+        parts += ["", "## Cost", "", "Each line in a process of its own; memory is its peak, libraries included.", ""]
+        parts += _dict_table([asdict(line) for line in report.costs])
+    if report.failures:
+        parts += ["", "## Failed", "", *(f"- {line}" for line in report.failures)]
+    if report.plots:
+        parts += ["", "## Plots", "", *(f"![{name}]({name})" for name in report.plots)]
+    return "\n".join(parts) + "\n"
+
+
+def _entrants(lines: Sequence[Line]) -> list[str]:
+    return list(dict.fromkeys(entrant(line) for line in lines))
+
+
+def _line_table(lines: Sequence[Line], first: str) -> list[str]:
+    several = len(_entrants(lines)) > 1
+    head = [*(["contender"] if several else []), *(["group", "attack"] if first == "row" else ["group"])]
+    rows = []
+    for line in lines:
+        start = [*([entrant(line)] if several else []), line.group, *([line.row] if first == "row" else [])]
+        rows.append([*start, *(cell(name, getattr(line, name)) for name in COLUMNS)])
+    return _table([*head, *COLUMNS.values()], rows)
+
+
+def _side_by_side(report: Report) -> list[str]:
+    names = _entrants(report.rows)
+    psnr = {entrant(line): line.psnr_db for line in reversed(report.groups)}
+    values = {(entrant(line), line.row): line.bits for line in report.rows}
+    rows = [["PSNR, dB", *(cell("psnr_db", psnr.get(name)) for name in names)]]
+    for row in dict.fromkeys(line.row for line in report.rows):
+        rows.append([row, *(cell("bits", values.get((name, row))) for name in names)])
+    return _table(["attack", *names], rows)
+
+
+def _dict_table(lines: Sequence[dict[str, Any]]) -> list[str]:
+    if not lines:
+        return ["nothing measured"]
+    return _table(list(lines[0]), [[_plain(value) for value in line.values()] for line in lines])
+
+
+def _plain(value: object) -> str:
+    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def _csv(lines: Sequence[Line]) -> str:
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, NAMES, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(line) for line in lines)
+    return buffer.getvalue()
+
+
+def _metrics(report: Report) -> dict[str, Any]:
+    return {
+        **report.facts,
+        "groups": [asdict(line) for line in report.groups],
+        "attacks": [asdict(line) for line in report.rows],
+        "quality": report.quality,
+        "false_positives": [asdict(line) for line in report.nulls],
+        "cost": [asdict(line) for line in report.costs],
+        "failures": report.failures,
+    }

@@ -1,0 +1,155 @@
+"""Runs a plan: photo by photo, in several processes, each result kept as soon as it is there."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+
+import torch
+
+from wam.bench.contenders import Contender
+from wam.bench.judge import judge
+from wam.bench.photos import round_to_bytes
+from wam.bench.plan import Plan, Task
+from wam.bench.quality import quality
+from wam.bench.results import QUALITY, Result, ResultsFile
+from wam.bench.rows import Row
+from wam.bench.views import Stage
+from wam.bench.words import WordBook
+from wam.errors import WamError, show_name
+
+Report = Callable[[int, int], None]
+"""Is told how many results there are, and how many there will be."""
+
+_KEPT_STAGES = 2
+
+
+class Workbench:
+    """One process's share of the work: contenders and marked photos are made when they are first needed."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.book = WordBook.of(plan.seed)
+        self._contenders: dict[int, Contender] = {}
+        self._stages: dict[tuple[int, float | None, int], Stage] = {}
+
+    def contender(self, index: int) -> Contender:
+        """A contender of the plan, built once."""
+        if index not in self._contenders:
+            self._contenders[index] = self.plan.entrants[index].build()
+        return self._contenders[index]
+
+    def stage(self, entrant: int, strength: float | None, part: int) -> Stage:
+        """A contender on one image set; the last ones are kept, with the photos they marked."""
+        key = (entrant, strength, part)
+        if key not in self._stages:
+            while len(self._stages) >= _KEPT_STAGES:
+                del self._stages[next(iter(self._stages))]
+            images = self.plan.parts[part].images
+            self._stages[key] = Stage(
+                images, self.contender(entrant), self.book, seed=self.plan.seed, strength=strength
+            )
+        return self._stages[key]
+
+    def run(self, task: Task) -> list[Result]:
+        """All results of a task; whatever goes wrong is the error of the row where it does."""
+        rows: list[Row | None] = [*([None] if task.quality else []), *task.rows]
+        return [self._one(task, row) for row in rows]
+
+    def _one(self, task: Task, row: Row | None) -> Result:
+        key = self.plan.key(task, QUALITY if row is None else row.name)
+        group = QUALITY if row is None else row.group
+        try:
+            stage = self.stage(task.entrant, task.strength, task.part)
+            if row is None:
+                return Result(key, group, task.number, _quality(stage, task.number))
+            values, seconds = self._read(stage, row, task.number)
+        except Exception as error:  # an attack that fails must not take the others with it
+            text = show_name(str(error)) or type(error).__name__
+            return Result(key, group, task.number, error=text)
+        return Result(key, group, task.number, values, round(seconds, 3))
+
+    def _read(self, stage: Stage, row: Row, number: int) -> tuple[dict[str, object], float]:
+        view = stage.view(row, number)
+        contender = stage.contender
+        started = time.perf_counter()
+        readings = contender.read_with_other_key(view.image) if view.other_key else contender.read(view.image)
+        seconds = time.perf_counter() - started
+        return judge(view, readings, self.book, decides=contender.decides).to_dict(), seconds
+
+
+def _quality(stage: Stage, number: int) -> dict[str, float | None]:
+    original = stage.images.photo(number)
+    values = quality(stage.marked(number), round_to_bytes(original))
+    height, width = original.shape[-2:]
+    return {**values, "width": width, "height": height}
+
+
+def run_plan(plan: Plan, file: ResultsFile, *, workers: int = 1, report: Report = lambda done, total: None) -> None:
+    """Run what is not in the file yet, and put it there. Ctrl-C leaves what was done in the file."""
+    tasks = plan.tasks(set(file.known), workers=workers)
+    total = sum(len(task.rows) + task.quality for task in tasks)
+    done = 0
+    report(done, total)
+    for results in _results(plan, tasks, min(workers, len(tasks))):
+        file.add(results)
+        done += len(results)
+        report(done, total)
+
+
+def usual_workers(device: str) -> int:
+    """One for each core this process may use on a CPU; one on a GPU."""
+    return len(os.sched_getaffinity(0)) if device == "cpu" and hasattr(os, "sched_getaffinity") else 1
+
+
+def _results(plan: Plan, tasks: list[Task], workers: int) -> Iterator[list[Result]]:
+    if workers <= 1:
+        bench = Workbench(plan)
+        with _one_thread():
+            yield from (bench.run(task) for task in tasks)
+        return
+    context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads half
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (plan,))
+    try:
+        futures = [pool.submit(_run_in_worker, task) for task in tasks]
+        for future in as_completed(futures):
+            yield future.result()
+    except BrokenProcessPool as error:
+        raise WamError(
+            "bench: expected the workers to go on, found one ended by the system (out of memory?); "
+            "run the same command again with --jobs 1, it goes on from there"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums depend on the number of threads; with one, any number of workers gives the same table."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+_bench: Workbench | None = None
+
+
+def _start_worker(plan: Plan) -> None:
+    global _bench
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    torch.set_num_threads(1)
+    _bench = Workbench(plan)
+
+
+def _run_in_worker(task: Task) -> list[Result]:
+    assert _bench is not None
+    return _bench.run(task)

@@ -1,0 +1,222 @@
+"""From results to the lines of the tables: means for each row, each group, and the false positives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+
+from wam.bench.plan import Plan
+from wam.bench.results import QUALITY, Result, ResultsFile
+from wam.bench.rows import ALL_GROUPS
+
+CONFIDENCE = 0.95
+QUALITIES = ("psnr_db", "ssim", "ms_ssim", "vif", "haarpsi")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row, or one group, of one contender at one strength; accuracies and rates are shares in [0, 1].
+
+    ``psnr_db`` of the marked photos before the attack; ``tpr`` marks found, None where the method does not decide;
+    ``bits`` a mark that was not found counts one half; ``worst`` the lowest photo; ``words`` all 32 right after
+    correction; ``records`` the right one named and no wrong one; ``iou`` over the marks found; ``wrong`` records named;
+    ``foreign`` records of another registry; ``failed`` photos with an error.
+    """
+
+    contender: str
+    strength: float | None
+    group: str
+    row: str
+    photos: int
+    psnr_db: float | None
+    tpr: float | None
+    bits: float | None
+    worst: float | None
+    words: float | None
+    records: float | None
+    iou: float | None
+    embedded: int
+    found: int
+    wrong: int
+    foreign: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class NullLine:
+    """False positives of one row: pictures with any detection, with the exact interval of Clopper and Pearson."""
+
+    contender: str
+    row: str
+    pictures: int
+    alarms: int
+    rate: float | None
+    low: float
+    high: float
+    wrong: int
+
+
+NAMES = tuple(field.name for field in fields(Line))
+
+
+def results_of(plan: Plan, file: ResultsFile) -> list[Result]:
+    """What the plan asked for and the file has, in the order of the tables."""
+    keys = dict.fromkeys(key for _, key in plan.cells())
+    return [file.known[key] for key in keys if key in file.known]
+
+
+def row_lines(results: Sequence[Result]) -> list[Line]:
+    """A line for each row of each contender at each strength, but for the unmarked ones."""
+    seen = _qualities(results)
+    rows: dict[tuple[str, float | None, str], list[Result]] = {}
+    for result in results:
+        if result.group not in (QUALITY, "unmarked"):
+            rows.setdefault((result.key.contender, result.key.strength, result.key.row), []).append(result)
+    return [_line(own, seen) for own in rows.values()]
+
+
+def group_lines(lines: Sequence[Line]) -> list[Line]:
+    """The mean of the rows of each group, every row with the same weight."""
+    groups: dict[tuple[str, float | None, str], list[Line]] = {}
+    for line in lines:
+        groups.setdefault((line.contender, line.strength, line.group), []).append(line)
+    order = {group: number for number, group in enumerate(ALL_GROUPS)}
+    entrants = list(dict.fromkeys((line.contender, line.strength) for line in lines))
+    keys = sorted(groups, key=lambda key: (entrants.index(key[:2]), order[key[2]]))
+    return [_group(key[2], groups[key]) for key in keys]
+
+
+def null_lines(results: Sequence[Result]) -> list[NullLine]:
+    """False positives on pictures where nothing should be found, and of another registry on all marked ones."""
+    rows: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        if result.group == "unmarked" and result.error is None:
+            rows.setdefault((result.key.contender, result.key.row), []).append(result)
+    lines = [
+        _null(contender, row, [bool(one.values["detections"]) for one in own], sum(r.values["wrong"] for r in own))
+        for (contender, row), own in rows.items()
+    ]
+    for contender in dict.fromkeys(result.key.contender for result in results):
+        read = [r for r in results if r.key.contender == contender and r.group != QUALITY and r.error is None]
+        named = [bool(result.values["foreign"]) for result in read]
+        lines.append(_null(contender, "records of another registry named", named, sum(named)))
+    return lines
+
+
+def interval(count: int, total: int) -> tuple[float, float]:
+    """The exact 95% interval of a share (Clopper and Pearson, 1934)."""
+    if not total:
+        return 0.0, 1.0
+    bounds = binomtest(count, total).proportion_ci(CONFIDENCE, method="exact")
+    return float(bounds.low), float(bounds.high)
+
+
+def quality_lines(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Mean quality of each contender at each strength, and the lowest PSNR."""
+    groups: dict[tuple[str, float | None], list[Result]] = {}
+    for result in results:
+        if result.group == QUALITY and result.error is None:
+            groups.setdefault((result.key.contender, result.key.strength), []).append(result)
+    lines = []
+    for (contender, strength), own in groups.items():
+        means = {name: rounded(mean(one.values[name] for one in own)) for name in QUALITIES}
+        lowest = min((one.values["psnr_db"] for one in own if one.values["psnr_db"] is not None), default=None)
+        lines.append(
+            {"contender": contender, "strength": strength, "photos": len(own), **means, "lowest_psnr": rounded(lowest)}
+        )
+    return lines
+
+
+def failures(results: Sequence[Result]) -> list[str]:
+    """One line for each thing that failed: a photo that cannot be read once, not once for each row."""
+    lines: dict[tuple[str, str], list[str]] = {}
+    for result in results:
+        if result.error is not None:
+            lines.setdefault((result.key.photo, result.error), []).append(result.key.row)
+    texts = []
+    for (photo, error), rows in lines.items():
+        where = rows[0] if len(set(rows)) == 1 else f"{len(set(rows))} rows"
+        texts.append(f"{photo} ({where}): {error.removeprefix(f'{photo}: ')}")
+    return texts
+
+
+def mean(values: Iterable[float | bool | None]) -> float | None:
+    """The mean of what is not None, None of nothing."""
+    numbers = [float(value) for value in values if value is not None]
+    return float(np.mean(numbers)) if numbers else None
+
+
+def rounded(value: float | None) -> float | None:
+    """Four decimals are more than any of these figures bears."""
+    return None if value is None else round(value, 4)
+
+
+def to_table(lines: Sequence[Line | NullLine]) -> list[dict[str, Any]]:
+    """Lines as dictionaries."""
+    return [asdict(line) for line in lines]
+
+
+def _qualities(results: Sequence[Result]) -> dict[tuple[str, float | None, str, str], float | None]:
+    return {
+        (result.key.contender, result.key.strength, result.key.images, result.key.photo): result.values["psnr_db"]
+        for result in results
+        if result.group == QUALITY and result.error is None
+    }
+
+
+def _line(own: Sequence[Result], seen: dict[tuple[str, float | None, str, str], float | None]) -> Line:
+    first = own[0]
+    whole = [result for result in own if result.error is None]
+    marks = [mark for result in whole for mark in result.values["marks"]]
+    photos = [mean(mark["bits"] for mark in result.values["marks"]) for result in whole]
+    keys = [(r.key.contender, r.key.strength, r.key.images, r.key.photo) for r in whole]
+    return Line(
+        contender=first.key.contender,
+        strength=first.key.strength,
+        group=first.group,
+        row=first.key.row,
+        photos=len(whole),
+        psnr_db=rounded(mean(seen.get(key) for key in keys)),
+        tpr=rounded(mean(mark["found"] for mark in marks)),
+        bits=rounded(mean(mark["bits"] for mark in marks)),
+        worst=rounded(min((photo for photo in photos if photo is not None), default=None)),
+        words=rounded(mean(mark["word"] for mark in marks)),
+        records=rounded(mean(mark["record"] for mark in marks)),
+        iou=rounded(mean(mark["iou"] for mark in marks)),
+        embedded=len(marks),
+        found=sum(bool(mark["found"]) for mark in marks),
+        wrong=sum(result.values["wrong"] for result in whole),
+        foreign=sum(result.values["foreign"] for result in whole),
+        failed=len(own) - len(whole),
+    )
+
+
+def _group(name: str, lines: Sequence[Line]) -> Line:
+    return replace(
+        lines[0],
+        row=f"{len(lines)} rows",
+        group=name,
+        photos=max(line.photos for line in lines),
+        psnr_db=rounded(mean(line.psnr_db for line in lines)),
+        tpr=rounded(mean(line.tpr for line in lines)),
+        bits=rounded(mean(line.bits for line in lines)),
+        worst=min((line.worst for line in lines if line.worst is not None), default=None),
+        words=rounded(mean(line.words for line in lines)),
+        records=rounded(mean(line.records for line in lines)),
+        iou=rounded(mean(line.iou for line in lines)),
+        embedded=sum(line.embedded for line in lines),
+        found=sum(line.found for line in lines),
+        wrong=sum(line.wrong for line in lines),
+        foreign=sum(line.foreign for line in lines),
+        failed=sum(line.failed for line in lines),
+    )
+
+
+def _null(contender: str, row: str, alarms: Sequence[bool], wrong: int) -> NullLine:
+    low, high = interval(sum(alarms), len(alarms))
+    rate = rounded(sum(alarms) / len(alarms)) if alarms else None
+    return NullLine(contender, row, len(alarms), sum(alarms), rate, rounded(low) or 0.0, rounded(high) or 0.0, wrong)

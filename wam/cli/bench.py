@@ -1,0 +1,224 @@
+"""``wam bench``: measure quality, robustness, localisation, false positives and cost."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wam.cli import common
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from wam.bench.photos import ImageSet
+    from wam.bench.session import Outcome
+    from wam.bench.summary import Line
+
+
+def bench(
+    attacks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="all|wam|NAME[,NAME...]",
+            help="Rows to measure: all (the whole protocol), wam (the WAM paper's), a group (valuemetric, geometric, "
+            "splicing, combined, multi), unmarked, or names such as jpeg=80,rotate=10,multi=3; + joins steps, as in "
+            "jpeg=80+crop=0.5. Default: all, or none with --negatives.",
+        ),
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Photos to mark. Default: six that come with the package.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write report.md, report.csv, metrics.json, results.jsonl and plots."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N photos.")] = None,
+    seed: Annotated[int, typer.Option(help="Of words, places and noise.")] = 0,
+    strength: Annotated[
+        str | None, typer.Option(metavar="DB[,DB...]", help="PSNR to mark at; several give robustness against PSNR.")
+    ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Also measure invisible-watermark, blind-watermark or one of their methods."),
+    ] = None,
+    negatives: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Unmarked pictures: count false alarms, and try a wrong key.")
+    ] = None,
+    cost: Annotated[
+        str | None,
+        typer.Option(
+            metavar="none|short|full",
+            help="Speed and memory: short is 256 and 1024 px one by one, full adds 4096 px and batches of 8. "
+            "Default: short with --attacks all, else none.",
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=32,
+            metavar="PX",
+            help="Reduce photos to this short side. Default: 512 for the packaged, else none.",
+        ),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, metavar="N", help="Processes. Default: one per core.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object per photo on standard output, instead of the table.")
+    ] = False,
+    model: common.ModelOption = common.DEFAULT_MODEL,
+    device: common.DeviceOption = "auto",
+    debug: common.DebugOption = False,
+) -> None:
+    """Measure a model: PSNR, marks found, bits, words, records, masks, under the attacks of the protocol.
+
+    Interrupted runs with --out go on where they stopped. Exit status 1: some photo or attack failed, and is named.
+    """
+    from functools import partial
+
+    from wam.bench.contenders import build_marker
+    from wam.bench.peers import choose_peers
+    from wam.bench.session import COSTS, Options, run
+    from wam.library import choose_device
+    from wam.marker import check_strength
+
+    rows = attacks if attacks is not None else "" if negatives else "all"
+    chosen_cost = cost or ("short" if rows == "all" else "none")
+    if chosen_cost not in COSTS:
+        common.fail(f"--cost: expected one of {', '.join(COSTS)}, found {cost}; choose one of them")
+    strengths = _strengths(strength, check_strength)
+    peers = choose_peers(against or [])
+    chosen = choose_device(device)
+    options = Options(
+        attacks=rows,
+        images=_image_set(images, size),
+        negatives=None if negatives is None else _image_set(negatives, size),
+        strengths=strengths,
+        seed=seed,
+        limit=limit,
+        cost=chosen_cost,
+        workers=jobs,
+        device=chosen,
+        model=model,
+        command="wam bench " + " ".join(sys.argv[2:]),
+        peers=peers,
+    )
+    if out is not None:
+        common.make_folder(out)
+    with _progress() as progress:
+        outcome = run(options, partial(build_marker, model, chosen), out, progress=progress)
+    if as_json:
+        _print_json(outcome)
+    else:
+        _print_tables(outcome, out)
+    for line in outcome.report.failures:
+        common.report(line)
+    if outcome.report.failures:
+        raise typer.Exit(1)
+
+
+def _strengths(text: str | None, check: Callable[[float], None]) -> tuple[float, ...]:
+    if text is None:
+        return ()
+    try:
+        values = tuple(dict.fromkeys(float(part) for part in text.split(",")))
+        for value in values:
+            check(value)
+    except ValueError as error:
+        common.fail(f"--strength: expected dB such as 42 or 38,42,46, found {text}; {error}")
+    return values
+
+
+def _image_set(folder: Path | None, size: int | None) -> ImageSet:
+    from wam.bench.photos import PACKAGED_SIZE, ImageSet
+
+    if folder is None:
+        return ImageSet.packaged(size=size or PACKAGED_SIZE)
+    return ImageSet.of([str(folder)], size=size)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar with the remaining time, on standard error if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("measuring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("measuring", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _print_json(outcome: Outcome) -> None:
+    """One object for each photo, in the order of the set: its quality and what became of it in each row."""
+    photos: dict[str, dict[str, Any]] = {}
+    for result in sorted(outcome.results, key=lambda result: result.number):
+        one = photos.setdefault(result.key.photo, {"image": result.key.photo, "results": [], "error": None})
+        values = result.to_dict()
+        values.pop("photo")
+        values.pop("number")
+        one["results"].append(values)
+        if result.error is not None:
+            one["error"] = "; ".join(filter(None, [one["error"], f"{result.key.row}: {result.error}"]))
+    for one in photos.values():
+        common.print_json(one)
+
+
+def _print_tables(outcome: Outcome, out: Path | None) -> None:
+    """Groups, then attacks, then what should not have been found."""
+    from rich.console import Console
+
+    from wam.bench.report import LEGEND, entrant
+
+    report = outcome.report
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=160)
+    several = len({entrant(line) for line in report.rows}) > 1
+    for lines, first in ((report.groups, "group"), (report.rows, "attack")):
+        if lines:
+            console.print(_line_table(lines, first, several=several))
+            console.print()
+    if report.rows:
+        console.print(LEGEND, style="dim", highlight=False)
+    for null in report.nulls:
+        if null.pictures:
+            interval = f"{null.rate:.2%}, 95% interval {null.low:.2%} to {null.high:.2%}"
+            console.print(
+                f"{null.contender} {null.row}: {null.alarms} false alarms in {null.pictures} pictures ({interval})",
+                highlight=False,
+            )
+    for cost in report.costs:
+        if cost.error is None:
+            console.print(
+                f"{cost.subject} {cost.action}: {cost.side} px, batch {cost.batch}: "
+                f"{cost.images_per_second:.3g} images/s, {cost.peak_mb:.0f} MB",
+                highlight=False,
+            )
+    facts = report.facts
+    console.print(f"{facts['models']} · {facts['images']} · {facts['device']} · seed {facts['seed']}", highlight=False)
+    written = f"{out}: report.md, report.csv, metrics.json, results.jsonl, {len(report.plots)} plots"
+    console.print(written if out else "--out DIR keeps this, with plots and every photo's figures", highlight=False)
+
+
+def _line_table(lines: list[Line], first: str, *, several: bool) -> Table:
+    from rich.table import Table
+
+    from wam.bench.report import COLUMNS, cell, entrant
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in (["contender"] if several else []) + (["group", "attack"] if first == "attack" else ["group"]):
+        table.add_column(head)
+    for head in COLUMNS.values():
+        table.add_column(head, justify="right")
+    for line in lines:
+        start = [entrant(line)] if several else []
+        start += [line.group, line.row] if first == "attack" else [line.group]
+        table.add_row(*start, *(cell(name, getattr(line, name)) for name in COLUMNS))
+    return table

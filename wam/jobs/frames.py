@@ -1,0 +1,49 @@
+"""Animations in jobs: all frames get one word, and reading one gathers the marks of all its frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from payload import bits_from_word
+from wam.animation import Animation
+from wam.images import Picture
+from wam.marker import Detection, Watermarker
+
+
+def telling_frame(animation: Animation) -> Picture:
+    """The first frame with about as much contrast as any: what an animation is measured, checked and known by."""
+    contrasts = [float(picture.pixels[::4, ::4].std()) for picture in animation.pictures]
+    return animation.pictures[next(place for place, one in enumerate(contrasts) if one >= 0.9 * max(contrasts))]
+
+
+def to_read(animation: Animation) -> tuple[Picture, ...]:
+    """All frames, the telling one first: its hash is the registered one."""
+    first = telling_frame(animation)
+    return first, *(picture for picture in animation.pictures if picture is not first)
+
+
+def same_frame(animation: Animation, saved: Animation, picture: Picture) -> Picture:
+    """The frame of ``saved`` in the place of ``picture``; a file may hold equal neighbours as one."""
+    place = next(index for index, frame in enumerate(animation.pictures) if frame is picture)
+    return saved.pictures[min(place, len(saved.pictures) - 1)]
+
+
+def mark_frames(marker: Watermarker, animation: Animation, word: int, strength: float | None) -> NDArray[np.uint8]:
+    """All frames marked with one word, (F, H, W, 3) uint8; a frame at a time, so that memory stays flat."""
+    bits = bits_from_word(word)
+    marked = np.empty((len(animation.pictures), *animation.pictures[0].pixels.shape), np.uint8)
+    for place, picture in enumerate(animation.pictures):
+        marked[place] = marker.embed(picture.pixels, bits, strength=strength).image
+    return marked
+
+
+def merge(frames: Iterable[Iterable[Detection]]) -> list[Detection]:
+    """Marks of all frames, each message as it is surest, surest first."""
+    best: dict[str, Detection] = {}
+    for detection in (detection for frame in frames for detection in frame):
+        if detection.bits not in best or detection.score > best[detection.bits].score:
+            best[detection.bits] = detection
+    return sorted(best.values(), key=lambda detection: -detection.score)

@@ -1,0 +1,115 @@
+"""What a run has done: JSON Lines in the output folder, one object per step, the last one of each output counts.
+
+``status``: ``pending`` (an id is reserved, the file may be there or not), ``marked`` (the file is there, with that
+hash), ``failed`` (no file; why). A line that a crash cut off is left out when the file is read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from wam.errors import WamError, show_name
+from wam.jobs.storage import Location, join, read_content, write_content
+
+NAME = "manifest.jsonl"
+REWRITE_SECONDS = 5.0  # between uploads of a manifest behind a URL, which cannot be appended to
+
+
+class ManifestError(WamError):
+    """A manifest that cannot be read, or that another run is writing."""
+
+
+class Manifest:
+    """The manifest of one output folder, open for more lines; safe for threads. Use as a context manager.
+
+    ``done`` maps each output's name below the folder to its last line of earlier runs.
+    """
+
+    def __init__(self, folder: Location) -> None:
+        self.location = join(folder, NAME)
+        self._lock = threading.Lock()
+        self._stream: BinaryIO | None = None
+        self._content = bytearray()  # of a manifest behind a URL
+        self._uploaded = 0.0
+        if isinstance(self.location, Path):
+            self._stream = _open_alone(self.location)
+        self.done = self._read()
+
+    def __enter__(self) -> Manifest:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            if self._stream is not None:
+                self._stream.close()
+            elif self._content:
+                write_content(self.location, bytes(self._content))
+
+    def add(self, *lines: dict[str, Any], durable: bool = True) -> None:
+        """Appends lines; they are on the disk when this returns, unless that can wait. Raises ``ManifestError``."""
+        content = b"".join(json.dumps(line, ensure_ascii=True).encode() + b"\n" for line in lines)
+        with self._lock:
+            try:
+                self._append(content, durable)
+            except (OSError, WamError) as error:
+                found = (error.strerror if isinstance(error, OSError) else None) or str(error)
+                name = show_name(str(self.location))
+                raise ManifestError(f"{name}: expected room for a line, found: {found}; free some space") from error
+
+    def _append(self, content: bytes, durable: bool) -> None:
+        if self._stream is not None:
+            self._stream.write(content)
+            if durable:
+                os.fsync(self._stream.fileno())
+            return
+        self._content += content
+        if durable or time.monotonic() - self._uploaded > REWRITE_SECONDS:
+            write_content(self.location, bytes(self._content))
+            self._uploaded = time.monotonic()
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        try:
+            content = read_content(self.location)
+        except OSError:
+            return {}
+        if content and not content.endswith(b"\n"):  # cut off: the next line starts on one of its own
+            content += b"\n"
+            if self._stream is not None:
+                self._stream.write(b"\n")
+        if self._stream is None:
+            self._content += content
+        done = {}
+        for line in content.splitlines():
+            try:
+                values = json.loads(line)
+                done[values["path"]] = values
+            except (ValueError, KeyError, TypeError):
+                continue
+        return done
+
+
+def _open_alone(path: Path) -> BinaryIO:
+    """Opens a manifest for appending, unbuffered, and keeps other runs out until it is closed."""
+    try:
+        stream = open(path, "ab", buffering=0)  # noqa: SIM115 - closed with the manifest
+    except OSError as error:
+        name = show_name(str(path))
+        raise ManifestError(f"{name}: expected to write it, found: {error.strerror}; choose another folder") from error
+    try:
+        import fcntl
+
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:  # Windows: two runs at once are not noticed there
+        pass
+    except OSError as error:
+        stream.close()
+        name = show_name(str(path.parent))
+        raise ManifestError(
+            f"{name}: expected a folder of its own, found another run writing there; wait for it, or choose another"
+        ) from error
+    return stream

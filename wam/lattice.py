@@ -1,0 +1,91 @@
+"""The toolkit's own model behind the common protocol: networks, carriers, search and calibration together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from wam.calibration import Calibration
+from wam.carrier import Carrier
+from wam.cells import Cell, room, working_side
+from wam.embedder import Embedder
+from wam.model import WORKING_SIDE, WatermarkModel
+from wam.perpixel import per_pixel
+from wam.protocol import Description, Finding, FoundPose
+from wam.search import Found, SearchResult, search
+
+ARCHITECTURE = "lattice carrier, convolutional embedder and extractor"
+STRENGTH = 42.0  # PSNR of the marked picture, dB; see checkpoints/README.md for what other values cost
+PRESENT = -4.0  # log10 of the chance of a false alarm that a reported mark may have, all that was tried counted
+FAINT = -1.0  # the same for a mark whose word is looked up
+
+
+class LatticeModel(WatermarkModel):
+    """Implements ``wam.protocol.Model``. ``calibration`` tells when a score is a watermark and how sure a bit is."""
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        extractor: nn.Module,
+        carriers: Sequence[Carrier],
+        calibration: Calibration,
+        *,
+        name: str,
+        licence: str | None = None,
+        precision: str = "fp32",
+        mask_head: nn.Module | None = None,
+    ) -> None:
+        super().__init__(embedder, extractor, carriers, precision=precision, mask_head=mask_head)
+        self.calibration = calibration
+        self.description = Description(name, ARCHITECTURE, licence, STRENGTH, PRESENT, FAINT)
+
+    def mark(self, images: Tensor, bits: Tensor, *, psnr_db: float | None = None) -> Tensor:
+        """See ``WatermarkModel.mark``; None is the usual strength."""
+        return super().mark(images, bits, psnr_db=STRENGTH if psnr_db is None else psnr_db)
+
+    def room(self, height: int, width: int) -> int:
+        """See ``ManyMarks.room``."""
+        return room(height, width)
+
+    def mark_cells(
+        self,
+        image: Tensor,
+        bits: Tensor,
+        cells: Sequence[Cell],
+        *,
+        psnr_db: float | None = None,
+        side: int | None = None,
+    ) -> Tensor:
+        """See ``WatermarkModel.mark_cells``; ``side`` None: the one that gives the cells enough room."""
+        height, width = image.shape[-2:]
+        chosen = working_side(height, width, len(cells)) if side is None else side
+        return super().mark_cells(image, bits, cells, psnr_db=STRENGTH if psnr_db is None else psnr_db, side=chosen)
+
+    def find(self, image: Tensor, *, thorough: bool = False) -> list[Finding]:
+        """See ``Model.find``; ``thorough`` searches every resolution even when a mark was found."""
+        result = self._search(image, thorough=thorough)
+        size = (int(image.shape[-2]), int(image.shape[-1]))
+        return [self._calibrate(found, size, result.tried) for found in result.found]
+
+    def per_pixel(self, image: Tensor) -> Tensor:
+        """See ``Model.per_pixel``."""
+        size = (int(image.shape[-2]), int(image.shape[-1]))
+        return per_pixel(self._search(image).found, self.carriers, size)
+
+    def _search(self, image: Tensor, *, thorough: bool = False) -> SearchResult:
+        return search(self, image, threshold=self.calibration.threshold, thorough=thorough)
+
+    def _calibrate(self, found: Found, size: tuple[int, int], tried: int) -> Finding:
+        expected = min(size) / min(WORKING_SIDE, *size)
+        pose = found.pose
+        chance = self.calibration.log10_presence(found.score) + math.log10(max(tried, 1))
+        return Finding(
+            logits=self.calibration.bit_logits(found.votes),
+            score=found.score,
+            log10_p=min(0.0, chance),
+            mask_logits=found.mask_logits,
+            pose=FoundPose(round(pose.scale / expected, 4), round(pose.rotation_deg, 2) + 0.0, pose.flipped),
+            key=found.carrier,
+        )
