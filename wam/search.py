@@ -178,6 +178,12 @@ def pyramid(short_side: int) -> Iterator[int]:
         side *= RATIO
 
 
+def mirrored(pose: Pose, width: int) -> Pose:
+    """The pose of a picture of that width, in pixels, after it was mirrored left to right."""
+    flip = pose.matrix.new_tensor([[-1.0, 0.0], [0.0, 1.0]])
+    return replace(pose, matrix=pose.matrix @ flip, offset=pose.offset + pose.matrix[:, 0] * width)
+
+
 class LevelSearch:
     """All watermarks of one level. ``available`` shrinks as they are found; ``tried`` counts synchronisations."""
 
@@ -202,7 +208,7 @@ class LevelSearch:
         """Yields watermarks with their pose in this level's pixels: first the expected pose, then what regions show."""
         for poses, bend in self._proposals(expected):
             for pose in poses:
-                clusters, pose, own = self._read(pose, bend, limit, given=pose is expected)
+                clusters, pose, own = self._read(pose, bend, limit, given=pose.given)
                 for cluster in clusters:
                     limit -= 1
                     self.available = self.available * (~cluster.mask)
@@ -250,6 +256,7 @@ class LevelSearch:
             yield from self._tilted()
         if float(self.available.sum()) > LEAST_AREA:  # a small part in its old place is too little to be noticed whole
             yield [expected], None
+            yield [mirrored(expected, self.pattern.shape[1])], None
 
     def _tilted(self) -> Iterator[tuple[list[Pose], Bend | None]]:
         """Poses under which the whole view repeats once it is seen as if from an angle."""
