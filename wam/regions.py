@@ -23,7 +23,8 @@ WINDOWS = (2.0, 3.5)  # blocks: standard deviations of the windows that seeds ar
 JUDGED = (2.5, 4.0, 6.0, 10.0)  # blocks: the same of the windows, of fixed shape, that a message is judged in
 CLAIM_WINDOW = 1.5  # blocks: of the window in which messages compete for a block
 SPACING = 2  # blocks within which only the best seed counts
-SEEDS = 64  # tried at most
+SEEDS = 64  # tried at most; a quarter of that on the largest levels
+SEED_BLOCKS = 400_000  # seeds times blocks: what growing them all may cost
 TRIES = 3  # of the messages that explain most are judged
 SPARE_ROUNDS = 6  # of accepting messages, beyond two for each
 ROUNDS = 4  # of assigning blocks and reading the message again
@@ -173,7 +174,8 @@ class _Splitter:
             peaks = torch.nonzero((evidence >= highest) & (evidence > 0))
             spots += [(float(evidence[y, x]), bits[:, y, x]) for y, x in peaks.tolist()]
         spots.sort(key=lambda spot: -spot[0])
-        return torch.stack([bits for _, bits in spots[:SEEDS]])
+        most = max(SEEDS // 4, min(SEEDS, SEED_BLOCKS // self.energy.numel()))
+        return torch.stack([bits for _, bits in spots[:most]])
 
     def _grow(self, seeds: Tensor, others: list[Reading]) -> tuple[Tensor, Tensor]:
         """Messages (S, 32) grown from seeds over what others leave, and how much each explains (S,)."""

@@ -29,6 +29,7 @@ MOST = 32  # watermarks in one picture
 RATIO = 1.6  # between pyramid levels; each level searches a range of scales a little wider than this
 FINEST = 1440  # pixels: largest short side that is looked at
 LARGEST_VIEW = 6_000_000  # pixels of the largest view, whatever the shape of the picture
+LARGEST_ENLARGED = 400_000  # pixels of a view that is larger than the picture: banners are no thumbnails
 COARSEST = 56  # pixels
 DONE = 0.85  # share of the picture that, once explained, ends the search
 LEAST_AREA = 4500  # pixels of a level below which no more is looked for: about four and a half tiles
@@ -92,6 +93,8 @@ def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: 
         size = sized(height, width, short_side)
         if passes and size[0] * size[1] > LARGEST_VIEW:
             break
+        if short_side > min(height, width) and size[0] * size[1] > LARGEST_ENLARGED:
+            continue
         view = resize(image[None], size)
         output = model.extract(view)
         ground = Ground(flat_energy(view), surroundings(view, output.mask_logits), model.mask_head)
