@@ -179,7 +179,11 @@ def _label_line(outcome: DetectOutcome) -> str:
     if outcome.label is None:
         return ""
     said = outcome.label.producer or outcome.label.source_type.rpartition("/")[2]
-    verdict = {True: "the watermark agrees", False: "NO WATERMARK AGREES", None: "it names no watermark"}
+    verdict = {
+        True: "the watermark agrees",
+        False: "NO WATERMARK AGREES (was it marked with a key?)",
+        None: "it names no watermark",
+    }
     return f"; label of {show_name(said)}: {verdict[outcome.label_agrees]}"
 
 

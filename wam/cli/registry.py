@@ -85,6 +85,8 @@ def export(
     from wam.images import write_text
 
     try:
+        if not output.exists():
+            output.touch(mode=0o600)  # replaced files keep their permissions: the secret is for its owner alone
         count = write_text(output, store.export)
     except (PayloadError, OSError) as error:
         common.fail(common.about(output, error), code=1)

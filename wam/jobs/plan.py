@@ -114,9 +114,11 @@ def find_targets(
         targets = [join(out_dir, source.name) for source in sources]
     else:
         targets = [_beside(source.location) for source in sources]
-    refuse_clashes(targets, "output", "mark them one by one")
+    refuse_clashes(targets, "output", "mark the folders one by one, each with its own --out-dir")
     if not in_place:
-        refuse_inputs(targets, sources, "use --in-place to replace it")
+        refuse_inputs(
+            targets, sources, "move earlier outputs (.wm.) away, use --out-dir, or --in-place to replace inputs"
+        )
     return targets
 
 
