@@ -138,9 +138,6 @@ class _Splitter:
             if len(settled) <= len(accepted) and all(_held(one, accepted) for one in settled):
                 break
             accepted = settled
-            left = self.open * (_rival(self.energy, accepted) <= 0)
-            if float(left.sum()) < LEAST_BLOCKS:
-                break
         distinct: list[Reading] = []
         for one in sorted(accepted, key=lambda one: -one.score):
             if all(one.apart_from(other) > DISTINCT for other in distinct):
