@@ -107,6 +107,7 @@ def find_targets(
     if output is None and any(source.location == "-" for source in sources):
         raise PlanError("-: expected -o FILE for a picture from standard input, found none; add it")
     if output is not None:
+        _require_place(output)
         targets: list[Location] = [output]
     elif in_place:
         targets = [source.location for source in sources]
@@ -127,6 +128,17 @@ def _beside(source: Location) -> Location:
         return default_output(source)
     folder, _, name = source.rpartition("/")
     return f"{folder}/{default_output(name)}"
+
+
+def _require_place(output: Location) -> None:
+    """Raises ``PlanError`` where a file cannot be, before an id is taken for it."""
+    if is_url(str(output)):
+        return
+    place = Path(output)
+    if place.is_dir():
+        raise PlanError(f"{show_name(str(output))}: expected a file name, found a folder; use --out-dir")
+    if not place.parent.is_dir():
+        raise PlanError(f"{show_name(str(output))}: expected a folder to write to, found none; make it first")
 
 
 def refuse_clashes(targets: Iterable[Location], option: str, remedy: str) -> None:
