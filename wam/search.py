@@ -14,16 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wam.bend import Bend, fit_bend
-from wam.carrier import TILE, Carrier
-from wam.extractor import ExtractorOutput
+from wam.bend import Bend
+from wam.carrier import TILE
+from wam.level import LevelSearch
 from wam.maskhead import surroundings
 from wam.masks import Ground, flat_energy
 from wam.model import WORKING_SIDE, WatermarkModel, resize, sized
 from wam.pose import Pose
-from wam.refine import refine
-from wam.regions import Cluster, reads_alike, split_messages
-from wam.sync import Synchronised, at_pose, periodicity, synchronise
+from wam.regions import reads_alike
 
 MOST = 32  # watermarks in one picture
 RATIO = 1.6  # between pyramid levels; each level searches a range of scales a little wider than this
@@ -32,22 +30,9 @@ LARGEST_VIEW = 6_000_000  # pixels of the largest view, whatever the shape of th
 LARGEST_ENLARGED = 400_000  # pixels of a view that is larger than the picture: banners are no thumbnails
 COARSEST = 56  # pixels
 DONE = 0.85  # share of the picture that, once explained, ends the search
-LEAST_AREA = 4500  # pixels of a level below which no more is looked for: about four and a half tiles
-REFINED = 3  # best poses of a synchronisation that are refined before they are judged
-PILOT = 5.7  # standard deviations of pilot agreement from which a pose is looked into: chance gives up to 5
-EXPECTED_PILOT = 3.8  # the same for the expected pose, which is one chance, not thousands
-WORTH_REFINING = 0.8  # share of either bound from which refinement is tried
-WINDOW = 192  # pixels: side of the windows searched for pieces with a pose of their own
 REPETITION = 5.0  # standard deviations of periodicity from which a window is synchronised; unmarked ones reach 5.2
-DRIFT = 0.012  # relative change of a pose by refinement that an expected pose may have
-TILTS = (0.2, 0.4)  # of views tried as if seen from an angle: change of scale from the middle to a corner
-TILTED = 2  # of those that are synchronised, most repetitive first
 TILT_LEVELS = (WORKING_SIDE, round(WORKING_SIDE * RATIO))  # short sides on which they are tried, pixels
-UNBENT = 0.1  # share of what is available that may stay unexplained without looking for a bend
-OUTSIDE = -9.0  # mask logit of places that a bend does not reach
 BLACK = 1.5 / 255  # brightest value of the corners that a turned or padded picture gets
-
-Box = tuple[int, int, int, int]  # top, left, bottom, right in pixels of a level
 
 
 @dataclass(frozen=True)
@@ -179,165 +164,3 @@ def pyramid(short_side: int) -> Iterator[int]:
     while side < finest * 1.25 and usual < finest:
         yield round(min(side, finest))
         side *= RATIO
-
-
-def mirrored(pose: Pose, width: int) -> Pose:
-    """The pose of a picture of that width, in pixels, after it was mirrored left to right."""
-    flip = pose.matrix.new_tensor([[-1.0, 0.0], [0.0, 1.0]])
-    return replace(pose, matrix=pose.matrix @ flip, offset=pose.offset + pose.matrix[:, 0] * width)
-
-
-class LevelSearch:
-    """All watermarks of one level. ``available`` shrinks as they are found; ``tried`` counts synchronisations."""
-
-    def __init__(
-        self,
-        output: ExtractorOutput,
-        available: Tensor,
-        ground: Ground,
-        carrier: Carrier,
-        *,
-        threshold: float,
-        repetition: float,
-    ) -> None:
-        self.pattern = output.pattern[0, 0]
-        self.available, self.ground, self.carrier = available, ground, carrier
-        self.threshold, self.repetition = threshold, repetition
-        self.tilts = False
-        self.tried = 0
-        self.strongest = 0.0
-
-    def run(self, expected: Pose, *, limit: int) -> Iterator[tuple[Pose, Cluster, Bend | None]]:
-        """Yields watermarks with their pose in this level's pixels: first the expected pose, then what regions show."""
-        for poses, bend in self._proposals(expected):
-            for pose in poses:
-                clusters, pose, own = self._read(pose, bend, limit, given=pose.given)
-                for cluster in clusters:
-                    limit -= 1
-                    self.available = self.available * (~cluster.mask)
-                    yield pose, cluster, own
-                if limit <= 0:
-                    return
-
-    def _read(
-        self, pose: Pose, bend: Bend | None, limit: int, *, given: bool
-    ) -> tuple[list[Cluster], Pose, Bend | None]:
-        """The marks at a proposed pose, followed along a bend where they go on along one; masks in the view."""
-        clusters = self._split(pose, bend, limit, given=given)
-        if clusters and self._left(clusters, bend) > UNBENT:
-            field = self.pattern * self.available
-            straight = field if bend is None else bend.straight(field[None])[0]
-            start = at_pose(straight * clusters[0].mask, pose, self.carrier)
-            bent = fit_bend(field, start, clusters[0].mask, self.carrier, first=bend)
-            further = self._split(bent[1], bent[0], limit, given=False) if bent else []
-            if bent and further and further[0].score >= clusters[0].score:
-                clusters, (bend, pose) = further, bent
-        if given and bend is None:
-            clusters = [cluster for cluster in clusters if not self._drifts(cluster, pose)]
-        if bend is None or not clusters:
-            return clusters, pose, None
-        seen = bend.back(torch.stack([cluster.mask_logits - OUTSIDE for cluster in clusters])) + OUTSIDE
-        return [replace(one, mask_logits=logits) for one, logits in zip(clusters, seen, strict=True)], pose, bend
-
-    def _left(self, clusters: list[Cluster], bend: Bend | None) -> float:
-        """Share of what is available that no cluster covers."""
-        available = self.available if bend is None else bend.straight(self.available[None])[0]
-        taken = torch.stack([cluster.mask for cluster in clusters]).any(0)
-        return float((available * ~taken).sum() / available.sum().clamp(min=1))
-
-    def _proposals(self, expected: Pose) -> Iterator[tuple[list[Pose], Bend | None]]:
-        """Poses worth splitting, lazily: each list is made with what is still available at that time."""
-        field = self.pattern * self.available
-        before_all = float(self.available.sum())
-        yield self._worthy(field, [at_pose(field, expected, self.carrier)], pilot=EXPECTED_PILOT), None
-        for box in self._boxes():
-            before = float("inf")
-            while LEAST_AREA < (left := float(cut(self.available, box).sum())) < before:
-                before = left  # again as long as something was found here
-                yield self._in_box(box), None
-        if self.tilts and float(self.available.sum()) == before_all:
-            yield from self._tilted()
-        if float(self.available.sum()) > LEAST_AREA:  # a small part in its old place is too little to be noticed whole
-            yield [expected], None
-            yield [mirrored(expected, self.pattern.shape[1])], None
-
-    def _tilted(self) -> Iterator[tuple[list[Pose], Bend | None]]:
-        """Poses under which the whole view repeats once it is seen as if from an angle."""
-        height, width = self.pattern.shape
-        centre = self.pattern.new_tensor([width / 2, height / 2])
-        maps = torch.stack([self.pattern * self.available, self.available])
-        ranked = []
-        for size in TILTS:
-            for eighth in range(8):
-                angle = torch.tensor(eighth * torch.pi / 4, device=centre.device)
-                bend = Bend(centre, torch.stack([angle.cos(), angle.sin()]) * size / centre.norm())
-                field, weight = bend.straight(maps)
-                ranked.append((periodicity(field, weight), bend, field, weight))
-        ranked.sort(key=lambda entry: -entry[0])
-        for repetition, bend, field, weight in ranked[:TILTED]:
-            if repetition > self.repetition:
-                yield self._worthy(field, synchronise(field, weight, self.carrier), pilot=PILOT), bend
-
-    def _in_box(self, box: Box) -> list[Pose]:
-        """Poses of one part of the picture, in coordinates of the whole."""
-        weight = cut(self.available, box)
-        field = cut(self.pattern, box) * weight
-        poses = self._worthy(field, synchronise(field, weight, self.carrier), pilot=PILOT)
-        corner = field.new_tensor([box[1], box[0]])
-        return [Pose(pose.matrix, pose.offset - pose.matrix @ corner) for pose in poses]
-
-    def _worthy(self, field: Tensor, candidates: list[Synchronised], *, pilot: float) -> list[Pose]:
-        """Poses whose joint score or whose pilot alone makes a watermark likely, refined; at most two."""
-
-        def promise(candidate: Synchronised) -> float:
-            return max(candidate.score / self.threshold, candidate.pilot / pilot)
-
-        self.tried += 1
-        best = sorted(candidates, key=promise, reverse=True)[:REFINED]
-        refined = [refine(field, one, self.carrier) if promise(one) > WORTH_REFINING else one for one in best]
-        self.strongest = max([self.strongest, *(one.score for one in refined)])
-        good = [one for one in refined if promise(one) >= 1]
-        return [one.pose for one in sorted(good, key=promise, reverse=True)[:2]]
-
-    def _drifts(self, cluster: Cluster, pose: Pose) -> bool:
-        """Whether a part seems to be in its old place only because it lies near one where a turned mark looks alike."""
-        field = self.pattern * cluster.mask
-        refined = refine(field, at_pose(field, pose, self.carrier), self.carrier).pose
-        turned = (refined.matrix - pose.matrix).norm() / pose.matrix.norm()
-        return float(turned) > DRIFT
-
-    def _split(self, pose: Pose, bend: Bend | None, limit: int, *, given: bool) -> list[Cluster]:
-        """The marks at a pose, in the straight coordinates of a bend if there is one."""
-        pattern, available, ground = self.pattern, self.available, self.ground
-        if bend is not None:
-            pattern, available = bend.straight(torch.stack([pattern, available]))
-            ground = ground.straight(bend)
-        return split_messages(
-            pattern, available, ground, pose, self.carrier, threshold=self.threshold, limit=limit, given=given
-        )
-
-    def _boxes(self) -> Iterator[Box]:
-        """The whole picture, then windows of it."""
-        yield 0, 0, self.pattern.shape[0], self.pattern.shape[1]
-        yield from self._windows()
-
-    def _windows(self) -> list[Box]:
-        """Overlapping square windows that repeat, most first."""
-        height, width = self.pattern.shape
-        if min(height, width) <= WINDOW or max(height, width) <= 1.5 * WINDOW:
-            return []
-        tops = range(0, max(1, height - WINDOW // 2), WINDOW // 2)
-        lefts = range(0, max(1, width - WINDOW // 2), WINDOW // 2)
-        boxes = [(top, left, min(top + WINDOW, height), min(left + WINDOW, width)) for top in tops for left in lefts]
-        found = sorted(((self._repetition(box), box) for box in boxes), reverse=True)
-        return [box for repetition, box in found if repetition > self.repetition]
-
-    def _repetition(self, box: Box) -> float:
-        weight = cut(self.available, box)
-        return periodicity(cut(self.pattern, box) * weight, weight) if float(weight.sum()) > LEAST_AREA else 0.0
-
-
-def cut(field: Tensor, box: Box) -> Tensor:
-    """The part of (H, W) inside top, left, bottom, right."""
-    top, left, bottom, right = box
-    return field[top:bottom, left:right]

@@ -13,10 +13,11 @@ from tests.wam.synthetic import THRESHOLD, handmade_marker, message, misplacemen
 from wam.carrier import Carrier
 from wam.embedder import Embedder
 from wam.extractor import ExtractorOutput
+from wam.level import cut
 from wam.marker import Watermarker, to_batch
 from wam.model import WatermarkModel
 from wam.pose import Pose
-from wam.search import COARSEST, FINEST, MOST, Found, SearchResult, cut, empty, join_parts, pyramid, search
+from wam.search import COARSEST, FINEST, MOST, Found, SearchResult, empty, join_parts, pyramid, search
 
 SIDE = 160
 
