@@ -14,7 +14,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from payload import schema
-from payload.errors import RegistryError
+from payload.errors import ImportFileError, RegistryError
 
 ENVIRONMENT_VARIABLE = "WAM_REGISTRY"
 BUSY_SECONDS = 30
@@ -91,6 +91,8 @@ def transaction(engine: Engine, *, write: bool = False) -> Iterator[Connection]:
             f"registry {engine_name(engine.url)}: expected to read and write it, found: {cause}; "
             "check that it is there and that you may use it"
         ) from error
+    except ImportFileError:
+        raise  # it names a file, and the registry where that matters
     except RegistryError as error:
         raise type(error)(f"registry {engine_name(engine.url)}: {error}") from error
 

@@ -3,6 +3,7 @@
     PayloadError
     ├── RecordTooLongError       a record does not fit into the marks that a picture has room for
     └── RegistryError            the registry cannot be reached, read or written as asked
+        ├── ImportFileError      an export cannot be read, or does not go with this registry
         ├── UnknownLinkError     no entry belongs to this link
         └── RegistryFullError    every id of this registry has been allocated
 
@@ -22,6 +23,10 @@ class RecordTooLongError(PayloadError):
 
 class RegistryError(PayloadError):
     """The registry cannot be reached, read or written as asked."""
+
+
+class ImportFileError(RegistryError):
+    """An export cannot be read, or does not go with this registry; names the file and the line."""
 
 
 class UnknownLinkError(RegistryError):

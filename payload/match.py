@@ -13,7 +13,8 @@ from payload.ecc import CORRECTABLE
 from payload.layout import Words, bits_from_word
 from payload.soft import Candidate, check_logits, decode_soft, hard_word, nearest, patterns_of
 
-Status = Literal["verified", "unregistered", "unreadable"]
+Status = Literal["verified", "withdrawn", "unregistered", "unreadable"]
+"""`read_word` knows no states: who asks the registry tells a `withdrawn` word from an `unregistered` one."""
 
 MAX_LOG10_P = -4.0
 """Chance matches that `verified` allows over all that was tried, as a power of ten."""

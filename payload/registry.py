@@ -18,13 +18,13 @@ import numpy as np
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from payload.database import connect, engine_name, locate, transaction
-from payload.entry import IN_USE, Entry, State, hash_text, word_of
-from payload.errors import RegistryError, RegistryFullError, UnknownLinkError
+from payload.entry import IN_USE, STATES, Entry, State, hash_text, word_of
+from payload.errors import ImportFileError, RegistryError, RegistryFullError, UnknownLinkError
 from payload.layout import ID_COUNT, Words
 from payload.link import format_link, parse_link
 from payload.record import Record, format_time, now
 from payload.schema import entry_table, registry_table
-from payload.transfer import Header, read_lines, write_lines
+from payload.transfer import FIRST_ENTRY, Header, place_of, read_lines, write_lines
 
 _BATCH = 1000  # entries that are read or written at a time
 
@@ -110,6 +110,13 @@ class Registry:
         with transaction(self._engine) as connection:
             return connection.execute(used).scalar_one()
 
+    def counts(self) -> dict[State, int]:
+        """Count the entries of each state, states without any left out."""
+        by_state = select(entry_table.c.state, func.count()).group_by(entry_table.c.state)
+        with transaction(self._engine) as connection:
+            found = {state: count for state, count in connection.execute(by_state)}
+        return {state: found[state] for state in STATES if state in found}
+
     def words(self) -> Words:
         """Give the words in use (pending or marked), (N,) uint32 in no particular order."""
         used = select(entry_table.c.word).where(entry_table.c.state.in_(IN_USE))
@@ -124,21 +131,23 @@ class Registry:
             stream.writelines(write_lines(header, entries))
         return header.count
 
-    def import_(self, stream: TextIO) -> int:
+    def import_(self, stream: TextIO, *, name: str = "import") -> int:
         """Read an export, all or nothing; returns the number of new entries.
 
         A registry without entries takes over the secret and thus the ids. Any other must have the
-        same secret, and every entry that both have must be the same.
+        same secret, and every entry that both have must be the same. Raise `ImportFileError`
+        with the line and what to call the file.
         """
-        header, entries = read_lines(stream)
+        header, entries = read_lines(stream, name)
         with transaction(self._engine, write=True) as connection:
             own = _header(connection)
             if own.count and own.secret != header.secret:
-                raise RegistryError(
-                    "import: expected an export of this registry, found one of another; import it into a new registry"
+                raise ImportFileError(
+                    f"{place_of(name, 1)}: expected an export of registry {self.name}, found one of another; "
+                    "import it into a new registry"
                 )
             while batch := builtins.list(islice(entries, _BATCH)):
-                _check_conflicts(connection, batch)
+                _check_conflicts(connection, batch, name)
                 new = [entry.to_row() for entry in batch if entry.serial >= own.count]
                 if new:
                     connection.execute(insert(entry_table), new)
@@ -205,16 +214,16 @@ def _header(connection: Connection) -> Header:
     return Header(bytes.fromhex(row.secret), row.next_serial)
 
 
-def _check_conflicts(connection: Connection, entries: Iterable[Entry]) -> None:
+def _check_conflicts(connection: Connection, entries: Iterable[Entry], name: str) -> None:
     """Refuse entries that the registry holds with other contents."""
     imported = {entry.serial: entry for entry in entries}
     present = select(entry_table).where(entry_table.c.serial.between(min(imported), max(imported)))
     for row in connection.execute(present).mappings():
         entry = Entry.from_row(row)
         if entry != imported[entry.serial]:
-            raise RegistryError(
-                f"import: link {entry.link}: expected the entry that is already here, found "
-                "another; import into a new registry"
+            raise ImportFileError(
+                f"{place_of(name, entry.serial + FIRST_ENTRY)}: link {entry.link}: expected the entry that is already "
+                "here, found another; import into a new registry"
             )
 
 

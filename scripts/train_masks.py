@@ -3,7 +3,7 @@
     python scripts/train_masks.py --photos ../shared/corpus/train --model runs/a/best.safetensors \
         --out runs/a/masked.safetensors
 
-Marked photos of the training split are cut into shapes over unmarked, foreign or otherwise marked surroundings, turned,
+Marked photos of the training split are cut into shapes over unmarked, foreign, marked or blank surroundings, turned,
 rescaled and attacked; the extractor sees each once, and the head learns to outline one message from the evidence.
 Prints IoU on the validation split before (hand-made masks) and after. About 15 minutes on two CPU cores.
 """
@@ -73,6 +73,23 @@ def shape(size: tuple[int, int], generator: np.random.Generator) -> Tensor:
     return torch.from_numpy(mask).float()[None]
 
 
+def paper(size: tuple[int, int], generator: np.random.Generator) -> Tensor:
+    """A page of one colour, mostly white, with or without lines of dark marks like text: (1, 3, H, W) in [0, 1]."""
+    height, width = size
+    kind = generator.random()
+    colour = np.ones(3) if kind < 0.4 else np.full(3, generator.uniform(0, 1)) if kind < 0.7 else generator.random(3)
+    page = np.broadcast_to(colour[:, None, None], (3, height, width)).copy()
+    if generator.random() < 0.5:
+        pitch, ink = int(generator.integers(8, 24)), 0.1 if colour.mean() > 0.4 else 0.9
+        for top in range(pitch // 2, height - pitch, pitch):
+            left = int(generator.integers(4, 20))
+            while left < width:
+                letter = int(generator.integers(2, max(3, pitch // 2)))
+                page[:, top : top + int(generator.integers(2, max(3, pitch // 2))), left : left + letter] = ink
+                left += letter + int(generator.integers(1, 6))
+    return torch.from_numpy(page).float()[None]
+
+
 def place(size: tuple[int, int], generator: np.random.Generator) -> tuple[Tensor, Tensor]:
     """View pixel -> file pixel: matrix (2, 2), offset (2,); upright half of the time."""
     height, width = size
@@ -98,15 +115,17 @@ def example(model: WatermarkModel, photos: Photos, carrier: Carrier, generator: 
     photo, other = (to_batch(photos.pictures[int(i)]) for i in generator.integers(len(photos.pictures), size=2))
     size = (photo.shape[-2], photo.shape[-1])
     bits = torch.from_numpy(generator.integers(0, 2, (2, BITS)))
-    strength = float(generator.uniform(40, 45))
+    strength = None if generator.random() < 0.5 else float(generator.uniform(40, 45))
     marked = model.mark(photo, bits[:1], psnr_db=strength)
     kind = generator.random()
-    if kind < 0.5:
+    if kind < 0.4:
         around = photo
-    elif kind < 0.75:
+    elif kind < 0.6:
         around = model.mark(photo, bits[1:], psnr_db=strength)
-    else:
+    elif kind < 0.8:
         around = F.interpolate(other, size=size, mode="bilinear", antialias=True)
+    else:
+        around = paper(size, generator)
     mask = shape(size, generator)[None]
     file = ((mask * marked + (1 - mask) * around) * 255).round() / 255
     if generator.random() < 0.55:

@@ -26,12 +26,42 @@ PER_BIT = 4  # frequencies that carry each bit, one from each ring of radii; all
 PUBLIC_KEY = b"wam-toolkit public carrier 1"
 
 
-def lattice_frequencies() -> np.ndarray:
+def lattice_frequencies(lowest: float = LOWEST, highest: float = HIGHEST) -> np.ndarray:
     """All carrier frequencies in the upper half plane, (K, 2) int (kx, ky) in cycles per tile, by radius."""
-    reach = range(-int(HIGHEST), int(HIGHEST) + 1)
+    reach = range(-int(highest), int(highest) + 1)
     half_plane = [(kx, ky) for ky in reach for kx in reach if ky > 0 or (ky == 0 and kx > 0)]
-    band = [k for k in half_plane if LOWEST <= float(np.hypot(*k)) <= HIGHEST]
+    band = [k for k in half_plane if lowest <= float(np.hypot(*k)) <= highest]
     return np.array(sorted(band, key=lambda k: (np.hypot(*k), k)), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Design:
+    """What carriers are made of. Any but the default is for experiments: no checkpoint says which it was trained with.
+
+    ``lowest``, ``highest``: band in cycles per tile; ``per_bit``: frequencies of each bit, all others are the pilot;
+    ``tilt``: amplitudes grow with the frequency to this power, at the same total power.
+    """
+
+    lowest: float = LOWEST
+    highest: float = HIGHEST
+    per_bit: int = PER_BIT
+    tilt: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.lowest < self.highest < TILE / 2:
+            raise ValueError(
+                f"carrier band: expected 0 < lowest < highest < {TILE // 2} cycles per tile, found {self.lowest} to"
+                f" {self.highest}; change the band"
+            )
+        count = len(lattice_frequencies(self.lowest, self.highest))
+        if not BITS <= self.per_bit * BITS < count:
+            raise ValueError(
+                f"carrier: expected at least 1 frequency for each of {BITS} bits and 1 for the pilot, found {count}"
+                f" with {self.per_bit} for each bit; widen the band or change the number for each bit"
+            )
+
+
+DEFAULT_DESIGN = Design()
 
 
 @dataclass(frozen=True)
@@ -39,16 +69,19 @@ class Carrier:
     """Frequencies, phases and bit table drawn from one key.
 
     ``frequencies`` (K, 2) float32 in cycles per tile; ``phases`` (K,) float32 in radians; ``owner`` (K,) int64: the bit
-    that a frequency carries, -1 for the pilot.
+    that a frequency carries, -1 for the pilot; ``amplitudes`` (K,) float32, mean square 1.
     """
 
     key: bytes
     frequencies: Tensor
     phases: Tensor
     owner: Tensor
+    amplitudes: Tensor
 
     @classmethod
-    def from_key(cls, key: bytes | None = None, *, device: torch.device | str = "cpu") -> Carrier:
+    def from_key(
+        cls, key: bytes | None = None, *, device: torch.device | str = "cpu", design: Design = DEFAULT_DESIGN
+    ) -> Carrier:
         """Draws the carrier of a secret key; ``None`` is the public carrier that every copy of the toolkit reads."""
         key = PUBLIC_KEY if key is None else key
         if not key:
@@ -57,20 +90,23 @@ class Carrier:
             )
         seed = int.from_bytes(hashlib.blake2b(key, digest_size=16, person=b"wam-carrier").digest(), "big")
         generator = np.random.Generator(np.random.PCG64(seed))
-        frequencies = lattice_frequencies()
+        frequencies = lattice_frequencies(design.lowest, design.highest)
         count = len(frequencies)
         phases = generator.random(count) * 2 * np.pi
         owner = np.full(count, -1)
-        pilots = count - PER_BIT * BITS
+        pilots = count - design.per_bit * BITS
         pilot = np.round((np.arange(pilots) + 0.5) * count / pilots).astype(int)  # evenly spread over the radii
-        rings = np.setdiff1d(np.arange(count), pilot).reshape(PER_BIT, BITS)
+        rings = np.setdiff1d(np.arange(count), pilot).reshape(design.per_bit, BITS)
         for ring in rings:
             owner[ring] = generator.permutation(BITS)
+        amplitudes = np.hypot(*frequencies.T) ** design.tilt
+        amplitudes /= np.sqrt(np.mean(amplitudes**2))
         return cls(
             key,
             torch.tensor(frequencies, dtype=torch.float32, device=device),
             torch.tensor(phases, dtype=torch.float32, device=device),
             torch.tensor(owner, device=device),
+            torch.tensor(amplitudes, dtype=torch.float32, device=device),
         )
 
     @property
@@ -80,7 +116,8 @@ class Carrier:
 
     def to(self, device: torch.device | str) -> Carrier:
         """The same carrier with its tables on another device."""
-        return Carrier(self.key, self.frequencies.to(device), self.phases.to(device), self.owner.to(device))
+        tables = (self.frequencies, self.phases, self.owner, self.amplitudes)
+        return Carrier(self.key, *(table.to(device) for table in tables))
 
     def signs(self, bits: Tensor) -> Tensor:
         """Sign of every frequency for messages: bits (B, 32) in {0, 1} -> (B, K) float in {-1, 1}; the pilot is +1."""
@@ -96,10 +133,10 @@ class Carrier:
     def render_signs(
         self, signs: Tensor, matrix: Tensor, offset: Tensor, size: tuple[int, int], *, lead: float = 0.0
     ) -> Tensor:
-        """As ``render``, from one amplitude per frequency (B, K); ``lead`` radians are added to every phase."""
+        """As ``render``, from one factor per frequency (B, K); ``lead`` radians are added to every phase."""
         along_x, along_y = _angles(self.frequencies, matrix, offset, size)
         along_y = along_y + self.phases[None, :, None] + lead
-        scale = signs[:, :, None] * (2.0 / len(self.phases)) ** 0.5
+        scale = (signs * self.amplitudes)[:, :, None] * (2.0 / len(self.phases)) ** 0.5
         left = torch.cat([along_y.cos() * scale, -along_y.sin() * scale], dim=1)
         right = torch.cat([along_x.cos(), along_x.sin()], dim=1)
         return torch.bmm(left.transpose(1, 2), right).unsqueeze(1)

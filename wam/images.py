@@ -78,6 +78,10 @@ def read_content(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[byt
         return _read_stream(source, name), name
     name = os.fspath(source)
     if os.path.isdir(name):
+        if not os.access(name, os.R_OK | os.X_OK):
+            raise ImageError.about(
+                name, expected="a readable folder", found="Permission denied", remedy="check its permissions"
+            )
         raise ImageError.about(name, expected=KNOWN, found="a folder with none", remedy="name a picture")
     remedy = "check the name and permissions"
     with _file_errors(name, expected="a readable file", remedy=remedy), open(name, "rb") as stream:

@@ -13,11 +13,10 @@ from wam.cells import Cell, room, working_side
 from wam.embedder import Embedder
 from wam.model import WORKING_SIDE, WatermarkModel
 from wam.perpixel import per_pixel
-from wam.protocol import Description, Finding, FoundPose
+from wam.protocol import Description, Finding, FoundPose, SearchSummary
 from wam.search import Found, SearchResult, search
 
 ARCHITECTURE = "lattice carrier, convolutional embedder and extractor"
-STRENGTH = 42.0  # PSNR of the marked picture, dB; see checkpoints/README.md for what other values cost
 PRESENT = -4.0  # log10 of the chance of a false alarm that a reported mark may have, all that was tried counted
 FAINT = -1.0  # the same for a mark whose word is looked up
 
@@ -39,11 +38,7 @@ class LatticeModel(WatermarkModel):
     ) -> None:
         super().__init__(embedder, extractor, carriers, precision=precision, mask_head=mask_head)
         self.calibration = calibration
-        self.description = Description(name, ARCHITECTURE, licence, STRENGTH, PRESENT, FAINT)
-
-    def mark(self, images: Tensor, bits: Tensor, *, psnr_db: float | None = None) -> Tensor:
-        """See ``WatermarkModel.mark``; None is the usual strength."""
-        return super().mark(images, bits, psnr_db=STRENGTH if psnr_db is None else psnr_db)
+        self.description = Description(name, ARCHITECTURE, licence, PRESENT, FAINT)
 
     def room(self, height: int, width: int) -> int:
         """See ``ManyMarks.room``."""
@@ -61,13 +56,18 @@ class LatticeModel(WatermarkModel):
         """See ``WatermarkModel.mark_cells``; ``side`` None: the one that gives the cells enough room."""
         height, width = image.shape[-2:]
         chosen = working_side(height, width, len(cells)) if side is None else side
-        return super().mark_cells(image, bits, cells, psnr_db=STRENGTH if psnr_db is None else psnr_db, side=chosen)
+        return super().mark_cells(image, bits, cells, psnr_db=psnr_db, side=chosen)
 
     def find(self, image: Tensor, *, thorough: bool = False) -> list[Finding]:
         """See ``Model.find``; ``thorough`` searches every resolution even when a mark was found."""
+        return self.find_and_explain(image, thorough=thorough)[0]
+
+    def find_and_explain(self, image: Tensor, *, thorough: bool = False) -> tuple[list[Finding], SearchSummary]:
+        """See ``Explains.find_and_explain``."""
         result = self._search(image, thorough=thorough)
         size = (int(image.shape[-2]), int(image.shape[-1]))
-        return [self._calibrate(found, size, result.tried) for found in result.found]
+        summary = SearchSummary(result.views, result.tried, result.strongest, self.calibration.threshold)
+        return [self._calibrate(found, size, result.tried) for found in result.found], summary
 
     def per_pixel(self, image: Tensor) -> Tensor:
         """See ``Model.per_pixel``."""
@@ -88,4 +88,5 @@ class LatticeModel(WatermarkModel):
             mask_logits=found.mask_logits,
             pose=FoundPose(round(pose.scale / expected, 4), round(pose.rotation_deg, 2) + 0.0, pose.flipped),
             key=found.carrier,
+            how=found.how,
         )

@@ -59,6 +59,7 @@ class LevelSearch:
         self.available, self.ground, self.carrier = available, ground, carrier
         self.threshold, self.repetition = threshold, repetition
         self.tilts = False
+        self.way = ""  # how the poses that are being read were found, for people
         self.tried = 0
         self.strongest = 0.0
 
@@ -104,16 +105,21 @@ class LevelSearch:
         """Poses worth splitting, lazily: each list is made with what is still available at that time."""
         field = self.pattern * self.available
         before_all = float(self.available.sum())
+        self.way = "expected pose"
         yield self._worthy(field, [at_pose(field, expected, self.carrier)], pilot=EXPECTED_PILOT), None
-        for box in self._boxes():
+        for index, box in enumerate(self._boxes()):
+            self.way = "pose found in a window" if index else "pose found in the whole view"
             before = float("inf")
             while LEAST_AREA < (left := float(cut(self.available, box).sum())) < before:
                 before = left  # again as long as something was found here
                 yield self._in_box(box), None
         if self.tilts and float(self.available.sum()) == before_all:
+            self.way = "pose found as seen from an angle"
             yield from self._tilted()
         if float(self.available.sum()) > LEAST_AREA:  # a small part in its old place is too little to be noticed whole
+            self.way = "small part in its old place"
             yield [expected], None
+            self.way = "small part in its old place, mirrored"
             yield [mirrored(expected, self.pattern.shape[1])], None
 
     def _tilted(self) -> Iterator[tuple[list[Pose], Bend | None]]:

@@ -16,11 +16,12 @@ from torch import Tensor
 from wam.carrier import BITS
 from wam.model import ROWS
 from wam.outline import Region, outline
-from wam.protocol import Finding, FoundPose, Model
+from wam.protocol import AnySizes, Explains, Finding, FoundPose, Model, SearchSummary
 from wam.quality import psnr
 
 STRENGTHS = (30.0, 55.0)  # accepted range, dB
 SMALLEST_SIDE = 32  # pixels
+DEEP_MODES = ("I", "F")  # of Pillow, with more than 8 bits
 
 AnyImage = Image.Image | NDArray[np.uint8] | Tensor
 AnyBits = str | Sequence[int] | NDArray[Any] | Tensor
@@ -32,7 +33,8 @@ class Detection:
 
     ``bits`` 32 characters as read, before any correction; ``logits`` (32,) float32, positive for a one; ``region`` in
     pixels; ``score`` joint score and ``log10_p`` the chance of such a score without a watermark, counting all that was
-    tried; ``mask_score`` mean confidence of the mask in [0, 1]; ``key`` index of the carrier, 0 is the first.
+    tried; ``mask_score`` mean confidence of the mask in [0, 1]; ``key`` index of the carrier, 0 is the first;
+    ``how`` it was found, for people, empty where the model does not say.
     """
 
     bits: str
@@ -45,6 +47,7 @@ class Detection:
     key: int
     coarse_mask: NDArray[np.bool_]
     size: tuple[int, int]
+    how: str = ""
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -77,7 +80,7 @@ class Watermarker:
         return self.model.description.name
 
     def embed(self, image: AnyImage, bits: AnyBits, *, strength: float | None = None) -> Marked:
-        """Adds a 32-bit message. ``strength`` is the PSNR to aim for in dB, the model's own unless given; pictures that
+        """Adds a 32-bit message. ``strength`` is the PSNR to aim for in dB; None leaves it to the model. Pictures that
         show more get less.
 
         A tensor may hold several pictures with one message each, bits (B, 32), or one message for all.
@@ -94,23 +97,49 @@ class Watermarker:
             marked = self.model.mark(batch.to(self.device), rows, psnr_db=strength).cpu()
         return marked_like(marked, batch, image)
 
+    def embed_each(
+        self, pictures: Sequence[NDArray[np.uint8]], bits: Sequence[str], *, strength: float | None = None
+    ) -> list[NDArray[np.uint8]]:
+        """Marks (H, W, 3) uint8 arrays of any sizes with a message each, just as ``embed`` does one by one; a model
+        that can puts them through its networks together."""
+        too_small = any(min(pixels.shape[:2]) < SMALLEST_SIDE for pixels in pictures)
+        if len(pictures) < 2 or too_small or not isinstance(self.model, AnySizes):
+            marked = [self.embed(one, text, strength=strength) for one, text in zip(pictures, bits, strict=True)]
+            return [np.asarray(one.image) for one in marked]
+        check_strength(strength)
+        rows = torch.cat([to_bits(text, 1) for text in bits]).to(self.device)
+        with torch.inference_mode():
+            images = [to_batch(pixels)[0].to(self.device) for pixels in pictures]
+            return [to_pixels(image.cpu()) for image in self.model.mark_each(images, rows, psnr_db=strength)]
+
     def detect(self, image: AnyImage, *, thorough: bool = False, max_log10_p: float | None = None) -> list[Detection]:
         """Every watermark of one picture, surest first; an empty list when there is none.
 
         ``max_log10_p``: the chance of a false alarm a detection may have, the model's own unless given; callers who
         check the words may allow more.
         """
+        return self.detect_and_explain(image, thorough=thorough, max_log10_p=max_log10_p)[0]
+
+    def detect_and_explain(
+        self, image: AnyImage, *, thorough: bool = False, max_log10_p: float | None = None
+    ) -> tuple[list[Detection], SearchSummary | None]:
+        """As ``detect``, and what the search did; None where the model does not say, or nothing was searched."""
         batch = to_batch(image)
         if len(batch) != 1:
             raise ValueError(f"image: expected one picture, found a batch of {len(batch)}; call once for each")
         if min(batch.shape[-2:]) < SMALLEST_SIDE:
-            return []
+            return [], None
         allowed = self.model.description.present if max_log10_p is None else max_log10_p
         with torch.inference_mode():
-            findings = self.model.find(batch[0].to(self.device), thorough=thorough)
+            findings, summary = self._find(batch[0].to(self.device), thorough)
         size = (int(batch.shape[-2]), int(batch.shape[-1]))
         detections = [_describe(finding, size) for finding in findings if finding.log10_p <= allowed]
-        return sorted(detections, key=lambda detection: -detection.score)
+        return sorted(detections, key=lambda detection: -detection.score), summary
+
+    def _find(self, image: Tensor, thorough: bool) -> tuple[list[Finding], SearchSummary | None]:
+        if isinstance(self.model, Explains):
+            return self.model.find_and_explain(image, thorough=thorough)
+        return self.model.find(image, thorough=thorough), None
 
     def predict(self, image: AnyImage) -> Tensor:
         """Mask logit and 32 bit logits of every pixel, as WAM gives them: (B, 33, H, W) float32 for B pictures."""
@@ -139,15 +168,19 @@ def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bo
 def check_strength(strength: float | None) -> None:
     """Raises ``ValueError`` for a PSNR that no model marks with; None, the model's own, is fine."""
     if strength is not None and not STRENGTHS[0] <= strength <= STRENGTHS[1]:
-        raise ValueError(f"strength: expected {STRENGTHS[0]:g} to {STRENGTHS[1]:g} dB, found {strength:g}; 42 is usual")
+        raise ValueError(
+            f"strength: expected {STRENGTHS[0]:g} to {STRENGTHS[1]:g} dB, found {strength:g}; leave it out"
+        )
 
 
 def to_batch(image: AnyImage) -> Tensor:
     """Any accepted picture as (B, 3, H, W) float32 in [0, 1]."""
     if isinstance(image, Image.Image):
+        if image.mode.startswith(DEEP_MODES):  # Pillow would cut their values off at 255
+            raise ValueError(f"image: expected 8 bits per sample, found mode {image.mode}; scale it to 8 bits first")
         image = np.array(image.convert("RGB"))
     if isinstance(image, np.ndarray):
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise ValueError(
                 f"image: expected (H, W, 3) uint8 RGB, found {image.shape} {image.dtype}; convert it first"
             )
@@ -159,9 +192,15 @@ def to_batch(image: AnyImage) -> Tensor:
         )
     if image.ndim != 4 or image.shape[1] != 3 or not image.is_floating_point() or not image.numel():
         raise ValueError(f"image: expected (B, 3, H, W) float in [0, 1], found {tuple(image.shape)} {image.dtype}")
-    if not torch.isfinite(image).all() or image.min() < 0 or image.max() > 1:
+    if image.layout != torch.strided or image.is_meta:
+        kind = "meta" if image.is_meta else "sparse"
+        raise ValueError(
+            f"image: expected a tensor with values for all pixels, found a {kind} one; make it dense first"
+        )
+    values = image.detach().float()
+    if not torch.isfinite(values).all() or values.min() < 0 or values.max() > 1:
         raise ValueError("image: expected finite values in [0, 1], found others; divide 8-bit values by 255")
-    return image.float()
+    return values
 
 
 def to_bits(bits: AnyBits, count: int) -> Tensor:
@@ -202,4 +241,5 @@ def _describe(finding: Finding, size: tuple[int, int]) -> Detection:
         key=finding.key,
         coarse_mask=inside.numpy(),
         size=size,
+        how=finding.how,
     )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from wam.carrier import Carrier
 from wam.cells import Cell
-from wam.embedder import Embedder, scale_to_psnr
+from wam.embedder import Embedder, scale_evenly, scale_to_psnr
 from wam.extractor import ExtractorOutput
 
 WORKING_SIDE = 256  # pixels: short side at which the residual is designed; smaller pictures are worked on as they are
@@ -53,21 +53,46 @@ class WatermarkModel(nn.Module):
         self.mask_head = mask_head  # None: masks are hand-made
         self.carriers = list(carriers)
 
-    def mark(self, images: Tensor, bits: Tensor, *, psnr_db: float) -> Tensor:
+    def mark(self, images: Tensor, bits: Tensor, *, psnr_db: float | None = None) -> Tensor:
         """Marked pictures: images (B, 3, H, W) float in [0, 1], bits (B, 32) in {0, 1} -> the same shape, not rounded.
 
+        ``psnr_db`` None: as much as costs every picture the same similarity, see ``scale_evenly``.
         Differentiable in the images and in the embedder's weights.
         """
+        side = min(WORKING_SIDE, *images.shape[-2:])
+        return self._mark_strips(images, bits, self._gain(images, side, psnr_db), side)
+
+    def mark_each(self, images: Sequence[Tensor], bits: Tensor, *, psnr_db: float | None = None) -> list[Tensor]:
+        """Marked pictures of any sizes, just as one by one: images (3, H, W) each, bits (N, 32) -> (3, H, W) each.
+
+        Pictures that come to one working size go through the embedder together.
+        """
+        sides = [min(WORKING_SIDE, *image.shape[-2:]) for image in images]
+        small = [_working(image[None], side) for image, side in zip(images, sides, strict=True)]
+        sizes: dict[torch.Size, list[int]] = {}
+        for index, working in enumerate(small):
+            sizes.setdefault(working.shape, []).append(index)
+        gains: dict[int, Tensor] = {}
+        for indices in sizes.values():
+            gain = self._scaled(torch.cat([small[index] for index in indices]), psnr_db)
+            gains.update(zip(indices, gain.split(1), strict=True))
+        return [
+            self._mark_strips(image[None], bits[index, None], gains[index], sides[index])[0]
+            for index, image in enumerate(images)
+        ]
+
+    def _mark_strips(self, images: Tensor, bits: Tensor, gain: Tensor, side: int) -> Tensor:
+        """Marked pictures (B, 3, H, W) with the gain map of each, (B, 1, h, w)."""
         height, width = images.shape[-2:]
-        side = min(WORKING_SIDE, height, width)
-        gain = self._gain(images, side, psnr_db)
         marked = torch.empty_like(images)
         for top in range(0, height, ROWS):  # the pattern is exact at any place, so strips meet without a seam
             strip = Cell(top, 0, min(ROWS, height - top), width)
             marked[..., top : top + ROWS, :] = self._mark_cell(images, bits, gain, strip, side)
         return marked
 
-    def mark_cells(self, image: Tensor, bits: Tensor, cells: Sequence[Cell], *, psnr_db: float, side: int) -> Tensor:
+    def mark_cells(
+        self, image: Tensor, bits: Tensor, cells: Sequence[Cell], *, psnr_db: float | None = None, side: int
+    ) -> Tensor:
         """One picture with a message in each cell: image (1, 3, H, W), bits (N, 32) in {0, 1} -> the same shape.
 
         All cells have one pose; ``side`` is the short side that the pattern is made for, pixels. Pixels outside the
@@ -80,10 +105,14 @@ class WatermarkModel(nn.Module):
             marked[..., cell.top : cell.top + cell.height, cell.left : cell.left + cell.width] = part
         return marked
 
-    def _gain(self, images: Tensor, side: int, psnr_db: float) -> Tensor:
+    def _gain(self, images: Tensor, side: int, psnr_db: float | None) -> Tensor:
         """Gain map at the working resolution, (B, 1, h, w) in 8-bit levels."""
-        working = sized(images.shape[-2], images.shape[-1], side)
-        return scale_to_psnr(self.embedder(resize(images, working)), psnr_db)
+        return self._scaled(_working(images, side), psnr_db)
+
+    def _scaled(self, working: Tensor, psnr_db: float | None) -> Tensor:
+        """Gain maps (B, 1, h, w) of pictures at working resolution (B, 3, h, w), at the strength asked for."""
+        gain = self.embedder(working)
+        return scale_evenly(gain, working) if psnr_db is None else scale_to_psnr(gain, psnr_db)
 
     def _mark_cell(self, images: Tensor, bits: Tensor, gain: Tensor, cell: Cell, side: int) -> Tensor:
         """The marked pixels of one rectangle, (B, 3, height, width)."""
@@ -111,6 +140,11 @@ def precision_of(name: str) -> torch.dtype | None:
     if name not in PRECISIONS:
         raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, found {name}; choose one of them")
     return PRECISIONS[name]
+
+
+def _working(images: Tensor, side: int) -> Tensor:
+    """Pictures (B, 3, H, W) at the working resolution of that short side."""
+    return resize(images, sized(int(images.shape[-2]), int(images.shape[-1]), side))
 
 
 def _gain_in(gain: Tensor, cell: Cell, size: tuple[int, int]) -> Tensor:

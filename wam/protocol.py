@@ -16,15 +16,13 @@ from wam.cells import Cell
 class Description:
     """What callers need to know of a model.
 
-    ``name`` as NAME@HASH8; ``strength`` PSNR in dB that pictures are marked with when the caller names none, None for a
-    model that sets its own; ``present`` and ``faint``: log10 of the chance of a false alarm that a mark may have to be
+    ``name`` as NAME@HASH8; ``present`` and ``faint``: log10 of the chance of a false alarm that a mark may have to be
     reported, and to have its word looked up in a registry. ``licence`` None: not stated.
     """
 
     name: str
     architecture: str
     licence: str | None
-    strength: float | None
     present: float
     faint: float
     bits: int = 32
@@ -46,7 +44,7 @@ class Finding:
 
     ``logits`` (32,) float, positive for a one; ``score`` in the model's own unit; ``log10_p`` of the chance of such a
     score without a watermark, at most 0, all that was tried counted; ``mask_logits`` (h, w) at any resolution, positive
-    where the mark is; ``key`` index of the carrier, 0 for models without keys.
+    where the mark is; ``key`` index of the carrier, 0 for models without keys; ``how`` it was found, for people.
     """
 
     logits: Tensor
@@ -55,6 +53,19 @@ class Finding:
     mask_logits: Tensor
     pose: FoundPose
     key: int = 0
+    how: str = ""
+
+
+@dataclass(frozen=True)
+class SearchSummary:
+    """What a search did: ``views`` (height, width) in pixels that the network saw, one pass each; ``tried`` regions,
+    each at one given pose or at thousands; ``strongest`` score that any of them reached, and the ``threshold`` from
+    which one is a watermark, in the model's own unit."""
+
+    views: tuple[tuple[int, int], ...]
+    tried: int
+    strongest: float
+    threshold: float
 
 
 class Model(Protocol):
@@ -81,6 +92,24 @@ class Model(Protocol):
 
     def per_pixel(self, image: Tensor) -> Tensor:
         """WAM's layout for one picture (3, H, W): (33, H, W), channel 0 mask logit, 1 to 32 bit logits."""
+        ...
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A model that can tell what its search did."""
+
+    def find_and_explain(self, image: Tensor, *, thorough: bool = False) -> tuple[list[Finding], SearchSummary]:
+        """As ``Model.find``, and what was done."""
+        ...
+
+
+@runtime_checkable
+class AnySizes(Protocol):
+    """A model that takes pictures of several sizes at a time, with the same results as one by one."""
+
+    def mark_each(self, images: Sequence[Tensor], bits: Tensor, *, psnr_db: float | None = None) -> list[Tensor]:
+        """Marked pictures: images (3, H, W) each, bits (N, 32) in {0, 1} -> (3, H, W) each."""
         ...
 
 

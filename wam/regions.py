@@ -17,7 +17,7 @@ from wam.carrier import BITS, Carrier
 from wam.demodulate import BLOCK, BlockVotes, block_votes, gaussian
 from wam.masks import Ground, message_masks
 from wam.pose import Pose
-from wam.sync import at_pose, bit_quadrature, joint_score, limited
+from wam.sync import at_pose, bit_noise, joint_score, limited
 
 WINDOWS = (2.0, 3.5)  # blocks: standard deviations of the windows that seeds are read in
 JUDGED = (2.5, 4.0, 6.0, 10.0)  # blocks: the same of the windows, of fixed shape, that a message is judged in
@@ -29,7 +29,7 @@ TRIES = 3  # of the messages that explain most are judged
 SPARE_ROUNDS = 6  # of accepting messages, beyond two for each
 ROUNDS = 4  # of assigning blocks and reading the message again
 LEAST_BLOCKS = 12  # smaller parts are not read
-GIVEN_POSE = 4.0  # joint score that a pose which was given, not found among thousands, is ahead by
+GIVEN_POSE = 10.0  # joint score that a pose which was given, not found among thousands, is ahead by
 DISTINCT = 6.0  # score that the bits in which two messages at one pose differ need by themselves
 CLEAR = 1.2  # vote from which a bit is rarely wrong
 SAME = 0.5  # cosine between two readings above which they are one message
@@ -53,7 +53,7 @@ class Cluster:
 @dataclass(frozen=True)
 class Reading:
     """A message while it is being told apart: ``votes`` (32,), ``score``, ``claim`` (rows, columns) its evidence,
-    ``window`` (2, 32) bit votes of the window it is judged in, and their quadrature."""
+    ``window`` (2, 32) bit votes of the window it is judged in, and what chance would read there."""
 
     votes: Tensor
     score: float
@@ -66,7 +66,7 @@ class Reading:
         Without this, a place where a marked picture reads badly would pass for a mark of its own.
         """
         sign = self.votes.sign()
-        return float((self.window[0] * sign - self.window[1].abs())[sign != other.votes.sign()].sum())
+        return float((self.window[0] * sign - self.window[1])[sign != other.votes.sign()].sum())
 
 
 def split_messages(
@@ -205,7 +205,7 @@ class _Splitter:
         return Reading(votes, score, self._claims(_limited(votes)[None])[0], window)
 
     def _score(self, lift: Tensor, left: Tensor, message: Tensor) -> tuple[float, Tensor]:
-        """Joint score of the best window, and its bit votes and their quadrature (2, 32).
+        """Joint score of the best window, and its bit votes and what chance would read (2, 32).
 
         Windows are of fixed shape, since members picked one by one would fit noise as well.
         """
@@ -218,10 +218,9 @@ class _Splitter:
             distance = (y - peak // columns).square() + (x - peak % columns).square()
             windows.append(torch.exp(-0.5 * distance / size**2) * left)
         total = self._total(torch.stack(windows))
-        scores, votes = joint_score(total, self.carrier)
-        against = (votes.abs() - votes * message.sign()).sum(1)  # joint scores count every bit as read in the window
-        best = int((scores - against).argmax())
-        return float((scores - against)[best]), torch.stack([votes[best], bit_quadrature(total[best], self.carrier)])
+        scores, votes = joint_score(total, self.carrier, message=message)
+        best = int(scores.argmax())
+        return float(scores[best]), torch.stack([votes[best], bit_noise(total[best], self.carrier)])
 
     def _total(self, weights: Tensor) -> Tensor:
         """Limited votes (W, K, 2) of blocks weighted by (W, rows, columns)."""

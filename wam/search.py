@@ -21,7 +21,7 @@ from wam.maskhead import surroundings
 from wam.masks import Ground, flat_energy
 from wam.model import WORKING_SIDE, WatermarkModel, resize, sized
 from wam.pose import Pose
-from wam.regions import reads_alike
+from wam.regions import Cluster, reads_alike
 
 MOST = 32  # watermarks in one picture
 RATIO = 1.6  # between pyramid levels; each level searches a range of scales a little wider than this
@@ -40,7 +40,7 @@ class Found:
     """One watermark: ``votes`` (32,) signed, ``score`` joint, ``mask_logits`` (h, w) at the level it was found on,
     ``pose`` in pixels of the full picture, ``pattern`` (h, w) the extractor's estimate on that level, ``carrier`` index
     of the one it was read with; ``bend`` in pixels of the level: the pose holds for straight coordinates, None where
-    they are the picture's own."""
+    they are the picture's own; ``how`` it was found, for people."""
 
     votes: Tensor
     score: float
@@ -49,17 +49,19 @@ class Found:
     pattern: Tensor
     carrier: int
     bend: Bend | None = None
+    how: str = ""
 
 
 @dataclass(frozen=True)
 class SearchResult:
     """``tried``: regions synchronised, the search's own count of chances to be wrong; ``passes`` of the network;
-    ``strongest`` joint score that any pose reached, found or not."""
+    ``strongest`` joint score that any pose reached, found or not; ``views`` (height, width) that were looked at."""
 
     found: tuple[Found, ...]
     strongest: float
     tried: int
     passes: int
+    views: tuple[tuple[int, int], ...] = ()
 
 
 @torch.inference_mode()
@@ -71,19 +73,14 @@ def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: 
     black = empty(resize(image[None], small))
     explained = black.float()[None, None]
     found: list[Found] = []
-    tried = passes = 0
-    strongest = 0.0
+    views: list[tuple[int, int]] = []
+    tried, strongest = 0, 0.0
     repetition = 0.0 if thorough else REPETITION
-    for short_side in pyramid(min(height, width)):
-        size = sized(height, width, short_side)
-        if passes and size[0] * size[1] > LARGEST_VIEW:
-            break
-        if short_side > min(height, width) and size[0] * size[1] > LARGEST_ENLARGED:
-            continue
+    for short_side, size in view_sizes(height, width):
         view = resize(image[None], size)
         output = model.extract(view)
         ground = Ground(flat_energy(view), surroundings(view, output.mask_logits), model.mask_head)
-        passes += 1
+        views.append(size)
         for index, carrier in enumerate(model.carriers):
             available = (F.interpolate(explained, size=size, mode="bilinear")[0, 0] < 0.5).float()
             level = LevelSearch(output, available, ground, carrier, threshold=threshold, repetition=repetition)
@@ -92,7 +89,7 @@ def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: 
             expected = Pose.upright(min(size) / (usual if short_side <= usual else WORKING_SIDE), device=image.device)
             for pose, cluster, bend in level.run(expected, limit=MOST - len(found)):
                 full = pose.rescaled(width / size[1], height / size[0])
-                found.append(Found(cluster.votes, cluster.score, cluster.mask_logits, full, level.pattern, index, bend))
+                found.append(_found(level, cluster, full, index, bend))
                 shown = F.interpolate(cluster.mask[None, None].float(), size=small, mode="bilinear")
                 explained = torch.maximum(explained, shown)
             tried += level.tried
@@ -100,7 +97,14 @@ def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: 
         whole = bool(found) and float((explained[0, 0] > 0.5)[~black].float().mean()) > DONE
         if len(found) >= MOST or (whole and not thorough):
             break
-    return SearchResult(tuple(join_parts(found, (height, width))), strongest, tried, passes)
+    return SearchResult(tuple(join_parts(found, (height, width))), strongest, tried, len(views), tuple(views))
+
+
+def _found(level: LevelSearch, cluster: Cluster, pose: Pose, carrier: int, bend: Bend | None) -> Found:
+    """A cluster of a level with its pose in the full picture, and how it was found."""
+    height, width = level.pattern.shape
+    how = f"{level.way} at {width}x{height}{', bend followed' if bend else ''}"
+    return Found(cluster.votes, cluster.score, cluster.mask_logits, pose, level.pattern, carrier, bend, how)
 
 
 def join_parts(found: list[Found], size: tuple[int, int]) -> list[Found]:
@@ -144,6 +148,24 @@ def empty(view: Tensor) -> Tensor:
     """Where a picture is plainly black over 9 x 9 pixels, as no marked place is: (1, 3, H, W) -> (H, W) bool."""
     brightest = F.max_pool2d(view.amax(1, keepdim=True), (9, 1), stride=1, padding=(4, 0))
     return (F.max_pool2d(brightest, (1, 9), stride=1, padding=(0, 4)) <= BLACK)[0, 0]
+
+
+def view_sizes(height: int, width: int) -> Iterator[tuple[int, tuple[int, int]]]:
+    """The views of a picture of that size that are looked at: short side, and (height, width); at least one.
+
+    None has more pixels than ``LARGEST_VIEW``: very long strips are only looked at reduced.
+    """
+    most = False
+    for short_side in pyramid(min(height, width)):
+        size = sized(height, width, short_side)
+        pixels = size[0] * size[1]
+        enlarged = short_side > min(height, width) and pixels > LARGEST_ENLARGED
+        if pixels <= LARGEST_VIEW and not enlarged:
+            most = True
+            yield short_side, size
+    if not most:
+        short_side = max(8, int((LARGEST_VIEW * min(height, width) / max(height, width)) ** 0.5))
+        yield short_side, sized(height, width, short_side)
 
 
 def pyramid(short_side: int) -> Iterator[int]:

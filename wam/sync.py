@@ -27,6 +27,7 @@ STRETCHED = 3  # of those that go on
 PEAKS = 14  # highest of the autocorrelation that lattices of any shear are made of
 PEAK_RING = (0.55, 2.0)  # tiles: their distance from the middle
 STRETCHED_MOST = 2.0  # times as long may a picture become one way as the other; sheared twins of a lattice exceed it
+AMPLITUDES = tuple(0.04 * step for step in range(1, 18))  # of limited votes, tried for the likelihood of a mark
 SHIFTS = 64  # grid of shifts per tile side
 # turns by 0, 90, 180, 270 degrees, then the same after a left-right mirror
 _TURNS = (((1, 0), (0, 1)), ((0, -1), (1, 0)), ((-1, 0), (0, -1)), ((0, 1), (-1, 0)))
@@ -181,29 +182,28 @@ def rank_poses(field: Tensor, matrices: Tensor, carrier: Carrier) -> list[Synchr
     flat = surface.flatten(0, 1).flatten(1)
     best = flat.max(1)
     chosen = best.values.topk(min(24, len(best.values))).indices
-    results = []
-    for entry in chosen.tolist():
-        lattice, turn = divmod(entry, 8)
-        cell = int(best.indices[entry])
-        shift = torch.tensor([cell % SHIFTS, cell // SHIFTS], device=field.device) * (TILE / SHIFTS)
-        angle = 2 * math.pi / TILE * (carrier.frequencies @ shift.to(carrier.frequencies))
-        aligned = _times_phase(rotated[lattice, turn], angle)
-        pose = Pose(SYMMETRIES[turn].to(field.device) @ matrices[lattice], -shift.to(field))
-        results.append(_judge(aligned, pose, carrier))
-    return sorted(results, key=lambda found: -found.score)
+    cell = best.indices[chosen]
+    shifts = torch.stack([cell % SHIFTS, cell // SHIFTS], dim=1).to(carrier.frequencies) * (TILE / SHIFTS)
+    angles = 2 * math.pi / TILE * (shifts @ carrier.frequencies.T)
+    aligned = _times_phase(rotated.flatten(0, 1)[chosen], angles)
+    turns = SYMMETRIES.to(field.device)[chosen % 8] @ matrices[chosen // 8]
+    poses = [Pose(matrix, -shift) for matrix, shift in zip(turns, shifts.to(field), strict=True)]
+    return sorted(_judge(aligned, poses, carrier), key=lambda found: -found.score)
 
 
 def at_pose(field: Tensor, pose: Pose, carrier: Carrier) -> Synchronised:
     """Evidence of a weighted estimate (H, W) at one given pose."""
     coefficients = carrier.project(field[None], pose.matrix[None], pose.offset[None])[0]
-    return _judge(limited(coefficients), pose, carrier)
+    return _judge(limited(coefficients)[None], [pose], carrier)[0]
 
 
-def _judge(votes: Tensor, pose: Pose, carrier: Carrier) -> Synchronised:
-    score, bits = joint_score(votes, carrier)
-    pilot = votes[carrier.is_pilot]
-    deviation = (pilot.square().sum() / 2).sqrt() + 1e-6
-    return Synchronised(pose, float(score), bits, float(pilot[:, 0].sum() / deviation))
+def _judge(votes: Tensor, poses: list[Pose], carrier: Carrier) -> list[Synchronised]:
+    """Evidence at poses: limited votes (C, K, 2) turned to each."""
+    scores, bits = joint_score(votes, carrier)
+    known = votes[:, carrier.is_pilot]
+    pilots = known[..., 0].sum(-1) / ((known.square().sum((1, 2)) / 2).sqrt() + 1e-6)
+    rows = zip(poses, scores.tolist(), bits, pilots.tolist(), strict=True)
+    return [Synchronised(*row) for row in rows]
 
 
 def raw_coefficients(field: Tensor, matrices: Tensor, carrier: Carrier) -> Tensor:
@@ -228,20 +228,37 @@ def pilot_surface(votes: Tensor, carrier: Carrier) -> Tensor:
     return torch.fft.ifft2(spectrum).real * SHIFTS**2
 
 
-def joint_score(votes: Tensor, carrier: Carrier) -> tuple[Tensor, Tensor]:
+def joint_score(votes: Tensor, carrier: Carrier, *, message: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Evidence at one pose: votes (..., K, 2) -> scores (...) and signed bit votes (..., 32).
 
-    Pilot agreement plus what the bits agree on within themselves, less the same in quadrature, which is noise of the
-    same picture (reference: shared design notes, section 3).
+    The score is the log of the likelihood ratio of a mark to random phases, in nats, at the amplitude that suits best.
+    A limited vote is Gaussian with the variance s that all votes of the pose show, about 0 without and about plus or
+    minus an amplitude m with a mark. Pilot votes, of known sign, give m v / s - m^2 / (2 s) each. A bit's n votes sum
+    to r, and their common sign is unknown: log cosh(m r / s) - n m^2 / (2 s). With ``message`` (..., 32), signed, the
+    signs are those, log 2 dearer each. One amplitude for all: a strong pilot without bits, as where several messages
+    lie on one another, is no mark.
     """
     real = votes[..., 0]
-    bits = _sum_bits(real, carrier)
-    return real[..., carrier.is_pilot].sum(-1) + bits.abs().sum(-1) - bit_quadrature(votes, carrier).abs().sum(-1), bits
+    bits, pilot = _sum_bits(real, carrier), real[..., carrier.is_pilot].sum(-1)
+    spread = (votes.square().sum(-1).mean(-1, keepdim=True) / 2).clamp(min=1e-6)
+    amplitude = torch.tensor(AMPLITUDES, device=votes.device)
+    drive = amplitude / spread  # (..., A)
+    lean = drive[..., None] * bits[..., None, :]  # (..., A, 32)
+    magnitude = lean.abs()
+    each = magnitude + F.softplus(-2 * magnitude) - math.log(2)  # log cosh
+    if message is not None:
+        each = each - (magnitude - lean * message.sign()[..., None, :])
+    ratio = drive * (pilot[..., None] - 0.5 * votes.shape[-2] * amplitude) + each.sum(-1)
+    return ratio.amax(-1), bits
 
 
-def bit_quadrature(votes: Tensor, carrier: Carrier) -> Tensor:
-    """What bits would read a quarter turn away, where no message is: votes (..., K, 2) -> (..., 32)."""
-    return _sum_bits(votes[..., 1], carrier)
+def bit_noise(votes: Tensor, carrier: Carrier) -> Tensor:
+    """How far from zero bits read on average where phases are random: votes (..., K, 2) -> (..., 32).
+
+    A sum of vectors of lengths m and random phases has a real part of variance sum(m^2) / 2, and the mean magnitude
+    of a Gaussian of variance v is sqrt(2 v / pi).
+    """
+    return (_sum_bits(votes.square().sum(-1), carrier) / math.pi).sqrt()
 
 
 def _sum_bits(values: Tensor, carrier: Carrier) -> Tensor:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from payload.errors import RegistryError
+from payload.errors import ImportFileError
 from payload.record import Record
 from payload.registry import Registry
+from payload.transfer import check_lines
 
 RECORD = Record("123", "acme", "ünï ✓")
 
@@ -83,7 +84,7 @@ def test_an_older_export_takes_nothing_away(source: Registry) -> None:
 def test_the_export_of_another_registry_is_refused(source: Registry, registry: Registry) -> None:
     registry.allocate(RECORD)
     before = exported(registry)
-    with pytest.raises(RegistryError, match="found one of another; import it into a new registry"):
+    with pytest.raises(ImportFileError, match=r"^import: line 1: .* found one of another; import it into a new"):
         registry.import_(io.StringIO(exported(source)))
     assert exported(registry) == before
 
@@ -94,8 +95,8 @@ def test_entries_that_went_apart_are_refused(registry: Registry, source: Registr
     registry.withdraw(entry.link)
     source.allocate(RECORD)
     before = exported(registry)
-    with pytest.raises(RegistryError, match=f"link {entry.link}: expected the entry that is al"):
-        registry.import_(io.StringIO(exported(source)))
+    with pytest.raises(ImportFileError, match=rf"^all\.jsonl: line 2: link {entry.link}: expected the entry that "):
+        registry.import_(io.StringIO(exported(source)), name="all.jsonl")
     assert exported(registry) == before
 
 
@@ -107,7 +108,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "short secret": (lambda text: edited(text, 1, secret="00"), "a secret of 16 bytes"),
     "no secret": (lambda text: edited(text, 1, secret=None), "expected a secret and a count"),
     "count as text": (lambda text: edited(text, 1, count="4"), "a count up to"),
-    "cut off": (lambda text: "\n".join(text.splitlines()[:-1]), "expected 4 entries, found 3"),
+    "cut off": (lambda text: "\n".join(text.splitlines()[:-1]), "line 4: expected 4 entries up to the end, found 3"),
     "cut in a line": (lambda text: text[:-30], "line 5: expected JSON"),
     "line lost": (
         lambda text: "".join(text.splitlines(keepends=True)[:2] + text.splitlines(True)[3:]),
@@ -121,6 +122,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "bad output": (lambda text: edited(text, 2, output=5), "line 2: expected a whole serial"),
     "bad serial": (lambda text: edited(text, 2, serial=0.0), "line 2: expected a whole serial"),
     "bad record": (lambda text: edited(text, 2, record={}), "line 2: record: expected the keys"),
+    "other bytes": (lambda text: text.replace("✓", "\udcff", 1), "line 2: expected text in UTF-8"),
     "bad time": (lambda text: edited(text, 2, updated_at="now"), "line 2: time: expected"),
 }
 
@@ -130,6 +132,10 @@ def test_a_damaged_export_is_refused_and_changes_nothing(name: str, source: Regi
     damage, message = DAMAGES[name]
     target = Registry.open(str(tmp_path / "target.sqlite"))
     before = exported(target)
-    with pytest.raises(RegistryError, match=message):
-        target.import_(io.StringIO(damage(exported(source))))
+    with pytest.raises(ImportFileError, match=r"^all\.jsonl: line [0-9]: .*; ") as found:
+        target.import_(io.StringIO(damage(exported(source))), name="all.jsonl")
+    assert message in str(found.value)
     assert exported(target) == before
+    with pytest.raises(ImportFileError) as checked:
+        check_lines(io.StringIO(damage(exported(source))), "all.jsonl")
+    assert str(checked.value) == str(found.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -115,12 +116,11 @@ def test_minutes_end_a_run_and_save_it(train: Train, photos: Path, tmp_path: Pat
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_last_state(
-    train: Train, photos: Path, tmp_path: Path, script: ModuleType, monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    train: Train, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert train("--steps", "1") == 0
     before = (tmp_path / "run" / "state.pt").read_bytes()
-    monkeypatch.setattr(script, "non_finite", lambda loss: True)
+    monkeypatch.setattr("wam.training.run.non_finite", lambda loss: True)
     assert train("--steps", "2") == 1
     assert "error: loss is not finite at step 1; the state of the last save is kept" in capsys.readouterr().err
     assert (tmp_path / "run" / "state.pt").read_bytes() == before
@@ -134,3 +134,67 @@ def test_too_few_images_are_one_line_and_status_2(
     assert train() == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: {photos}: expected at least 8 readable pictures, found 5 (0 unreadable); give a")
+
+
+def test_gradients_that_stay_wild_end_the_run_and_keep_the_last_state(
+    train: Train, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("--steps", "1") == 0
+    before = (tmp_path / "run" / "state.pt").read_bytes()
+    monkeypatch.setattr("wam.training.guard.PATIENCE", 3)
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda weights, most: torch.tensor(float("nan")))
+    assert train("--steps", "9") == 1
+    assert "found none in the last 3 batches at step 3; the state of the last save is kept" in capsys.readouterr().err
+    assert (tmp_path / "run" / "state.pt").read_bytes() == before
+
+
+def test_a_full_disk_ends_the_run_and_keeps_the_last_files(
+    train: Train, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert train("--steps", "1") == 0
+    before = {path.name: path.read_bytes() for path in run.iterdir() if path.suffix in (".pt", ".safetensors")}
+
+    def write_a_part(path: Path, data: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", write_a_part)
+    assert train("--steps", "2") == 1
+    assert "could not be written (No space left on device); the last save is kept, make room" in capsys.readouterr().err
+    assert sorted(path.name for path in run.iterdir()) == ["best.safetensors", "curves.png", "log.csv", "state.pt"]
+    assert {name: (run / name).read_bytes() for name in before} == before
+
+
+def test_a_run_may_start_from_the_weights_of_a_checkpoint(train: Train, photos: Path, tmp_path: Path) -> None:
+    assert train("--steps", "1", run="first") == 0
+    first = tmp_path / "first" / "best.safetensors"
+    assert train("--steps", "1", "--from", str(first), "--rate", "0", run="second") == 0
+    weights, started = load_checkpoint(first).extractor.state_dict(), state_of(tmp_path / "second")["weights"]
+    assert isinstance(started, dict)
+    for name in weights:
+        torch.testing.assert_close(started[f"extractor.{name}"], weights[name], atol=1e-6, rtol=1e-5)
+
+
+def test_a_run_with_another_carrier_leaves_no_checkpoint(train: Train, photos: Path, tmp_path: Path) -> None:
+    assert train("--steps", "1", "--per-bit", "3", "--no-learned-gain", "--no-high-pass") == 0
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["curves.png", "log.csv", "state.pt"]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--decay-minutes", "3"), "found 3.0; give --minutes"),
+        (("--minutes", "2", "--decay-minutes", "3"), "expected 0 to --minutes (2.0), found 3.0"),
+        (("--lowest", "11"), "carrier band: expected 0 < lowest < highest < 16 cycles per tile, found 11.0 to 10.3"),
+        (("--level", "2"), "level: expected 0 to 1, found 2.0"),
+        (("--from", "none.safetensors"), "none.safetensors: expected a checkpoint"),
+    ],
+)
+def test_options_that_cannot_be_are_one_line_and_status_2(
+    train: Train, photos: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], problem: str
+) -> None:
+    assert train("--steps", "1", *options) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and problem in line

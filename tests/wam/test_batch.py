@@ -15,12 +15,14 @@ from typing import Any
 
 import fsspec
 import pytest
+import torch
 from PIL import Image
 
 from payload import PayloadError
 from payload.registry import Registry
 from tests.wam.synthetic import smooth_picture
-from wam.jobs import detect_file, local, marking
+from wam.embedder import Embedder
+from wam.jobs import EmbedResult, detect_file, files, local, marking
 from wam.jobs.ledger import ConfirmError, Ledger
 from wam.jobs.local import Gate, detect_locally, embed_locally
 from wam.jobs.manifest import Manifest, ManifestError
@@ -186,20 +188,21 @@ class TestEmbed:
         self, light: Watermarker, registry: Registry, photos: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         counts: list[int] = []
-        one_by_one = Watermarker.embed
+        forward = Embedder.forward
 
-        def counted(self: Watermarker, image: Any, bits: Any, **options: Any) -> Any:
-            counts.append(len(image) if image.ndim == 4 else 1)
-            return one_by_one(self, image, bits, **options)
+        def counted(self: Embedder, images: torch.Tensor) -> torch.Tensor:
+            counts.append(len(images))
+            return forward(self, images)
 
-        monkeypatch.setattr(Watermarker, "embed", counted)
+        monkeypatch.setattr(Embedder, "forward", counted)
         outcomes = embed(light, registry, plan(photos), workers=1, batch=8)
         assert sorted(counts) == [1, 2]
         for outcome in outcomes:
             assert outcome.result is not None
-            loaded = marking.load(outcome.item.source.location, outcome.item.target)
+            assert isinstance(outcome.result, EmbedResult)
+            loaded = files.load(outcome.item.source.location, outcome.item.target)
             (pixels,) = marking.mark(light, [loaded], [outcome.result.entry.word], None)
-            content, _, _ = marking.encode(light, loaded, pixels)
+            content, _, _ = files.encode(loaded, pixels)
             assert content == Path(outcome.item.target).read_bytes()
 
     def test_a_bad_file_costs_itself_only(self, light: Watermarker, registry: Registry, photos: Path) -> None:

@@ -8,22 +8,26 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from payload.registry import Registry
 from tests.payload.conftest import postgres_server, registry_url  # noqa: F401 - fixtures
-from tests.wam.synthetic import handmade_marker
+from tests.wam.synthetic import handmade_marker, smooth_picture
 from tests.wam.test_batch import check, lines, photos, plan  # noqa: F401 - a fixture among them
-from wam.jobs import marking
-from wam.jobs.cluster import Cluster, detect_on_cluster, embed_on_cluster
+from wam.jobs import EmbedResult, files, marking
+from wam.jobs.book import Book
+from wam.jobs.cluster import Cluster, detect_on_cluster, embed_on_cluster, embed_records_on_cluster
 from wam.jobs.ledger import Ledger
-from wam.jobs.local import detect_locally, embed_locally
+from wam.jobs.local import detect_locally, embed_locally, embed_records_locally
 from wam.jobs.manifest import Manifest
-from wam.jobs.plan import PlanError, find_sources
+from wam.jobs.plan import Fields, PlanError, find_sources
+from wam.jobs.settings import Settings
 from wam.marker import Watermarker
 
 ROOT = Path(marking.__file__).parents[2]
@@ -96,9 +100,10 @@ class TestCluster:
         }
         for outcome in far:
             if outcome.result is not None:  # the local engine, given the same id, writes the same bytes
-                loaded = marking.load(outcome.item.source.location, outcome.item.target)
+                assert isinstance(outcome.result, EmbedResult)
+                loaded = files.load(outcome.item.source.location, outcome.item.target)
                 (pixels,) = marking.mark(light, [loaded], [outcome.result.entry.word], None)
-                assert marking.encode(light, loaded, pixels)[0] == written[outcome.item.source.name]
+                assert files.encode(loaded, pixels)[0] == written[outcome.item.source.name]
         with Manifest(photos.parent / "out") as manifest:
             near = list(embed_locally(light, Ledger(registry, light.name, manifest), items, resume=True))
         assert [outcome.earlier is not None for outcome in near] == [True, True, False, True]
@@ -116,6 +121,69 @@ class TestCluster:
             (one.source, one.width, str(one.error)) for one in near
         ]
         assert [len(one.readings) for one in far] == [1, 1, 1, 0]
+
+    def test_label_and_frames_as_on_the_local_engine(
+        self, address: str, light: Watermarker, registry_url: str, photos: Path
+    ) -> None:
+        for name in ("b.jpg", "deep/c.png"):
+            (photos / name).unlink()
+        frames = [Image.fromarray(smooth_picture(seed=seed)) for seed in (1, 2)]
+        frames[0].save(photos / "moving.webp", save_all=True, append_images=frames[1:], duration=100, lossless=True)
+        items, registry = plan(photos), Registry.open(registry_url)
+        settings, cluster = Settings(strength=36.0, label=True, frames=True), Cluster(handmade_marker, address, 2)
+        with Manifest(photos.parent / "out") as manifest:
+            far = list(embed_on_cluster(cluster, Ledger(registry, light.name, manifest, settings), items))
+        results = [outcome.result for outcome in far]
+        assert [outcome.error for outcome in far] == [None] * 2
+        assert [(one.written.frames, one.written.labelled) for one in results if one] == [(1, True), (2, True)]
+        for outcome in far:  # the local engine, given the same id, writes the same bytes
+            assert isinstance(outcome.result, EmbedResult)
+            item, word = outcome.item, outcome.result.entry.word
+            loaded = files.load(item.source.location, item.target, frames=True, label="acme")
+            (pixels,) = marking.mark(light, [loaded], [word], 36.0)
+            content, _, _ = files.encode(loaded, pixels, files.link_label(loaded, word))
+            assert content == Path(item.target).read_bytes()
+        sources = find_sources([str(photos.parent / "out")])
+        read = list(detect_on_cluster(cluster, registry, sources, frames=True))
+        assert [outcome.label_agrees for outcome in read] == [True, True]
+        assert [[r.link for r in outcome.readings] for outcome in read] == [
+            [one.result.entry.link] for one in far if isinstance(one.result, EmbedResult)
+        ]
+        with Manifest(photos.parent / "out") as manifest:
+            ledger = Ledger(registry, light.name, manifest, settings)
+            again = list(embed_on_cluster(cluster, ledger, items, resume=True))
+            ledger = Ledger(registry, light.name, manifest, replace(settings, strength=40.0))
+            other = list(embed_on_cluster(cluster, ledger, items[:1], resume=True))
+        assert [outcome.earlier is not None for outcome in again] == [True, True]
+        assert isinstance(other[0].result, EmbedResult)
+        assert other[0].result.written.notes[-1] == "marked again: strength was 36 dB, is 40 dB"
+
+    def test_records_as_on_the_local_engine(self, address: str, tmp_path: Path) -> None:
+        folder = tmp_path / "photos"
+        folder.mkdir()
+        for seed in (0, 1):
+            Image.fromarray(smooth_picture(600, 800, seed=seed)).save(folder / f"{seed}.png")
+        (folder / "broken.png").write_bytes(b"")
+        items, marker = plan(folder, Fields(owner="acme", time="2026-11-22T09:30:00Z")), handmade_marker()
+        settings = Settings("record", 34.0, label=True)
+        near = list(embed_records_locally(marker, Book(marker.name, None, settings), items, workers=1))
+        content = [Path(item.target).read_bytes() for item in items[:2]]
+        cluster = Cluster(handmade_marker, address, 2)
+        with Manifest(tmp_path / "out") as manifest:
+            book = Book(marker.name, manifest, settings)
+            far = list(embed_records_on_cluster(cluster, book, items))
+        assert [Path(item.target).read_bytes() for item in items[:2]] == content
+        assert [str(one.error) for one in far] == [str(one.error) for one in near]
+        for one, other in zip(far[:2], near[:2], strict=True):
+            assert one.result is not None and other.result is not None
+            values = one.result.to_dict()
+            assert values | {"notes": []} == other.result.to_dict() and values["notes"] == [
+                "replaced an earlier output"
+            ]
+        with Manifest(tmp_path / "out") as manifest:
+            book = Book(marker.name, manifest, settings)
+            again = list(embed_records_on_cluster(cluster, book, items, resume=True))
+        assert [one.earlier is not None for one in again] == [True, True, False]
 
     def test_a_killed_worker_costs_no_file_and_no_id(
         self,

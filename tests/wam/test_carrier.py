@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.wam.synthetic import message, pattern_at, posed
-from wam.carrier import BITS, HIGHEST, LOWEST, PER_BIT, TILE, Carrier, lattice_frequencies
+from wam.carrier import BITS, HIGHEST, LOWEST, PER_BIT, TILE, Carrier, Design, lattice_frequencies
 from wam.pose import Pose
 
 OWNERS = [17, 13, 7, -1, 27, 29, 23, 11, -1, 31, 12, 1]
@@ -137,3 +137,35 @@ def test_all_tables_move_to_another_device(carrier: Carrier) -> None:
     moved = carrier.to("meta")
     assert {moved.frequencies.device.type, moved.phases.device.type, moved.owner.device.type} == {"meta"}
     assert moved.key == carrier.key
+
+
+def test_the_default_design_is_the_shipped_carrier_bit_by_bit(carrier: Carrier) -> None:
+    assert bool((carrier.amplitudes == 1).all())
+    made = Carrier.from_key(design=Design())
+    assert torch.equal(made.owner, carrier.owner) and torch.equal(made.phases, carrier.phases)
+
+
+def test_a_tilt_moves_power_to_high_frequencies_at_the_same_total() -> None:
+    carrier = Carrier.from_key(design=Design(tilt=0.5))
+    radius = carrier.frequencies.norm(dim=1)
+    torch.testing.assert_close(carrier.amplitudes / carrier.amplitudes[0], (radius / radius[0]).sqrt())
+    pattern = pattern_at(carrier, message(0), Pose.upright(1.0), (TILE * 3, TILE * 2))
+    assert float(pattern.square().mean()) == pytest.approx(1, abs=1e-4)
+    measured = carrier.project(pattern[None], torch.eye(2)[None], torch.zeros(1, 2))[0, :, 0].abs()
+    torch.testing.assert_close(
+        measured / measured.mean(), carrier.amplitudes / carrier.amplitudes.mean(), rtol=1e-3, atol=0
+    )
+
+
+def test_fewer_frequencies_for_each_bit_are_more_pilot() -> None:
+    carrier = Carrier.from_key(design=Design(per_bit=3))
+    assert torch.equal(torch.bincount(carrier.owner[carrier.owner >= 0]), torch.full((BITS,), 3))
+    assert int(carrier.is_pilot.sum()) == 158 - 3 * BITS
+
+
+@pytest.mark.parametrize(
+    ("lowest", "highest", "per_bit"), [(0.0, 10.3, 4), (10.3, 3.0, 4), (3.0, 16.0, 4), (3.0, 10.3, 0), (3.0, 9.0, 4)]
+)
+def test_designs_that_cannot_be_are_refused(lowest: float, highest: float, per_bit: int) -> None:
+    with pytest.raises(ValueError, match=r"carrier.*: expected .*, found"):
+        Design(lowest, highest, per_bit)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import sys
+import threading
 import zlib
 from collections.abc import Callable
 from datetime import datetime
@@ -88,8 +90,8 @@ def types(values: dict[str, Any]) -> dict[str, type]:
 
 
 def error_line(result: Result) -> str:
-    """The one line on standard error."""
-    (line,) = result.stderr.splitlines()
+    """The one line on standard error, a folder's summary aside."""
+    (line,) = (line for line in result.stderr.splitlines() if " marked, " not in line)
     assert line.startswith("error: ")
     return line.removeprefix("error: ")
 
@@ -454,7 +456,7 @@ class TestBatch:
         for seed, name in enumerate(("photos/a.png", "photos/deep/b.png")):
             draw(name, seed=seed)
         result = run("embed", "photos", "--asset-from", "name", "--owner", "acme", "--out-dir", "out", "--json")
-        assert (result.exit_code, result.stderr) == (0, "")
+        assert result.exit_code == 0
         assert [found["record"]["asset"] for found in objects(result)] == ["a", "b"]
         command = ("embed", "photos", "--asset-from", "name", "--owner", "acme", "--out-dir", "out", "--resume")
         assert objects(run(*command, "--json")) == objects(result)
@@ -564,7 +566,7 @@ class TestRegistry:
         return str(objects(run("embed", photo, *MARK, "--user", "u", "--json"))[0]["link"])
 
     def test_init_says_where(self, run: Run, tmp_path: Path) -> None:
-        assert run("registry", "init").stdout == f"{tmp_path / 'registry.sqlite'}: 0 ids in use\n"
+        assert run("registry", "init").stdout == f"{tmp_path / 'registry.sqlite'}: 0 records\n"
         assert (tmp_path / "registry.sqlite").is_file()
 
     def test_list_and_show(self, run: Run, link: str) -> None:
@@ -582,7 +584,45 @@ class TestRegistry:
     def test_a_withdrawn_record_is_no_longer_named(self, run: Run, link: str) -> None:
         assert run("registry", "withdraw", link).exit_code == 0
         (mark,) = objects(run("detect", "in.wm.png", "--json"))[0]["watermarks"]
-        assert mark["status"] != "verified" and mark["record"] is None
+        assert (mark["status"], mark["record"], mark["link"]) == ("withdrawn", None, link)
+        assert "withdrawn" in run("detect", "in.wm.png").stdout
+        assert run("registry", "list").stdout.splitlines()[1].split()[:2] == [link, "withdrawn"]
+        assert objects(run("registry", "show", link, "--json"))[0]["state"] == "withdrawn"
+
+    def test_init_counts_what_list_shows(self, run: Run, link: str) -> None:
+        run("embed", "in.png", *MARK, "-o", "b.png")
+        run("registry", "withdraw", link)
+        assert run("registry", "init").stdout.endswith(": 2 records (1 marked, 1 withdrawn)\n")
+        assert len(objects(run("registry", "list", "--json"))) == 2
+
+    @pytest.mark.parametrize(
+        ("content", "problem"),
+        [
+            (b"", "all.jsonl: line 1: expected JSON"),
+            (b'{"a": 1}\n', "all.jsonl: line 1: expected a header"),
+            (b"\xff\xfe", "all.jsonl: line 1: expected text in UTF-8"),
+            (None, "all.jsonl: line 2: expected JSON"),
+        ],
+    )
+    def test_a_failed_import_leaves_no_registry(
+        self, run: Run, link: str, content: bytes | None, problem: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run("registry", "export", "-o", "all.jsonl")
+        monkeypatch.setenv("WAM_REGISTRY", "copy.sqlite")
+        Path("all.jsonl").write_bytes(Path("all.jsonl").read_bytes()[:-9] if content is None else content)
+        result = run("registry", "import", "all.jsonl")
+        assert result.exit_code == 1
+        assert error_line(result).startswith(problem)
+        assert not list(Path().glob("copy.sqlite*"))
+
+    def test_an_import_from_a_pipe(self, run: Run, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        content = run("registry", "export").stdout
+        monkeypatch.setenv("WAM_REGISTRY", "copy.sqlite")
+        os.mkfifo("pipe")
+        writer = threading.Thread(target=Path("pipe").write_text, args=(content,))
+        writer.start()
+        assert run("registry", "import", "pipe").stdout == "1 new records\n"
+        writer.join(timeout=10)
 
     def test_export_and_import_keep_the_ids(self, run: Run, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert run("registry", "export", "-o", "all.jsonl").stdout == "1 records -> all.jsonl\n"

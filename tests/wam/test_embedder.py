@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from wam.embedder import MAX_OVER_JND, Embedder, scale_to_psnr
+from wam.embedder import EVEN_PSNR, MAX_OVER_JND, SSIM_LOSS, Embedder, scale_evenly, scale_to_psnr, ssim_price
 from wam.jnd import jnd
+from wam.quality import ssim
 
 
 @pytest.fixture
@@ -52,3 +53,43 @@ def test_each_picture_may_have_its_own_psnr() -> None:
 def test_no_psnr_lifts_the_gain_far_above_what_the_picture_hides() -> None:
     gain = torch.full((1, 1, 8, 8), 0.9)
     torch.testing.assert_close(scale_to_psnr(gain, 30.0), MAX_OVER_JND * gain)
+
+
+def textured(deviation: float) -> Tensor:
+    """A grey picture with noise of that many levels, smoothed a little."""
+    noise = torch.randn(1, 1, 96, 96, generator=torch.Generator().manual_seed(3))
+    noise = torch.nn.functional.avg_pool2d(noise, 3, stride=1, padding=1) * 3 * deviation
+    return ((128 + noise) / 255).clamp(0, 1).expand(1, 3, -1, -1)
+
+
+def test_the_predicted_loss_of_similarity_is_what_ssim_measures() -> None:
+    picture = textured(14.0)
+    noise = torch.randn(1, 1, 96, 96, generator=torch.Generator().manual_seed(4)) * 2.0
+    first, second = ((image[0].permute(1, 2, 0) * 255).numpy() for image in (picture, picture + noise / 255))
+    predicted = float((4.0 * ssim_price(picture)).mean())
+    assert 1 - ssim(first.round().clip(0, 255).astype("uint8"), second.round().clip(0, 255).astype("uint8")) == (
+        pytest.approx(predicted, rel=0.15)
+    )
+
+
+def test_textured_pictures_get_more_than_smooth_ones_for_the_same_similarity() -> None:
+    calm, busy = textured(6.0), textured(9.0)
+    gains = [scale_evenly(jnd(picture), picture, bounds=(20.0, 70.0)) for picture in (calm, busy)]
+    lost = [
+        float((gain.square() * ssim_price(picture)).mean()) for gain, picture in zip(gains, (calm, busy), strict=True)
+    ]
+    assert lost == pytest.approx([SSIM_LOSS] * 2, rel=1e-3)
+    assert float(gains[1].square().mean()) > 1.5 * float(gains[0].square().mean())
+
+
+@pytest.mark.parametrize(("deviation", "bound"), [(0.0, EVEN_PSNR[1]), (60.0, EVEN_PSNR[0])])
+def test_even_strength_stays_within_its_bounds(deviation: float, bound: float) -> None:
+    picture = textured(deviation)
+    error = scale_evenly(jnd(picture) * 4, picture).square().mean() / 255**2
+    assert -10 * math.log10(float(error)) == pytest.approx(bound, abs=1e-3)
+
+
+def test_fainter_marks_have_less_energy() -> None:
+    picture = textured(20.0)
+    usual, fainter = (scale_evenly(jnd(picture), picture, fainter_db=offset) for offset in (0.0, 6.0))
+    torch.testing.assert_close(fainter, usual * 10 ** (-6 / 20))

@@ -95,7 +95,8 @@ def test_a_withdrawn_record_is_not_named(job: EmbedJob, source: Path, tmp_path: 
     result = embed_file(job, source, tmp_path / "out.png", RECORD)
     job.registry.withdraw(result.entry.link)
     _, (reading,) = detect_file(job.marker, tmp_path / "out.png", job.registry)
-    assert reading.match.status != "verified" and reading.entry is None
+    assert (reading.status, reading.entry, reading.record) == ("withdrawn", None, None)
+    assert reading.link == result.entry.link
 
 
 def test_an_unmarked_file_has_no_readings(job: EmbedJob, source: Path) -> None:
@@ -156,7 +157,7 @@ def test_a_failed_write_discards_the_id_unless_the_file_may_be_there(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(marking, "write_content", fail)
+    monkeypatch.setattr(marking, "write", fail)
     with pytest.raises(type(error)):
         embed_file(job, source, tmp_path / "out.png", RECORD)
     assert states(job.registry) == [state]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from tests.wam.synthetic import THRESHOLD, message, misplacement, noise, pattern
 from wam.carrier import TILE, Carrier
 from wam.pose import Pose
 from wam.sync import (
+    AMPLITUDES,
     CANDIDATES,
     SHIFTS,
     SYMMETRIES,
@@ -145,16 +148,47 @@ def votes_of(carrier: Carrier, angle: float) -> torch.Tensor:
     return torch.view_as_real(value).expand(len(carrier.owner), 2)
 
 
-def test_joint_score_of_perfect_votes_counts_every_frequency(carrier: Carrier) -> None:
+def likelihood(bit: float, amplitude: float) -> float:
+    """Of 30 pilot votes of 1 and 32 bits of four votes that sum to ``bit``, spread .5: as the docstring says it."""
+    pilot = 30 * (amplitude / 0.5 - amplitude**2 / (2 * 0.5))
+    return pilot + 32 * (math.log(math.cosh(amplitude * bit / 0.5)) - 4 * amplitude**2 / (2 * 0.5))
+
+
+def test_joint_score_of_perfect_votes_is_their_log_likelihood_ratio(carrier: Carrier) -> None:
     score, bits = joint_score(votes_of(carrier, 0.0), carrier)
-    assert score == pytest.approx(len(carrier.owner))
+    assert float(score) == pytest.approx(max(likelihood(4.0, amplitude) for amplitude in AMPLITUDES), abs=1e-3)
     assert bits.tolist() == [4.0] * 32
 
 
-def test_joint_score_takes_off_what_quadrature_shows(carrier: Carrier) -> None:
+def test_joint_score_of_quadrature_is_nothing(carrier: Carrier) -> None:
     score, bits = joint_score(votes_of(carrier, np.pi / 2), carrier)
-    assert score == pytest.approx(-128, abs=1e-3)
+    assert -1 < float(score) < 0
     assert float(bits.abs().max()) < 1e-5
+
+
+def test_a_pilot_without_bits_is_no_mark(carrier: Carrier) -> None:
+    votes = votes_of(carrier, 0.0).clone()
+    turns = torch.tensor([0.0, np.pi / 2, np.pi, -np.pi / 2])
+    for bit in range(32):  # the four votes of each bit cancel
+        votes[carrier.owner == bit] = torch.stack([turns.cos(), turns.sin()], dim=1).float()
+    full = joint_score(votes_of(carrier, 0.0), carrier)[0]
+    assert float(joint_score(votes, carrier)[0]) < 0.1 * float(full)
+
+
+def test_a_message_that_does_not_fit_has_less_evidence(carrier: Carrier) -> None:
+    votes = votes_of(carrier, 0.0)
+    fits, wrong = torch.ones(32), torch.ones(32)
+    wrong[:8] = -1
+    any_signs, right, off = (
+        float(score)
+        for score in (
+            joint_score(votes, carrier)[0],
+            joint_score(votes, carrier, message=fits)[0],
+            joint_score(votes, carrier, message=wrong)[0],
+        )
+    )
+    assert any_signs == pytest.approx(right)
+    assert off < right - 20
 
 
 def test_one_huge_coefficient_has_one_vote() -> None:

@@ -13,6 +13,8 @@ from wam.training.losses import (
     bit_accuracy,
     bit_loss,
     correlation,
+    final_decay,
+    known_mean,
     learning_rate,
     next_level,
     non_finite,
@@ -47,6 +49,17 @@ def test_learning_rate_scales_with_its_peak_and_may_start_at_once() -> None:
 
 def test_decay_without_room_ends_at_once() -> None:
     assert learning_rate(21, peak=1.0, warmup=0, decay_from=20, total=20) == 0.02
+
+
+@pytest.mark.parametrize(
+    ("minutes", "expected"), [(0, 1.0), (6, 1.0), (7, 0.75), (9, 0.25), (9.99, 0.02), (10, 0.02), (11, 0.02)]
+)
+def test_the_rate_falls_in_the_last_minutes(minutes: float, expected: float) -> None:
+    assert final_decay(minutes, total=10, decay=4) == pytest.approx(expected)
+
+
+def test_no_minutes_of_decay_change_nothing() -> None:
+    assert final_decay(3, total=math.inf, decay=0) == final_decay(3, total=3, decay=0) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -127,3 +140,8 @@ def test_pooled_logits_are_in_units_of_the_noise(carrier: Carrier) -> None:
 @pytest.mark.parametrize(("value", "expected"), [(1.0, False), (math.inf, True), (math.nan, True)])
 def test_non_finite(value: float, expected: bool) -> None:
     assert non_finite(torch.tensor(value)) is expected
+
+
+def test_a_mean_leaves_out_what_is_unknown() -> None:
+    means = known_mean([{"a": 1.0, "b": math.nan}, {"a": math.nan, "b": math.nan}, {"a": 4.0, "b": math.nan}])
+    assert means["a"] == 2.5 and math.isnan(means["b"])

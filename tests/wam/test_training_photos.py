@@ -87,3 +87,13 @@ def test_crops_are_mirrored_half_of_the_time() -> None:
     generator = np.random.default_rng(0)
     bright_right = [float(Photos([picture]).crop(64, generator)[..., 40:].mean()) > 0.5 for _ in range(60)]
     assert 15 < sum(bright_right) < 45
+
+
+def test_a_pattern_for_a_smaller_working_side_is_coarser_beside_the_content() -> None:
+    """Half the side: the same square holds twice as much of the picture each way."""
+    ramp = np.repeat(np.tile(np.linspace(0, 255, 400).astype(np.uint8), (400, 1))[..., None], 3, axis=2)
+    spans = []
+    for side in (256, 128):
+        crop = Photos([ramp]).crop(64, np.random.default_rng(5), working_side=side)
+        spans.append(float(crop.max() - crop.min()))
+    assert spans[1] == pytest.approx(2 * spans[0], rel=0.1)

@@ -34,10 +34,10 @@ def upright(*, zoom: float = 1.0) -> Geometry:
 
 
 @pytest.mark.parametrize(
-    ("level", "psnr", "share"), [(0.0, (37.0, 40.0), 0.3), (0.5, (38.0, 43.5), 0.5), (1.0, (39.0, 47.0), 0.7)]
+    ("level", "fainter", "share"), [(0.0, (-5.0, -2.0), 0.3), (0.5, (-4.5, 0.5), 0.5), (1.0, (-4.0, 3.0), 0.7)]
 )
-def test_difficulty(level: float, psnr: tuple[float, float], share: float) -> None:
-    assert Difficulty(level).psnr_range == psnr
+def test_difficulty(level: float, fainter: tuple[float, float], share: float) -> None:
+    assert Difficulty(level).fainter_range == fainter
     assert Difficulty(level).degraded_share == pytest.approx(share)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wam.cli import common
+from wam.cli.explain import explain
 from wam.errors import WamError, show_name
 
 if TYPE_CHECKING:
@@ -22,16 +23,42 @@ if TYPE_CHECKING:
 
 Overlay = Annotated[
     Path | None,
-    typer.Option("--overlay", metavar="FILE", help="Write the picture with its watermarks outlined; one input only."),
+    typer.Option(
+        "--overlay",
+        metavar="FILE",
+        help="Write the picture with each watermark outlined, numbered and named, in the format of FILE's extension; "
+        "one input only.",
+    ),
 ]
 OverlayDir = Annotated[
     Path | None,
-    typer.Option("--overlay-dir", metavar="DIR", help="The same for several inputs: NAME.overlay.png each."),
+    typer.Option(
+        "--overlay-dir",
+        metavar="DIR",
+        help="The same for several inputs: DIR/NAME.overlay.png each, the tree of an input folder mirrored.",
+    ),
 ]
 MaskDir = Annotated[
-    Path | None, typer.Option("--mask-dir", metavar="DIR", help="Write each mask: NAME.mask1.png, NAME.mask2.png, ...")
+    Path | None,
+    typer.Option(
+        "--mask-dir",
+        metavar="DIR",
+        help="Write each watermark's mask, white where it is, of the picture's size: DIR/NAME.mask1.png and so on, "
+        "numbered as in the results.",
+    ),
 ]
-Thorough = Annotated[bool, typer.Option("--thorough", help="Search every resolution even when a mark was found.")]
+Thorough = Annotated[
+    bool,
+    typer.Option(
+        "--thorough",
+        help="Search every resolution, window and angle of view even when a mark was found: slower, and finds "
+        "small or faint marks beside others.",
+    ),
+]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Say on standard error how each result was reached, and what was tried."),
+]
 
 
 def detect(
@@ -41,6 +68,7 @@ def detect(
     overlay_dir: OverlayDir = None,
     mask_dir: MaskDir = None,
     thorough: Thorough = False,
+    verbose: Verbose = False,
     frames: common.FramesOption = None,
     registry: common.RegistryOption = None,
     key_file: common.KeyOption = None,
@@ -53,7 +81,16 @@ def detect(
 ) -> None:
     """List each watermark of each picture: its record, its region, how sure it is.
 
-    Exit status 0: every picture carries at least one. 1: some picture carries none, or could not be read.
+    Status: verified (its record is known), unverified (a record that anyone
+    can have written), unregistered (a valid word without a record here),
+    unreadable (a mark whose word is not certain).
+
+    --json: an object per picture with image, width, height, model, error,
+    label and watermarks, an empty list where there is none; the README
+    explains their fields.
+
+    Exit status 0: every picture carries at least one. 1: some picture carries
+    none, or could not be read. 2: usage.
     """
     from wam.jobs.cluster import Cluster, detect_on_cluster
     from wam.jobs.local import detect_locally
@@ -79,6 +116,9 @@ def detect(
                 raise outcome.error
             complete = complete and bool(outcome.readings)
             _report(outcome, marker.name, as_json=as_json)
+            if verbose and outcome.error is None:
+                for line in explain(outcome):
+                    typer.echo(line, err=True)
             advance()
     if not complete:
         raise typer.Exit(1)
@@ -105,6 +145,7 @@ def _plan_pictures(
         common.fail("--engine ray: expected no overlays and masks, found some; write them with the local engine")
     if overlay is not None and len(sources) != 1:
         common.fail(f"--overlay: expected one input, found {len(sources)}; use --overlay-dir")
+    _check_format(overlay)
     names = _picture_names(sources)
     overlays = [overlay or (overlay_dir and overlay_dir / f"{name}.overlay.png") for name in names]
     masks = [mask_dir and mask_dir / name for name in names]
@@ -119,6 +160,17 @@ def _plan_pictures(
             common.make_folder(folder)
     planned = {id(source): places for source, *places in zip(sources, overlays, masks, strict=True)}
     return lambda source, picture, readings: _write_pictures(picture, readings, *planned[id(source)])
+
+
+def _check_format(overlay: Path | None) -> None:
+    """Ends the command for an overlay whose extension is no format that is written."""
+    from wam.images import format_of
+
+    try:
+        if overlay is not None:
+            format_of(overlay)
+    except WamError as error:
+        common.fail(error)
 
 
 def _picture_names(sources: list[Source]) -> list[str]:
@@ -228,6 +280,8 @@ def _write_pictures(picture: Picture, readings: list[AnyReading], overlay: Path 
 
 
 def _caption(reading: AnyReading) -> str:
-    if reading.record is None:
-        return f"{reading.link or 'watermark'} · {reading.status}"
-    return f"{reading.record.asset} · {reading.record.owner} · {reading.link or reading.status}"
+    """A line each for the record, the link, and how sure both are, as far as there is such."""
+    record = reading.record
+    lines = [f"{record.asset} · {record.owner}" if record else "", _name(reading)]
+    status = f"{reading.status}{' (transplanted?)' if reading.transplanted else ''}, chance 1e{reading.log10_p:.0f}"
+    return "\n".join(show_name(line) for line in [*lines, status] if line not in ("", "-"))

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wam.cli import common
-from wam.cli.record import embed_records
-from wam.errors import WamError, show_name
+from wam.cli.outcomes import note, note_changes, report_all, show_few
+from wam.cli.record import check_record_options
+from wam.errors import WamError
 
 if TYPE_CHECKING:
-    from wam.jobs.ledger import Ledger
+    from wam.jobs.book import Book
+    from wam.jobs.cluster import Cluster
     from wam.jobs.manifest import Manifest
     from wam.jobs.outcome import EmbedOutcome
     from wam.jobs.plan import Fields, Item, Source
+    from wam.jobs.settings import Settings
+    from wam.marker import Watermarker
 
-MANIFEST_ONLY = ("path", "status", "at", "sha256", "source")  # what a manifest's line has beside the contract's object
 Asset = Annotated[str | None, typer.Option("--asset", metavar="ID", help="Asset ID of the pictures.")]
 AssetFrom = Annotated[
     str | None,
@@ -55,7 +58,12 @@ LabelOption = Annotated[
     ),
 ]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Skip what the manifest in --out-dir shows as done, if the file is still so.")
+    bool,
+    typer.Option(
+        "--resume",
+        help="Skip what the manifest in --out-dir shows as done with the same settings, if source and output are still "
+        "so; mark the rest.",
+    ),
 ]
 Mode = Annotated[
     str,
@@ -112,37 +120,72 @@ def embed(
     pixels, unless --mode record puts them there. The marked file is read back before it is kept. Default output:
     NAME.wm.EXT beside the input.
     """
-    from wam.jobs.cluster import Cluster, embed_on_cluster
-    from wam.jobs.ledger import Ledger
-    from wam.jobs.local import embed_locally
+    from wam.jobs.cluster import Cluster
 
     _check_options(mode, strength, engine, address, out_dir, resume)
     all_frames = common.take_frames(frames)
     fields = _fields(asset, asset_from, owner, user, time)
-    items = _plan(images, output, out_dir, in_place, fields)
+    items, left_out = _plan(images, output, out_dir, in_place, fields)
     load = common.marker_loader(model, device, key_file, reading=False)
-    if mode == "record":
-        refused = {"--label": label, "--frames": frames, "--resume": resume, "--registry": registry}
-        embed_records(load, items, {**refused, "--engine ray": engine == "ray"}, encrypt, strength, as_json, debug)
-        return
-    if encrypt:
-        common.fail("--encrypt: expected --mode record with it, found link; nothing secret is in the pixels there")
+    if encrypt or mode == "record":
+        check_record_options(mode, registry, label, encrypt, keyed=common.read_key(key_file) is not None)
     marker = common.loaded(load)
-    records = common.open_registry(registry, create=True)
-    with _open_manifest(out_dir) as manifest:
-        ledger = Ledger(records, marker.name, manifest)
-        if engine == "ray":
-            cluster = Cluster(load, address, workers)
-            outcomes = embed_on_cluster(
-                cluster, ledger, items, strength=strength, resume=resume, frames=all_frames, label=label
-            )
-        else:
-            outcomes = embed_locally(
-                marker, ledger, items, strength=strength, workers=workers, resume=resume, frames=all_frames, label=label
-            )
-        complete = _report_all(ledger, outcomes, len(items), as_json=as_json, debug=debug)
+    settings = _settings(marker, mode, strength, label, all_frames, encrypt)
+    cluster = Cluster(load, address, workers) if engine == "ray" else None
+    with _opened(marker, settings, registry, out_dir) as book:
+        if resume:
+            note_changes(book, items)
+        outcomes = _outcomes(marker, cluster, book, items, workers, resume)
+        complete = report_all(
+            book, outcomes, items, left_out, summary=_is_folder(images, out_dir), resume=resume, as_json=as_json,
+            debug=debug,
+        )  # fmt: skip
     if not complete:
         raise typer.Exit(1)
+
+
+def _settings(
+    marker: Watermarker, mode: str, strength: float | None, label: bool, frames: bool, encrypt: bool
+) -> Settings:
+    from wam.jobs.settings import Settings, key_name
+
+    return Settings(mode, strength, label, frames, key_name(marker.keys[0]), encrypt)
+
+
+@contextmanager
+def _opened(marker: Watermarker, settings: Settings, registry: str | None, out_dir: str | None) -> Iterator[Book]:
+    """What keeps account of the run: the manifest if there is an output folder, and in link mode the registry."""
+    from wam.jobs.book import Book
+    from wam.jobs.ledger import Ledger
+
+    records = common.open_registry(registry, create=True) if settings.mode == "link" else None
+    with _open_manifest(out_dir) as manifest:
+        if records is None:
+            yield Book(marker.name, manifest, settings)
+        else:
+            yield Ledger(records, marker.name, manifest, settings)
+
+
+def _outcomes(
+    marker: Watermarker, cluster: Cluster | None, book: Book, items: list[Item], workers: int | None, resume: bool
+) -> Generator[EmbedOutcome]:
+    """The work itself, on the engine and in the mode that were chosen."""
+    from wam.jobs.cluster import embed_on_cluster, embed_records_on_cluster
+    from wam.jobs.ledger import Ledger
+    from wam.jobs.local import embed_locally, embed_records_locally
+
+    if isinstance(book, Ledger):
+        if cluster is not None:
+            return embed_on_cluster(cluster, book, items, resume=resume)
+        return embed_locally(marker, book, items, workers=workers, resume=resume)
+    if cluster is not None:
+        return embed_records_on_cluster(cluster, book, items, resume=resume)
+    return embed_records_locally(marker, book, items, workers=workers, resume=resume)
+
+
+def _is_folder(images: list[str], out_dir: str | None) -> bool:
+    """Whether this is a run over many files, which ends with a summary."""
+    return out_dir is not None or any(Path(image).is_dir() for image in images)
 
 
 def _check_options(
@@ -153,7 +196,7 @@ def _check_options(
     if mode not in ("link", "record"):
         common.fail(f"--mode: expected link or record, found {mode}; choose one")
     if strength is not None and not STRENGTHS[0] <= strength <= STRENGTHS[1]:
-        common.fail(f"--strength: expected {STRENGTHS[0]:g} to {STRENGTHS[1]:g} dB, found {strength:g}; 42 is usual")
+        common.fail(f"--strength: expected {STRENGTHS[0]:g} to {STRENGTHS[1]:g} dB, found {strength:g}; leave it out")
     common.check_engine(engine, address)
     for option, wanted in (("--resume", resume), ("--engine ray", engine == "ray")):
         if wanted and out_dir is None:
@@ -172,8 +215,10 @@ def _fields(
     fields = Fields(asset, owner, user, time)
     kind, _, name = (asset_from or "").partition(":")
     try:
-        if kind != "csv":
-            Fields(asset or "any", owner, user, time).record()
+        if asset is not None:
+            fields.record()
+        else:  # what the list or the name adds is checked file by file
+            Fields("any", "any" if owner is None and kind == "csv" else owner, user, time).record()
         if asset is not None:
             return lambda source: fields
         if asset_from == "name":
@@ -187,18 +232,23 @@ def _fields(
 
 def _plan(
     images: list[str], output: str | None, out_dir: str | None, in_place: bool, fields: Callable[[Source], Fields]
-) -> list[Item]:
-    """What becomes of which file; an output that would do harm ends the command before anything is written."""
-    from wam.jobs.plan import find_sources, find_targets, plan_records
+) -> tuple[list[Item], int]:
+    """What becomes of which file, and how many earlier outputs among the inputs are left out; an output that would do
+    harm ends the command before anything is written."""
+    from wam.jobs.plan import find_sources, find_targets, leave_out_outputs, plan_records
     from wam.jobs.storage import locate
 
     file, folder = (None if name is None else locate(name) for name in (output, out_dir))
     try:
-        sources = find_sources(images, without=[] if folder is None else [folder])
+        found = find_sources(images, without=[] if folder is None else [folder])
+        sources, left_out = leave_out_outputs(found, images)
         targets = find_targets(sources, output=file, out_dir=folder, in_place=in_place)
     except WamError as error:
         common.fail(error)
-    return plan_records(sources, targets, fields)
+    if left_out:
+        names = show_few([str(source.location) for source in left_out])
+        note(f"skipped {len(left_out)} earlier outputs (.wm.) beside their originals: {names}; name one to mark it too")
+    return plan_records(sources, targets, fields), len(left_out)
 
 
 def _open_manifest(out_dir: str | None) -> Manifest | nullcontext[None]:
@@ -215,37 +265,3 @@ def _open_manifest(out_dir: str | None) -> Manifest | nullcontext[None]:
         return Manifest(folder)
     except WamError as error:
         common.fail(error)
-
-
-def _report_all(ledger: Ledger, outcomes: Generator[EmbedOutcome], total: int, *, as_json: bool, debug: bool) -> bool:
-    """Prints each outcome; True when none of them is an error. Workers are done with their files when this returns."""
-    complete = True
-    with common.progress("embedding", total) as advance, closing(outcomes):
-        for outcome in outcomes:
-            if outcome.error is not None and debug:
-                raise outcome.error
-            complete = complete and outcome.error is None
-            _report(ledger, outcome, as_json=as_json)
-            advance()
-    return complete
-
-
-def _report(ledger: Ledger, outcome: EmbedOutcome, *, as_json: bool) -> None:
-    from wam.jobs.ledger import failed_object
-
-    if outcome.error is not None:
-        message = common.about(outcome.item.source.location, outcome.error)
-        common.report(message)
-        values = failed_object(outcome.item, ledger.model, outcome.error, message)
-        ledger.fail(outcome.item, outcome.error, values)
-    elif outcome.result is not None:
-        values = outcome.result.to_dict()
-    else:
-        values = {name: value for name, value in (outcome.earlier or {}).items() if name not in MANIFEST_ONLY}
-    if as_json:
-        common.print_json(values)
-    elif outcome.result is not None:
-        result = outcome.result
-        typer.echo(common.marked_line(result.image, result.output, result.entry.link, result.written))
-    elif outcome.error is None:
-        typer.echo(f"{show_name(values['image'])} -> {show_name(values['output'])}  {values['link']}  done before")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from tempfile import TemporaryFile
+from typing import Annotated, TextIO
 
 import typer
 
@@ -18,7 +23,9 @@ registry_app = typer.Typer(no_args_is_help=True, help="The records behind the sh
 def init(registry: common.RegistryOption = None) -> None:
     """Create the registry, if it is not there yet, and say where it is."""
     store = common.open_registry(registry, create=True)
-    typer.echo(f"{store.name}: {store.count()} ids in use")
+    counts = store.counts()
+    states = ", ".join(f"{count} {state}" for state, count in counts.items())
+    typer.echo(f"{store.name}: {sum(counts.values())} records" + (f" ({states})" if states else ""))
 
 
 @registry_app.command(name="list")
@@ -99,10 +106,28 @@ def import_(
     registry: common.RegistryOption = None,
 ) -> None:
     """Read an export, all of it or nothing, with the same ids."""
-    store = common.open_registry(registry, create=True)
+    from payload.transfer import check_lines
+
     try:
-        with file.open(encoding="utf-8") as stream:
-            count = store.import_(stream)
-    except (PayloadError, ValueError, OSError) as error:
-        common.fail(common.about(file, error), code=1)
+        with _whole(file) as stream:
+            check_lines(stream, str(file))  # before a registry is made for a file that is none
+            stream.seek(0)
+            count = common.open_registry(registry, create=True).import_(stream, name=str(file))
+    except PayloadError as error:
+        common.fail(error, code=1)
+    except OSError as error:
+        found = error.strerror or str(error)
+        common.fail(f"{file}: expected an export that can be read, found: {found}; check the name", code=1)
     typer.echo(f"{count} new records")
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[TextIO]:
+    """An open text file that can be read twice, also where it is a pipe."""
+    with file.open("rb") as stream, TemporaryFile() as copy:
+        if not stream.seekable():
+            shutil.copyfileobj(stream, copy)
+            copy.seek(0)
+        whole = stream if stream.seekable() else copy
+        with TextIOWrapper(whole, encoding="utf-8", errors="surrogateescape") as text:
+            yield text

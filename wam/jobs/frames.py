@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from payload import bits_from_word
 from wam.animation import Animation
 from wam.images import Picture
-from wam.marker import Detection, Watermarker
+from wam.marker import Detection, Marked
 
 
 def telling_frame(animation: Animation) -> Picture:
@@ -31,12 +30,11 @@ def same_frame(animation: Animation, saved: Animation, picture: Picture) -> Pict
     return saved.pictures[min(place, len(saved.pictures) - 1)]
 
 
-def mark_frames(marker: Watermarker, animation: Animation, word: int, strength: float | None) -> NDArray[np.uint8]:
-    """All frames marked with one word, (F, H, W, 3) uint8; a frame at a time, so that memory stays flat."""
-    bits = bits_from_word(word)
+def each_frame(animation: Animation, mark: Callable[[NDArray[np.uint8]], Marked]) -> NDArray[np.uint8]:
+    """All frames as ``mark`` gives them back, (F, H, W, 3) uint8; a frame at a time, so that memory stays flat."""
     marked = np.empty((len(animation.pictures), *animation.pictures[0].pixels.shape), np.uint8)
     for place, picture in enumerate(animation.pictures):
-        marked[place] = marker.embed(picture.pixels, bits, strength=strength).image
+        marked[place] = mark(picture.pixels).image
     return marked
 
 

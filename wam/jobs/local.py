@@ -2,7 +2,7 @@
 
 Each thread takes a chunk of files from reading to writing, so that decoding and encoding in one overlap the networks in
 another. On a CPU a chunk is one file (a batch of eight takes 9% longer for each picture than one alone), on an
-accelerator eight, and pictures of one size go through the networks together.
+accelerator eight, and pictures that come to one working size go through the networks together.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ import torch
 from payload.entry import Entry
 from payload.registry import Registry
 from wam.images import Picture
+from wam.jobs.book import Book, earlier_line
+from wam.jobs.files import Loaded, load
 from wam.jobs.frames import to_read
 from wam.jobs.ledger import Ledger
-from wam.jobs.marking import Loaded, finish, load, mark
+from wam.jobs.marking import finish, mark
 from wam.jobs.outcome import DetectOutcome, EmbedOutcome, RegisteredWords
 from wam.jobs.plan import Item, Source
 from wam.jobs.reading import AnyReading, examine, judge
+from wam.jobs.records import RecordJob, finish_record, load_for_record
 from wam.jobs.storage import read_frames, read_picture
 from wam.marker import Watermarker
 
@@ -76,19 +79,40 @@ def embed_locally(
     ledger: Ledger,
     items: Sequence[Item],
     *,
-    strength: float | None = None,
     workers: int | None = None,
     batch: int | None = None,
     resume: bool = False,
-    frames: bool = False,
-    label: bool = False,
 ) -> Generator[EmbedOutcome]:
-    """Marks all items, in order; see ``Ledger`` for what a crash leaves. ``resume`` skips what is done; ``frames`` and
-    ``label`` as in ``EmbedJob``."""
-    words = RegisteredWords(ledger.registry)
-    run = _Embedding(marker, ledger, strength, resume, words, frames=frames, label=label)
+    """Marks all items as the ledger's settings say, in order; see ``Ledger`` for what a crash leaves. ``resume`` skips
+    what is done."""
+    run = _Embedding(marker, ledger, resume, RegisteredWords(ledger.registry))
     size = batch or BATCH[marker.device.type]
     return _in_order(run.chunk, items, size, workers or default_workers(), run.stop)
+
+
+def embed_records_locally(
+    marker: Watermarker, book: Book, items: Sequence[Item], *, workers: int | None = None, resume: bool = False
+) -> Generator[EmbedOutcome]:
+    """The same in record mode: each record goes into its picture, and only the manifest keeps account."""
+    job, gate, stop = RecordJob(marker, book.settings), Gate(), threading.Event()
+
+    def work(chunk: Sequence[Item]) -> list[EmbedOutcome]:
+        (item,) = chunk
+        if stop.is_set():
+            raise Stopped
+        try:
+            earlier = earlier_line(book, item, resume=resume)
+            if earlier is not None:
+                return [EmbedOutcome(item, earlier=earlier)]
+            assert item.record is not None
+            loaded = load_for_record(book.settings, item.source.location, item.target, item.record)
+            with gate.passing(loaded.pixels):
+                result = finish_record(job, loaded, item.record)
+            return [EmbedOutcome(item, book.note(item, result))]
+        except Exception as error:
+            return [EmbedOutcome(item, error=error)]
+
+    return _in_order(work, items, 1, workers or default_workers(), stop)
 
 
 def detect_locally(
@@ -117,7 +141,8 @@ def detect_locally(
                     draw(source, picture, readings)
         except Exception as error:
             return [DetectOutcome(source, error=error)]
-        return [DetectOutcome(source, picture.width, picture.height, tuple(readings), label=examined.label)]
+        size = (picture.width, picture.height)
+        return [DetectOutcome(source, *size, tuple(readings), label=examined.label, searches=examined.searches)]
 
     return _in_order(read, sources, 1, workers or default_workers(), threading.Event())
 
@@ -156,11 +181,8 @@ class _Embedding:
 
     marker: Watermarker
     ledger: Ledger
-    strength: float | None
     resume: bool
     words: RegisteredWords
-    frames: bool = False
-    label: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
     gate: Gate = field(default_factory=Gate)
 
@@ -168,20 +190,19 @@ class _Embedding:
         """Marks some files; pictures go on to the networks when they are many pixels, or all there are."""
         outcomes: dict[int, EmbedOutcome] = {}
         ready: list[tuple[Item, Loaded]] = []
+        settings = self.ledger.settings
         for item in items:
             self._check()
             try:
-                if item.problem is not None:
-                    raise ValueError(item.problem)
-                earlier = self.ledger.finished(item) if self.resume else None
+                earlier = earlier_line(self.ledger, item, resume=self.resume)
                 if earlier is not None:
                     outcomes[id(item)] = EmbedOutcome(item, earlier=earlier)
                     continue
-                owner = item.record.owner if self.label and item.record is not None else None
-                ready.append((item, load(item.source.location, item.target, frames=self.frames, label=owner)))
+                owner = item.record.owner if settings.label and item.record is not None else None
+                ready.append((item, load(item.source.location, item.target, frames=settings.frames, label=owner)))
             except Exception as error:
                 outcomes[id(item)] = EmbedOutcome(item, error=error)
-            if sum(one.picture.pixels.size // 3 for _, one in ready) * len(items) > MOST_PIXELS:
+            if sum(one.pixels for _, one in ready) * len(items) > MOST_PIXELS:
                 outcomes.update(self._mark(ready))
                 ready = []
         outcomes.update(self._mark(ready))
@@ -191,7 +212,7 @@ class _Embedding:
         """Marks pictures together; where that fails, one by one."""
         if not ready:
             return {}
-        with self.gate.passing(sum(one.picture.pixels.size // 3 for _, one in ready)):
+        with self.gate.passing(sum(one.pixels for _, one in ready)):
             try:
                 self._check()
                 entries = self.ledger.begin(*(item for item, _ in ready))
@@ -209,7 +230,7 @@ class _Embedding:
     ) -> dict[int, EmbedOutcome]:
         words = [open_entries[id(item)].word for item, _ in ready]
         try:
-            pictures = mark(self.marker, [loaded for _, loaded in ready], words, self.strength)
+            pictures = mark(self.marker, [loaded for _, loaded in ready], words, self.ledger.settings.strength)
         except Exception as error:
             if len(ready) == 1:
                 return {id(ready[0][0]): EmbedOutcome(ready[0][0], error=error)}

@@ -35,10 +35,12 @@ class Manifest:
         self._lock = threading.Lock()
         self._stream: BinaryIO | None = None
         self._content = bytearray()  # of a manifest behind a URL
-        self._uploaded = 0.0
+        self._uploaded, self._length = 0.0, 0  # when, and how many bytes of the content
         if isinstance(self.location, Path):
             self._stream = _open_alone(self.location)
         self.done = self._read()
+        if self._stream is None:
+            self._upload()  # a place that cannot be written is noticed before anything is done
 
     def __enter__(self) -> Manifest:
         return self
@@ -47,8 +49,8 @@ class Manifest:
         with self._lock:
             if self._stream is not None:
                 self._stream.close()
-            elif self._content:
-                write_content(self.location, bytes(self._content))
+            elif len(self._content) > self._length:
+                self._upload()
 
     def add(self, *lines: dict[str, Any], durable: bool = True) -> None:
         """Appends lines; they are on the disk when this returns, unless that can wait. Raises ``ManifestError``."""
@@ -56,9 +58,8 @@ class Manifest:
         with self._lock:
             try:
                 self._append(content, durable)
-            except (OSError, WamError) as error:
-                found = (error.strerror if isinstance(error, OSError) else None) or str(error)
-                name = show_name(str(self.location))
+            except OSError as error:
+                found, name = error.strerror or str(error), show_name(str(self.location))
                 raise ManifestError(f"{name}: expected room for a line, found: {found}; free some space") from error
 
     def _append(self, content: bytes, durable: bool) -> None:
@@ -69,8 +70,14 @@ class Manifest:
             return
         self._content += content
         if durable or time.monotonic() - self._uploaded > REWRITE_SECONDS:
+            self._upload()
+
+    def _upload(self) -> None:
+        try:
             write_content(self.location, bytes(self._content))
-            self._uploaded = time.monotonic()
+        except WamError as error:
+            raise ManifestError(str(error)) from error
+        self._uploaded, self._length = time.monotonic(), len(self._content)
 
     def _read(self) -> dict[str, dict[str, Any]]:
         try:

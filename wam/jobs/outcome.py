@@ -11,10 +11,13 @@ import numpy as np
 
 from payload.layout import Words
 from payload.registry import Registry
+from wam.jobs.files import record_name
 from wam.jobs.marking import EmbedResult
 from wam.jobs.plan import Item, Source
 from wam.jobs.reading import AnyReading
+from wam.jobs.records import RecordResult
 from wam.label import Label, label_agrees
+from wam.protocol import SearchSummary
 
 WORDS_SECONDS = 60.0  # how old the list of registered words may be: reading it takes long in a large registry
 
@@ -24,14 +27,15 @@ class EmbedOutcome:
     """One of three: ``result`` of a file now marked, ``earlier`` line of one that was done before, ``error``."""
 
     item: Item
-    result: EmbedResult | None = None
+    result: EmbedResult | RecordResult | None = None
     earlier: dict[str, Any] | None = None
     error: Exception | None = None
 
 
 @dataclass(frozen=True)
 class DetectOutcome:
-    """``readings`` of a file, its size in pixels and the ``label`` in its metadata, or ``error``."""
+    """``readings`` of a file, its size in pixels, the ``label`` in its metadata and what the ``searches`` of its frames
+    did, or ``error``."""
 
     source: Source
     width: int | None = None
@@ -39,14 +43,21 @@ class DetectOutcome:
     readings: tuple[AnyReading, ...] = ()
     error: Exception | None = None
     label: Label | None = None
+    searches: tuple[SearchSummary, ...] = ()
 
     @property
     def label_agrees(self) -> bool | None:
         """Whether a watermark says what the label says; None where nothing can be compared."""
         if self.label is None:
             return None
-        marks = [(r.link, r.message, r.record.owner if r.record else None) for r in self.readings]
-        return label_agrees(self.label, marks)
+        return label_agrees(self.label, [_stated(reading) for reading in self.readings])
+
+
+def _stated(reading: AnyReading) -> tuple[str | None, str | None, str | None]:
+    """What a label on a watermark would say: name, message and owner, as far as they are known."""
+    if reading.record is None:
+        return reading.link, reading.message, None
+    return reading.link or record_name(reading.record), reading.message, reading.record.owner
 
 
 class RegisteredWords:

@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 
 from payload import Record, parse_time
 from wam.errors import WamError, show_name
-from wam.images import default_output, expand_inputs
-from wam.jobs.storage import Location, is_url, join, pictures_below
+from wam.images import default_output, expand_inputs, format_of
+from wam.jobs.storage import Location, is_url, join, locate, pictures_below, suffix_of
 
 COLUMNS = ("path", "asset", "owner", "user", "time")  # of a list; the first two are needed
 
@@ -96,6 +96,15 @@ def _is_inside(place: str, folder: str) -> bool:
     return place.startswith(folder.rstrip(os.sep) + os.sep)
 
 
+def leave_out_outputs(sources: Sequence[Source], inputs: Sequence[str]) -> tuple[list[Source], list[Source]]:
+    """The sources to mark, and those left out: pictures of a folder that are the default output (``NAME.wm.EXT``) of
+    another one there. What ``inputs`` names itself stays."""
+    named = {str(locate(text)) for text in inputs}
+    made = {str(_beside(source.location)) for source in sources if source.location != "-"} - named
+    kept = [source for source in sources if str(source.location) not in made]
+    return kept, [source for source in sources if str(source.location) in made]
+
+
 def find_targets(
     sources: Sequence[Source], *, output: Location | None, out_dir: Location | None, in_place: bool
 ) -> list[Location]:
@@ -131,7 +140,9 @@ def _beside(source: Location) -> Location:
 
 
 def _require_place(output: Location) -> None:
-    """Raises ``PlanError`` where a file cannot be, before an id is taken for it."""
+    """Raises ``PlanError`` where a file cannot be, ``ImageError`` for a format that is not written."""
+    if suffix_of(output) not in ("", ".wm"):
+        format_of(os.fspath(output))
     if is_url(str(output)):
         return
     place = Path(output)

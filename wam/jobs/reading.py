@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from wam.jobs.storage import Location, read_picture
 from wam.label import Label, read_label
 from wam.marker import Detection, Watermarker
 from wam.outline import Region
+from wam.protocol import SearchSummary
 from wam.recordmode import FoundRecord, find_records
 
 TRANSPLANT_DISTANCE = 22  # bits of 64: hashes of a marked picture and of another lie around 32, of its copies below 12
@@ -101,7 +102,8 @@ AnyReading = Reading | FoundRecord
 @dataclass(frozen=True)
 class Examined:
     """What a file shows without a registry: its size in pixels, the records in it, the marks that belong to none, faint
-    ones too, its 64-bit hash, and the label in its metadata."""
+    ones too, its 64-bit hash, the label in its metadata, and what the search of each frame did, where the model says
+    so."""
 
     width: int
     height: int
@@ -110,6 +112,7 @@ class Examined:
     present: float
     label: Label | None = None
     records: tuple[FoundRecord, ...] = ()
+    searches: tuple[SearchSummary, ...] = ()
 
     @property
     def has_marks(self) -> bool:
@@ -134,12 +137,17 @@ def examine(marker: Watermarker, picture: Picture, *more: Picture, thorough: boo
     """
     require_size(picture)
     bounds = marker.model.description
-    frames = [marker.detect(one.pixels, thorough=thorough, max_log10_p=bounds.faint) for one in (picture, *more)]
-    detections = merge(frames) if more else frames[0]
+    frames = [
+        marker.detect_and_explain(one.pixels, thorough=thorough, max_log10_p=bounds.faint) for one in (picture, *more)
+    ]
+    detections = merge(found for found, _ in frames) if more else frames[0][0]
+    searches = tuple(search for _, search in frames if search is not None)
     phash = hash_rgb(picture.pixels) if detections else None
     label = read_label(picture.metadata)
     records, others = find_records(detections, keys=marker.keys, phash=phash)
-    return Examined(picture.width, picture.height, tuple(others), phash, bounds.present, label, tuple(records))
+    return Examined(
+        picture.width, picture.height, tuple(others), phash, bounds.present, label, tuple(records), searches
+    )
 
 
 def judge(examined: Examined, registry: Registry | None, words: Words | None) -> list[AnyReading]:
@@ -163,9 +171,12 @@ def judge(examined: Examined, registry: Registry | None, words: Words | None) ->
 
 def _look_up(detection: Detection, phash: int | None, words: Words | None, registry: Registry | None) -> Reading:
     match = read_word(detection.logits, words, presence_log10_p=detection.log10_p)
-    if match.status != "verified" or registry is None or match.word is None:
+    if registry is None or match.word is None:
         return Reading(detection, match, None, False)
     entry = registry.find(match.word)
+    if match.status != "verified":
+        withdrawn = entry is not None and entry.state == "withdrawn"
+        return Reading(detection, replace(match, status="withdrawn") if withdrawn else match, None, False)
     return Reading(detection, match, entry, entry is not None and _is_transplanted(detection, phash, entry))
 
 

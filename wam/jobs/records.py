@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from payload import Record, RecordTooLongError, hash_rgb
 from wam.images import Picture
-from wam.jobs.ledger import failed_object
-from wam.jobs.marking import Loaded, SelfCheckError, Written, describe, encode, load
-from wam.jobs.plan import Item
-from wam.jobs.storage import Location, write_content
+from wam.jobs.files import Loaded, Written, describe, encode, label_for, load, record_name, write
+from wam.jobs.frames import each_frame
+from wam.jobs.marking import SelfCheckError
+from wam.jobs.settings import Settings
+from wam.jobs.storage import Location
 from wam.marker import Watermarker
 from wam.recordmode import FoundRecord, RecordPlan, embed_record, find_records, plan_record
 
 
 @dataclass(frozen=True)
 class RecordJob:
-    """What to do with each file. ``marker`` was loaded with ``key``; ``strength`` PSNR in dB, None for its own."""
+    """What to do with each file, with the secret that ``marker`` was loaded with, if any."""
 
     marker: Watermarker
-    key: bytes | None = None
-    encrypt: bool = False
-    strength: float | None = None
+    settings: Settings
+
+    @property
+    def key(self) -> bytes | None:
+        """The secret that records are sealed with."""
+        return self.marker.keys[0]
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,11 @@ class RecordResult:
     model: str
     written: Written
 
+    @property
+    def shown(self) -> str:
+        """What was put in, for people."""
+        return f"record in {len(self.plan.words)} marks, {self.read} read back, {self.needed} needed"
+
     def to_dict(self) -> dict[str, Any]:
         """The contract's object for one image."""
         content = {
@@ -53,30 +64,46 @@ class RecordResult:
 
 
 def embed_record_file(job: RecordJob, source: Location, target: Location, record: Record) -> RecordResult:
-    """Marks one file with a whole record; raises ``ImageError``, ``RecordTooLongError`` before anything is marked."""
-    loaded = load(source, target)
+    """Marks one file with a whole record; see ``load`` and ``finish_record``."""
+    loaded = load_for_record(job.settings, source, target, record)
+    return finish_record(job, loaded, record)
+
+
+def load_for_record(settings: Settings, source: Location, target: Location, record: Record) -> Loaded:
+    """Reads a picture that is to be marked; see ``marking.load``."""
+    return load(source, target, frames=settings.frames, label=record.owner if settings.label else None)
+
+
+def finish_record(job: RecordJob, loaded: Loaded, record: Record) -> RecordResult:
+    """Marks, reads back and writes a loaded picture, all frames of an animation alike; raises ``ImageError``, and
+    ``RecordTooLongError`` before anything is marked, with nothing written."""
     pixels = loaded.picture.pixels
     size = (int(pixels.shape[0]), int(pixels.shape[1]))
     phash = None if job.key is None else hash_rgb(pixels)
     try:
-        plan = plan_record(job.marker, size, record, key=job.key, encrypt=job.encrypt, phash=phash)
+        plan = plan_record(job.marker, size, record, key=job.key, encrypt=job.settings.encrypt, phash=phash)
     except RecordTooLongError as error:
         raise RecordTooLongError(f"{loaded.picture.name}: {error}") from error
-    marked = embed_record(job.marker, pixels, plan, strength=job.strength).image
-    assert isinstance(marked, np.ndarray)
-    content, saved, lost = encode(job.marker, loaded, marked)
+    label = label_for(loaded, record_name(record), plan.messages[0])
+    content, saved, lost = encode(loaded, _mark(job, loaded, plan), label)
     found = check(job, plan, saved, loaded)
-    write_content(target, content, make_folders=True)
-    written = describe(loaded, content, saved, lost)
+    replaced = write(loaded, content, make_folders=True)
     return RecordResult(
-        image=os.fspath(source),
-        output=os.fspath(target),
+        image=os.fspath(loaded.source),
+        output=os.fspath(loaded.target),
         plan=plan,
         read=found.reading.read,
         needed=found.reading.needed or 0,
         model=job.marker.name,
-        written=written,
+        written=replace(describe(loaded, content, saved, lost), replaced=replaced),
     )
+
+
+def _mark(job: RecordJob, loaded: Loaded, plan: RecordPlan) -> NDArray[np.uint8]:
+    """Marked pixels, (H, W, 3) uint8, with the frames of an animation in front."""
+    if loaded.animation is None:
+        return np.asarray(embed_record(job.marker, loaded.picture.pixels, plan, strength=job.settings.strength).image)
+    return each_frame(loaded.animation, partial(embed_record, job.marker, plan=plan, strength=job.settings.strength))
 
 
 def check(job: RecordJob, plan: RecordPlan, saved: Picture, loaded: Loaded) -> FoundRecord:
@@ -94,8 +121,3 @@ def check(job: RecordJob, plan: RecordPlan, saved: Picture, loaded: Loaded) -> F
         found=f"{read} of its {len(plan.words)} marks (the picture may be too flat, or already marked)",
         remedy="use the unmarked original, a larger copy, or a lower --strength in dB; nothing was written",
     )
-
-
-def failed_record(item: Item, model: str, error: BaseException, message: str) -> dict[str, Any]:
-    """The contract's object for an image that could not be marked."""
-    return {**failed_object(item, model, error, message), "mode": "record", "marks": None}

@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,6 +15,7 @@ from wam.errors import ImageError
 from wam.formats import SUFFIXES
 from wam.images import MAX_BYTES, Picture, read_image, write_bytes
 
+OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci", "obs"})  # no folders
 Location = str | Path  # a URL or "-" is text, a local file a path: Path("s3://a") would lose a slash
 
 
@@ -82,7 +83,8 @@ def write_content(target: Location, content: bytes, *, make_folders: bool = Fals
         return
     with _any_error(target, expected="a place that can be written", remedy="check the URL and your access"):
         system, path = _open(target)
-        system.makedirs(os.path.dirname(path), exist_ok=True)
+        if OBJECT_STORES.isdisjoint([system.protocol] if isinstance(system.protocol, str) else system.protocol):
+            system.makedirs(os.path.dirname(path), exist_ok=True)  # there it would make a bucket of a misspelt name
         system.pipe_file(path, content)
 
 
@@ -92,6 +94,16 @@ def read_content(location: Location) -> bytes:
         return location.read_bytes()
     system, path = _open(location)
     return bytes(system.cat_file(path))
+
+
+def exists(location: Location) -> bool:
+    """Whether anything is there under that name."""
+    if isinstance(location, Path):
+        return os.path.lexists(location)
+    with suppress(Exception):  # whatever fsspec's libraries raise: writing there will tell
+        system, path = _open(location)
+        return bool(system.exists(path))
+    return False
 
 
 def hash_of(location: Location) -> str | None:

@@ -53,7 +53,7 @@ class MetaModel(nn.Module):
         self.embedder = MetaEmbedder()
         self.detector = MetaExtractor()
         self.attenuation = JND()
-        self.description = Description(name, ARCHITECTURE, licence, None, LOG10_FALSE_ALARM, FAINT)
+        self.description = Description(name, ARCHITECTURE, licence, LOG10_FALSE_ALARM, FAINT)
 
     def mark(self, images: Tensor, bits: Tensor, *, psnr_db: float | None = None) -> Tensor:
         """See ``Model.mark``. None keeps the published scaling, about 38 dB; a PSNR scales the same residual."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -55,11 +56,23 @@ def learning_rate(step: int, *, peak: float, warmup: int, decay_from: int, total
     return peak * max(0.02, 1 - (step - decay_from) / max(1, total - decay_from))
 
 
+def final_decay(minutes: float, *, total: float, decay: float) -> float:
+    """Factor of the rate by the clock: 1, then linearly down to 2% over the last ``decay`` of ``total`` minutes."""
+    left = total - minutes
+    return 1.0 if left >= decay or not decay else max(0.02, left / decay)
+
+
 def next_level(level: float, accuracy: float, *, low: float = 0.86, high: float = 0.92, stride: float = 0.01) -> float:
     """Adaptive curriculum: harder when the moving bit accuracy is above ``high``, easier below ``low``."""
     if math.isnan(accuracy):
         return level
     return min(1.0, max(0.0, level + stride * ((accuracy > high) - (accuracy < low))))
+
+
+def known_mean(reports: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Mean of each entry over the reports that have one; nan, as in a batch without a mark, when none has."""
+    known = {key: [report[key] for report in reports if not math.isnan(report[key])] for key in reports[0]}
+    return {key: sum(values) / len(values) if values else math.nan for key, values in known.items()}
 
 
 def non_finite(value: Tensor) -> bool:

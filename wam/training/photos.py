@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from wam.model import WORKING_SIDE
+
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 MINIMUM = 8  # pictures: fewer teach the pictures, not the task
 SHORT_SIDE = 320  # larger pictures are reduced to this while loading, pixels
@@ -41,11 +43,15 @@ class Photos:
             )
         return cls(pictures, skipped)
 
-    def crop(self, size: int, generator: np.random.Generator) -> Tensor:
-        """A random square at a random zoom, mirrored or not: (3, size, size) float32 in [0, 1]."""
+    def crop(self, size: int, generator: np.random.Generator, *, working_side: int = WORKING_SIDE) -> Tensor:
+        """A random square at a random zoom, mirrored or not: (3, size, size) float32 in [0, 1].
+
+        ``working_side``: a pattern made for a short side of so many pixels is as coarse beside the crop's content.
+        """
         picture = self.pictures[int(generator.integers(len(self.pictures)))]
         height, width = picture.shape[:2]
-        side = int(min(size * generator.uniform(0.7, 1.5), height, width))
+        zoom = generator.uniform(0.7, 1.5) * (WORKING_SIDE / working_side)
+        side = int(min(size * zoom, height, width))
         top, left = int(generator.integers(height - side + 1)), int(generator.integers(width - side + 1))
         square = Image.fromarray(picture[top : top + side, left : left + side])
         if side != size:

@@ -16,11 +16,12 @@ from torch import Tensor
 
 from attacks.training import degrade_batch, straight_through
 from wam.carrier import BITS, Carrier
-from wam.embedder import scale_to_psnr
+from wam.embedder import scale_evenly
 
 CONTENT = 208  # content side, working pixels
 FILE = 192  # file side, pixels
 VIEW = 128  # view side, pixels
+TRAINED_PSNR = (38.0, 48.0)  # dB: wider bounds than in use, so that the gain map learns what costs similarity
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,9 @@ class Difficulty:
     level: float = 0.0
 
     @property
-    def psnr_range(self) -> tuple[float, float]:
-        """Decibel."""
-        return 37.0 + 2.0 * self.level, 40.0 + 7.0 * self.level
+    def fainter_range(self) -> tuple[float, float]:
+        """How much less energy marks have than the usual strength, decibel."""
+        return -5.0 + 1.0 * self.level, -2.0 + 5.0 * self.level
 
     @property
     def degraded_share(self) -> float:
@@ -148,8 +149,9 @@ def make_scene(
     geometry = draw_geometry(count, generator)
     bits = torch.from_numpy(generator.integers(0, 2, (count, BITS))).to(device)
     mask = torch.stack([draw_mask(generator) for _ in range(count)]).to(device)
-    psnr = torch.tensor(generator.uniform(*difficulty.psnr_range, count), dtype=torch.float32, device=device)
-    maps = _to_file_grid(torch.cat([content, scale_to_psnr(gain, psnr)], dim=1), geometry)
+    fainter = torch.tensor(generator.uniform(*difficulty.fainter_range, count), dtype=torch.float32, device=device)
+    scaled = scale_evenly(gain, content, fainter_db=fainter, bounds=TRAINED_PSNR)
+    maps = _to_file_grid(torch.cat([content, scaled], dim=1), geometry)
     photo, gain = maps[:, :3].clamp(0, 1), maps[:, 3:]
     files = mark(photo, gain, geometry, mask, bits, carrier)
     foreign = torch.tensor(generator.random(count) < 0.3, device=device).view(-1, 1, 1, 1)

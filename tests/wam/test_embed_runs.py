@@ -1,0 +1,181 @@
+"""``wam embed`` on folders, again and again: what is skipped, what is marked again, and what is said of it."""
+
+# ruff: noqa: F811 - fixtures of another module are named again where they are used
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.wam.test_cli import MARK, Run, draw, error_line, files, objects, photo, run  # noqa: F401 - fixtures among them
+from wam.images import read_image
+from wam.jobs.settings import Settings, key_name
+
+INTO = ("--out-dir", "out")
+SUMMARY = re.compile(r"(\d+) marked, (\d+) skipped, (\d+) failed in [\d.]+ s(, [\d.]+/s)?")
+
+
+@pytest.fixture
+def photos(run: Run) -> Path:
+    """Two pictures in ``photos``."""
+    for seed, name in enumerate(("photos/a.png", "photos/deep/b.png")):
+        draw(name, seed=seed)
+    return Path("photos")
+
+
+def counts(stderr: str) -> tuple[int, ...]:
+    """Marked, skipped and failed files by the last line."""
+    found = SUMMARY.match(stderr.splitlines()[-1])
+    assert found is not None, stderr
+    return tuple(map(int, found.groups()[:3]))
+
+
+def manifest() -> dict[str, dict[str, Any]]:
+    """The last line of each file."""
+    return {line["path"]: line for line in map(json.loads, Path("out/manifest.jsonl").read_text().splitlines())}
+
+
+class TestSummary:
+    def test_after_a_folder(self, run: Run, photos: Path) -> None:
+        Path("photos/c.png").write_bytes(b"no picture")
+        result = run("embed", photos, *MARK, *INTO, "--json")
+        assert result.exit_code == 1 and len(objects(result)) == 3
+        assert counts(result.stderr) == (2, 0, 1)
+        assert result.stderr.startswith("error: photos/c.png: ") and len(result.stderr.splitlines()) == 2
+        result = run("embed", photos, *MARK, *INTO, "--resume")
+        assert counts(result.stderr) == (0, 2, 1)
+
+    def test_not_after_files(self, run: Run, photo: Path) -> None:
+        assert run("embed", photo, draw("b.png"), *MARK).stderr == ""
+
+
+class TestEarlierOutputs:
+    def test_outputs_beside_their_inputs_are_no_inputs(self, run: Run, photos: Path) -> None:
+        first = run("embed", photos, *MARK, "--json")
+        again = run("embed", photos, *MARK, "--json")
+        assert (first.exit_code, again.exit_code) == (0, 0)
+        assert [one["image"] for one in objects(again)] == ["photos/a.png", "photos/deep/b.png"]
+        assert files() == ["photos/a.png", "photos/a.wm.png", "photos/deep/b.png", "photos/deep/b.wm.png"]
+        note, _ = again.stderr.splitlines()
+        assert note.startswith("note: skipped 2 earlier outputs (.wm.) beside their originals: photos/a.wm.png, ")
+        assert counts(again.stderr) == (2, 2, 0)
+
+    def test_in_every_way_of_writing(self, run: Run, photos: Path) -> None:
+        run("embed", photos, *MARK)
+        for options in (INTO, ("--in-place",)):
+            result = run("embed", photos, *MARK, *options, "--json")
+            assert (result.exit_code, len(objects(result))) == (0, 2)
+        assert not Path("out/a.wm.png").exists()
+
+    def test_a_name_of_that_kind_without_its_original_is_an_input(self, run: Run) -> None:
+        draw("photos/lonely.wm.png")
+        result = run("embed", "photos", *MARK, "--json")
+        assert [one["output"] for one in objects(result)] == ["photos/lonely.wm.wm.png"]
+
+    def test_one_that_is_named_is_an_input(self, run: Run, photo: Path) -> None:
+        draw("in.wm.png", seed=3)
+        result = run("embed", "in.png", "in.wm.png", *MARK, *INTO, "--json")
+        assert [one["image"] for one in objects(result)] == ["in.png", "in.wm.png"]
+
+    def test_an_output_that_is_replaced_is_said(self, run: Run, photos: Path) -> None:
+        first = objects(run("embed", photos, *MARK, *INTO, "--json"))
+        assert [one["notes"] for one in first] == [[], []]
+        result = run("embed", photos, *MARK, *INTO, "--json")
+        links = [one["link"] for one in first]
+        assert [one["notes"] for one in objects(result)] == [[f"replaced an earlier output with {x}"] for x in links]
+        assert result.stderr.rstrip().endswith("; 2 took the place of an earlier output (--resume keeps what is done)")
+
+    def test_an_input_replaced_in_place_is_not(self, run: Run, photo: Path) -> None:
+        assert objects(run("embed", photo, *MARK, "--in-place", "--json"))[0]["notes"] == []
+
+    def test_a_file_that_is_replaced_is_said(self, run: Run, photo: Path) -> None:
+        draw("x.png", seed=4)
+        assert "(replaced an earlier output)" in run("embed", photo, *MARK, "-o", "x.png").stdout
+
+
+class TestResumeWithOtherSettings:
+    @pytest.mark.parametrize(
+        ("options", "change"),
+        [
+            (("--strength", "45"), "strength was the model's own, is 45 dB"),
+            (("--label",), "label was off, is on"),
+            (("--key-file", "secret.key"), f"key was none, is {key_name(b'sixteen bytes of secret')}"),
+            (("--owner", "globex"), "the record was another"),
+        ],
+    )
+    def test_what_was_marked_otherwise_is_marked_again(
+        self, run: Run, photos: Path, options: tuple[str, ...], change: str
+    ) -> None:
+        Path("secret.key").write_bytes(b"sixteen bytes of secret\n")
+        run("embed", photos, *MARK, *INTO)
+        command = ("embed", photos, *MARK, *INTO, "--resume", *options, "--json")
+        result = run(*command)
+        assert result.exit_code == 0
+        assert result.stderr.splitlines()[0] == f"note: 2 files were marked otherwise ({change}) and are marked again"
+        assert counts(result.stderr) == (2, 0, 0)
+        assert [one["notes"][-1] for one in objects(result)] == [f"marked again: {change}"] * 2
+        again = run(*command)
+        assert counts(again.stderr) == (0, 2, 0) and len(again.stderr.splitlines()) == 1
+
+    def test_frames_make_no_difference_to_still_pictures(self, run: Run, photos: Path) -> None:
+        run("embed", photos, *MARK, *INTO)
+        assert counts(run("embed", photos, *MARK, *INTO, "--resume", "--frames", "all").stderr) == (0, 2, 0)
+
+    def test_only_the_files_that_differ(self, run: Run, photos: Path) -> None:
+        run("embed", photos, *MARK, *INTO)
+        draw("photos/deep/b.png", seed=9)
+        run("embed", photos / "deep", *MARK, "--out-dir", "other")
+        result = run("embed", photos, *MARK, *INTO, "--resume")
+        assert counts(result.stderr) == (1, 1, 0)
+
+    def test_a_manifest_without_settings_is_not_trusted(self, run: Run, photos: Path) -> None:
+        run("embed", photos, *MARK, *INTO)
+        old = [{k: v for k, v in line.items() if k != "settings"} for line in manifest().values()]
+        Path("out/manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in old))
+        result = run("embed", photos, *MARK, *INTO, "--resume")
+        assert counts(result.stderr) == (2, 0, 0)
+        assert "note: 2 files were marked otherwise (settings were not noted)" in result.stderr
+
+    def test_the_manifest_does_not_tell_the_key(self, run: Run, photos: Path) -> None:
+        Path("secret.key").write_bytes(b"sixteen bytes of secret\n")
+        run("embed", photos, *MARK, *INTO, "--key-file", "secret.key")
+        name = manifest()["a.png"]["settings"]["key"]
+        assert re.fullmatch("[0-9a-f]{8}", name)
+        assert b"sixteen" not in Path("out/manifest.jsonl").read_bytes()
+
+    def test_a_line_of_an_animation_that_is_not_taken_any_more(self) -> None:
+        line = {"settings": Settings(frames=True).to_dict(), "frames": 2}
+        assert Settings().differences(line) == ("frames was on, is off",)
+
+
+class TestUsage:
+    @pytest.mark.parametrize(
+        ("options", "problem"),
+        [
+            (("--asset", "1", "--owner", "a", "-o", "x.xyz"), "x.xyz: expected an output name ending in .png"),
+            (("--asset", "", "--owner", "a"), "asset: expected one, found none"),
+            (("--asset", "1", "--owner", ""), "owner: expected one, found none"),
+            (("--asset-from", "csv:list.csv", "--user", " "), "user: expected text that is not blank"),
+            (("--asset-from", "csv:list.csv", "--time", "noon"), "time: expected RFC 3339"),
+            (("--asset-from", "name"), "owner: expected one, found none"),
+            (("--asset", "1", "--owner", "a", "--encrypt"), "--encrypt: expected --mode record with it"),
+        ],
+    )
+    def test_what_can_be_known_beforehand_is_a_usage_error(
+        self, run: Run, photo: Path, tmp_path: Path, options: tuple[str, ...], problem: str
+    ) -> None:
+        Path("list.csv").write_text("path,asset,owner\nin.png,1,a\n")
+        result = run("embed", photo, *options)
+        assert result.exit_code == 2
+        assert error_line(result).startswith(problem)
+        assert files() == ["in.png", "list.csv"] and not (tmp_path / "registry.sqlite").exists()
+
+    def test_a_name_without_a_known_ending_that_is_not_chosen_costs_itself_only(self, run: Run, photos: Path) -> None:
+        odd = draw("odd.png").rename("odd.xyz")
+        result = run("embed", odd, "photos/a.png", *MARK)
+        assert result.exit_code == 1
+        assert error_line(result).startswith("odd.wm.xyz: expected an output name ending in")
+        assert read_image("photos/a.wm.png").format == "PNG"

@@ -1,0 +1,55 @@
+"""Everything that decides the outcome of a training run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wam.carrier import DEFAULT_DESIGN, HIGHEST, LOWEST, PER_BIT, Design
+from wam.model import WORKING_SIDE
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Stored in the run's state. From ``lowest`` on: design choices that ``scripts/ablate.py`` varies."""
+
+    photos: str
+    channels: int = 96
+    blocks: int = 5
+    batch: int = 16
+    steps: int = 20000
+    decay_from: int = 15000
+    joint_from: int = 6000  # step from which the gain map learns; beyond the last one: never
+    rate: float = 5e-4  # 1e-3 is faster for 1,000 steps, then diverges
+    random_keys: float = 0.5
+    seed: int = 0
+    lowest: float = LOWEST
+    highest: float = HIGHEST
+    per_bit: int = PER_BIT
+    tilt: float = 0.0
+    working_side: int = WORKING_SIDE  # pixels: short side of the photo that the pattern is made for
+    bit_weight: float = 0.05  # of the bits' cross-entropy
+    level: float = 0.0  # of difficulty, 0 to 1, at the start
+    curriculum: bool = True  # False: the level stays
+    learned_gain: bool = True  # False: plain just-noticeable difference
+    high_pass: bool = True  # False: the extractor does not see the normalised residual
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.level <= 1:
+            raise ValueError(f"level: expected 0 to 1, found {self.level}; change it")
+        if not 64 <= self.working_side <= 512:
+            raise ValueError(f"working side: expected 64 to 512 pixels, found {self.working_side}; change it")
+        _ = self.design
+
+    @property
+    def design(self) -> Design:
+        """Of the carrier; raises ``ValueError`` where there is none."""
+        return Design(self.lowest, self.highest, self.per_bit, self.tilt)
+
+    @property
+    def usual(self) -> bool:
+        """Whether the toolkit could read with the outcome: another carrier or working resolution is an experiment."""
+        return self.design == DEFAULT_DESIGN and self.working_side == WORKING_SIDE
+
+    def joint(self, step: int) -> bool:
+        """Whether the gain map learns at a step."""
+        return self.learned_gain and step >= self.joint_from
