@@ -33,7 +33,7 @@ from wam.atomic import save_atomically
 from wam.calibration import Calibration
 from wam.carrier import Carrier
 from wam.checkpoints import load_checkpoint, save_checkpoint
-from wam.marker import to_batch
+from wam.marker import to_batch, to_pixels
 from wam.model import WatermarkModel
 from wam.search import SearchResult, search
 from wam.training.photos import Photos
@@ -77,8 +77,7 @@ def foreign(model: WatermarkModel, picture: np.ndarray, generator: np.random.Gen
     marker = WatermarkModel(model.embedder, model.extractor, [Carrier.from_key(generator.bytes(16))])
     bits = torch.from_numpy(generator.integers(0, 2, (1, 32)))
     with torch.inference_mode():
-        marked = marker.mark(to_batch(picture), bits, psnr_db=42.0)
-    return (marked[0] * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
+        return to_pixels(marker.mark(to_batch(picture), bits)[0])
 
 
 def null_score(model: WatermarkModel, photos: Photos, number: int, views: int) -> tuple[str, float, int]:
@@ -148,6 +147,7 @@ def main() -> int:
     parser.add_argument("--strength", type=float, help="of the marked views, dB; default: the model's own")
     arguments = parser.parse_args()
 
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)  # before the workers are forked
     checkpoint = load_checkpoint(arguments.model)
     model = WatermarkModel(

@@ -9,7 +9,7 @@ validation split). Expected on two CPU cores: validation correlation .3 within a
 
 The extractor learns to predict the embedded pattern (mean squared error) and the mask; bits are read from its estimate
 at the known pose, so that geometry need not be learnt. From --joint-from on, the embedder's gain map learns as well,
-through the same losses and the bits' cross-entropy, at fixed PSNR and with a price on visibility.
+through the same losses and the bits' cross-entropy, around the usual strength and with a price on visibility.
 
 The rate falls from --decay-from to the last of --steps, and over the last --decay-minutes of --minutes. A batch whose
 gradient is not finite or several times the usual is left out (counted in the log); 200 of them in a row end the run.

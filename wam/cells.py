@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 LEAST_AREA = 16384  # working pixels of a cell, 16 tiles of 32 x 32
+SMALLEST_SIDE = 32  # pixels, one tile: smaller pictures are read, but neither marked nor searched
 WORKING_SIDES = (256, 410, 655, 1049)  # pixels: the short sides that detection looks from, a factor of 1.6 apart
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 from wam.atomic import save_atomically
+from wam.cells import SMALLEST_SIDE
 from wam.decoding import COPY_AGAIN, KNOWN, MAX_PIXELS, decode
 from wam.encoders import encode
 from wam.errors import ImageError
@@ -37,7 +38,6 @@ Result = TypeVar("Result")
 __all__ = [
     "MAX_BYTES",
     "MAX_PIXELS",
-    "MIN_SIDE",
     "Picture",
     "Pixels",
     "default_output",
@@ -52,8 +52,6 @@ __all__ = [
     "write_text",
 ]
 
-MIN_SIDE = 32
-"""Smaller pictures are read but not marked, in pixels."""
 MAX_BYTES = MAX_PIXELS * 8
 """The largest file that is read: all of `MAX_PIXELS` as raw 16-bit RGBA, in bytes."""
 
@@ -90,10 +88,10 @@ def read_content(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[byt
 
 def require_size(picture: Picture) -> None:
     """Raise `ImageError` if the picture is too small to carry a watermark, or to be searched for one."""
-    if min(picture.width, picture.height) < MIN_SIDE:
+    if min(picture.width, picture.height) < SMALLEST_SIDE:
         raise ImageError.about(
             picture.name,
-            expected=f"a picture of at least {MIN_SIDE}x{MIN_SIDE} pixels",
+            expected=f"a picture of at least {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels",
             found=f"{picture.width}x{picture.height}",
             remedy="use a larger copy",
         )

@@ -17,6 +17,7 @@ from wam.protocol import Description, Finding, FoundPose, SearchSummary
 from wam.search import Found, SearchResult, search
 
 ARCHITECTURE = "lattice carrier, convolutional embedder and extractor"
+CELLS_PSNR = 42.0  # dB: marks in small cells need more than one mark in the whole picture
 PRESENT = -4.0  # log10 of the chance of a false alarm that a reported mark may have, all that was tried counted
 FAINT = -1.0  # the same for a mark whose word is looked up
 
@@ -53,10 +54,11 @@ class LatticeModel(WatermarkModel):
         psnr_db: float | None = None,
         side: int | None = None,
     ) -> Tensor:
-        """See ``WatermarkModel.mark_cells``; ``side`` None: the one that gives the cells enough room."""
+        """See ``WatermarkModel.mark_cells``; ``side`` None: the one that gives the cells enough room. Without a PSNR
+        it is ``CELLS_PSNR``, whatever the picture."""
         height, width = image.shape[-2:]
         chosen = working_side(height, width, len(cells)) if side is None else side
-        return super().mark_cells(image, bits, cells, psnr_db=psnr_db, side=chosen)
+        return super().mark_cells(image, bits, cells, psnr_db=CELLS_PSNR if psnr_db is None else psnr_db, side=chosen)
 
     def find(self, image: Tensor, *, thorough: bool = False) -> list[Finding]:
         """See ``Model.find``; ``thorough`` searches every resolution even when a mark was found."""

@@ -30,6 +30,8 @@ WINDOW = 192  # pixels: side of the windows searched for pieces with a pose of t
 DRIFT = 0.012  # relative change of a pose by refinement that an expected pose may have
 TILTS = (0.2, 0.4)  # of views tried as if seen from an angle: change of scale from the middle to a corner
 TILTED = 2  # of those that are synchronised, most repetitive first
+BLANK = 0.035  # root mean square of the estimate on blank paper: what the network makes of nothing, and regular
+REST = 0.08  # share of what was available below which what the expected pose leaves is not looked into
 UNBENT = 0.1  # share of what is available that may stay unexplained without looking for a bend
 OUTSIDE = -9.0  # mask logit of places that a bend does not reach
 
@@ -107,6 +109,8 @@ class LevelSearch:
         before_all = float(self.available.sum())
         self.way = "expected pose"
         yield self._worthy(field, [at_pose(field, expected, self.carrier)], pilot=EXPECTED_PILOT), None
+        if self.repetition > 0 and float(self.available.sum()) < REST * before_all:
+            return  # the usual end: a whole picture as it was marked
         for index, box in enumerate(self._boxes()):
             self.way = "pose found in a window" if index else "pose found in the whole view"
             before = float("inf")
@@ -195,7 +199,10 @@ class LevelSearch:
 
     def _repetition(self, box: Box) -> float:
         weight = cut(self.available, box)
-        return periodicity(cut(self.pattern, box) * weight, weight) if float(weight.sum()) > LEAST_AREA else 0.0
+        field, area = cut(self.pattern, box) * weight, float(weight.sum())
+        if area <= LEAST_AREA or float(field.square().sum()) < BLANK**2 * area:
+            return 0.0
+        return periodicity(field, weight)
 
 
 def cut(field: Tensor, box: Box) -> Tensor:

@@ -27,7 +27,7 @@ class Known:
 
 DEFAULT = "lattice32"
 KNOWN = {
-    DEFAULT: Known("lattice32.safetensors", "60ebe4cae9477992975aa2f33f3e3e4898047c8879f9ecc4b0a07fc1a6fff469", "MIT")
+    DEFAULT: Known("lattice32.safetensors", "e533a382671a63317feb18c771b75dc40e79fd96731b51c0e3843b76f830560e", "MIT")
 }
 DEVICES = ("auto", "cpu", "cuda", "mps")
 

@@ -14,13 +14,13 @@ from PIL import Image
 from torch import Tensor
 
 from wam.carrier import BITS
+from wam.cells import SMALLEST_SIDE
 from wam.model import ROWS
 from wam.outline import Region, outline
 from wam.protocol import AnySizes, Explains, Finding, FoundPose, Model, SearchSummary
 from wam.quality import psnr
 
 STRENGTHS = (30.0, 55.0)  # accepted range, dB
-SMALLEST_SIDE = 32  # pixels
 DEEP_MODES = ("I", "F")  # of Pillow, with more than 8 bits
 
 AnyImage = Image.Image | NDArray[np.uint8] | Tensor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
@@ -20,9 +21,11 @@ from PIL import Image
 
 from payload import PayloadError
 from payload.registry import Registry
+from tests.wam.one_file import detect_file
 from tests.wam.synthetic import smooth_picture
 from wam.embedder import Embedder
-from wam.jobs import EmbedResult, detect_file, files, local, marking
+from wam.errors import ImageError
+from wam.jobs import EmbedResult, files, local, marking
 from wam.jobs.ledger import ConfirmError, Ledger
 from wam.jobs.local import Gate, detect_locally, embed_locally
 from wam.jobs.manifest import Manifest, ManifestError
@@ -156,6 +159,27 @@ class TestManifest:
         with Manifest(tmp_path) as manifest:
             assert {path: line["status"] for path, line in manifest.done.items()} == {"a": "marked"}
             manifest.add({"path": "c", "status": "pending"})
+        with Manifest(tmp_path) as manifest:
+            assert set(manifest.done) == {"a", "c"}
+
+    def test_a_line_that_does_not_fit_leaves_nothing_behind(self, tmp_path: Path) -> None:
+        class Full(io.FileIO):
+            room = 20
+
+            def write(self, content: Any) -> int:
+                if not self.room:
+                    raise OSError(28, "No space left on device")
+                written, self.room = super().write(content[: self.room]), 0
+                return written
+
+        with Manifest(tmp_path) as manifest:
+            manifest.add({"path": "a", "status": "marked"})
+            whole, manifest._stream = manifest._stream, Full(tmp_path / "manifest.jsonl", "ab")  # type: ignore[assignment]
+            with pytest.raises(ManifestError, match="No space left on device"):
+                manifest.add({"path": "b", "status": "marked"}, durable=False)
+            manifest._stream.close()  # type: ignore[union-attr]
+            manifest._stream = whole
+            manifest.add({"path": "c", "status": "marked"})
         with Manifest(tmp_path) as manifest:
             assert set(manifest.done) == {"a", "c"}
 
@@ -298,6 +322,27 @@ class TestResume:
         (outcome,) = embed(light, registry, items, workers=1)
         assert outcome.result is not None and outcome.result.entry.state == "marked"
         assert check(registry, light) == {"a": "marked"} and Path(items[0].target).read_bytes() == written
+
+    def test_an_id_that_an_earlier_file_carries_is_not_given_up(
+        self, light: Watermarker, registry: Registry, photos: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def down(*_: object, **__: object) -> None:
+            raise PayloadError("registry: not there")
+
+        def fail(*_: object, **__: object) -> None:
+            raise ImageError("a.png: no")
+
+        items = plan(photos)[:1]
+        with monkeypatch.context() as patch:
+            patch.setattr("wam.jobs.ledger.CONFIRM_PAUSE", 0)
+            patch.setattr(Registry, "confirm", down)
+            embed(light, registry, items, workers=1)
+        with monkeypatch.context() as patch:
+            patch.setattr(local, "finish", fail)
+            (outcome,) = embed(light, registry, items, workers=1, resume=True)
+        assert isinstance(outcome.error, ImageError) and check(registry, light) == {"a": "pending"}
+        embed(light, registry, items, workers=1, resume=True)
+        assert check(registry, light) == {"a": "marked"}
 
     @pytest.mark.parametrize("step", ["before the file", "before confirm", "before the manifest"])
     def test_every_point_of_a_crash_is_mended(

@@ -22,7 +22,12 @@ def test_the_full_grid_has_every_size_batch_and_subject() -> None:
 @pytest.mark.parametrize("action", ["embed", "detect"])
 def test_speed_and_memory_are_plausible(action: str) -> None:
     speed, megabytes = run_here(Measurement("lattice32", action, 64, 2, "cpu"))
-    assert 0.1 < speed < 10_000 and 100 < megabytes < 100_000
+    assert 0.1 < speed < 10_000 and megabytes is not None and 100 < megabytes < 100_000
+
+
+def test_memory_is_unknown_where_the_system_does_not_tell_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert run_here(Measurement("lattice32", "embed", 64, 1, "cpu"))[1] is None
 
 
 @pytest.mark.slow

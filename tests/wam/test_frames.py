@@ -11,11 +11,11 @@ from PIL import Image
 
 from payload import Record
 from payload.registry import Registry
+from tests.wam.one_file import EmbedJob, embed_file
 from tests.wam.synthetic import smooth_picture
 from wam.animation import read_animation
 from wam.errors import ImageError
 from wam.images import read_image
-from wam.jobs import EmbedJob, embed_file
 from wam.jobs.frames import telling_frame, to_read
 from wam.jobs.local import detect_locally
 from wam.jobs.outcome import DetectOutcome

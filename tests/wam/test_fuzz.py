@@ -18,9 +18,10 @@ from tests.wam.test_animation import animated
 from tests.wam.test_formats_table import VARIANTS
 from wam import decoding
 from wam.animation import Animation, encode_animation, read_animation
+from wam.cells import SMALLEST_SIDE
 from wam.errors import ImageError
 from wam.formats import heif_works
-from wam.images import MIN_SIDE, read_image, write_bytes
+from wam.images import read_image, write_bytes
 from wam.label import mark_label, read_label
 
 FILES = int(os.environ.get("WAM_FUZZ_FILES", "10000"))
@@ -89,7 +90,7 @@ def take(content: bytes, folder: Path) -> str:
 
 def _encoded(animation: Animation) -> bytes:
     first = animation.pictures[0]
-    pixels = [marked(p) if min(first.width, first.height) >= MIN_SIDE else p.pixels for p in animation.pictures]
+    pixels = [marked(p) if min(first.width, first.height) >= SMALLEST_SIDE else p.pixels for p in animation.pictures]
     return encode_animation(pixels, like=animation, format=first.format, label=LABEL)[0]
 
 

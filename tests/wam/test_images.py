@@ -15,6 +15,7 @@ from PIL import Image
 
 from tests.wam.pictures import HEIGHT, WIDTH, colours, sample, saved
 from wam import atomic, images
+from wam.cells import SMALLEST_SIDE
 from wam.errors import ImageError
 from wam.formats import SUFFIXES
 from wam.images import (
@@ -54,7 +55,7 @@ def test_endless_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         read_image(io.BytesIO(bytes(1001)))
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (images.MIN_SIDE - 1, 200)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (SMALLEST_SIDE - 1, 200)])
 def test_small_picture_is_read_but_not_marked(size: tuple[int, int]) -> None:
     picture = read_image(saved(Image.new("RGB", size), "PNG"))
     assert (picture.width, picture.height) == size

@@ -24,6 +24,7 @@ OTHER = Record("77", "bolt", None, datetime(2026, 11, 22, 9, 31, tzinfo=UTC))
 KEY = b"0123456789abcdef"
 SIZE = (300, 400)
 FAINT = -1.0
+USUAL_AREA = cells.LEAST_AREA
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -93,7 +94,10 @@ def test_too_small_a_piece_is_said_to_be_part_of_a_record(marker: Watermarker, m
     assert "marks of a record" in found.to_dict()["problem"]
 
 
-def test_two_records_and_a_link_in_one_picture_are_told_apart(shipped: Watermarker, cat: Image.Image) -> None:
+def test_two_records_and_a_link_in_one_picture_are_told_apart(
+    shipped: Watermarker, cat: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cells, "LEAST_AREA", USUAL_AREA)  # a photo, so cells as they are in use
     left, middle = (np.asarray(cat.crop((x, 0, x + 500, 500))) for x in (0, 200))
     word = int(encode(4321))
     parts = [

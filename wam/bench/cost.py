@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -36,8 +35,8 @@ class Measurement:
 
 @dataclass(frozen=True)
 class CostLine:
-    """``images_per_second`` and ``peak_mb`` (2^20 bytes of main memory; on CUDA, of the device), None after an
-    error."""
+    """``images_per_second`` and ``peak_mb`` (2^20 bytes of main memory; on CUDA, of the device), None after an error;
+    ``peak_mb`` also where the system does not tell it."""
 
     subject: str
     action: str
@@ -76,8 +75,8 @@ def _line(what: Measurement, speed: float | None, memory: float | None, error: s
     return CostLine(what.subject, what.action, what.side, what.batch, speed, memory, error)
 
 
-def run_here(what: Measurement) -> tuple[float, float]:
-    """Images a second and peak memory in megabytes, in this process."""
+def run_here(what: Measurement) -> tuple[float, float | None]:
+    """Images a second and peak memory in megabytes, in this process; None where the system does not tell it."""
     prepare = _prepare_architecture if what.subject == ARCHITECTURE else _prepare_model
     action = prepare(what)
     with torch.inference_mode():
@@ -88,7 +87,8 @@ def run_here(what: Measurement) -> tuple[float, float]:
             runs += 1
         _wait(what.device)
         seconds = time.perf_counter() - started
-    return round(what.batch * runs / seconds, 3), round(_peak(what.device) / MEGABYTE, 1)
+    peak = _peak(what.device)
+    return round(what.batch * runs / seconds, 3), None if peak is None else round(peak / MEGABYTE, 1)
 
 
 def _prepare_model(what: Measurement) -> Callable[[], object]:
@@ -137,10 +137,14 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def _peak(device: str) -> float:
-    """Bytes."""
+def _peak(device: str) -> float | None:
+    """Bytes, None on systems that do not count them."""
     if device == "cuda":
         return float(torch.cuda.max_memory_allocated())
+    try:
+        import resource  # of Unix only
+    except ImportError:
+        return None
     unit = 1 if sys.platform == "darwin" else 1024
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 

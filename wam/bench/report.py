@@ -97,7 +97,7 @@ def markdown(report: Report) -> str:
     parts += _dict_table([asdict(line) for line in report.nulls])
     if report.costs:
         parts += ["", "## Cost", "", "Each line in a process of its own; memory is its peak, libraries included.", ""]
-        parts += _dict_table([asdict(line) for line in report.costs])
+        parts += _dict_table([_cost_row(line) for line in report.costs])
     if report.failures:
         parts += ["", "## Failed", "", *(f"- {line}" for line in report.failures)]
     if report.plots:
@@ -133,6 +133,12 @@ def _dict_table(lines: Sequence[dict[str, Any]]) -> list[str]:
     if not lines:
         return ["nothing measured"]
     return _table(list(lines[0]), [[_plain(value) for value in line.values()] for line in lines])
+
+
+def _cost_row(line: CostLine) -> dict[str, Any]:
+    """As it is, but for memory that the system does not tell: a dash would pass for an error."""
+    unknown = line.error is None and line.peak_mb is None
+    return asdict(line) | ({"peak_mb": "unknown"} if unknown else {})
 
 
 def _plain(value: object) -> str:

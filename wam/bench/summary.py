@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -153,11 +153,6 @@ def mean(values: Iterable[float | bool | None]) -> float | None:
 def rounded(value: float | None) -> float | None:
     """Four decimals are more than any of these figures bears."""
     return None if value is None else round(value, 4)
-
-
-def to_table(lines: Sequence[Line | NullLine]) -> list[dict[str, Any]]:
-    """Lines as dictionaries."""
-    return [asdict(line) for line in lines]
 
 
 def _qualities(results: Sequence[Result]) -> dict[tuple[str, float | None, str, str], float | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from contextlib import closing
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any
@@ -82,8 +83,9 @@ def detect(
     """List each watermark of each picture: its record, its region, how sure it is.
 
     Status: verified (its record is known), unverified (a record that anyone
-    can have written), unregistered (a valid word without a record here),
-    unreadable (a mark whose word is not certain).
+    can have written), withdrawn (the registry no longer names its record),
+    unregistered (a valid word without a record here), unreadable (a mark
+    whose word is not certain).
 
     --json: an object per picture with image, width, height, model, error,
     label and watermarks, an empty list where there is none; the README
@@ -177,7 +179,8 @@ def _picture_names(sources: list[Source]) -> list[str]:
     """What overlays and masks are called after: names without extension, with it where that tells them apart."""
     names = ["stdin" if source.location == "-" else source.name for source in sources]
     stems = [str(PurePosixPath(name).with_suffix("")) for name in names]
-    return [stem if stems.count(stem) == 1 else name for stem, name in zip(stems, names, strict=True)]
+    shared = Counter(stems)
+    return [stem if shared[stem] == 1 else name for stem, name in zip(stems, names, strict=True)]
 
 
 def _report(outcome: DetectOutcome, model: str, *, as_json: bool) -> None:

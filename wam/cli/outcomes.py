@@ -35,7 +35,7 @@ def show_few(names: Sequence[str]) -> str:
 
 def note_changes(book: Book, items: Sequence[Item]) -> None:
     """Says before anything is done which files are marked again for their settings."""
-    changed = Counter(changes for item in items if (changes := book.changes(item)))
+    changed = Counter(changes for item in items if item.problem is None and (changes := book.changes(item)))
     for changes, count in changed.items():
         note(f"{count} files were marked otherwise ({', '.join(changes)}) and are marked again")
 

@@ -9,7 +9,7 @@ ledger    an id's way from pending to marked, crash by crash
 local     the engine of one machine           cluster   the same on Ray Data, with pool for Ray itself
 """
 
-from wam.jobs.marking import EmbedJob, EmbedResult, SelfCheckError, embed_file
-from wam.jobs.reading import Reading, detect_file
+from wam.jobs.marking import EmbedResult, SelfCheckError
+from wam.jobs.reading import Reading
 
-__all__ = ["EmbedJob", "EmbedResult", "Reading", "SelfCheckError", "detect_file", "embed_file"]
+__all__ = ["EmbedResult", "Reading", "SelfCheckError"]

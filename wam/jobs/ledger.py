@@ -25,6 +25,7 @@ from wam.jobs.manifest import Manifest
 from wam.jobs.marking import EmbedResult, discard
 from wam.jobs.plan import Item
 from wam.jobs.settings import USUAL, Settings
+from wam.jobs.storage import exists
 
 CONFIRM_TRIES = 3  # a registry may be busy; the file is written by then
 CONFIRM_PAUSE = 0.5  # seconds
@@ -43,6 +44,7 @@ class Ledger(Book):
     ) -> None:
         super().__init__(model, manifest, settings)
         self.registry = registry
+        self._carried: dict[int, str] = {}  # words of cut-off runs that a file may carry, and its name in the manifest
 
     def begin(self, *items: Item) -> list[Entry]:
         """Reserves an id for each item, that of a run that was cut off where there is one."""
@@ -67,13 +69,13 @@ class Ledger(Book):
         return self.note(item, EmbedResult(os.fspath(item.source.location), output, entry, self.model, written))
 
     def abandon(self, entry: Entry) -> None:
-        """Gives up the id of a file that was not written."""
-        if entry.state == "pending":
+        """Gives up the id of a file that was not written, unless an earlier run may have written it."""
+        if entry.state == "pending" and entry.word not in self._carried:
             discard(self.registry, entry)
 
     def fail(self, item: Item, error: Exception, values: dict[str, Any]) -> None:
-        """See ``Book.fail``. One that was written, but not confirmed, stays pending."""
-        if not isinstance(error, ConfirmError):
+        """See ``Book.fail``. One that was written, but not confirmed, now or by an earlier run, stays pending."""
+        if not isinstance(error, ConfirmError) and item.source.name not in self._carried.values():
             super().fail(item, error, values)
 
     def _holds(self, line: dict[str, Any]) -> bool:
@@ -90,6 +92,8 @@ class Ledger(Book):
         if entry is None or entry.state not in ("pending", "marked"):
             return None
         if same_record(item, line):
+            if exists(item.target):
+                self._carried[entry.word] = item.source.name
             return entry
         self.abandon(entry)
         return None

@@ -64,7 +64,7 @@ class Manifest:
 
     def _append(self, content: bytes, durable: bool) -> None:
         if self._stream is not None:
-            self._stream.write(content)
+            _write_whole(self._stream, content)
             if durable:
                 os.fsync(self._stream.fileno())
             return
@@ -98,6 +98,17 @@ class Manifest:
             except (ValueError, KeyError, TypeError):
                 continue
         return done
+
+
+def _write_whole(stream: BinaryIO, content: bytes) -> None:
+    """Appends all or nothing: a full disk takes a part without an error, and the next line would go on from it."""
+    start, written = os.fstat(stream.fileno()).st_size, 0
+    try:
+        while written < len(content):
+            written += stream.write(content[written:])
+    except OSError:
+        os.ftruncate(stream.fileno(), start)
+        raise
 
 
 def _open_alone(path: Path) -> BinaryIO:

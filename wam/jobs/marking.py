@@ -1,12 +1,11 @@
-"""Marking files: read, mark, encode, read back, write. An id is kept only if the file was written and reads right.
+"""Marking files: mark, encode, read back, write. An id is kept only if the file was written and reads right.
 
-``load``, ``mark`` and ``finish`` are the steps; they know nothing of the registry, so that any process on any machine
-may take them. Marking the same file with the same word again gives the same bytes.
+``mark`` and ``finish`` are the steps after ``files.load``; they know nothing of the registry, so that any process on
+any machine may take them. Marking the same file with the same word again gives the same bytes.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,28 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from payload import PayloadError, Record, bits_from_word, format_link, read_word
+from payload import PayloadError, bits_from_word, format_link, read_word
 from payload.entry import Entry
 from payload.layout import Words
 from payload.registry import Registry
 from wam.errors import ImageError
 from wam.images import Picture
-from wam.jobs.files import Loaded, Written, describe, encode, link_label, load, write
+from wam.jobs.files import Loaded, Written, describe, encode, link_label, write
 from wam.jobs.frames import each_frame
-from wam.jobs.storage import Location
 from wam.marker import Detection, Watermarker
-
-
-@dataclass(frozen=True)
-class EmbedJob:
-    """What to do with each file. ``registry`` already open; ``strength`` PSNR in dB, None for the model's own;
-    ``frames``: mark all frames of animations, which are refused otherwise; ``label``: write the metadata label."""
-
-    marker: Watermarker
-    registry: Registry
-    strength: float | None
-    frames: bool = False
-    label: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,27 +54,6 @@ class EmbedResult:
 
 class SelfCheckError(ImageError):
     """The encoded file does not read back as what was marked."""
-
-
-def embed_file(job: EmbedJob, source: Location, target: Location, record: Record) -> EmbedResult:
-    """Marks one file with a new id. Raises ``ImageError``, and ``PayloadError`` where the registry is the trouble."""
-    loaded = load(source, target, frames=job.frames, label=record.owner if job.label else None)
-    entry = job.registry.allocate(record)
-    words = job.registry.words()
-    try:
-        (pixels,) = mark(job.marker, [loaded], [entry.word], job.strength)
-        content, saved, lost = encode(loaded, pixels, link_label(loaded, entry.word))
-        self_check(job.marker, saved, entry.word, words, loaded)
-    except BaseException:
-        discard(job.registry, entry)
-        raise
-    try:
-        write(loaded, content)
-    except (ImageError, OSError):  # not after an interruption: the file may already be in its place
-        discard(job.registry, entry)
-        raise
-    written = describe(loaded, content, saved, lost)
-    return confirm(job.registry, entry, loaded, written, job.marker.name)
 
 
 def mark(
@@ -157,12 +122,6 @@ def _named(detection: Detection, words: Words) -> str:
     """The link of an earlier mark, in brackets, where it can be read."""
     word = read_word(detection.logits, words, presence_log10_p=detection.log10_p).word
     return "" if word is None else f" ({format_link(word)})"
-
-
-def confirm(registry: Registry, entry: Entry, loaded: Loaded, written: Written, model: str) -> EmbedResult:
-    """Enters the written file in the registry."""
-    entry = registry.confirm(entry.word, phash=written.phash, output=os.fspath(loaded.target))
-    return EmbedResult(os.fspath(loaded.source), os.fspath(loaded.target), entry, model, written)
 
 
 def discard(registry: Registry, entry: Entry) -> None:

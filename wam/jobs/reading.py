@@ -17,7 +17,6 @@ from payload.layout import Words
 from payload.registry import Registry
 from wam.images import Picture, require_size
 from wam.jobs.frames import merge
-from wam.jobs.storage import Location, read_picture
 from wam.label import Label, read_label
 from wam.marker import Detection, Watermarker
 from wam.outline import Region
@@ -118,16 +117,6 @@ class Examined:
     def has_marks(self) -> bool:
         """Whether there is anything whose word could be registered."""
         return bool(self.detections) or any(one.record is None for one in self.records)
-
-
-def detect_file(
-    marker: Watermarker, source: Location, registry: Registry | None, *, thorough: bool = False
-) -> tuple[Picture, list[AnyReading]]:
-    """Every watermark of one file, with its record where the registry has one."""
-    picture = read_picture(source)
-    examined = examine(marker, picture, thorough=thorough)
-    words = registry.words() if registry is not None and examined.has_marks else None
-    return picture, judge(examined, registry, words)
 
 
 def examine(marker: Watermarker, picture: Picture, *more: Picture, thorough: bool = False) -> Examined:

@@ -63,14 +63,8 @@ class RecordResult:
         return {**self.written.to_dict(self.image, self.output, content, self.model), "marks": marks}
 
 
-def embed_record_file(job: RecordJob, source: Location, target: Location, record: Record) -> RecordResult:
-    """Marks one file with a whole record; see ``load`` and ``finish_record``."""
-    loaded = load_for_record(job.settings, source, target, record)
-    return finish_record(job, loaded, record)
-
-
 def load_for_record(settings: Settings, source: Location, target: Location, record: Record) -> Loaded:
-    """Reads a picture that is to be marked; see ``marking.load``."""
+    """Reads a picture that is to be marked; see ``files.load``."""
     return load(source, target, frames=settings.frames, label=record.owner if settings.label else None)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from attacks import parse
 from wam.carrier import BITS, TILE, Carrier
 from wam.cells import Cell
-from wam.marker import to_batch
+from wam.marker import to_batch, to_pixels
 from wam.model import WatermarkModel, resize, sized
 from wam.pixels import Pixels
 from wam.pose import Pose
@@ -70,7 +70,7 @@ def check_photo(model: WatermarkModel, picture: Pixels, number: int, side: int) 
     height, width = picture.shape[:2]
     side = min(side, height, width)
     whole = [Cell(0, 0, height, width)]
-    marked = _file(model.mark_cells(to_batch(picture), bits, whole, psnr_db=STRENGTH, side=side))
+    marked = to_pixels(model.mark_cells(to_batch(picture), bits, whole, psnr_db=STRENGTH, side=side)[0])
     figures = {"psnr": psnr(picture, marked), "ssim": ssim(picture, marked)}
     signs, votes = bits[0] * 2 - 1, []
     for name, degrees in (("jpeg", 0.0), ("turn", TURN)):
@@ -102,7 +102,7 @@ def view(images: Tensor, degrees: float, side: int) -> View:
     centre = torch.tensor([width / 2, height / 2])
     matrix, offset = turn * step, centre - turn @ centre
     pose = Pose(matrix / step[:, None], offset / step)
-    return View(resize(to_batch(_file(images)), working), pose, (matrix, offset), (height, width))
+    return View(resize(to_batch(to_pixels(images[0])), working), pose, (matrix, offset), (height, width))
 
 
 def draw_boxes(seen: View, area: float, generator: np.random.Generator) -> list[Box]:
@@ -152,8 +152,3 @@ def _cut(estimate: Tensor, box: Box, pose: Pose) -> tuple[Tensor, Pose]:
     top, left, bottom, right = box
     corner = torch.tensor([left, top], dtype=torch.float32)
     return estimate[top:bottom, left:right], Pose(pose.matrix, pose.offset + pose.matrix @ corner)
-
-
-def _file(images: Tensor) -> Pixels:
-    """The saved 8-bit picture, (H, W, 3)."""
-    return (images[0] * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
