@@ -2,8 +2,9 @@
 
 residual = gain x pattern. The gain starts from the just-noticeable difference and is corrected by a small network that
 learns, end to end with the extractor, where energy buys most readable bits. The total energy is then set to the asked
-PSNR or, unless one is asked, to what costs every picture the same structural similarity: textured pictures, which are
-harder to read, hide more. It is never lifted above what the picture hides.
+PSNR or, unless one is asked, so that pictures and their parts become more alike in how well they are read: smooth ones
+give up some energy and textured ones, which are harder to read, take more, at a bounded loss of structural similarity.
+It is never lifted above what the picture hides.
 """
 
 from __future__ import annotations
@@ -14,13 +15,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wam.jnd import jnd
+from wam.jnd import box_mean, jnd, luma
 
 MAX_CORRECTION = math.log(2.0)  # the network moves the gain by at most a factor of two, either way
-SSIM_LOSS = 0.0095  # predicted loss of structural similarity that a picture is marked with
-EVEN_PSNR = (39.5, 45.0)  # dB: bounds of what that may come to
+SSIM_LOSS = 0.01  # predicted loss of structural similarity that a picture of ``USUAL_SHARE`` is marked with
+USUAL_SHARE = 0.1  # of the pattern's energy that can be read back; pictures of a smaller share may lose more
+LOSSES = (0.7, 1.6)  # times ``SSIM_LOSS``: least and most
+EVEN_PSNR = (38.5, 46.5)  # dB: bounds of what that may come to
+PART = 33  # pixels: side of the parts of a picture that are made more alike, about a tile
+PARTS = (0.7, 1.5)  # factor of the gain in a part: least and most
 SSIM_FLOOR = (0.03 * 255) ** 2  # C2 of Wang et al. (2004), squared levels
-MAX_OVER_JND = 1.6  # no pixel gets more than this multiple of its corrected JND, whatever PSNR is asked
+MAX_OVER_JND = 2.0  # no pixel gets more than this multiple of its corrected JND, whatever PSNR is asked
 
 
 class Embedder(nn.Module):
@@ -64,18 +69,45 @@ def scale_evenly(
     fainter_db: float | Tensor = 0.0,
     bounds: tuple[float, float] = EVEN_PSNR,
 ) -> Tensor:
-    """Scales gains so that every picture loses about ``SSIM_LOSS`` of its SSIM, within bounds of PSNR and the JND.
+    """Scales gains so that pictures, and the parts of each, are read more alike, within bounds of PSNR and the JND.
 
-    gain (B, 1, H, W) in 8-bit levels, images (B, 3, H, W) in [0, 1]; ``bounds`` in dB; ``fainter_db``, a number or
-    (B,): so much less energy than that -> (B, 1, H, W) in 8-bit levels.
+    Each picture loses about ``SSIM_LOSS`` of its SSIM, more where less of the pattern can be read back: the loss goes
+    with the root of that share, within ``LOSSES``. gain (B, 1, H, W) in 8-bit levels, images (B, 3, H, W) in [0, 1];
+    ``bounds`` in dB; ``fainter_db``, a number or (B,): so much less energy than that -> (B, 1, H, W) in 8-bit levels.
     """
+    gain = even_parts(gain, images)
     power = gain.square().mean(dim=(1, 2, 3))
     loss = (gain.square() * ssim_price(images)).mean(dim=(1, 2, 3))
     low, high = (255.0 * 10.0 ** (-bound / 20.0) / power.sqrt() for bound in reversed(bounds))
-    factor = torch.minimum(torch.maximum((SSIM_LOSS / loss).sqrt(), low), high)
+
+    def factor(wanted: float | Tensor) -> Tensor:
+        return torch.minimum(torch.maximum((wanted / loss).sqrt(), low), high)
+
+    usual = gain * factor(SSIM_LOSS).clamp(max=MAX_OVER_JND).view(-1, 1, 1, 1)
+    share = readable_share(usual, images).mean(dim=(1, 2, 3))
+    chosen = factor(SSIM_LOSS * (USUAL_SHARE / share).sqrt().clamp(*LOSSES))
     fainter = torch.as_tensor(fainter_db, device=gain.device, dtype=gain.dtype)
-    factor = (factor * 10.0 ** (-fainter / 20.0)).clamp(max=MAX_OVER_JND)
-    return gain * factor.view(-1, 1, 1, 1)
+    return gain * (chosen * 10.0 ** (-fainter / 20.0)).clamp(max=MAX_OVER_JND).view(-1, 1, 1, 1)
+
+
+def even_parts(gain: Tensor, images: Tensor) -> Tensor:
+    """Moves energy to parts where less of the pattern can be read back: the gain goes with the fourth root of that
+    share, within ``PARTS``. gain (B, 1, H, W) in 8-bit levels, images (B, 3, H, W) in [0, 1] -> the same shape as gain.
+    """
+    share = box_mean(readable_share(scale_to_psnr(gain, sum(EVEN_PSNR) / 2), images), PART)
+    return gain * (share.mean(dim=(1, 2, 3), keepdim=True) / share).pow(0.25).clamp(*PARTS)
+
+
+def readable_share(gain: Tensor, images: Tensor) -> Tensor:
+    """Share of the pattern's energy that a Wiener filter would get back at each place, in (0, 1).
+
+    The picture's own high-pass luma, over the windows of ``extractor.normalised_residual``, is the noise, with one
+    squared level for rounding: gain (B, 1, H, W) in 8-bit levels, images (B, 3, H, W) in [0, 1] -> (B, 1, H, W).
+    """
+    levels = luma(images) * 255
+    noise = box_mean((levels - box_mean(levels, 5)).square(), 9) + 1.0
+    energy = gain.square() + 1e-4  # never nothing, where a gain is
+    return energy / (energy + noise)
 
 
 def ssim_price(images: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from wam.pose import Pose
 from wam.refine import refine
 from wam.regions import Cluster, split_messages
 from wam.sync import Synchronised, at_pose, periodicity, synchronise
+from wam.tilts import tried_bends
 
 LEAST_AREA = 4500  # pixels of a level below which no more is looked for: about four and a half tiles
 REFINED = 3  # best poses of a synchronisation that are refined before they are judged
@@ -28,8 +29,7 @@ EXPECTED_PILOT = 3.8  # the same for the expected pose, which is one chance, not
 WORTH_REFINING = 0.8  # share of either bound from which refinement is tried
 WINDOW = 192  # pixels: side of the windows searched for pieces with a pose of their own
 DRIFT = 0.012  # relative change of a pose by refinement that an expected pose may have
-TILTS = (0.2, 0.4)  # of views tried as if seen from an angle: change of scale from the middle to a corner
-TILTED = 2  # of those that are synchronised, most repetitive first
+TILTED = 2  # views from an angle that are synchronised, most repetitive first
 BLANK = 0.035  # root mean square of the estimate on blank paper: what the network makes of nothing, and regular
 REST = 0.08  # share of what was available below which what the expected pose leaves is not looked into
 UNBENT = 0.1  # share of what is available that may stay unexplained without looking for a bend
@@ -61,6 +61,7 @@ class LevelSearch:
         self.available, self.ground, self.carrier = available, ground, carrier
         self.threshold, self.repetition = threshold, repetition
         self.tilts = False
+        self.outlined: Bend | None = None  # that the picture's own outline shows
         self.way = ""  # how the poses that are being read were found, for people
         self.tried = 0
         self.strongest = 0.0
@@ -109,6 +110,9 @@ class LevelSearch:
         before_all = float(self.available.sum())
         self.way = "expected pose"
         yield self._worthy(field, [at_pose(field, expected, self.carrier)], pilot=EXPECTED_PILOT), None
+        if self.outlined is not None and float(self.available.sum()) == before_all:
+            self.way = "pose found as the outline shows it"
+            yield self._bent(self.outlined), self.outlined
         if self.repetition > 0 and float(self.available.sum()) < REST * before_all:
             return  # the usual end: a whole picture as it was marked
         for index, box in enumerate(self._boxes()):
@@ -128,20 +132,18 @@ class LevelSearch:
 
     def _tilted(self) -> Iterator[tuple[list[Pose], Bend | None]]:
         """Poses under which the whole view repeats once it is seen as if from an angle."""
-        height, width = self.pattern.shape
-        centre = self.pattern.new_tensor([width / 2, height / 2])
         maps = torch.stack([self.pattern * self.available, self.available])
-        ranked = []
-        for size in TILTS:
-            for eighth in range(8):
-                angle = torch.tensor(eighth * torch.pi / 4, device=centre.device)
-                bend = Bend(centre, torch.stack([angle.cos(), angle.sin()]) * size / centre.norm())
-                field, weight = bend.straight(maps)
-                ranked.append((periodicity(field, weight), bend, field, weight))
+        size = (self.pattern.shape[0], self.pattern.shape[1])
+        ranked = [(periodicity(*bend.straight(maps)), bend) for bend in tried_bends(size, like=self.pattern)]
         ranked.sort(key=lambda entry: -entry[0])
-        for repetition, bend, field, weight in ranked[:TILTED]:
+        for repetition, bend in ranked[:TILTED]:
             if repetition > self.repetition:
-                yield self._worthy(field, synchronise(field, weight, self.carrier), pilot=PILOT), bend
+                yield self._bent(bend), bend
+
+    def _bent(self, bend: Bend) -> list[Pose]:
+        """Poses of the whole view in the straight coordinates of a bend."""
+        field, weight = bend.straight(torch.stack([self.pattern * self.available, self.available]))
+        return self._worthy(field, synchronise(field, weight, self.carrier), pilot=PILOT)
 
     def _in_box(self, box: Box) -> list[Pose]:
         """Poses of one part of the picture, in coordinates of the whole."""

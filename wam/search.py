@@ -22,6 +22,7 @@ from wam.masks import Ground, flat_energy
 from wam.model import WORKING_SIDE, WatermarkModel, resize, sized
 from wam.pose import Pose
 from wam.regions import Cluster, reads_alike
+from wam.tilts import outlined_bend
 
 MOST = 32  # watermarks in one picture
 RATIO = 1.6  # between pyramid levels; each level searches a range of scales a little wider than this
@@ -85,6 +86,7 @@ def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: 
             available = (F.interpolate(explained, size=size, mode="bilinear")[0, 0] < 0.5).float()
             level = LevelSearch(output, available, ground, carrier, threshold=threshold, repetition=repetition)
             level.tilts = thorough or short_side in TILT_LEVELS
+            level.outlined = outlined_bend(view[0].amax(0) > BLACK) if level.tilts else None
             # as marked at this size or, a thumbnail, as marked before it was reduced
             expected = Pose.upright(min(size) / (usual if short_side <= usual else WORKING_SIDE), device=image.device)
             for pose, cluster, bend in level.run(expected, limit=MOST - len(found)):
