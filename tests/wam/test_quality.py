@@ -23,7 +23,7 @@ def pair(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("size", [(40, 56), (256, 300), (700, 533), (1031, 777)])
 def test_ssim_is_that_of_piq(size: tuple[int, int]) -> None:
     first, second = pair(*size)
-    whole = [torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255 for pixels in (first, second)]
+    whole = [torch.from_numpy(pixels).permute(2, 0, 1)[None].double() / 255 for pixels in (first, second)]
     assert ssim(first, second) == pytest.approx(float(piq.ssim(*whole, data_range=1.0)), abs=1e-5)
 
 
@@ -42,3 +42,20 @@ def test_a_single_colour_is_flat_and_a_photo_is_not(dune: Image.Image) -> None:
     assert is_flat(np.full((32, 32, 3), 255, np.uint8))
     assert not is_flat(np.asarray(dune))
     assert not is_flat(np.random.default_rng(0).integers(0, 256, (3000, 40, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize(("rough", "flat"), [(1, True), (3, False)])
+def test_more_than_one_block_in_fifty_is_somewhere_to_hide(
+    rough: int, flat: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(colour, "STRIP_SAMPLES", 2 * 8 * 83 * 3)
+    pixels = np.full((85, 83, 3), 200, np.uint8)  # 10 x 10 blocks, and a rest that is not looked at
+    for block in range(rough):
+        pixels[8 * block : 8 * block + 8 : 2, :8] = 203
+    pixels[80:], pixels[:, 80:] = 0, 255
+    assert is_flat(pixels) == flat
+
+
+def test_a_window_that_is_not_contiguous_is_measured_as_its_copy() -> None:
+    first, second = (picture[3:, 5:] for picture in pair(530, 545))
+    assert ssim(first, second) == ssim(first.copy(), second.copy())
