@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import wam
 from scripts import throughput
-from scripts.throughput import MIB, Watched, figures, make_photos, memory
+from scripts.throughput import LAYERS, MIB, Bare, Watched, figures, make_photos, memory
 
 ROOT = Path(throughput.__file__).parents[1]
 
@@ -36,13 +37,21 @@ def test_memory_that_grows_is_told_from_memory_that_does_not() -> None:
     assert growing["growth"] == pytest.approx(120 / 280, rel=1e-6)
 
 
-def test_efficiency_is_of_cpu_seconds_without_the_start() -> None:
-    watched = Watched([0, 1], [MIB, MIB], {"1": 8_000_000_000, "2": 6_000_000_000}, wall=10, cpu=12)
-    found = figures(20, 2, {"mark": 0.4, "detect": 1.3}, 4, 2.0, watched)
+def test_efficiency_is_of_cpu_seconds_with_the_start_and_without_the_figures_of_quality() -> None:
+    watched = Watched([0, 1], [MIB, MIB], {"1": 8_000_000_000, "2": 6_000_000_000}, wall=10, cpu=10)
+    found = figures(20, 2, {"mark": 0.4, "detect": 1.3, LAYERS: 0.8}, 4, 2.0, watched)
     assert found["bare_ms"] == {"mark": 100, "detect": 325}
-    assert found["command_ms"] == pytest.approx(500)
+    assert (found["command_ms"], found["layers_ms"]) == (pytest.approx(500), pytest.approx(200))
     assert found["efficiency"] == pytest.approx(0.85)
-    assert (found["busy"], found["busy_or_waiting"]) == (pytest.approx(0.6), pytest.approx(0.7))
+    assert (found["busy"], found["busy_or_waiting"]) == (pytest.approx(0.5), pytest.approx(0.7))
+
+
+def test_layers_are_part_of_the_steps() -> None:
+    bare = Bare(wam.load(device="cpu"))
+    steps = bare.embed([throughput.SAMPLES / "dune.jpg"])
+    assert set(steps) == {"decode", "mark", "encode", "read back", "detect", LAYERS}
+    assert 0 < steps[LAYERS] < steps["mark"] + steps["detect"]
+    assert set(bare.detect([throughput.SAMPLES / "dune.jpg"])) == {"decode", "detect", LAYERS}
 
 
 @pytest.mark.slow
@@ -50,6 +59,8 @@ def test_a_trial_run(tmp_path: Path) -> None:
     command = [sys.executable, "scripts/throughput.py", "--count", "3", "--json", str(tmp_path / "found.json")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=True)
     found = json.loads((tmp_path / "found.json").read_text())
-    assert set(found["bare_ms"]) == {"decode", "mark", "encode", "read back", "detect", "measure"}
-    assert found["memory"]["peak_mib"] > 100 and found["command_ms"] > 0
-    assert "efficiency" in done.stdout and "memory: peak" in done.stdout
+    assert set(found) == {"embed", "detect"}
+    for one in found.values():
+        assert one["photos"] == 3 and one["memory"]["peak_mib"] > 100
+        assert one["command_ms"] > one["bare_sum_ms"] > one["layers_ms"] > 0
+    assert done.stdout.count("efficiency") == done.stdout.count("memory: peak") == 2

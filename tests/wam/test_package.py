@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import os
 import re
 import subprocess
 import sys
@@ -64,6 +65,16 @@ def test_companion_packages_work(name: str) -> None:
 
 def test_help_does_not_wait_for_torch() -> None:
     assert python("import sys, wam, wam.cli; print({'torch', 'scipy', 'sqlalchemy'} & set(sys.modules) or '')") == ""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists() or os.cpu_count() == 1, reason="needs Linux and two CPUs")
+def test_numpy_starts_no_threads_beside_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    count = "len(os.listdir('/proc/self/task'))"
+    assert python(f"import os, wam.cli, numpy; print({count})") == "1"
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
+    assert python(f"import os, wam.cli, numpy; print({count})") == "2"  # who asks for threads gets them
 
 
 def test_python_m_wam_is_the_command_line() -> None:
