@@ -117,6 +117,7 @@ def encode_animation(
     *,
     like: Animation,
     format: str,
+    quality: int | None = None,
     name: str | None = None,
     label: Label | None = None,
 ) -> tuple[bytes, tuple[str, ...]]:
@@ -124,7 +125,7 @@ def encode_animation(
     first = like.pictures[0]
     name = name or first.name
     if len(like.pictures) == 1:
-        return encode_image(pixels[0], like=first, format=format, name=name, label=label)
+        return encode_image(pixels[0], like=first, format=format, quality=quality, name=name, label=label)
     if format not in ANIMATED:
         raise ImageError.about(
             name,
@@ -145,6 +146,7 @@ def encode_animation(
             settings=settings,
             durations=like.durations,
             loops=like.loops,
+            quality=quality,
         )
     except Exception as error:  # Pillow's encoders have no common error
         size = f"{len(like.pictures)} frames of {first.width}x{first.height}"

@@ -87,9 +87,9 @@ def _four_sided(corners: NDArray[np.float64]) -> NDArray[np.float64] | None:
     return corners if len(corners) == 4 else None
 
 
-def _crossing(a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64], d: NDArray[np.float64]) -> (
-    NDArray[np.float64]
-):
+def _crossing(
+    a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64], d: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Where the lines a b and c d meet, all (N, 2); infinite where they are parallel."""
     with np.errstate(divide="ignore", invalid="ignore"):
         along = _cross(c - a, d - c) / _cross(b - a, d - c)

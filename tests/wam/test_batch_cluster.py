@@ -130,7 +130,7 @@ class TestCluster:
         frames = [Image.fromarray(smooth_picture(seed=seed)) for seed in (1, 2)]
         frames[0].save(photos / "moving.webp", save_all=True, append_images=frames[1:], duration=100, lossless=True)
         items, registry = plan(photos), Registry.open(registry_url)
-        settings, cluster = Settings(strength=36.0, label=True, frames=True), Cluster(handmade_marker, address, 2)
+        settings, cluster = Settings(strength=36.0, label=True, frames=True, quality=95), Cluster(handmade_marker, address, 2)
         with Manifest(photos.parent / "out") as manifest:
             far = list(embed_on_cluster(cluster, Ledger(registry, light.name, manifest, settings), items))
         results = [outcome.result for outcome in far]
@@ -139,7 +139,7 @@ class TestCluster:
         for outcome in far:  # the local engine, given the same id, writes the same bytes
             assert isinstance(outcome.result, EmbedResult)
             item, word = outcome.item, outcome.result.entry.word
-            loaded = files.load(item.source.location, item.target, frames=True, label="acme")
+            loaded = files.load(item.source.location, item.target, frames=True, label="acme", quality=95)
             (pixels,) = marking.mark(light, [loaded], [word], 36.0)
             content, _, _ = files.encode(loaded, pixels, files.link_label(loaded, word))
             assert content == Path(item.target).read_bytes()

@@ -102,6 +102,7 @@ class TestResumeWithOtherSettings:
         [
             (("--strength", "45"), "strength was the model's own, is 45 dB"),
             (("--label",), "label was off, is on"),
+            (("--quality", "60"), "quality was the source's own, is 60"),
             (("--key-file", "secret.key"), f"key was none, is {key_name(b'sixteen bytes of secret')}"),
             (("--owner", "globex"), "the record was another"),
         ],

@@ -88,6 +88,17 @@ Strength = Annotated[
     ),
 ]
 
+Quality = Annotated[
+    int | None,
+    typer.Option(
+        "--quality",
+        metavar="1-100",
+        min=1,
+        max=100,
+        help="Of JPEG, WebP, AVIF and HEIC outputs. Default: the source's own tables or kind, fine where it has none.",
+    ),
+]
+
 
 def embed(
     images: common.Images,
@@ -103,6 +114,7 @@ def embed(
     mode: Mode = "link",
     encrypt: Encrypt = False,
     strength: Strength = None,
+    quality: Quality = None,
     label: LabelOption = False,
     frames: common.FramesOption = None,
     registry: common.RegistryOption = None,
@@ -131,7 +143,7 @@ def embed(
     if encrypt or mode == "record":
         check_record_options(mode, registry, label, encrypt, keyed=common.read_key(key_file) is not None)
     marker = common.loaded(load)
-    settings = _settings(marker, mode, strength, label, all_frames, encrypt)
+    settings = _settings(marker, mode, strength, label, all_frames, encrypt, quality)
     cluster = Cluster(load, address, workers) if engine == "ray" else None
     with _opened(marker, settings, registry, out_dir) as book:
         if resume:
@@ -146,11 +158,17 @@ def embed(
 
 
 def _settings(
-    marker: Watermarker, mode: str, strength: float | None, label: bool, frames: bool, encrypt: bool
+    marker: Watermarker,
+    mode: str,
+    strength: float | None,
+    label: bool,
+    frames: bool,
+    encrypt: bool,
+    quality: int | None,
 ) -> Settings:
     from wam.jobs.settings import Settings, key_name
 
-    return Settings(mode, strength, label, frames, key_name(marker.keys[0]), encrypt)
+    return Settings(mode, strength, label, frames, key_name(marker.keys[0]), encrypt, quality)
 
 
 @contextmanager

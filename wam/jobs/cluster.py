@@ -196,7 +196,8 @@ class _LinkWorker(Worker):
 
     def work(self, task: Task) -> Any:
         assert isinstance(task, _LinkTask)
-        loaded = load(task.source, task.target, frames=self.settings.frames, label=task.label)
+        frames, quality = self.settings.frames, self.settings.quality
+        loaded = load(task.source, task.target, frames=frames, label=task.label, quality=quality)
         (pixels,) = mark(self.marker, [loaded], [task.word], self.settings.strength)
         return finish(self.marker, loaded, pixels, task.word, self.words, make_folders=self.make_folders)
 

@@ -24,7 +24,8 @@ from wam.quality import is_flat, psnr, ssim
 @dataclass(frozen=True)
 class Loaded:
     """A picture that can be marked, and the format of its output. ``picture`` of an animation is its telling frame;
-    ``label``: the owner to name in a metadata label, None for no label."""
+    ``label``: the owner to name in a metadata label, None for no label; ``quality`` of the output, None for the
+    source's own."""
 
     source: Location
     target: Location
@@ -32,6 +33,7 @@ class Loaded:
     format: str
     animation: Animation | None = None
     label: str | None = None
+    quality: int | None = None
 
     @property
     def pixels(self) -> int:
@@ -79,10 +81,17 @@ class Written:
         }
 
 
-def load(source: Location, target: Location, *, frames: bool = False, label: str | None = None) -> Loaded:
+def load(
+    source: Location,
+    target: Location,
+    *,
+    frames: bool = False,
+    label: str | None = None,
+    quality: int | None = None,
+) -> Loaded:
     """Reads a picture that is to be marked; raises ``ImageError`` if it cannot be read, marked or written as named.
 
-    ``frames``: an animation is taken with all its frames; ``label`` as in ``Loaded``.
+    ``frames``: an animation is taken with all its frames; ``label`` and ``quality`` as in ``Loaded``.
     """
     animation = read_frames(source) if frames else None
     if animation is not None and len(animation.pictures) > 1:
@@ -91,18 +100,19 @@ def load(source: Location, target: Location, *, frames: bool = False, label: str
         picture = read_picture(source) if animation is None else animation.pictures[0]
         animation = None
     require_size(picture)
-    return Loaded(source, target, picture, _format_of(target, picture), animation, label)
+    return Loaded(source, target, picture, _format_of(target, picture), animation, label, quality)
 
 
 def encode(
     loaded: Loaded, pixels: NDArray[np.uint8], label: Label | None = None
 ) -> tuple[bytes, Picture, tuple[str, ...]]:
     """The output's content, the picture a reader of it gets, and names for what it could not carry over."""
-    name, format = os.fspath(loaded.target), loaded.format
+    options: dict[str, Any] = {"format": loaded.format, "quality": loaded.quality, "label": label}
+    options["name"] = os.fspath(loaded.target)
     if loaded.animation is None:
-        content, lost = encode_image(pixels, like=loaded.picture, format=format, name=name, label=label)
+        content, lost = encode_image(pixels, like=loaded.picture, **options)
         return content, read_image(content), lost
-    content, lost = encode_animation(list(pixels), like=loaded.animation, format=format, name=name, label=label)
+    content, lost = encode_animation(list(pixels), like=loaded.animation, **options)
     return content, same_frame(loaded.animation, read_animation(content), loaded.picture), lost
 
 

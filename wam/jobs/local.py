@@ -190,7 +190,6 @@ class _Embedding:
         """Marks some files; pictures go on to the networks when they are many pixels, or all there are."""
         outcomes: dict[int, EmbedOutcome] = {}
         ready: list[tuple[Item, Loaded]] = []
-        settings = self.ledger.settings
         for item in items:
             self._check()
             try:
@@ -198,8 +197,7 @@ class _Embedding:
                 if earlier is not None:
                     outcomes[id(item)] = EmbedOutcome(item, earlier=earlier)
                     continue
-                owner = item.record.owner if settings.label and item.record is not None else None
-                ready.append((item, load(item.source.location, item.target, frames=settings.frames, label=owner)))
+                ready.append((item, self._load(item)))
             except Exception as error:
                 outcomes[id(item)] = EmbedOutcome(item, error=error)
             if sum(one.pixels for _, one in ready) * len(items) > MOST_PIXELS:
@@ -207,6 +205,11 @@ class _Embedding:
                 ready = []
         outcomes.update(self._mark(ready))
         return [outcomes[id(item)] for item in items]
+
+    def _load(self, item: Item) -> Loaded:
+        settings = self.ledger.settings
+        owner = item.record.owner if settings.label and item.record is not None else None
+        return load(item.source.location, item.target, frames=settings.frames, label=owner, quality=settings.quality)
 
     def _mark(self, ready: list[tuple[Item, Loaded]]) -> dict[int, EmbedOutcome]:
         """Marks pictures together; where that fails, one by one."""

@@ -65,7 +65,8 @@ class RecordResult:
 
 def load_for_record(settings: Settings, source: Location, target: Location, record: Record) -> Loaded:
     """Reads a picture that is to be marked; see ``files.load``."""
-    return load(source, target, frames=settings.frames, label=record.owner if settings.label else None)
+    owner = record.owner if settings.label else None
+    return load(source, target, frames=settings.frames, label=owner, quality=settings.quality)
 
 
 def finish_record(job: RecordJob, loaded: Loaded, record: Record) -> RecordResult:

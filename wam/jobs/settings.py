@@ -17,7 +17,8 @@ class Settings:
 
     ``mode`` link or record; ``strength`` PSNR in dB, None for a model that sets its own; ``label``: write the metadata
     label; ``frames``: mark all frames of animations, which are refused otherwise; ``key``: what `key_name` says of the
-    secret, None for the public carrier; ``encrypt``: the record, in record mode.
+    secret, None for the public carrier; ``encrypt``: the record, in record mode; ``quality`` of lossy outputs, 1
+    to 100, None for each source's own.
     """
 
     mode: str = "link"
@@ -26,6 +27,7 @@ class Settings:
     frames: bool = False
     key: str | None = None
     encrypt: bool = False
+    quality: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For a line of the manifest."""
@@ -62,6 +64,8 @@ def key_name(key: bytes | None) -> str | None:
 def _shown(name: str, value: object) -> str:
     if name == "strength":
         return f"{value:g} dB" if isinstance(value, int | float) else "the model's own"
+    if name == "quality" and value is None:
+        return "the source's own"
     if isinstance(value, bool):
         return "on" if value else "off"
     return "none" if value is None else str(value)
