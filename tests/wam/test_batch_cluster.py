@@ -130,7 +130,8 @@ class TestCluster:
         frames = [Image.fromarray(smooth_picture(seed=seed)) for seed in (1, 2)]
         frames[0].save(photos / "moving.webp", save_all=True, append_images=frames[1:], duration=100, lossless=True)
         items, registry = plan(photos), Registry.open(registry_url)
-        settings, cluster = Settings(strength=36.0, label=True, frames=True, quality=95), Cluster(handmade_marker, address, 2)
+        settings = Settings(strength=36.0, label=True, frames=True, quality=95)
+        cluster = Cluster(handmade_marker, address, 2)
         with Manifest(photos.parent / "out") as manifest:
             far = list(embed_on_cluster(cluster, Ledger(registry, light.name, manifest, settings), items))
         results = [outcome.result for outcome in far]

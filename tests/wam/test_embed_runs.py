@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from tests.wam.synthetic import smooth_picture
 from tests.wam.test_cli import MARK, Run, draw, error_line, files, objects, photo, run  # noqa: F401 - fixtures among them
 from wam.images import read_image
 from wam.jobs.settings import Settings, key_name
@@ -180,3 +182,28 @@ class TestUsage:
         assert result.exit_code == 1
         assert error_line(result).startswith("odd.wm.xyz: expected an output name ending in")
         assert read_image("photos/a.wm.png").format == "PNG"
+
+
+class TestQuality:
+    def test_tables_are_the_sources_own_unless_told_otherwise(self, run: Run) -> None:
+        Image.fromarray(smooth_picture()).save("in.jpg", quality=83)
+        expected = {}
+        for quality in (83, 97):
+            Image.new("RGB", (64, 64)).save("tables.jpg", quality=quality)
+            with Image.open("tables.jpg") as tables:
+                expected[quality] = tables.quantization  # type: ignore[attr-defined]
+        for options, quality in (((), 83), (("--quality", "97"), 97)):
+            assert run("embed", "in.jpg", *MARK, *options).exit_code == 0
+            with Image.open("in.wm.jpg") as marked:
+                assert marked.quantization == expected[quality]  # type: ignore[attr-defined]
+
+    def test_of_an_animation(self, run: Run) -> None:
+        frames = [Image.fromarray(smooth_picture(seed=seed)) for seed in (1, 2)]
+        frames[0].save("in.webp", save_all=True, append_images=frames[1:], duration=100, lossless=True)
+        for options, lossless in (((), True), (("--quality", "99"), False)):
+            assert run("embed", "in.webp", *MARK, "--frames", "all", *options).exit_code == 0
+            assert (b"VP8L" in Path("in.wm.webp").read_bytes()) == lossless
+
+    def test_beyond_its_range_it_is_a_usage_error(self, run: Run, photo: Path) -> None:
+        result = run("embed", photo, *MARK, "--quality", "101")
+        assert result.exit_code == 2 and files() == ["in.png"]
