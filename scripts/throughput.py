@@ -62,6 +62,7 @@ class Watched:
     ready: dict[str, int] = field(default_factory=dict)  # nanoseconds computed or waited for a CPU, by thread
     wall: float = 0.0
     cpu: float = 0.0
+    failed: int = 0  # photos that could not be marked, or in which nothing was found
 
     def look(self, process: int, started: float) -> None:
         """One sample; a process or thread that has just ended is left as it was."""
@@ -142,7 +143,7 @@ class Bare:
 
 
 def run_command(*arguments: str | Path, workers: int) -> Watched:
-    """`wam` with these arguments, watched; raises `CalledProcessError` if it fails."""
+    """`wam` with these arguments, watched; raises `CalledProcessError` if it fails, other than on single photos."""
     command = [
         sys.executable,
         "-m",
@@ -156,16 +157,23 @@ def run_command(*arguments: str | Path, workers: int) -> Watched:
     ]
     watched, before = Watched(), resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+    with tempfile.TemporaryFile("w+") as lines, subprocess.Popen(command, stdout=lines) as process:
         while process.poll() is None:
             watched.look(process.pid, started)
             time.sleep(INTERVAL)
-    watched.wall = time.perf_counter() - started
+        watched.wall = time.perf_counter() - started
+        lines.seek(0)
+        watched.failed = sum(has_failed(json.loads(line)) for line in lines)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     watched.cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    if process.returncode:
+    if process.returncode not in (0, 1):
         raise subprocess.CalledProcessError(process.returncode, command)
     return watched
+
+
+def has_failed(line: dict[str, Any]) -> bool:
+    """Whether a command's object says that a photo could not be marked or read, or that it carries no mark."""
+    return line["error"] is not None or line.get("watermarks") == []
 
 
 def memory(watched: Watched) -> dict[str, float]:
@@ -184,6 +192,7 @@ def figures(count: int, workers: int, steps: dict[str, float], sample: int, star
     ready = sum(watched.ready.values()) / 1e9
     return {
         "photos": count,
+        "failed": watched.failed,
         "workers": workers,
         "bare_ms": bare,
         "bare_sum_ms": sum(bare.values()),
@@ -209,7 +218,8 @@ def report(name: str, found: Any) -> None:
     print(f"  networks' layers alone, within the steps: {found['layers_ms']:.0f} ms")
     verdict = f"{'met' if found['efficiency'] >= TARGET else 'missed'}: {TARGET:.0%}"
     print(f"  efficiency {found['efficiency']:.1%}: networks and codecs in the CPU time of the command ({verdict})")
-    print(f"  {found['photos']} photos in {found['wall_s']:.1f} s, {found['photos_per_s']:.2f}/s")
+    print(f"  {found['photos']} photos, {found['failed']} of them failed, in {found['wall_s']:.1f} s, "
+          f"{found['photos_per_s']:.2f}/s")  # fmt: skip
     print(f"  {found['workers']} workers computed {found['busy']:.1%} of the time, "
           f"computed or waited for a CPU {found['busy_or_waiting']:.1%}")  # fmt: skip
     kept = found["memory"]

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import wam
+from payload.registry import Registry
 from scripts import throughput
 from scripts.throughput import LAYERS, MIB, Bare, Watched, figures, make_photos, memory
 
@@ -46,6 +47,16 @@ def test_efficiency_is_of_cpu_seconds_with_the_start_and_without_the_figures_of_
     assert (found["busy"], found["busy_or_waiting"]) == (pytest.approx(0.5), pytest.approx(0.7))
 
 
+def test_a_photo_that_fails_is_counted_and_a_command_that_fails_ends_the_measurement(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 40)).save(tmp_path / "black.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    Registry.open(str(tmp_path / "registry.sqlite"))
+    watched = throughput.run_command("detect", tmp_path, "--registry", tmp_path / "registry.sqlite", workers=1)
+    assert watched.failed == 2 and watched.cpu > 0 < watched.wall
+    with pytest.raises(subprocess.CalledProcessError):
+        throughput.run_command("detect", tmp_path, "--registry", tmp_path / "none.sqlite", workers=1)
+
+
 def test_layers_are_part_of_the_steps() -> None:
     bare = Bare(wam.load(device="cpu"))
     steps = bare.embed([throughput.SAMPLES / "dune.jpg"])
@@ -61,6 +72,6 @@ def test_a_trial_run(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "found.json").read_text())
     assert set(found) == {"embed", "detect"}
     for one in found.values():
-        assert one["photos"] == 3 and one["memory"]["peak_mib"] > 100
+        assert (one["photos"], one["failed"]) == (3, 0) and one["memory"]["peak_mib"] > 100
         assert one["command_ms"] > one["bare_sum_ms"] > one["layers_ms"] > 0
     assert done.stdout.count("efficiency") == done.stdout.count("memory: peak") == 2
