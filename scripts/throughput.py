@@ -80,13 +80,14 @@ class Watched:
 def make_photos(folder: Path, count: int, photos: list[Path]) -> None:
     """Photos of 1 to 2 megapixels, JPEG quality 90, no two alike: others of the corpus, or other cuts of one."""
     rng = np.random.default_rng(0)
+    pixels = rng.permutation(np.linspace(*PIXELS, max(count, 2)))  # in no order, or memory would grow with the photos
     for number in range(count):
         with Image.open(photos[number % len(photos)]) as opened:
             photo = opened.convert("RGB")
         side = rng.uniform(0.8, 1.0)  # of each cut
         width, height = round(photo.width * side), round(photo.height * side)
         left, top = rng.integers(photo.width - width + 1), rng.integers(photo.height - height + 1)
-        factor = (np.linspace(*PIXELS, max(count, 2))[number] / (width * height)) ** 0.5
+        factor = (pixels[number] / (width * height)) ** 0.5
         size = (round(width * factor), round(height * factor))
         cut = photo.resize(size, Image.Resampling.LANCZOS, box=(left, top, left + width, top + height))
         cut.save(folder / f"{number:04}.jpg", quality=90)

@@ -52,7 +52,7 @@ def photos(tmp_path: Path) -> Path:
     folder = tmp_path / "photos"
     (folder / "deep").mkdir(parents=True)
     for seed, (name, side) in enumerate([("a.png", 128), ("b.jpg", 128), ("deep/c.png", 144)]):
-        Image.fromarray(smooth_picture(128, side, seed=seed)).save(folder / name)
+        Image.fromarray(smooth_picture(128, side, seed=seed)).save(folder / name, quality=95)
     return folder
 
 
@@ -256,10 +256,11 @@ class TestEmbed:
             (photos / f"d{number}.png").write_bytes((photos / "a.png").read_bytes())
         items = plan(photos)
         with Manifest(photos.parent / "out") as manifest:
-            run = embed_locally(light, Ledger(registry, light.name, manifest), items, workers=1)
-            with closing(run):
+            ledger = Ledger(registry, light.name, manifest)
+            with closing(embed_locally(light, ledger, items, workers=1)) as run:
                 next(run)
         states = check(registry, light)
+        assert ledger.noted == list(states.values()).count("marked")  # the one that was under way, too
         assert "marked" in states.values() and "pending" not in states.values() and len(states) < len(items)
         assert not list((photos.parent / "out").rglob(".wam-*"))
         outcomes = embed(light, registry, items, workers=1, resume=True)

@@ -720,7 +720,7 @@ class TestMain:
     @pytest.mark.parametrize(
         ("error", "status", "line"),
         [
-            (KeyboardInterrupt(), 130, "interrupted"),
+            (typer.Abort(), 130, "interrupted"),
             (OSError("disk full"), 2, "disk full"),
             (wam.ModelError("x: missing"), 2, "x: missing"),
         ],
@@ -733,10 +733,19 @@ class TestMain:
         status: int,
         line: str,
     ) -> None:
-        error = typer.Abort() if isinstance(error, KeyboardInterrupt) else error  # what it becomes inside the app
         assert fails_with(error) == status
         (shown,) = capfd.readouterr().err.splitlines()
         assert shown.startswith(f"error: {line}")
+
+    def test_ctrl_c_is_one_line(
+        self, call: Callable[..., int], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupted(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("payload.registry.Registry.open", interrupted)
+        assert call("registry", "list") == 130
+        assert capfd.readouterr().err.strip() == "error: interrupted; files written so far are whole"
 
     def test_a_broken_pipe_is_no_traceback(
         self, fails_with: Callable[..., int], monkeypatch: pytest.MonkeyPatch

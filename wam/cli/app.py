@@ -18,6 +18,8 @@ from wam.cli.registry import registry_app
 # the base of usage errors: click's own, or that of the copy of click inside newer versions of typer
 UsageProblem: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
+INTERRUPTED = 130  # exit status after Ctrl-C, as in shells
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -54,9 +56,8 @@ def main() -> None:
     """Entry point of the ``wam`` script: whatever goes wrong is one line on standard error."""
     try:
         status = app(standalone_mode=False)
-    except typer.Abort:
-        common.report("interrupted; files written so far are whole")
-        status = 130
+    except typer.Abort:  # what older versions of typer make of Ctrl-C; newer ones return the status
+        status = INTERRUPTED
     except UsageProblem as error:
         problem = str(getattr(error, "format_message", error.__str__)())
         if problem:  # without arguments the help has been shown instead
@@ -70,4 +71,6 @@ def main() -> None:
             raise
         common.report(error)
         status = 2
+    if status == INTERRUPTED:
+        common.report("interrupted; files written so far are whole")
     sys.exit(status if isinstance(status, int) else 0)

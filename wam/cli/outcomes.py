@@ -67,6 +67,7 @@ def report_all(
                 _report(book, outcome, as_json=as_json)
                 advance()
     finally:  # after Ctrl-C, too
+        counts["marked"] = book.noted  # with those that were under way when it was interrupted
         if summary:
             typer.echo(_summary(counts, left_out, monotonic() - started, resume=resume), err=True)
     return not counts["failed"]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -30,6 +31,8 @@ class Book:
         self.model = model
         self.manifest = manifest
         self.settings = settings
+        self.noted = 0  # files that this run has marked
+        self._lock = threading.Lock()
 
     def finished(self, item: Item) -> dict[str, Any] | None:
         """The manifest's line of a file that is done: record, settings, source and output as then."""
@@ -60,6 +63,8 @@ class Book:
                 "settings": self.settings.to_dict(),
             }
             self.manifest.add(begun_line(item, "marked") | result.to_dict() | extra, durable=False)
+        with self._lock:
+            self.noted += 1
         return result
 
     def fail(self, item: Item, error: Exception, values: dict[str, Any]) -> None:

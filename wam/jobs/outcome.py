@@ -82,4 +82,6 @@ class RegisteredWords:
         """The same with a word that was registered just now."""
         words = self.get()
         own = np.array([word], dtype=np.uint32)
-        return own if words is None else np.union1d(words, own)
+        if words is None:
+            return own
+        return words if (words == own).any() else np.append(words, own)  # no sorting: a million words may be in use
