@@ -1,0 +1,53 @@
+"""The progress bar: on a terminal only, with the rate and what remains."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from wam.cli import common
+
+CODE = """
+import sys, time
+from wam.cli import common
+total = int(sys.argv[1])
+with common.progress("embedding", total) as advance:
+    for _ in range(max(1, total - 1)):
+        time.sleep(0.3)
+        advance()
+"""
+
+
+def shown(total: int) -> str:
+    """What a terminal gets on standard error while all but one of ``total`` files are done, without colours."""
+    pty = pytest.importorskip("pty", reason="needs Unix terminals")
+    outer, inner = pty.openpty()
+    try:
+        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+        subprocess.run([sys.executable, "-c", CODE, str(total)], stderr=inner, env=environment, check=True, timeout=60)
+        return re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", os.read(outer, 1 << 16).decode())
+    finally:
+        os.close(inner)
+        os.close(outer)
+
+
+def test_a_bar_tells_rate_and_remaining_time() -> None:
+    text = shown(4)
+    assert "embedding" in text and "3/4" in text
+    assert re.search(r"3/4 [\d.]+/s \d:\d\d:\d\d", text)
+
+
+def test_one_file_has_no_bar() -> None:
+    text = shown(1)
+    assert re.search(r"embedding \d:\d\d:\d\d", text)
+    assert "1/1" not in text and "/s" not in text
+
+
+def test_nothing_is_shown_elsewhere(capfd: pytest.CaptureFixture[str]) -> None:
+    with common.progress("embedding", 4) as advance:
+        advance()
+    assert capfd.readouterr() == ("", "")
