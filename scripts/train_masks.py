@@ -5,7 +5,8 @@
 
 Marked photos of the training split are cut into shapes over unmarked, foreign, marked or blank surroundings, turned,
 rescaled and attacked; the extractor sees each once, and the head learns to outline one message from the evidence.
-Prints IoU on the validation split before (hand-made masks) and after. About 15 minutes on two CPU cores.
+A checkpoint that has a head already is trained on; another --seed gives other scenes. Prints IoU on the validation
+split of hand-made masks and of the head. With --scenes 1200 --steps 1800 about 15 minutes on two CPU cores.
 """
 
 from __future__ import annotations
@@ -217,7 +218,7 @@ def main() -> int:
     training = collect(model, Photos.load(arguments.photos, validation=False), arguments.scenes, arguments.seed)
     held_out = collect(model, Photos.load(arguments.photos, validation=True), max(40, arguments.scenes // 10), 99)
     torch.manual_seed(arguments.seed)
-    head = MaskHead()
+    head = checkpoint.mask_head or MaskHead()
     fit(head, training, arguments.steps, arguments.seed)
     before, after = scores(head.eval(), held_out)
     figures = {"mask_iou_validation": {"handmade": round(before, 4), "head": round(after, 4), "scenes": len(held_out)}}

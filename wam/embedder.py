@@ -22,6 +22,8 @@ SSIM_LOSS = 0.01  # predicted loss of structural similarity that a picture of ``
 USUAL_SHARE = 0.1  # of the pattern's energy that can be read back; pictures of a smaller share may lose more
 LOSSES = (0.7, 1.6)  # times ``SSIM_LOSS``: least and most
 EVEN_PSNR = (38.5, 46.5)  # dB: bounds of what that may come to
+ROOMY = 256 * 256  # pixels from which a picture has room enough for the faintest marks
+SMALL_DB = -2.5  # by how much the upper bound of the PSNR is lower for the smallest, dB
 PART = 33  # pixels: side of the parts of a picture that are made more alike, about a tile
 PARTS = (0.7, 1.5)  # factor of the gain in a part: least and most
 SSIM_FLOOR = (0.03 * 255) ** 2  # C2 of Wang et al. (2004), squared levels
@@ -73,12 +75,15 @@ def scale_evenly(
 
     Each picture loses about ``SSIM_LOSS`` of its SSIM, more where less of the pattern can be read back: the loss goes
     with the root of that share, within ``LOSSES``. gain (B, 1, H, W) in 8-bit levels, images (B, 3, H, W) in [0, 1];
-    ``bounds`` in dB; ``fainter_db``, a number or (B,): so much less energy than that -> (B, 1, H, W) in 8-bit levels.
+    ``bounds`` in dB, the upper one lower for small pictures, whose few tiles have to say all; ``fainter_db``, a number
+    or (B,): so much less energy than that -> (B, 1, H, W) in 8-bit levels.
     """
     gain = even_parts(gain, images)
     power = gain.square().mean(dim=(1, 2, 3))
     loss = (gain.square() * ssim_price(images)).mean(dim=(1, 2, 3))
-    low, high = (255.0 * 10.0 ** (-bound / 20.0) / power.sqrt() for bound in reversed(bounds))
+    scarce = min(0.0, 10 * math.log10(images.shape[-2] * images.shape[-1] / ROOMY))
+    limits = (bounds[1] + max(SMALL_DB, scarce), bounds[0])
+    low, high = (255.0 * 10.0 ** (-limit / 20.0) / power.sqrt() for limit in limits)
 
     def factor(wanted: float | Tensor) -> Tensor:
         return torch.minimum(torch.maximum((wanted / loss).sqrt(), low), high)

@@ -6,7 +6,8 @@ shows as if seen from an angle, and last small parts in their old place. What is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
@@ -16,10 +17,11 @@ from wam.bend import Bend, fit_bend
 from wam.carrier import Carrier
 from wam.extractor import ExtractorOutput
 from wam.masks import Ground
+from wam.periods import periodicity
 from wam.pose import Pose
 from wam.refine import refine
 from wam.regions import Cluster, split_messages
-from wam.sync import Synchronised, at_pose, periodicity, synchronise
+from wam.sync import Synchronised, at_pose, synchronise
 from wam.tilts import tried_bends
 
 LEAST_AREA = 4500  # pixels of a level below which no more is looked for: about four and a half tiles
@@ -28,6 +30,8 @@ PILOT = 5.7  # standard deviations of pilot agreement from which a pose is looke
 EXPECTED_PILOT = 3.8  # the same for the expected pose, which is one chance, not thousands
 WORTH_REFINING = 0.8  # share of either bound from which refinement is tried
 WINDOW = 192  # pixels: side of the windows searched for pieces with a pose of their own
+LARGEST_WHOLE = 3_000_000  # pixels of a level that is synchronised as a whole
+BATCH = 32  # windows whose periodicity is measured together
 DRIFT = 0.012  # relative change of a pose by refinement that an expected pose may have
 TILTED = 2  # views from an angle that are synchronised, most repetitive first
 BLANK = 0.035  # root mean square of the estimate on blank paper: what the network makes of nothing, and regular
@@ -51,7 +55,7 @@ class LevelSearch:
         self,
         output: ExtractorOutput,
         available: Tensor,
-        ground: Ground,
+        ground: Callable[[], Ground],
         carrier: Carrier,
         *,
         threshold: float,
@@ -66,8 +70,11 @@ class LevelSearch:
         self.tried = 0
         self.strongest = 0.0
 
-    def run(self, expected: Pose, *, limit: int) -> Iterator[tuple[Pose, Cluster, Bend | None]]:
-        """Yields watermarks with their pose in this level's pixels: first the expected pose, then what regions show."""
+    def run(self, expected: Pose | None, *, limit: int) -> Iterator[tuple[Pose, Cluster, Bend | None]]:
+        """Yields watermarks with their pose in this level's pixels: first the expected pose, then what regions show.
+
+        ``expected``: that of a picture as it was marked, None where it is out of the extractor's sight.
+        """
         for poses, bend in self._proposals(expected):
             for pose in poses:
                 clusters, pose, own = self._read(pose, bend, limit, given=pose.given)
@@ -104,19 +111,21 @@ class LevelSearch:
         taken = torch.stack([cluster.mask for cluster in clusters]).any(0)
         return float((available * ~taken).sum() / available.sum().clamp(min=1))
 
-    def _proposals(self, expected: Pose) -> Iterator[tuple[list[Pose], Bend | None]]:
+    def _proposals(self, expected: Pose | None) -> Iterator[tuple[list[Pose], Bend | None]]:
         """Poses worth splitting, lazily: each list is made with what is still available at that time."""
         field = self.pattern * self.available
         before_all = float(self.available.sum())
-        self.way = "expected pose"
-        yield self._worthy(field, [at_pose(field, expected, self.carrier)], pilot=EXPECTED_PILOT), None
+        if expected is not None:
+            self.way = "expected pose"
+            yield self._worthy(field, [at_pose(field, expected, self.carrier)], pilot=EXPECTED_PILOT), None
         if self.outlined is not None and float(self.available.sum()) == before_all:
             self.way = "pose found as the outline shows it"
             yield self._bent(self.outlined), self.outlined
         if self.repetition > 0 and float(self.available.sum()) < REST * before_all:
             return  # the usual end: a whole picture as it was marked
-        for index, box in enumerate(self._boxes()):
-            self.way = "pose found in a window" if index else "pose found in the whole view"
+        for box in self._boxes():
+            whole = box == (0, 0, *self.pattern.shape)
+            self.way = "pose found in the whole view" if whole else "pose found in a window"
             before = float("inf")
             while LEAST_AREA < (left := float(cut(self.available, box).sum())) < before:
                 before = left  # again as long as something was found here
@@ -124,7 +133,8 @@ class LevelSearch:
         if self.tilts and float(self.available.sum()) == before_all:
             self.way = "pose found as seen from an angle"
             yield from self._tilted()
-        if float(self.available.sum()) > LEAST_AREA:  # a small part in its old place is too little to be noticed whole
+        # a small part in its old place is too little to be noticed whole
+        if expected is not None and float(self.available.sum()) > LEAST_AREA:
             self.way = "small part in its old place"
             yield [expected], None
             self.way = "small part in its old place, mirrored"
@@ -134,11 +144,12 @@ class LevelSearch:
         """Poses under which the whole view repeats once it is seen as if from an angle."""
         maps = torch.stack([self.pattern * self.available, self.available])
         size = (self.pattern.shape[0], self.pattern.shape[1])
-        ranked = [(periodicity(*bend.straight(maps)), bend) for bend in tried_bends(size, like=self.pattern)]
-        ranked.sort(key=lambda entry: -entry[0])
-        for repetition, bend in ranked[:TILTED]:
+        bends = list(tried_bends(size, like=self.pattern))
+        straight = torch.stack([bend.straight(maps) for bend in bends])
+        best = periodicity(straight[:, 0], straight[:, 1]).topk(TILTED)
+        for repetition, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
             if repetition > self.repetition:
-                yield self._bent(bend), bend
+                yield self._bent(bends[index]), bends[index]
 
     def _bent(self, bend: Bend) -> list[Pose]:
         """Poses of the whole view in the straight coordinates of a bend."""
@@ -175,7 +186,7 @@ class LevelSearch:
 
     def _split(self, pose: Pose, bend: Bend | None, limit: int, *, given: bool) -> list[Cluster]:
         """The marks at a pose, in the straight coordinates of a bend if there is one."""
-        pattern, available, ground = self.pattern, self.available, self.ground
+        pattern, available, ground = self.pattern, self.available, self.ground()
         if bend is not None:
             pattern, available = bend.straight(torch.stack([pattern, available]))
             ground = ground.straight(bend)
@@ -184,8 +195,9 @@ class LevelSearch:
         )
 
     def _boxes(self) -> Iterator[Box]:
-        """The whole picture, then windows of it."""
-        yield 0, 0, self.pattern.shape[0], self.pattern.shape[1]
+        """The whole picture, unless that is much more than a mark spans at this scale, then windows of it."""
+        if self.pattern.numel() <= LARGEST_WHOLE:
+            yield 0, 0, self.pattern.shape[0], self.pattern.shape[1]
         yield from self._windows()
 
     def _windows(self) -> list[Box]:
@@ -193,18 +205,30 @@ class LevelSearch:
         height, width = self.pattern.shape
         if min(height, width) <= WINDOW or max(height, width) <= 1.5 * WINDOW:
             return []
-        tops = range(0, max(1, height - WINDOW // 2), WINDOW // 2)
-        lefts = range(0, max(1, width - WINDOW // 2), WINDOW // 2)
-        boxes = [(top, left, min(top + WINDOW, height), min(left + WINDOW, width)) for top in tops for left in lefts]
-        found = sorted(((self._repetition(box), box) for box in boxes), reverse=True)
-        return [box for repetition, box in found if repetition > self.repetition]
+        boxes = [
+            (top, left, top + WINDOW, left + WINDOW) for top in _starts(height) for left in _starts(width)
+        ]
+        boxes = [box for box in boxes if self._worth_a_look(box)]
+        found: list[tuple[float, Box]] = []
+        for first in range(0, len(boxes), BATCH):
+            batch = boxes[first : first + BATCH]
+            weights = torch.stack([cut(self.available, box) for box in batch])
+            fields = torch.stack([cut(self.pattern, box) for box in batch]) * weights
+            shared = weights[0] if bool((weights == 1).all()) else weights
+            found += zip(periodicity(fields, shared).tolist(), batch, strict=True)
+        return [box for repetition, box in sorted(found, reverse=True) if repetition > self.repetition]
 
-    def _repetition(self, box: Box) -> float:
+    def _worth_a_look(self, box: Box) -> bool:
+        """Whether enough of a window is available, and the network sees more there than on blank paper."""
         weight = cut(self.available, box)
-        field, area = cut(self.pattern, box) * weight, float(weight.sum())
-        if area <= LEAST_AREA or float(field.square().sum()) < BLANK**2 * area:
-            return 0.0
-        return periodicity(field, weight)
+        area = float(weight.sum())
+        return area > LEAST_AREA and float((cut(self.pattern, box) * weight).square().sum()) >= BLANK**2 * area
+
+
+def _starts(side: int) -> list[int]:
+    """Where windows begin along a side: evenly spread, at most half a window apart."""
+    count = math.ceil((side - WINDOW) / (WINDOW // 2)) + 1
+    return [round(step * (side - WINDOW) / max(1, count - 1)) for step in range(count)]
 
 
 def cut(field: Tensor, box: Box) -> Tensor:

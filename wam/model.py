@@ -11,11 +11,14 @@ from torch import Tensor, nn
 from wam.carrier import Carrier
 from wam.cells import Cell
 from wam.embedder import Embedder, scale_evenly, scale_to_psnr
-from wam.extractor import ExtractorOutput
+from wam.extractor import STRIDE, ExtractorOutput
 
 WORKING_SIDE = 256  # pixels: short side at which the residual is designed; smaller pictures are worked on as they are
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}  # of the extractor; results stay float32
 ROWS = 512  # rows of a large picture that are marked at a time, pixels
+WHOLE = 1_500_000  # pixels of a picture that the extractor takes at once; larger ones in strips of about so many
+STRIP = 128  # rows of a strip at least; a multiple of STRIDE, so that strips meet between its cells
+SEEN = 64  # rows beyond a strip that the extractor is shown: twelve 3 x 3 convolutions on cells of 4, windows of 13
 
 
 def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
@@ -127,7 +130,25 @@ class WatermarkModel(nn.Module):
         return (part + _gain_in(gain, cell, (height, width)) * pattern / 255).clamp(0, 1)
 
     def extract(self, images: Tensor) -> ExtractorOutput:
-        """Pattern estimate and mask logits at the pictures' own resolution: (B, 3, H, W) in [0, 1]."""
+        """Pattern estimate and mask logits at the pictures' own resolution: (B, 3, H, W) in [0, 1].
+
+        Large pictures go through in strips that overlap by what the network sees: the same outcome but for rounding.
+        """
+        height = images.shape[-2]
+        if height * images.shape[-1] <= WHOLE:
+            return self._extract(images)
+        rows = max(STRIP, WHOLE // images.shape[-1] // STRIDE * STRIDE)
+        strips = []
+        for top in range(0, height, rows):
+            first, last = max(0, top - SEEN), min(height, top + rows + SEEN)
+            output, inside = self._extract(images[..., first:last, :]), slice(top - first, top - first + rows)
+            strips.append(ExtractorOutput(output.pattern[..., inside, :], output.mask_logits[..., inside, :]))
+        return ExtractorOutput(
+            torch.cat([strip.pattern for strip in strips], dim=-2),
+            torch.cat([strip.mask_logits for strip in strips], dim=-2),
+        )
+
+    def _extract(self, images: Tensor) -> ExtractorOutput:
         images = images.contiguous(memory_format=torch.channels_last)
         if self.precision is None:
             return self.extractor(images)

@@ -7,15 +7,17 @@ projection; everything else is searched level by level, each level again and aga
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from wam.bend import Bend
 from wam.carrier import TILE
+from wam.extractor import ExtractorOutput
 from wam.level import LevelSearch
 from wam.maskhead import surroundings
 from wam.masks import Ground, flat_energy
@@ -26,13 +28,14 @@ from wam.tilts import outlined_bend
 
 MOST = 32  # watermarks in one picture
 RATIO = 1.6  # between pyramid levels; each level searches a range of scales a little wider than this
-FINEST = 1440  # pixels: largest short side that is looked at
-LARGEST_VIEW = 6_000_000  # pixels of the largest view, whatever the shape of the picture
+LARGEST_VIEW = 12_000_000  # pixels of the largest view, whatever the shape of the picture
 LARGEST_ENLARGED = 400_000  # pixels of a view that is larger than the picture: banners are no thumbnails
 COARSEST = 56  # pixels
 DONE = 0.85  # share of the picture that, once explained, ends the search
 REPETITION = 5.0  # standard deviations of periodicity from which a window is synchronised; unmarked ones reach 5.2
+LEGIBLE = (0.55, 1.8)  # pixels per working pixel between which the extractor sees a pattern at all
 TILT_LEVELS = (WORKING_SIDE, round(WORKING_SIDE * RATIO))  # short sides on which they are tried, pixels
+ONE_COLOUR = 1.5 / 255  # range of values of a place without a picture
 BLACK = 1.5 / 255  # brightest value of the corners that a turned or padded picture gets
 
 
@@ -71,8 +74,9 @@ def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: 
     height, width = image.shape[-2:]
     usual = min(WORKING_SIDE, height, width)
     small = sized(height, width, usual)
-    black = empty(resize(image[None], small))
-    explained = black.float()[None, None]
+    seen = resize(image[None], small)
+    explained = empty(seen).float()[None, None]
+    written = ~blank(seen)
     found: list[Found] = []
     views: list[tuple[int, int]] = []
     tried, strongest = 0, 0.0
@@ -80,7 +84,7 @@ def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: 
     for short_side, size in view_sizes(height, width):
         view = resize(image[None], size)
         output = model.extract(view)
-        ground = Ground(flat_energy(view), surroundings(view, output.mask_logits), model.mask_head)
+        ground = _ground(view, output, model.mask_head)
         views.append(size)
         for index, carrier in enumerate(model.carriers):
             available = (F.interpolate(explained, size=size, mode="bilinear")[0, 0] < 0.5).float()
@@ -88,7 +92,9 @@ def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: 
             level.tilts = thorough or short_side in TILT_LEVELS
             level.outlined = outlined_bend(view[0].amax(0) > BLACK) if level.tilts else None
             # as marked at this size or, a thumbnail, as marked before it was reduced
-            expected = Pose.upright(min(size) / (usual if short_side <= usual else WORKING_SIDE), device=image.device)
+            scale = min(size) / (usual if short_side <= usual else WORKING_SIDE)
+            legible = LEGIBLE[0] < scale < LEGIBLE[1]
+            expected = Pose.upright(scale, device=image.device) if legible else None
             for pose, cluster, bend in level.run(expected, limit=MOST - len(found)):
                 full = pose.rescaled(width / size[1], height / size[0])
                 found.append(_found(level, cluster, full, index, bend))
@@ -96,10 +102,15 @@ def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: 
                 explained = torch.maximum(explained, shown)
             tried += level.tried
             strongest = max(strongest, level.strongest)
-        whole = bool(found) and float((explained[0, 0] > 0.5)[~black].float().mean()) > DONE
+        whole = bool(found) and float((explained[0, 0] > 0.5)[written].float().mean()) > DONE
         if len(found) >= MOST or (whole and not thorough):
             break
     return SearchResult(tuple(join_parts(found, (height, width))), strongest, tried, len(views), tuple(views))
+
+
+def _ground(view: Tensor, output: ExtractorOutput, head: nn.Module | None) -> Callable[[], Ground]:
+    """What is known of a view whatever the message, made when it is first asked for: most views have no mark."""
+    return cache(lambda: Ground(flat_energy(view), surroundings(view, output.mask_logits), head))
 
 
 def _found(level: LevelSearch, cluster: Cluster, pose: Pose, carrier: int, bend: Bend | None) -> Found:
@@ -152,6 +163,12 @@ def empty(view: Tensor) -> Tensor:
     return (F.max_pool2d(brightest, (1, 9), stride=1, padding=(0, 4)) <= BLACK)[0, 0]
 
 
+def blank(view: Tensor) -> Tensor:
+    """Where a picture is of one colour over 9 x 9 pixels, so that no mark is left: (1, 3, H, W) -> (H, W) bool."""
+    lightest, darkest = (F.max_pool2d(part, 9, stride=1, padding=4) for part in (view, -view))
+    return (lightest + darkest).amax(1)[0] <= ONE_COLOUR
+
+
 def view_sizes(height: int, width: int) -> Iterator[tuple[int, tuple[int, int]]]:
     """The views of a picture of that size that are looked at: short side, and (height, width); at least one.
 
@@ -184,7 +201,6 @@ def pyramid(short_side: int) -> Iterator[int]:
         yield round(side)
         side /= RATIO
     side = usual * RATIO
-    finest = min(short_side, FINEST)
-    while side < finest * 1.25 and usual < finest:
-        yield round(min(side, finest))
+    while side < short_side * 1.25 and usual < short_side:
+        yield round(min(side, short_side))
         side *= RATIO

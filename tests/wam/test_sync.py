@@ -7,22 +7,17 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.signal import correlate
 
 from tests.wam.synthetic import THRESHOLD, message, misplacement, noise, pattern_at, posed, text
 from wam.carrier import TILE, Carrier
 from wam.pose import Pose
 from wam.sync import (
     AMPLITUDES,
-    CANDIDATES,
     SHIFTS,
     SYMMETRIES,
     at_pose,
-    autocorrelation,
-    comb,
     joint_score,
     limited,
-    periodicity,
     pilot_surface,
     rank_poses,
     symmetry_table,
@@ -102,35 +97,6 @@ def test_symmetries_permute_the_frequencies(carrier: Carrier) -> None:
     index, sign = symmetry_table(carrier)
     assert (index.sort(1).values == torch.arange(len(carrier.owner))).all()
     assert index[0].tolist() == list(range(len(carrier.owner))) and bool((sign[0] == 1).all())
-
-
-def test_autocorrelation_equals_one_by_scipy_but_for_whitening() -> None:
-    """The overlap is the plain autocorrelation of the weight."""
-    weight = (noise((40, 50)) > 0).double()
-    correlation, overlap = autocorrelation(noise((40, 50), seed=1).double() * weight, weight)
-    middle = overlap.shape[0] // 2
-    expected = correlate(weight.numpy(), weight.numpy()) / float(weight.sum())
-    found = overlap[middle - 39 : middle + 40, middle - 49 : middle + 50].numpy()
-    np.testing.assert_allclose(found, expected.clip(min=1e-3), atol=1e-9)
-    assert float(correlation[middle, middle]) == 1.0 == float(correlation.max())
-
-
-def test_the_comb_proposes_the_lattice(carrier: Carrier) -> None:
-    true = posed(30.0, 1.1)
-    field = pattern_at(carrier, message(5), true, SIZE) + noise(SIZE)
-    lattices = comb(*autocorrelation(field, torch.ones(SIZE)))
-    assert lattices.shape == (CANDIDATES, 2, 2)
-    wanted = torch.linalg.inv(true.matrix) * TILE
-    turned = torch.stack([wanted, wanted @ torch.tensor([[0.0, -1], [1, 0]])])  # the comb covers 90 degrees
-    turned = torch.cat([turned, -turned])
-    assert float((lattices[:, None] - turned[None]).flatten(2).norm(dim=2).min()) < 1.5
-
-
-def test_what_repeats_is_told_from_noise(carrier: Carrier) -> None:
-    field = 0.5 * pattern_at(carrier, message(6), posed(33.0, 0.9), SIZE)
-    full = torch.ones(SIZE)
-    assert periodicity(field + noise(SIZE), full) > 1.5 * periodicity(noise(SIZE), full)
-    assert periodicity(torch.zeros(SIZE), full) == 0
 
 
 def test_evidence_at_the_true_pose(carrier: Carrier) -> None:
