@@ -7,16 +7,18 @@ shows as if seen from an angle, and last small parts in their old place. What is
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from wam.bend import Bend, fit_bend
 from wam.carrier import Carrier
 from wam.extractor import ExtractorOutput
-from wam.masks import Ground
+from wam.maskhead import surroundings
+from wam.masks import Ground, flat_energy
 from wam.periods import periodicity
 from wam.pose import Pose
 from wam.refine import refine
@@ -30,7 +32,8 @@ PILOT = 5.7  # standard deviations of pilot agreement from which a pose is looke
 EXPECTED_PILOT = 3.8  # the same for the expected pose, which is one chance, not thousands
 WORTH_REFINING = 0.8  # share of either bound from which refinement is tried
 WINDOW = 192  # pixels: side of the windows searched for pieces with a pose of their own
-LARGEST_WHOLE = 3_000_000  # pixels of a level that is synchronised as a whole
+LARGEST_WHOLE = 3_000_000  # pixels of a level that is synchronised and read as a whole; larger ones window by window
+AROUND = 400  # pixels beyond a window of those that a mark is followed: larger ones are found on a coarser level
 BATCH = 32  # windows whose periodicity is measured together
 DRIFT = 0.012  # relative change of a pose by refinement that an expected pose may have
 TILTED = 2  # views from an angle that are synchronised, most repetitive first
@@ -53,19 +56,23 @@ class LevelSearch:
 
     def __init__(
         self,
+        view: Tensor,
         output: ExtractorOutput,
         available: Tensor,
-        ground: Callable[[], Ground],
         carrier: Carrier,
         *,
         threshold: float,
         repetition: float,
+        head: nn.Module | None = None,
     ) -> None:
+        self.view, self.output, self.head = view, output, head
         self.pattern = output.pattern[0, 0]
-        self.available, self.ground, self.carrier = available, ground, carrier
+        self.available, self.carrier = available, carrier
         self.threshold, self.repetition = threshold, repetition
         self.tilts = False
         self.outlined: Bend | None = None  # that the picture's own outline shows
+        self.box: Box | None = None  # that the poses being read were found in, on levels too large to be read whole
+        self.known: Ground | None = None
         self.way = ""  # how the poses that are being read were found, for people
         self.tried = 0
         self.strongest = 0.0
@@ -77,7 +84,7 @@ class LevelSearch:
         """
         for poses, bend in self._proposals(expected):
             for pose in poses:
-                clusters, pose, own = self._read(pose, bend, limit, given=pose.given)
+                clusters, pose, own = self._read_part(pose, bend, limit) if self.box else self._read(pose, bend, limit)
                 for cluster in clusters:
                     limit -= 1
                     self.available = self.available * (~cluster.mask)
@@ -85,10 +92,33 @@ class LevelSearch:
                 if limit <= 0:
                     return
 
-    def _read(
-        self, pose: Pose, bend: Bend | None, limit: int, *, given: bool
-    ) -> tuple[list[Cluster], Pose, Bend | None]:
+    def _read_part(self, pose: Pose, bend: Bend | None, limit: int) -> tuple[list[Cluster], Pose, Bend | None]:
+        """As ``_read``, from the surroundings of the window that the pose was found in: large levels hold much else."""
+        assert self.box is not None and bend is None
+        top, left, bottom, right = self.box
+        height, width = self.pattern.shape
+        box = max(0, top - AROUND), max(0, left - AROUND), min(height, bottom + AROUND), min(width, right + AROUND)
+        output = ExtractorOutput(cut(self.output.pattern, box), cut(self.output.mask_logits, box))
+        part = LevelSearch(
+            cut(self.view, box),
+            output,
+            cut(self.available, box),
+            self.carrier,
+            threshold=self.threshold,
+            repetition=self.repetition,
+            head=self.head,
+        )
+        corner = self.pattern.new_tensor([box[1], box[0]])
+        local = replace(pose, offset=pose.offset + pose.matrix @ corner)
+        clusters, found, own = part._read(local, None, limit)
+        rest = (box[1], width - box[3], box[0], height - box[2])
+        full = [replace(one, mask_logits=F.pad(one.mask_logits, rest, value=OUTSIDE)) for one in clusters]
+        shifted = None if own is None else replace(own, centre=own.centre + corner)
+        return full, replace(found, offset=found.offset - found.matrix @ corner), shifted
+
+    def _read(self, pose: Pose, bend: Bend | None, limit: int) -> tuple[list[Cluster], Pose, Bend | None]:
         """The marks at a proposed pose, followed along a bend where they go on along one; masks in the view."""
+        given = pose.given
         clusters = self._split(pose, bend, limit, given=given)
         if clusters and self._left(clusters, bend) > UNBENT:
             field = self.pattern * self.available
@@ -125,12 +155,14 @@ class LevelSearch:
             return  # the usual end: a whole picture as it was marked
         for box in self._boxes():
             whole = box == (0, 0, *self.pattern.shape)
+            self.box = box if self.pattern.numel() > LARGEST_WHOLE else None
             self.way = "pose found in the whole view" if whole else "pose found in a window"
             before = float("inf")
             while LEAST_AREA < (left := float(cut(self.available, box).sum())) < before:
                 before = left  # again as long as something was found here
                 yield self._in_box(box), None
-        if self.tilts and float(self.available.sum()) == before_all:
+        self.box = None
+        if self.tilts and self.pattern.numel() <= LARGEST_WHOLE and float(self.available.sum()) == before_all:
             self.way = "pose found as seen from an angle"
             yield from self._tilted()
         # a small part in its old place is too little to be noticed whole
@@ -184,9 +216,16 @@ class LevelSearch:
         turned = (refined.matrix - pose.matrix).norm() / pose.matrix.norm()
         return float(turned) > DRIFT
 
+    def _ground(self) -> Ground:
+        """What is known of the view whatever the message, made when it is first asked for: most views have no mark."""
+        if self.known is None:
+            around = surroundings(self.view, self.output.mask_logits)
+            self.known = Ground(flat_energy(self.view), around, self.head)
+        return self.known
+
     def _split(self, pose: Pose, bend: Bend | None, limit: int, *, given: bool) -> list[Cluster]:
         """The marks at a pose, in the straight coordinates of a bend if there is one."""
-        pattern, available, ground = self.pattern, self.available, self.ground()
+        pattern, available, ground = self.pattern, self.available, self._ground()
         if bend is not None:
             pattern, available = bend.straight(torch.stack([pattern, available]))
             ground = ground.straight(bend)
@@ -232,6 +271,6 @@ def _starts(side: int) -> list[int]:
 
 
 def cut(field: Tensor, box: Box) -> Tensor:
-    """The part of (H, W) inside top, left, bottom, right."""
+    """The part of (..., H, W) inside top, left, bottom, right."""
     top, left, bottom, right = box
-    return field[top:bottom, left:right]
+    return field[..., top:bottom, left:right]

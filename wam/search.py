@@ -7,20 +7,16 @@ projection; everything else is searched level by level, each level again and aga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from wam.bend import Bend
 from wam.carrier import TILE
-from wam.extractor import ExtractorOutput
 from wam.level import LevelSearch
-from wam.maskhead import surroundings
-from wam.masks import Ground, flat_energy
 from wam.model import WORKING_SIDE, WatermarkModel, resize, sized
 from wam.pose import Pose
 from wam.regions import Cluster, reads_alike
@@ -84,11 +80,18 @@ def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: 
     for short_side, size in view_sizes(height, width):
         view = resize(image[None], size)
         output = model.extract(view)
-        ground = _ground(view, output, model.mask_head)
         views.append(size)
         for index, carrier in enumerate(model.carriers):
             available = (F.interpolate(explained, size=size, mode="bilinear")[0, 0] < 0.5).float()
-            level = LevelSearch(output, available, ground, carrier, threshold=threshold, repetition=repetition)
+            level = LevelSearch(
+                view,
+                output,
+                available,
+                carrier,
+                threshold=threshold,
+                repetition=repetition,
+                head=model.mask_head,
+            )
             level.tilts = thorough or short_side in TILT_LEVELS
             level.outlined = outlined_bend(view[0].amax(0) > BLACK) if level.tilts else None
             # as marked at this size or, a thumbnail, as marked before it was reduced
@@ -102,15 +105,11 @@ def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: 
                 explained = torch.maximum(explained, shown)
             tried += level.tried
             strongest = max(strongest, level.strongest)
-        whole = bool(found) and float((explained[0, 0] > 0.5)[written].float().mean()) > DONE
+        covered = F.max_pool2d(explained, 9, stride=1, padding=4)[0, 0] > 0.5  # as wide around as what is written
+        whole = bool(found) and float(covered[written].float().mean()) > DONE
         if len(found) >= MOST or (whole and not thorough):
             break
     return SearchResult(tuple(join_parts(found, (height, width))), strongest, tried, len(views), tuple(views))
-
-
-def _ground(view: Tensor, output: ExtractorOutput, head: nn.Module | None) -> Callable[[], Ground]:
-    """What is known of a view whatever the message, made when it is first asked for: most views have no mark."""
-    return cache(lambda: Ground(flat_energy(view), surroundings(view, output.mask_logits), head))
 
 
 def _found(level: LevelSearch, cluster: Cluster, pose: Pose, carrier: int, bend: Bend | None) -> Found:
