@@ -21,13 +21,14 @@ from wam.demodulate import gaussian
 from wam.jnd import box_mean, luma
 from wam.maskhead import STRIDE, evidence
 from wam.pose import Pose
+from wam.shapes import four_sided, without_islands
 
 WINDOWS = (4.0, 8.0, 16.0)  # pixels: standard deviations of the windows
 DOUBT = 2.0  # standard deviations by which a hole must speak against the mark to stay a hole
 SURE = 3.0  # standard deviations by which an island must speak for it to stay
 FLAT_LEVELS = 1.2  # 8-bit levels of local deviation below which a place counts as flat
 FLAT_ENERGY = 0.12  # energy of the estimate in marked flat places, at least
-DECIDED = 2.0  # mask logit given to pixels that changed sides with their part
+DECIDED = 2.0  # mask logit given to what changed sides with its part
 
 
 @dataclass(frozen=True)
@@ -63,9 +64,22 @@ def message_masks(pattern: Tensor, messages: Tensor, pose: Pose, carrier: Carrie
     if ground.head is None or ground.surroundings is None:
         return _handmade(pattern, made, ground.flat)
     around = ground.surroundings.expand(len(messages), -1, -1, -1)
-    logits = ground.head(torch.cat([evidence(pattern, made), around], dim=1))
+    logits = settled(ground.head(torch.cat([evidence(pattern, made), around], dim=1)))
     full = F.interpolate(logits[:, None], scale_factor=STRIDE, mode="bilinear", align_corners=False)[:, 0]
     return full[:, : pattern.shape[0], : pattern.shape[1]]
+
+
+def settled(logits: Tensor) -> Tensor:
+    """Mask logits (M, rows, columns) of a head without islands, and with straight sides where they are as likely."""
+    shaped = []
+    for own in logits.cpu().double().numpy():
+        alone = without_islands(own)
+        inside = four_sided(alone)
+        if inside is not None:  # cells on a side get the logit that puts the side in its place between their centres
+            decided = np.where(inside > 0.5, np.maximum(alone, DECIDED), np.minimum(alone, -DECIDED))
+            alone = np.where((inside > 0) & (inside < 1), (2 * inside - 1) * DECIDED, decided)
+        shaped.append(torch.from_numpy(alone))
+    return torch.stack(shaped).to(logits)
 
 
 def _handmade(pattern: Tensor, made: Tensor, expected: Tensor) -> Tensor:
