@@ -5,7 +5,7 @@
 
 Unmarked photos, as they are and under attacks, mosaics of them at several megapixels, and photos marked with keys that
 the reader does not have, go through the whole search; an exponential tail is fitted to the upper
-fifth of the strongest score of each (peaks over threshold). The threshold from which a region is read at all is 1.5
+fifth of the strongest score of each (peaks over threshold). The threshold from which a region is read at all is 0.5
 scores above the highest seen; what is reported is decided by the chance that the tail gives. Marked photos of the
 validation split under attacks give the slope from votes to logits, by maximum likelihood. Writes the views and their
 scores beside --out as calibration.csv. With --views 240 --marked 84 about 5 minutes on two cores.
@@ -53,7 +53,7 @@ BIT_ATTACKS = ("identity", "jpeg=50", "rotate=30", "crop=0.2", "gaussian_blur=17
 MOSAIC = 8  # every so many views is a mosaic
 FOREIGN = 4  # every so many views is marked with a foreign key
 UPPER = 0.2  # share of the views that the tail is fitted to
-CLEARANCE = 1.5  # of the threshold above the highest unmarked score seen
+CLEARANCE = 0.5  # of the threshold above the highest unmarked score seen
 LOOSE = 18.0  # threshold while calibrating: low enough that refinement and splitting run as they will
 
 

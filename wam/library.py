@@ -27,7 +27,7 @@ class Known:
 
 DEFAULT = "lattice32"
 KNOWN = {
-    DEFAULT: Known("lattice32.safetensors", "e533a382671a63317feb18c771b75dc40e79fd96731b51c0e3843b76f830560e", "MIT")
+    DEFAULT: Known("lattice32.safetensors", "6f680e9337e83a98d91de5d2842321dfbdc9bc147c378e6c26909af468c58d3c", "MIT")
 }
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
