@@ -134,11 +134,10 @@ class Carrier:
         self, signs: Tensor, matrix: Tensor, offset: Tensor, size: tuple[int, int], *, lead: float = 0.0
     ) -> Tensor:
         """As ``render``, from one factor per frequency (B, K); ``lead`` radians are added to every phase."""
-        along_x, along_y = _angles(self.frequencies, matrix, offset, size)
-        along_y = along_y + self.phases[None, :, None] + lead
+        cos_x, sin_x, cos_y, sin_y = _phasors(self.frequencies, matrix, offset, self.phases + lead, size)
         scale = (signs * self.amplitudes)[:, :, None] * (2.0 / len(self.phases)) ** 0.5
-        left = torch.cat([along_y.cos() * scale, -along_y.sin() * scale], dim=1)
-        right = torch.cat([along_x.cos(), along_x.sin()], dim=1)
+        left = torch.cat([cos_y * scale, -sin_y * scale], dim=1)
+        right = torch.cat([cos_x, sin_x], dim=1)
         return torch.bmm(left.transpose(1, 2), right).unsqueeze(1)
 
     def project(self, field: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
@@ -148,22 +147,40 @@ class Carrier:
         marked field at the right pose the real part has the sign of the message and the imaginary part is noise. One
         pose (1, 2, 2) serves a batch of fields.
         """
-        along_x, along_y = _angles(self.frequencies, matrix, offset, (field.shape[-2], field.shape[-1]))
-        along_y = along_y + self.phases[None, :, None]
+        size = (field.shape[-2], field.shape[-1])
+        cos_x, sin_x, cos_y, sin_y = _phasors(self.frequencies, matrix, offset, self.phases, size)
         count = len(self.phases)
-        rows = torch.matmul(field, torch.cat([along_x.cos(), along_x.sin()], dim=1).transpose(1, 2)).transpose(1, 2)
-        cosine, sine, cos_y, sin_y = rows[:, :count], rows[:, count:], along_y.cos(), along_y.sin()
+        rows = torch.matmul(field, torch.cat([cos_x, sin_x], dim=1).transpose(1, 2)).transpose(1, 2)
+        cosine, sine = rows[:, :count], rows[:, count:]
         real = (cos_y * cosine - sin_y * sine).sum(-1)
         imaginary = -(sin_y * cosine + cos_y * sine).sum(-1)
         return torch.stack([real, imaginary], dim=-1)
 
 
-def _angles(frequencies: Tensor, matrix: Tensor, offset: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Phase angles split into the part that depends on x (B, K, W) and the part that depends on y (B, K, H)."""
-    height, width = size
+def _phasors(
+    frequencies: Tensor, matrix: Tensor, offset: Tensor, phases: Tensor, size: tuple[int, int]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Cosine and sine of the part of the phase angle that depends on x, (B, K, W) each, and of the other, (B, K, H).
+
+    exp(i (kx a + ky b)) is the product of powers of exp(i a) and exp(i b), and kx and ky are small whole numbers: so
+    few cosines are taken, and multiplied.
+    """
     turn = 2 * np.pi / TILE
-    per_pixel = torch.einsum("kc,bcd->bkd", frequencies, matrix) * turn  # (B, K, 2): radians per pixel in x and y
-    constant = torch.einsum("kc,bc->bk", frequencies, offset) * turn
-    x = torch.arange(width, device=matrix.device, dtype=torch.float32) + 0.5
-    y = torch.arange(height, device=matrix.device, dtype=torch.float32) + 0.5
-    return per_pixel[:, :, :1] * x, per_pixel[:, :, 1:] * y + constant[:, :, None]
+    constant = torch.einsum("kc,bc->bk", frequencies, offset) * turn + phases
+    parts = []
+    for axis, length in ((0, size[1]), (1, size[0])):
+        place = (torch.arange(length, device=matrix.device, dtype=torch.float32) + 0.5) * turn
+        cos, sin = _powers(frequencies[:, 0].long(), matrix[:, 0, axis, None] * place)
+        more_cos, more_sin = _powers(frequencies[:, 1].long(), matrix[:, 1, axis, None] * place)
+        parts += [cos * more_cos - sin * more_sin, sin * more_cos + cos * more_sin]
+    cos_x, sin_x, cos, sin = parts
+    cos_0, sin_0 = constant.cos()[:, :, None], constant.sin()[:, :, None]
+    return cos_x, sin_x, cos * cos_0 - sin * sin_0, sin * cos_0 + cos * sin_0
+
+
+def _powers(exponents: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of whole multiples (K,) of angles (B, N): (B, K, N) each."""
+    highest = int(exponents.abs().max())
+    multiples = torch.arange(-highest, highest + 1, device=angle.device, dtype=angle.dtype)
+    turned = multiples[None, :, None] * angle[:, None]
+    return turned.cos()[:, exponents + highest], turned.sin()[:, exponents + highest]

@@ -7,6 +7,8 @@ edge is not given the amplitude of the edge itself.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -29,7 +31,7 @@ def jnd(images: Tensor) -> Tensor:
     levels = luma(images) * 255.0
     mean = box_mean(levels, 7)
     texture = (box_mean((levels - box_mean(levels, 5)) ** 2, 7) + 1e-6).sqrt()
-    steady = _minimum(texture, 7)  # the calmest spot of the neighbourhood decides
+    steady = -box_max(-texture, 7)  # the calmest spot of the neighbourhood decides
     masking = MASKING * (0.35 * texture + 0.65 * box_mean(steady, 5))
     dark = DARK * (1 - mean / 96).clamp(0, 1)
     bright = BRIGHT * ((mean - 160) / 95).clamp(0, 1)
@@ -62,8 +64,19 @@ def _moving_mean(field: Tensor, size: int, axis: int) -> Tensor:
     return total / (inside if axis == -1 else inside[:, None])
 
 
-def _minimum(field: Tensor, size: int) -> Tensor:
-    """Minimum over size x size."""
+def box_max(field: Tensor, size: int) -> Tensor:
+    """Maximum over size x size, the border by what lies inside: (..., H, W); of shifted copies, as ``box_mean``."""
+    return _moving_max(_moving_max(field, size, -2), size, -1)
+
+
+def _moving_max(field: Tensor, size: int, axis: int) -> Tensor:
+    """Maximum over ``size`` neighbours along the last axis or the last but one."""
     half = size // 2
-    field = F.max_pool2d(-field, (size, 1), stride=1, padding=(half, 0))
-    return -F.max_pool2d(field, (1, size), stride=1, padding=(0, half))
+    highest = F.pad(field, (half, half) if axis == -1 else (0, 0, half, half), value=-math.inf)
+    width = 1  # neighbours that ``highest`` covers, from each place on
+    while width < size:
+        step = min(width, size - width)
+        rest = highest.shape[axis] - step
+        highest = torch.maximum(highest.narrow(axis, 0, rest), highest.narrow(axis, step, rest))
+        width += step
+    return highest

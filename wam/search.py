@@ -16,6 +16,7 @@ from torch import Tensor
 
 from wam.bend import Bend
 from wam.carrier import TILE
+from wam.jnd import box_max
 from wam.level import LevelSearch
 from wam.model import WORKING_SIDE, WatermarkModel, resize, sized
 from wam.pose import Pose
@@ -71,8 +72,8 @@ def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: 
     usual = min(WORKING_SIDE, height, width)
     small = sized(height, width, usual)
     seen = resize(image[None], small)
-    explained = empty(seen).float()[None, None]
-    written = ~blank(seen)
+    black = empty(seen)
+    explained = black.float()[None, None]
     found: list[Found] = []
     views: list[tuple[int, int]] = []
     tried, strongest = 0, 0.0
@@ -105,11 +106,17 @@ def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: 
                 explained = torch.maximum(explained, shown)
             tried += level.tried
             strongest = max(strongest, level.strongest)
-        covered = F.max_pool2d(explained, 9, stride=1, padding=4)[0, 0] > 0.5  # as wide around as what is written
-        whole = bool(found) and float(covered[written].float().mean()) > DONE
-        if len(found) >= MOST or (whole and not thorough):
+        if len(found) >= MOST or (found and not thorough and _explains(explained[0, 0], seen, black)):
             break
     return SearchResult(tuple(join_parts(found, (height, width))), strongest, tried, len(views), tuple(views))
+
+
+def _explains(explained: Tensor, seen: Tensor, black: Tensor) -> bool:
+    """Whether what was found covers nearly all of a picture (1, 3, h, w), or all but paper of one colour."""
+    if float((explained > 0.5)[~black].float().mean()) > DONE:
+        return True
+    covered = box_max(explained, 9) > 0.5  # as wide around as places that are not blank
+    return float(covered[~blank(seen)].float().mean()) > DONE
 
 
 def _found(level: LevelSearch, cluster: Cluster, pose: Pose, carrier: int, bend: Bend | None) -> Found:
@@ -158,14 +165,12 @@ def _same_place(one: Found, other: Found, size: tuple[int, int]) -> bool:
 
 def empty(view: Tensor) -> Tensor:
     """Where a picture is plainly black over 9 x 9 pixels, as no marked place is: (1, 3, H, W) -> (H, W) bool."""
-    brightest = F.max_pool2d(view.amax(1, keepdim=True), (9, 1), stride=1, padding=(4, 0))
-    return (F.max_pool2d(brightest, (1, 9), stride=1, padding=(0, 4)) <= BLACK)[0, 0]
+    return box_max(view.amax(1), 9)[0] <= BLACK
 
 
 def blank(view: Tensor) -> Tensor:
     """Where a picture is of one colour over 9 x 9 pixels, so that no mark is left: (1, 3, H, W) -> (H, W) bool."""
-    lightest, darkest = (F.max_pool2d(part, 9, stride=1, padding=4) for part in (view, -view))
-    return (lightest + darkest).amax(1)[0] <= ONE_COLOUR
+    return (box_max(view, 9) + box_max(-view, 9)).amax(1)[0] <= ONE_COLOUR
 
 
 def view_sizes(height: int, width: int) -> Iterator[tuple[int, tuple[int, int]]]:

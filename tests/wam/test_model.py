@@ -13,6 +13,7 @@ from tests.wam.synthetic import message
 from wam.carrier import TILE, Carrier
 from wam.embedder import Embedder
 from wam.extractor import Extractor
+from wam.marker import Watermarker
 from wam.model import WORKING_SIDE, WatermarkModel, resize, sized
 
 
@@ -92,6 +93,20 @@ def test_gradients_reach_picture_and_embedder(tiny: WatermarkModel) -> None:
 
 def test_extracts_at_the_size_of_the_picture(tiny: WatermarkModel) -> None:
     assert tiny.extract(flat(45, 70)).pattern.shape == (1, 1, 45, 70)
+
+
+def test_strips_are_read_as_the_whole_picture_is(shipped: Watermarker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the borders of the strips."""
+    picture = torch.rand(1, 3, 401, 120, generator=torch.Generator().manual_seed(6))
+    assert isinstance(shipped.model, WatermarkModel)
+    with torch.inference_mode():
+        whole = shipped.model.extract(picture)
+        monkeypatch.setattr("wam.model.WHOLE", 1000)
+        for rows in (64, 128, 200):
+            monkeypatch.setattr("wam.model.STRIP", rows)
+            strips = shipped.model.extract(picture)
+            torch.testing.assert_close(strips.pattern, whole.pattern, atol=1e-5, rtol=0)
+            torch.testing.assert_close(strips.mask_logits, whole.mask_logits, atol=1e-4, rtol=0)
 
 
 def test_half_precision_reads_nearly_the_same(tiny: WatermarkModel) -> None:

@@ -17,7 +17,19 @@ from wam.level import cut
 from wam.marker import Watermarker, to_batch
 from wam.model import WatermarkModel
 from wam.pose import Pose
-from wam.search import COARSEST, FINEST, MOST, Found, SearchResult, empty, join_parts, pyramid, search
+from wam.search import (
+    COARSEST,
+    LARGEST_VIEW,
+    MOST,
+    Found,
+    SearchResult,
+    blank,
+    empty,
+    join_parts,
+    pyramid,
+    search,
+    view_sizes,
+)
 
 SIDE = 160
 
@@ -151,10 +163,11 @@ def test_pyramid(side: int, sides: list[int]) -> None:
 
 
 def test_pyramid_of_a_large_picture_is_bounded() -> None:
-    sides = list(pyramid(10_000))
-    assert sides[0] == 256
-    assert min(sides) >= COARSEST and max(sides) == FINEST
-    assert len(sides) < 10
+    views = list(view_sizes(10_000, 10_000))
+    assert views[0] == (256, (256, 256))
+    assert min(side for side, _ in views) >= COARSEST
+    assert LARGEST_VIEW / 3 < max(size[0] * size[1] for _, size in views) <= LARGEST_VIEW
+    assert len(views) < 10
 
 
 def test_parts_of_one_mark_are_joined() -> None:
@@ -194,6 +207,35 @@ def test_black_corners_are_empty_and_dark_places_are_not() -> None:
     expected = torch.zeros(40, 40, dtype=torch.bool)
     expected[24:, 24:] = True
     assert torch.equal(empty(view), expected)
+
+
+def test_paper_of_one_colour_is_blank_and_a_faint_pattern_is_not() -> None:
+    view = torch.full((1, 3, 40, 40), 0.9)
+    view[..., 20:, ::4] -= 2 / 255
+    assert blank(view)[:16].all() and not blank(view)[16:].any()
+
+
+def test_paper_around_a_found_picture_is_not_searched_further(light: Watermarker) -> None:
+    page = np.full((600, 600, 3), 255, np.uint8)
+    page[200:400, 180:440] = (marked(light, smooth_picture(200, 260), 9)[0] * 255).byte().permute(1, 2, 0).numpy()
+    result = look(light, page)
+    assert messages_of(result) == [text(message(9))]
+    assert result.passes < len(list(view_sizes(600, 600)))
+
+
+def test_windows_of_a_large_level_read_what_the_whole_level_does(
+    light: Watermarker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = np.random.default_rng(3).integers(100, 140, (700, 900, 3)).astype(np.uint8)
+    page[300:500, 420:680] = (marked(light, smooth_picture(200, 260), 9)[0] * 255).byte().permute(1, 2, 0).numpy()
+    (whole,) = look(light, page).found
+    monkeypatch.setattr("wam.level.LARGEST_WHOLE", 100_000)
+    monkeypatch.setattr("wam.level.AROUND", 150)
+    (part,) = look(light, page).found
+    assert (whole.votes > 0).equal(part.votes > 0)
+    both = (whole.mask_logits > 0) & (part.mask_logits > 0)
+    assert float(both.sum()) > 0.8 * float(((whole.mask_logits > 0) | (part.mask_logits > 0)).sum())
+    torch.testing.assert_close(whole.pose.matrix, part.pose.matrix, atol=5e-3, rtol=0)
 
 
 def test_cut() -> None:
