@@ -4,9 +4,9 @@
         --out checkpoints/lattice32.safetensors
 
 Unmarked photos, as they are and under attacks, mosaics of them at several megapixels, and photos marked with keys that
-the reader does not have, go through the whole search; an exponential tail is fitted to the upper
-fifth of the strongest score of each (peaks over threshold). The threshold from which a region is read at all is 0.5
-scores above the highest seen; what is reported is decided by the chance that the tail gives. Marked photos of the
+the reader does not have, go through the whole search; an exponential tail is fitted to the upper fifth of the strongest
+score of each (peaks over threshold). The threshold from which a region is read at all is the score that one unmarked
+view in a hundred reaches; what is reported is decided by the chance that the tail gives. Marked photos of the
 validation split under attacks give the slope from votes to logits, by maximum likelihood. Writes the views and their
 scores beside --out as calibration.csv. With --views 240 --marked 84 about 5 minutes on two cores.
 """
@@ -53,7 +53,7 @@ BIT_ATTACKS = ("identity", "jpeg=50", "rotate=30", "crop=0.2", "gaussian_blur=17
 MOSAIC = 8  # every so many views is a mosaic
 FOREIGN = 4  # every so many views is marked with a foreign key
 UPPER = 0.2  # share of the views that the tail is fitted to
-CLEARANCE = 0.5  # of the threshold above the highest unmarked score seen
+READ = 0.01  # share of unmarked views with a region that is read; what is reported is decided by its chance
 LOOSE = 18.0  # threshold while calibrating: low enough that refinement and splitting run as they will
 
 
@@ -158,7 +158,7 @@ def main() -> int:
     edge = float(np.quantile(scores, 1 - UPPER))
     scale = float((scores[scores > edge] - edge).mean())
     location = edge + scale * math.log(UPPER)  # of the Gumbel distribution with that tail, for one view
-    threshold = float(scores.max()) + CLEARANCE
+    threshold = location - scale * math.log(READ)
     slope = slope_of(
         right_votes(model, Photos.load(arguments.photos, validation=True), arguments.marked, arguments.strength)
     )

@@ -21,9 +21,10 @@ MAX_CORRECTION = math.log(2.0)  # the network moves the gain by at most a factor
 SSIM_LOSS = 0.01  # predicted loss of structural similarity that a picture of ``USUAL_SHARE`` is marked with
 USUAL_SHARE = 0.1  # of the pattern's energy that can be read back; pictures of a smaller share may lose more
 LOSSES = (0.7, 1.6)  # times ``SSIM_LOSS``: least and most
-EVEN_PSNR = (38.5, 46.5)  # dB: bounds of what that may come to
+EVEN_PSNR = (38.5, 47.2)  # dB: bounds of what that may come to
 ROOMY = 256 * 256  # pixels from which a picture has room enough for the faintest marks
-SMALL_DB = -2.5  # by how much the upper bound of the PSNR is lower for the smallest, dB
+SMALL_DB = -3.5  # by how much the upper bound of the PSNR is lower for the smallest, dB
+USUAL_PSNR = 42.5  # dB: at which the parts of a picture are compared
 PART = 33  # pixels: side of the parts of a picture that are made more alike, about a tile
 PARTS = (0.7, 1.5)  # factor of the gain in a part: least and most
 SSIM_FLOOR = (0.03 * 255) ** 2  # C2 of Wang et al. (2004), squared levels
@@ -99,7 +100,7 @@ def even_parts(gain: Tensor, images: Tensor) -> Tensor:
     """Moves energy to parts where less of the pattern can be read back: the gain goes with the fourth root of that
     share, within ``PARTS``. gain (B, 1, H, W) in 8-bit levels, images (B, 3, H, W) in [0, 1] -> the same shape as gain.
     """
-    share = box_mean(readable_share(scale_to_psnr(gain, sum(EVEN_PSNR) / 2), images), PART)
+    share = box_mean(readable_share(scale_to_psnr(gain, USUAL_PSNR), images), PART)
     return gain * (share.mean(dim=(1, 2, 3), keepdim=True) / share).pow(0.25).clamp(*PARTS)
 
 

@@ -27,7 +27,7 @@ class Known:
 
 DEFAULT = "lattice32"
 KNOWN = {
-    DEFAULT: Known("lattice32.safetensors", "6f680e9337e83a98d91de5d2842321dfbdc9bc147c378e6c26909af468c58d3c", "MIT")
+    DEFAULT: Known("lattice32.safetensors", "cde8b68f550b742e58e98b0af5d331e0a2465d812e1675e9083160a5afe346ed", "MIT")
 }
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
