@@ -59,7 +59,7 @@ class WatermarkModel(nn.Module):
     def mark(self, images: Tensor, bits: Tensor, *, psnr_db: float | None = None) -> Tensor:
         """Marked pictures: images (B, 3, H, W) float in [0, 1], bits (B, 32) in {0, 1} -> the same shape, not rounded.
 
-        ``psnr_db`` None: as much as costs every picture the same similarity, see ``scale_evenly``.
+        ``psnr_db`` None: as much as reading takes and the picture hides, see ``scale_evenly``.
         Differentiable in the images and in the embedder's weights.
         """
         side = min(WORKING_SIDE, *images.shape[-2:])

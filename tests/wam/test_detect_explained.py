@@ -127,3 +127,17 @@ def test_overlay_and_masks_have_the_documented_names_and_sizes(run: Run) -> None
     with Image.open("out/seen.jpg") as seen, Image.open("masks/in.wm.mask1.png") as mask:
         assert seen.format == "JPEG" and seen.size == (128, 128)
         assert mask.mode == "L" and mask.size == (128, 128) and mask.getextrema() == (255, 255)
+
+
+def test_the_network_computes_in_the_precision_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    for words in ((), ("--precision", "bf16")):
+        monkeypatch.setattr(library, "load", lambda *_, precision, **__: asked.append(precision) or handmade_marker())
+        CliRunner().invoke(app, ["detect", "in.png", *words])
+    assert asked == ["fp32", "bf16"]
+
+
+def test_an_unknown_precision_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = CliRunner().invoke(app, ["detect", "in.png", "--precision", "int4"])
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1 and "bf16" in result.stderr

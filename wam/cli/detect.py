@@ -75,6 +75,7 @@ def detect(
     key_file: common.KeyOption = None,
     model: common.ModelOption = common.DEFAULT_MODEL,
     device: common.DeviceOption = "auto",
+    precision: common.PrecisionOption = "fp32",
     workers: common.WorkersOption = None,
     engine: common.EngineOption = "local",
     address: common.AddressOption = None,
@@ -101,7 +102,7 @@ def detect(
     all_frames = common.take_frames(frames)
     sources = _sources(images, overlay_dir, mask_dir)
     draw = _plan_pictures(sources, overlay, overlay_dir, mask_dir, engine)
-    load = common.marker_loader(model, device, key_file, reading=True)
+    load = common.marker_loader(model, device, key_file, reading=True, precision=precision)
     marker = common.loaded(load)
     records = common.open_registry_for_reading(registry)
     if engine == "ray":
