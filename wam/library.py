@@ -27,7 +27,7 @@ class Known:
 
 DEFAULT = "lattice32"
 KNOWN = {
-    DEFAULT: Known("lattice32.safetensors", "cde8b68f550b742e58e98b0af5d331e0a2465d812e1675e9083160a5afe346ed", "MIT")
+    DEFAULT: Known("lattice32.safetensors", "15e025ff6b749cb159ae01f9092636ce6db21e4214de03381992db979b7cecee", "MIT")
 }
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
