@@ -21,6 +21,7 @@ DIRECTIONS = 8
 LEAST_TILT = 0.02  # change of scale below which a picture is read as it is
 SOLID = 0.93  # share of its hull that an outlined picture fills at least
 COVERED = 0.98  # share of the four-sided outline that the hull fills at least
+SHORTEST = 0.1  # of the longest side that the shortest has at least: triangles have no bend
 FRAMED = 0.97  # share of the view that an outlined picture fills at most
 
 
@@ -43,7 +44,8 @@ def outlined_bend(shown: Tensor) -> Bend | None:
     quad = None if corners is None else _four_sided(corners)
     if corners is None or quad is None or _area(corners) < COVERED * _area(quad):
         return None
-    if float(shown.sum()) < SOLID * _area(corners):
+    lengths = np.linalg.norm(np.roll(quad, -1, axis=0) - quad, axis=1)
+    if float(shown.sum()) < SOLID * _area(corners) or lengths.min() < SHORTEST * lengths.max():
         return None
     homogeneous = np.concatenate([quad, np.ones((4, 1))], axis=1)
     sides = np.cross(homogeneous, np.roll(homogeneous, -1, axis=0))
@@ -76,10 +78,10 @@ def _four_sided(corners: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """The hull (N, 2) with sides taken out one by one, those first whose neighbours meet soonest, until four remain."""
     while len(corners) > 4:
         before, start, end, after = (np.roll(corners, shift, axis=0) for shift in (1, 0, -1, -2))
-        meet = _crossing(before, start, end, after)
-        turn = _cross(start - before, after - end)
+        turn = _cross(start - before, after - end)  # where it is not positive the neighbours never meet
+        meet = _crossing(before, start, end, after, where=turn > 1e-9)
         added = np.where(turn > 1e-9, np.abs(_cross(end - start, meet - start)) / 2, np.inf)
-        index = int(np.nanargmin(np.where(np.isfinite(added), added, np.inf)))
+        index = int(added.argmin())
         if not np.isfinite(added[index]):
             return None
         corners[index] = meet[index]
@@ -88,12 +90,17 @@ def _four_sided(corners: NDArray[np.float64]) -> NDArray[np.float64] | None:
 
 
 def _crossing(
-    a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64], d: NDArray[np.float64]
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    c: NDArray[np.float64],
+    d: NDArray[np.float64],
+    *,
+    where: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """Where the lines a b and c d meet, all (N, 2); infinite where they are parallel."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        along = _cross(c - a, d - c) / _cross(b - a, d - c)
-        return np.asarray(a + along[:, None] * (b - a))
+    """Where the lines a b and c d meet, all (N, 2); the point a itself where that is not asked for."""
+    steepness = np.where(where, _cross(b - a, d - c), 1.0)
+    along = np.where(where, _cross(c - a, d - c) / steepness, 0.0)
+    return np.asarray(a + along[:, None] * (b - a))
 
 
 def _cross(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
