@@ -54,7 +54,7 @@ MOSAIC = 8  # every so many views is a mosaic
 FOREIGN = 4  # every so many views is marked with a foreign key
 UPPER = 0.2  # share of the views that the tail is fitted to
 READ = 0.01  # share of unmarked views with a region that is read; what is reported is decided by its chance
-LOOSE = 18.0  # threshold while calibrating: low enough that refinement and splitting run as they will
+LOOSE = 12.0  # threshold while calibrating: below the one that comes out, so that all is refined and read that will be
 
 
 def look(model: WatermarkModel, picture: np.ndarray, attack: str, seed: int) -> SearchResult:
@@ -159,6 +159,8 @@ def main() -> int:
     scale = float((scores[scores > edge] - edge).mean())
     location = edge + scale * math.log(UPPER)  # of the Gumbel distribution with that tail, for one view
     threshold = location - scale * math.log(READ)
+    if threshold < LOOSE:
+        raise SystemExit(f"error: expected a threshold of at least {LOOSE:g}, found {threshold:.2f}; lower LOOSE")
     slope = slope_of(
         right_votes(model, Photos.load(arguments.photos, validation=True), arguments.marked, arguments.strength)
     )

@@ -179,8 +179,8 @@ def _phasors(
 
 
 def _powers(exponents: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of whole multiples (K,) of angles (B, N): (B, K, N) each."""
-    highest = int(exponents.abs().max())
+    """Cosine and sine of whole multiples (K,) of angles (B, N), below half a tile: (B, K, N) each."""
+    highest = TILE // 2 - 1  # see Design: a number, so that no device has to be asked
     multiples = torch.arange(-highest, highest + 1, device=angle.device, dtype=angle.dtype)
     turned = multiples[None, :, None] * angle[:, None]
     return turned.cos()[:, exponents + highest], turned.sin()[:, exponents + highest]

@@ -79,6 +79,7 @@ def scale_evenly(
     ``bounds`` in dB, the upper one lower for small pictures, whose few tiles have to say all; ``fainter_db``, a number
     or (B,): so much less energy than that -> (B, 1, H, W) in 8-bit levels.
     """
+    highest = MAX_OVER_JND * gain
     gain = even_parts(gain, images)
     power = gain.square().mean(dim=(1, 2, 3))
     loss = (gain.square() * ssim_price(images)).mean(dim=(1, 2, 3))
@@ -89,11 +90,11 @@ def scale_evenly(
     def factor(wanted: float | Tensor) -> Tensor:
         return torch.minimum(torch.maximum((wanted / loss).sqrt(), low), high)
 
-    usual = gain * factor(SSIM_LOSS).clamp(max=MAX_OVER_JND).view(-1, 1, 1, 1)
+    usual = torch.minimum(gain * factor(SSIM_LOSS).view(-1, 1, 1, 1), highest)
     share = readable_share(usual, images).mean(dim=(1, 2, 3))
     chosen = factor(SSIM_LOSS * (USUAL_SHARE / share).sqrt().clamp(*LOSSES))
     fainter = torch.as_tensor(fainter_db, device=gain.device, dtype=gain.dtype)
-    return gain * (chosen * 10.0 ** (-fainter / 20.0)).clamp(max=MAX_OVER_JND).view(-1, 1, 1, 1)
+    return torch.minimum(gain * (chosen * 10.0 ** (-fainter / 20.0)).view(-1, 1, 1, 1), highest)
 
 
 def even_parts(gain: Tensor, images: Tensor) -> Tensor:

@@ -34,6 +34,7 @@ WORTH_REFINING = 0.8  # share of either bound from which refinement is tried
 WINDOW = 192  # pixels: side of the windows searched for pieces with a pose of their own
 LARGEST_WHOLE = 3_000_000  # pixels of a level that is synchronised and read as a whole; larger ones window by window
 AROUND = 400  # pixels beyond a window of those that a mark is followed: larger ones are found on a coarser level
+MOST_WINDOWS = 200  # of a level that are synchronised, most repetitive first
 BATCH = 32  # windows whose periodicity is measured together
 DRIFT = 0.012  # relative change of a pose by refinement that an expected pose may have
 TILTED = 2  # views from an angle that are synchronised, most repetitive first
@@ -52,7 +53,10 @@ def mirrored(pose: Pose, width: int) -> Pose:
 
 
 class LevelSearch:
-    """All watermarks of one level. ``available`` shrinks as they are found; ``tried`` counts synchronisations."""
+    """All watermarks of one level. ``available`` shrinks as they are found; ``tried`` counts synchronisations.
+
+    ``tilts``: views from an angle are tried as well; ``outlined``: the bend that the picture's own outline shows.
+    """
 
     def __init__(
         self,
@@ -64,13 +68,16 @@ class LevelSearch:
         threshold: float,
         repetition: float,
         head: nn.Module | None = None,
+        tilts: bool = False,
+        outlined: Bend | None = None,
     ) -> None:
         self.view, self.output, self.head = view, output, head
         self.pattern = output.pattern[0, 0]
         self.available, self.carrier = available, carrier
         self.threshold, self.repetition = threshold, repetition
-        self.tilts = False
-        self.outlined: Bend | None = None  # that the picture's own outline shows
+        small = self.pattern.numel() <= LARGEST_WHOLE
+        self.tilts = tilts and small
+        self.outlined = outlined if small else None
         self.box: Box | None = None  # that the poses being read were found in, on levels too large to be read whole
         self.known: Ground | None = None
         self.way = ""  # how the poses that are being read were found, for people
@@ -162,7 +169,7 @@ class LevelSearch:
                 before = left  # again as long as something was found here
                 yield self._in_box(box), None
         self.box = None
-        if self.tilts and self.pattern.numel() <= LARGEST_WHOLE and float(self.available.sum()) == before_all:
+        if self.tilts and float(self.available.sum()) == before_all:
             self.way = "pose found as seen from an angle"
             yield from self._tilted()
         # a small part in its old place is too little to be noticed whole
@@ -242,11 +249,11 @@ class LevelSearch:
     def _windows(self) -> list[Box]:
         """Overlapping square windows that repeat, most first."""
         height, width = self.pattern.shape
-        if min(height, width) <= WINDOW or max(height, width) <= 1.5 * WINDOW:
+        seen_whole = self.pattern.numel() <= LARGEST_WHOLE and min(height, width) <= WINDOW
+        if seen_whole or max(height, width) <= 1.5 * WINDOW:
             return []
-        boxes = [
-            (top, left, top + WINDOW, left + WINDOW) for top in _starts(height) for left in _starts(width)
-        ]
+        tall, wide = min(WINDOW, height), min(WINDOW, width)
+        boxes = [(top, left, top + tall, left + wide) for top in _starts(height) for left in _starts(width)]
         boxes = [box for box in boxes if self._worth_a_look(box)]
         found: list[tuple[float, Box]] = []
         for first in range(0, len(boxes), BATCH):
@@ -255,7 +262,8 @@ class LevelSearch:
             fields = torch.stack([cut(self.pattern, box) for box in batch]) * weights
             shared = weights[0] if bool((weights == 1).all()) else weights
             found += zip(periodicity(fields, shared).tolist(), batch, strict=True)
-        return [box for repetition, box in sorted(found, reverse=True) if repetition > self.repetition]
+        found = sorted(found, reverse=True)[:MOST_WINDOWS]
+        return [box for repetition, box in found if repetition > self.repetition]
 
     def _worth_a_look(self, box: Box) -> bool:
         """Whether enough of a window is available, and the network sees more there than on blank paper."""
@@ -266,7 +274,7 @@ class LevelSearch:
 
 def _starts(side: int) -> list[int]:
     """Where windows begin along a side: evenly spread, at most half a window apart."""
-    count = math.ceil((side - WINDOW) / (WINDOW // 2)) + 1
+    count = math.ceil(max(0, side - WINDOW) / (WINDOW // 2)) + 1
     return [round(step * (side - WINDOW) / max(1, count - 1)) for step in range(count)]
 
 

@@ -16,7 +16,7 @@ from wam.extractor import STRIDE, ExtractorOutput
 WORKING_SIDE = 256  # pixels: short side at which the residual is designed; smaller pictures are worked on as they are
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}  # of the extractor; results stay float32
 ROWS = 512  # rows of a large picture that are marked at a time, pixels
-WHOLE = 1_500_000  # pixels of a picture that the extractor takes at once; larger ones in strips of about so many
+WHOLE = 1_500_000  # pixels of a picture that the extractor takes at once; larger ones in strips of whole rows
 STRIP = 128  # rows of a strip at least; a multiple of STRIDE, so that strips meet between its cells
 SEEN = 64  # rows beyond a strip that the extractor is shown: twelve 3 x 3 convolutions on cells of 4, windows of 13
 

@@ -77,11 +77,13 @@ def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: 
     found: list[Found] = []
     views: list[tuple[int, int]] = []
     tried, strongest = 0, 0.0
-    repetition = 0.0 if thorough else REPETITION
     for short_side, size in view_sizes(height, width):
         view = resize(image[None], size)
         output = model.extract(view)
         views.append(size)
+        tilts = thorough or short_side in TILT_LEVELS
+        outlined = outlined_bend(view[0].amax(0) > BLACK) if tilts else None
+        expected = _expected(short_side, size, usual, image)
         for index, carrier in enumerate(model.carriers):
             available = (F.interpolate(explained, size=size, mode="bilinear")[0, 0] < 0.5).float()
             level = LevelSearch(
@@ -90,15 +92,11 @@ def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: 
                 available,
                 carrier,
                 threshold=threshold,
-                repetition=repetition,
+                repetition=0.0 if thorough else REPETITION,
                 head=model.mask_head,
+                tilts=tilts,
+                outlined=outlined,
             )
-            level.tilts = thorough or short_side in TILT_LEVELS
-            level.outlined = outlined_bend(view[0].amax(0) > BLACK) if level.tilts else None
-            # as marked at this size or, a thumbnail, as marked before it was reduced
-            scale = min(size) / (usual if short_side <= usual else WORKING_SIDE)
-            legible = LEGIBLE[0] < scale < LEGIBLE[1]
-            expected = Pose.upright(scale, device=image.device) if legible else None
             for pose, cluster, bend in level.run(expected, limit=MOST - len(found)):
                 full = pose.rescaled(width / size[1], height / size[0])
                 found.append(_found(level, cluster, full, index, bend))
@@ -109,6 +107,13 @@ def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: 
         if len(found) >= MOST or (found and not thorough and _explains(explained[0, 0], seen, black)):
             break
     return SearchResult(tuple(join_parts(found, (height, width))), strongest, tried, len(views), tuple(views))
+
+
+def _expected(short_side: int, size: tuple[int, int], usual: int, image: Tensor) -> Pose | None:
+    """The pose in a view of ``size`` of a picture as it was marked at this size or, a thumbnail, before it was reduced;
+    None where the extractor sees no pattern of that scale."""
+    scale = min(size) / (usual if short_side <= usual else WORKING_SIDE)
+    return Pose.upright(scale, device=image.device) if LEGIBLE[0] < scale < LEGIBLE[1] else None
 
 
 def _explains(explained: Tensor, seen: Tensor, black: Tensor) -> bool:
@@ -178,15 +183,15 @@ def view_sizes(height: int, width: int) -> Iterator[tuple[int, tuple[int, int]]]
 
     None has more pixels than ``LARGEST_VIEW``: very long strips are only looked at reduced.
     """
-    most = False
+    any_view = False
     for short_side in pyramid(min(height, width)):
         size = sized(height, width, short_side)
         pixels = size[0] * size[1]
         enlarged = short_side > min(height, width) and pixels > LARGEST_ENLARGED
         if pixels <= LARGEST_VIEW and not enlarged:
-            most = True
+            any_view = True
             yield short_side, size
-    if not most:
+    if not any_view:
         short_side = max(8, int((LARGEST_VIEW * min(height, width) / max(height, width)) ** 0.5))
         yield short_side, sized(height, width, short_side)
 

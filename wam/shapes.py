@@ -15,6 +15,8 @@ from shapely import MultiPoint
 ISLAND = 0.04  # of the evidence of the largest part that a part has at least
 WHOLE = 0.97  # share of the picture from which a mask is left as it is
 LEAST = 40  # cells of a mask whose outline is looked for
+MARGIN = 8  # cells around a mask in which its outline is looked for
+FILLED = 0.65  # of the smallest rectangle around it that a four-sided mask fills at least
 AGREEING = 0.9  # intersection over union with the mask that an outline needs
 AS_GOOD = 0.96  # of the evidence of the mask that it needs
 LIMIT = 3.0  # largest logit that counts: far inside or outside says nothing about an outline
@@ -40,9 +42,21 @@ def four_sided(logits: Field) -> Field | None:
     mask = logits > 0
     if mask.mean() > WHOLE or mask.sum() < LEAST:
         return None
-    places = np.argwhere(mask)[:, ::-1] + 0.5
-    box = MultiPoint(places).minimum_rotated_rectangle
-    if box.geom_type != "Polygon":
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    near = tuple(slice(max(0, line[0] - MARGIN), line[-1] + 1 + MARGIN) for line in (rows, columns))
+    inside = _outline(logits[near])
+    if inside is None:
+        return None
+    whole = np.zeros_like(logits)
+    whole[near] = inside
+    return whole
+
+
+def _outline(logits: Field) -> Field | None:
+    """As ``four_sided``, for what a mask covers."""
+    mask = logits > 0
+    box = MultiPoint(np.argwhere(mask)[:, ::-1] + 0.5).minimum_rotated_rectangle
+    if box.geom_type != "Polygon" or mask.sum() < FILLED * box.area:
         return None
     limited = np.clip(logits, -LIMIT, LIMIT)
     corners = _fitted(np.asarray(box.exterior.coords)[:4], limited)

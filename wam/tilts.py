@@ -76,6 +76,7 @@ def _hull(shown: NDArray[np.bool_]) -> NDArray[np.float64] | None:
 
 def _four_sided(corners: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """The hull (N, 2) with sides taken out one by one, those first whose neighbours meet soonest, until four remain."""
+    corners = corners.copy()
     while len(corners) > 4:
         before, start, end, after = (np.roll(corners, shift, axis=0) for shift in (1, 0, -1, -2))
         turn = _cross(start - before, after - end)  # where it is not positive the neighbours never meet

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wam.jnd import BRIGHT, DARK, FLOOR, box_mean, jnd, luma
+from wam.jnd import BRIGHT, DARK, FLOOR, box_max, box_mean, jnd, luma
 
 
 def flat(level: float, *, height: int = 32, width: int = 40) -> Tensor:
@@ -52,9 +52,16 @@ def test_gradients_reach_the_picture() -> None:
     assert images.grad is not None and bool(torch.isfinite(images.grad).all()) and float(images.grad.abs().max()) > 0
 
 
-@pytest.mark.parametrize("size", [5, 9])
+@pytest.mark.parametrize("size", [3, 5, 7, 9, 33])
 def test_box_mean_is_the_mean_of_what_lies_inside(size: int) -> None:
     field = torch.rand(1, 1, 20, 26, generator=torch.Generator().manual_seed(3))
     kernel, half = torch.ones(1, 1, size, size), size // 2
     counts = F.conv2d(torch.ones_like(field), kernel, padding=half)
     torch.testing.assert_close(box_mean(field, size), F.conv2d(field, kernel, padding=half) / counts)
+
+
+@pytest.mark.parametrize("size", [3, 7, 9])
+@pytest.mark.parametrize("shape", [(1, 3, 20, 26), (2, 1, 8, 300), (1, 1, 3, 2)])
+def test_box_max_is_the_highest_of_what_lies_inside(size: int, shape: tuple[int, ...]) -> None:
+    field = torch.randn(shape, generator=torch.Generator().manual_seed(4))
+    assert torch.equal(box_max(field, size), F.max_pool2d(field, size, stride=1, padding=size // 2))

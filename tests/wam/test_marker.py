@@ -104,7 +104,7 @@ def test_strength_sets_the_psnr(light: Watermarker) -> None:
 
 
 def test_a_calm_picture_gets_less_than_was_asked(light: Watermarker) -> None:
-    assert light.embed(PICTURE, BITS, strength=30.0).psnr_db > 41
+    assert light.embed(PICTURE, BITS, strength=30.0).psnr_db > 39
 
 
 def test_no_watermark_is_an_empty_list(light: Watermarker) -> None:

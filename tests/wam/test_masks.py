@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tests.wam.synthetic import message, noise, pattern_at, posed
 from wam.carrier import Carrier
-from wam.masks import DECIDED, FLAT_ENERGY, Ground, flat_energy, message_masks, settle
+from wam.masks import DECIDED, FLAT_ENERGY, Ground, flat_energy, message_masks, settle, settled
 
 SIZE = (192, 256)
 TEXTURED = Ground(torch.zeros(SIZE))  # nothing is expected of places that are not flat
@@ -116,3 +116,17 @@ def test_an_island_without_evidence_is_dropped() -> None:
     logits[30:33, 30:33] = 0.2
     settled = settle(logits, logits * 0.1, torch.ones(40, 40))
     assert float(settled.max()) < 0
+
+
+def test_masks_of_a_head_are_settled_one_by_one() -> None:
+    """What is unsure beside a side goes with its evidence; an island goes; another message's mask stays its own."""
+    logits = torch.full((2, 40, 60), -2.0)
+    logits[0, 10:30, 10:50] = 2.0
+    logits[0, 30, 10:50], logits[0, 9, 10:50] = 0.4, -0.4
+    logits[0, 9, 20:24] = 0.3  # a spot on the border
+    logits[0, 2, 2] = 1.0
+    logits[1, :, 30:] = 2.0
+    first, second = settled(logits)
+    assert float(first[2, 2]) < 0 and bool((first[11:29, 11:49] > 0).all()) and float(first[36, 20]) < 0
+    assert bool((first[30, 11:49] > 0).all()) and bool((first[9, 11:49] < 0).all())
+    assert torch.equal(second > 0, logits[1] > 0)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from attacks import parse
-from wam.tilts import DIRECTIONS, SIZES, outlined_bend, tried_bends
+from wam.tilts import DIRECTIONS, SIZES, _four_sided, outlined_bend, tried_bends
 
 SIZE = (240, 320)
 
@@ -69,3 +69,12 @@ def test_tried_bends_change_the_scale_by_their_sizes() -> None:
     assert len(bends) == DIRECTIONS * len(SIZES)
     extents = sorted({round(float(bend.tilt.norm() * bend.centre.norm()), 4) for bend in bends})
     assert extents == list(SIZES)
+
+
+def test_taking_sides_out_leaves_the_hull_as_it_is() -> None:
+    hull = np.array([[0.0, 10.0], [10.0, 0.0], [100.0, 0.0], [100.0, 80.0], [0.0, 80.0]])
+    kept = hull.copy()
+    quad = _four_sided(hull)
+    assert quad is not None and len(quad) == 4
+    np.testing.assert_array_equal(hull, kept)
+    assert {tuple(corner) for corner in quad.round(6)} == {(0.0, 0.0), (100.0, 0.0), (100.0, 80.0), (0.0, 80.0)}
