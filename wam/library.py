@@ -27,7 +27,7 @@ class Known:
 
 DEFAULT = "lattice32"
 KNOWN = {
-    DEFAULT: Known("lattice32.safetensors", "15e025ff6b749cb159ae01f9092636ce6db21e4214de03381992db979b7cecee", "MIT")
+    DEFAULT: Known("lattice32.safetensors", "7c267d8bbf6651b089ce1841ad8a84597518609879a1e49d592d75fe8643f5cc", "MIT")
 }
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
