@@ -1,4 +1,4 @@
-"""Short links: a link word as `wm:7Q3F-K2ND`, to print, read aloud and type.
+"""Short links: a link word as `wm:3ZT3-GTKS`, to print, read aloud and type.
 
 Seven Crockford base 32 symbols carry the 32-bit word, most significant first (the first symbol is 0
 to 3, as 35 bits have room to spare); the eighth is a check symbol from the same alphabet. With a
@@ -66,11 +66,11 @@ def _symbol_values(text: str) -> list[int]:
     if unknown:
         raise ValueError(
             f"link {text!r}: expected digits and letters other than U, found {unknown[0]!r}; "
-            "a link looks like wm:7Q3F-K2ND"
+            "a link looks like wm:3ZT3-GTKS"
         )
     if len(symbols) != _SYMBOLS:
         raise ValueError(
-            f"link {text!r}: expected {_SYMBOLS} symbols, found {len(symbols)}; a link looks like wm:7Q3F-K2ND"
+            f"link {text!r}: expected {_SYMBOLS} symbols, found {len(symbols)}; a link looks like wm:3ZT3-GTKS"
         )
     return [ALPHABET.index(symbol) for symbol in symbols]
 

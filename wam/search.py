@@ -25,6 +25,7 @@ from wam.tilts import outlined_bend
 
 MOST = 32  # watermarks in one picture
 RATIO = 1.6  # between pyramid levels; each level searches a range of scales a little wider than this
+NATIVE = 1.1  # times a level's short side that the picture's own has at least to be a level of its own
 LARGEST_VIEW = 12_000_000  # pixels of the largest view, whatever the shape of the picture
 LARGEST_ENLARGED = 400_000  # pixels of a view that is larger than the picture: banners are no thumbnails
 COARSEST = 56  # pixels
@@ -210,6 +211,8 @@ def pyramid(short_side: int) -> Iterator[int]:
         yield round(side)
         side /= RATIO
     side = usual * RATIO
-    while side < short_side * 1.25 and usual < short_side:
-        yield round(min(side, short_side))
+    while side * NATIVE < short_side:
+        yield round(side)
         side *= RATIO
+    if short_side > usual * NATIVE:
+        yield short_side  # as it is: a piece may be as small as the extractor can read

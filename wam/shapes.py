@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from shapely import MultiPoint
 
-ISLAND = 0.04  # of the evidence of the largest part that a part has at least
+ISLAND = 0.12  # of the evidence of the largest part that a part has at least
 WHOLE = 0.97  # share of the picture from which a mask is left as it is
 LEAST = 40  # cells of a mask whose outline is looked for
 MARGIN = 8  # cells around a mask in which its outline is looked for

@@ -13,7 +13,7 @@ from payload.link import ALPHABET, format_link, parse_link
 
 VECTORS = json.loads((Path(__file__).parent / "data" / "vectors.json").read_text())
 WORDS = st.integers(0, ID_COUNT - 1).map(lambda number: int(ecc.encode(number)))
-SYMBOLS = [3, 4, 5, 6, 8, 9, 10, 11]  # where they are in wm:7Q3F-K2ND
+SYMBOLS = [3, 4, 5, 6, 8, 9, 10, 11]  # where they are in wm:3ZT3-GTKS
 LINK = format_link(int(ecc.encode(123_456)))
 
 

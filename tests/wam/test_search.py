@@ -156,6 +156,8 @@ def test_a_threshold_that_noise_passes_still_ends() -> None:
         (100, [100, 256, 62]),
         (256, [256, 160, 100, 62]),
         (400, [256, 160, 100, 62, 400]),
+        (430, [256, 160, 100, 62, 430]),
+        (750, [256, 160, 100, 62, 410, 655, 750]),
     ],
 )
 def test_pyramid(side: int, sides: list[int]) -> None:

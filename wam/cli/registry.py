@@ -46,7 +46,7 @@ def list_(registry: common.RegistryOption = None, as_json: common.JsonOption = F
 
 @registry_app.command()
 def show(
-    link: Annotated[str, typer.Argument(metavar="ID", help="Short link, such as wm:7Q3F-K2ND.")],
+    link: Annotated[str, typer.Argument(metavar="ID", help="Short link, such as wm:3ZT3-GTKS.")],
     registry: common.RegistryOption = None,
     as_json: common.JsonOption = False,
 ) -> None:
