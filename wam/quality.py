@@ -22,8 +22,8 @@ SSIM_LUMINANCE, SSIM_CONTRAST = 0.01**2, 0.03**2
 """Its two constants, for values in [0, 1]."""
 FLAT_LEVELS = 1.0
 """Standard deviation of a block that looks smooth, in 8-bit levels."""
-FLAT_SHARE = 0.98
-"""A picture with more smooth blocks than this has nowhere to hide a mark."""
+FLAT_SHARE = 0.55
+"""A picture with more smooth blocks than this is a place where a mark may be seen: flat drawings, gradients."""
 _BLOCK = 8
 
 
@@ -52,7 +52,7 @@ def ssim(first: Pixels, second: Pixels) -> float:
 
 
 def is_flat(pixels: Pixels) -> bool:
-    """Whether nearly all of a picture is smooth, so that a mark at the usual strength may be seen."""
+    """Whether much of a picture is smooth, so that a mark at the usual strength may be seen there."""
     step = max(1, min(pixels.shape[:2]) // 1024)  # single pixels: an average would smooth texture away
     seen = pixels[::step, ::step]
     height, width = (side // _BLOCK for side in seen.shape[:2])

@@ -84,7 +84,7 @@ Strength = Annotated[
         "--strength",
         metavar="DB",
         help="PSNR to aim for, 30 to 55 dB (lower is more robust). Default: the model's own; lattice32 gives each "
-        "picture what it hides and what reading it takes, 38.5 to 47.2 dB.",
+        "picture what it hides and what reading it takes, about 38.5 to 47.2 dB.",
     ),
 ]
 

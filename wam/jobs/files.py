@@ -167,7 +167,7 @@ def _notes(loaded: Loaded) -> Iterator[str]:
     if named is not None and named != loaded.picture.format:
         yield f"named as {named}, holds {loaded.picture.format}, written as {loaded.format}"
     if is_flat(loaded.picture.pixels):
-        yield "nearly flat: nothing hides the mark, it may be seen"
+        yield "smooth over large areas, where the mark may be seen: a higher --strength makes it fainter"
 
 
 def _format_of(target: Location, picture: Picture) -> str:
