@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wam.jnd import box_mean, jnd, luma
+from wam.jnd import box_mean, high_pass, jnd
 
 MAX_CORRECTION = math.log(2.0)  # the network moves the gain by at most a factor of two, either way
 SSIM_LOSS = 0.01  # predicted loss of structural similarity that a picture of ``USUAL_SHARE`` is marked with
@@ -108,11 +108,10 @@ def even_parts(gain: Tensor, images: Tensor) -> Tensor:
 def readable_share(gain: Tensor, images: Tensor) -> Tensor:
     """Share of the pattern's energy that a Wiener filter would get back at each place, in (0, 1).
 
-    The picture's own high-pass luma, over the windows of ``extractor.normalised_residual``, is the noise, with one
-    squared level for rounding: gain (B, 1, H, W) in 8-bit levels, images (B, 3, H, W) in [0, 1] -> (B, 1, H, W).
+    The picture's own high-pass luma is the noise, as the extractor has it, with one squared level for rounding:
+    gain (B, 1, H, W) in 8-bit levels, images (B, 3, H, W) in [0, 1] -> (B, 1, H, W).
     """
-    levels = luma(images) * 255
-    noise = box_mean((levels - box_mean(levels, 5)).square(), 9) + 1.0
+    noise = high_pass(images)[1] + 1.0
     energy = gain.square() + 1e-4  # never nothing, where a gain is
     return energy / (energy + noise)
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wam.jnd import box_mean, luma
+from wam.jnd import high_pass
 
 STRIDE = 4  # input pixels per feature pixel, each way
 
@@ -29,9 +29,8 @@ class ExtractorOutput:
 
 def normalised_residual(images: Tensor) -> Tensor:
     """High-pass luma over its local deviation: (B, 3, H, W) in [0, 1] -> (B, 1, H, W), limited to [-3, 3]."""
-    levels = luma(images) * 255
-    residual = levels - box_mean(levels, 5)
-    deviation = (box_mean(residual.square(), 9) + 1e-6).sqrt()
+    residual, energy = high_pass(images)
+    deviation = (energy + 1e-6).sqrt()
     return (residual / (deviation + 2.0)).clamp(-3, 3)
 
 

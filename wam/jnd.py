@@ -38,6 +38,16 @@ def jnd(images: Tensor) -> Tensor:
     return FLOOR + dark + bright + masking
 
 
+def high_pass(images: Tensor) -> tuple[Tensor, Tensor]:
+    """The picture's own noise where a pattern is: luma less its local mean, and the local mean square of that.
+
+    images (B, 3, H, W) in [0, 1] -> (B, 1, H, W) each, 8-bit levels and squared levels.
+    """
+    levels = luma(images) * 255
+    residual = levels - box_mean(levels, 5)
+    return residual, box_mean(residual.square(), 9)
+
+
 def box_mean(field: Tensor, size: int) -> Tensor:
     """Mean over size x size, the border counted by what lies inside: (..., H, W).
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -52,6 +52,16 @@ def mirrored(pose: Pose, width: int) -> Pose:
     return replace(pose, matrix=pose.matrix @ flip, offset=pose.offset + pose.matrix[:, 0] * width)
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """Poses that may be read, in the straight coordinates of ``bend`` if there is one; ``box``: the window they were
+    found in, on levels too large to be read whole."""
+
+    poses: list[Pose]
+    bend: Bend | None = None
+    box: Box | None = None
+
+
 class LevelSearch:
     """All watermarks of one level. ``available`` shrinks as they are found; ``tried`` counts synchronisations.
 
@@ -78,7 +88,6 @@ class LevelSearch:
         small = self.pattern.numel() <= LARGEST_WHOLE
         self.tilts = tilts and small
         self.outlined = outlined if small else None
-        self.box: Box | None = None  # that the poses being read were found in, on levels too large to be read whole
         self.known: Ground | None = None
         self.way = ""  # how the poses that are being read were found, for people
         self.tried = 0
@@ -89,9 +98,12 @@ class LevelSearch:
 
         ``expected``: that of a picture as it was marked, None where it is out of the extractor's sight.
         """
-        for poses, bend in self._proposals(expected):
-            for pose in poses:
-                clusters, pose, own = self._read_part(pose, bend, limit) if self.box else self._read(pose, bend, limit)
+        for proposal in self._proposals(expected):
+            for pose in proposal.poses:
+                if proposal.box is None:
+                    clusters, pose, own = self._read(pose, proposal.bend, limit)
+                else:
+                    clusters, pose, own = self._read_part(pose, proposal.box, limit)
                 for cluster in clusters:
                     limit -= 1
                     self.available = self.available * (~cluster.mask)
@@ -99,10 +111,9 @@ class LevelSearch:
                 if limit <= 0:
                     return
 
-    def _read_part(self, pose: Pose, bend: Bend | None, limit: int) -> tuple[list[Cluster], Pose, Bend | None]:
+    def _read_part(self, pose: Pose, box: Box, limit: int) -> tuple[list[Cluster], Pose, Bend | None]:
         """As ``_read``, from the surroundings of the window that the pose was found in: large levels hold much else."""
-        assert self.box is not None and bend is None
-        top, left, bottom, right = self.box
+        top, left, bottom, right = box
         height, width = self.pattern.shape
         box = max(0, top - AROUND), max(0, left - AROUND), min(height, bottom + AROUND), min(width, right + AROUND)
         output = ExtractorOutput(cut(self.output.pattern, box), cut(self.output.mask_logits, box))
@@ -148,38 +159,37 @@ class LevelSearch:
         taken = torch.stack([cluster.mask for cluster in clusters]).any(0)
         return float((available * ~taken).sum() / available.sum().clamp(min=1))
 
-    def _proposals(self, expected: Pose | None) -> Iterator[tuple[list[Pose], Bend | None]]:
+    def _proposals(self, expected: Pose | None) -> Iterator[Proposal]:
         """Poses worth splitting, lazily: each list is made with what is still available at that time."""
         field = self.pattern * self.available
         before_all = float(self.available.sum())
         if expected is not None:
             self.way = "expected pose"
-            yield self._worthy(field, [at_pose(field, expected, self.carrier)], pilot=EXPECTED_PILOT), None
+            yield Proposal(self._worthy(field, [at_pose(field, expected, self.carrier)], pilot=EXPECTED_PILOT))
         if self.outlined is not None and float(self.available.sum()) == before_all:
             self.way = "pose found as the outline shows it"
-            yield self._bent(self.outlined), self.outlined
+            yield Proposal(self._bent(self.outlined), bend=self.outlined)
         if self.repetition > 0 and float(self.available.sum()) < REST * before_all:
             return  # the usual end: a whole picture as it was marked
         for box in self._boxes():
             whole = box == (0, 0, *self.pattern.shape)
-            self.box = box if self.pattern.numel() > LARGEST_WHOLE else None
+            near = box if self.pattern.numel() > LARGEST_WHOLE else None
             self.way = "pose found in the whole view" if whole else "pose found in a window"
             before = float("inf")
             while LEAST_AREA < (left := float(cut(self.available, box).sum())) < before:
                 before = left  # again as long as something was found here
-                yield self._in_box(box), None
-        self.box = None
+                yield Proposal(self._in_box(box), box=near)
         if self.tilts and float(self.available.sum()) == before_all:
             self.way = "pose found as seen from an angle"
             yield from self._tilted()
         # a small part in its old place is too little to be noticed whole
         if expected is not None and float(self.available.sum()) > LEAST_AREA:
             self.way = "small part in its old place"
-            yield [expected], None
+            yield Proposal([expected])
             self.way = "small part in its old place, mirrored"
-            yield [mirrored(expected, self.pattern.shape[1])], None
+            yield Proposal([mirrored(expected, self.pattern.shape[1])])
 
-    def _tilted(self) -> Iterator[tuple[list[Pose], Bend | None]]:
+    def _tilted(self) -> Iterator[Proposal]:
         """Poses under which the whole view repeats once it is seen as if from an angle."""
         maps = torch.stack([self.pattern * self.available, self.available])
         size = (self.pattern.shape[0], self.pattern.shape[1])
@@ -188,7 +198,7 @@ class LevelSearch:
         best = periodicity(straight[:, 0], straight[:, 1]).topk(TILTED)
         for repetition, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
             if repetition > self.repetition:
-                yield self._bent(bends[index]), bends[index]
+                yield Proposal(self._bent(bends[index]), bend=bends[index])
 
     def _bent(self, bend: Bend) -> list[Pose]:
         """Poses of the whole view in the straight coordinates of a bend."""

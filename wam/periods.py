@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wam.carrier import TILE
-from wam.jnd import box_mean
+from wam.jnd import box_max, box_mean
 
 SCALES = (0.68, 1.5)  # pixels per working pixel that one pyramid level searches
 SCALE_STEP = 0.015  # relative; one pixel at the second lattice point
@@ -47,8 +47,8 @@ def autocorrelation(field: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
 def comb(correlation: Tensor, overlap: Tensor) -> Tensor:
     """Best lattices of the comb over scale and angle: -> (C, 2, 2), columns are the lattice vectors in pixels."""
     lattices, scores = comb_scores(correlation, overlap)
-    padded = torch.cat([scores[:, -2:], scores, scores[:, :2]], dim=1)[None, None]  # a lattice repeats every 90 degrees
-    highest = F.max_pool2d(F.pad(padded, (0, 0, 2, 2), value=-1e9), 5, stride=1)[0, 0]
+    around = torch.cat([scores[:, -2:], scores, scores[:, :2]], dim=1)  # a lattice repeats every 90 degrees
+    highest = box_max(around, 5)[:, 2:-2]
     peaks = torch.where(scores >= highest, scores, torch.full_like(scores, -1e9)).flatten()
     return lattices[peaks.topk(CANDIDATES).indices]
 
@@ -60,8 +60,8 @@ def stretched_comb(correlation: Tensor, overlap: Tensor) -> Tensor:
     scales = SCALES[0] * torch.exp(torch.arange(count, device=device) * STRETCH_STEP) * TILE
     y, x = torch.meshgrid(scales, scales, indexing="ij")
     lattices = torch.diag_embed(torch.stack([x, y], dim=-1)).flatten(0, 1)
-    scores = lattice_score(correlation, overlap, lattices, reach=2).view(1, 1, count, count)
-    peaks = torch.where(scores >= F.max_pool2d(scores, 3, stride=1, padding=1), scores, torch.full_like(scores, -1e9))
+    scores = lattice_score(correlation, overlap, lattices, reach=2).view(count, count)
+    peaks = torch.where(scores >= box_max(scores, 3), scores, torch.full_like(scores, -1e9))
     return lattices[peaks.flatten().topk(STRETCHED).indices]
 
 
@@ -71,7 +71,7 @@ def peak_lattices(correlation: Tensor, overlap: Tensor) -> Tensor:
     y, x = torch.meshgrid(torch.arange(height) - height // 2, torch.arange(width) - width // 2, indexing="ij")
     x, y = x.to(correlation), y.to(correlation)
     length = (x.square() + y.square()).sqrt()
-    highest = F.max_pool2d(correlation[None, None], 5, stride=1, padding=2)[0, 0]
+    highest = box_max(correlation, 5)
     ring = (length > PEAK_RING[0] * TILE) & (length < PEAK_RING[1] * TILE) & ((y > 0) | ((y == 0) & (x > 0)))
     peaks = torch.where(ring & (correlation >= highest), correlation * overlap.sqrt(), torch.zeros_like(correlation))
     cell = peaks.flatten().topk(PEAKS).indices

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from wam.carrier import BITS, Carrier
 from wam.demodulate import BLOCK, BlockVotes, block_votes, gaussian
+from wam.jnd import box_max
 from wam.masks import Ground, message_masks
 from wam.pose import Pose
 from wam.sync import at_pose, bit_noise, joint_score, limited
@@ -169,8 +170,7 @@ class _Splitter:
             local = local_votes(self.votes, self.open, window)
             bits, pilot = local[:BITS], local[BITS]
             evidence = ((bits.square().sum(0) - BITS) / (2 * BITS) ** 0.5 + pilot) * self.open
-            reach = 2 * SPACING + 1
-            highest = F.max_pool2d(evidence[None, None], reach, stride=1, padding=SPACING)[0, 0]
+            highest = box_max(evidence, 2 * SPACING + 1)
             peaks = torch.nonzero((evidence >= highest) & (evidence > 0))
             spots += [(float(evidence[y, x]), bits[:, y, x]) for y, x in peaks.tolist()]
         spots.sort(key=lambda spot: -spot[0])

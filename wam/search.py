@@ -150,7 +150,7 @@ def join_parts(found: list[Found], size: tuple[int, int]) -> list[Found]:
 def _touching(one: Found, other: Found) -> bool:
     """Whether parts of alike pose share a border, as pieces of a bent picture do: each is read at a pose of its own."""
     own = F.interpolate((one.mask_logits > 0)[None, None].float(), size=other.mask_logits.shape, mode="bilinear")
-    grown = F.max_pool2d(own, 9, stride=1, padding=4)[0, 0] > 0.5
+    grown = box_max(own, 9)[0, 0] > 0.5
     turned = (one.pose.matrix - other.pose.matrix).norm() / other.pose.matrix.norm()
     return bool((grown & (other.mask_logits > 0)).any()) and float(turned) < 0.3
 
