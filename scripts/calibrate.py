@@ -34,7 +34,7 @@ from wam.calibration import Calibration
 from wam.carrier import Carrier
 from wam.checkpoints import load_checkpoint, save_checkpoint
 from wam.marker import to_batch, to_pixels
-from wam.model import WatermarkModel
+from wam.model import WatermarkModel, best_precision
 from wam.search import SearchResult, search
 from wam.training.photos import Photos
 
@@ -151,7 +151,11 @@ def main() -> int:
     torch.set_num_threads(1)  # before the workers are forked
     checkpoint = load_checkpoint(arguments.model)
     model = WatermarkModel(
-        checkpoint.embedder, checkpoint.extractor, [Carrier.from_key()], mask_head=checkpoint.mask_head
+        checkpoint.embedder,
+        checkpoint.extractor,
+        [Carrier.from_key()],
+        precision=best_precision("cpu"),
+        mask_head=checkpoint.mask_head,
     ).eval()
     rows = null_scores(model, Photos.load(arguments.photos, validation=False), arguments.views, arguments.workers)
     scores, tried = np.array([row[1] for row in rows]), np.array([row[2] for row in rows])

@@ -4,14 +4,15 @@
     python scripts/null.py --out checkpoints/null --summary
 
 View n is picture n of the folders, over and over, under an attack that depends on n alone, read just as `wam detect
---registry` reads a file, faint marks looked up. Every 8th carries a mark after all: a word that the registry does not
-have, or any word with another key, by turns. So every record that is named is wrong. (A registry with another secret
-shares words with this one in proportion to their sizes; those are left out, since nothing in the pixels differs.)
+--registry` reads a file, faint marks looked up. Every 16th is larger than the others. Every 8th carries a mark after
+all: a word that the registry does not have, or any word with another key, by turns. So every record that is named is
+wrong. (A registry with another secret shares words with this one in proportion to their sizes; those are left out,
+since nothing in the pixels differs.)
 
 Rows are appended to OUT.csv; a run with the same --out goes on where it was killed or stopped by --minutes. At the end,
 or with --summary, the counts are printed, and OUT.png shows the strongest scores of unmarked views beside the tail that
 the checkpoint's calibration expects; it was fitted with a lower threshold, where more is refined, so that below the
-threshold fewer are seen than expected. A second or two for each view on one core.
+threshold fewer are seen than expected. About a second for each view on one core.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ ATTACKS = (
     *("perspective=0.3", "hflip", "contrast=2", "gaussian_noise=0.05", "jpeg=80,brightness=1.5,crop=0.5"),
 )
 MARKED = 8  # every so many views has a mark that is none of the registry's
+LARGE = 16  # every so many views, none of those, is larger
 KINDS = ("unmarked", "other-registry", "other-key")
 COLUMNS = ("view", "picture", "attack", "kind", "score", "tried", "anonymous", "named", "log10_p")
 """``score``: the strongest of ``tried`` regions; ``anonymous``: marks reported without a record; ``named``: records;
@@ -76,7 +78,8 @@ TIME = parse_time("2026-11-22T09:30:00Z")
 
 @dataclass(frozen=True, eq=False)
 class Setup:
-    """What views are made of and read with. ``names`` of all pictures; ``pictures``: the decoded ones by number."""
+    """What views are made of and read with. ``names`` of all pictures; ``pictures``: the decoded ones by number;
+    ``larger``: the same ones of another size."""
 
     marker: Watermarker
     model: LatticeModel
@@ -84,6 +87,7 @@ class Setup:
     words: Words
     names: list[str]
     pictures: dict[int, Pixels]
+    larger: ImageSet
 
 
 def kind_of(number: int) -> str:
@@ -122,7 +126,8 @@ def marked(setup: Setup, pixels: Pixels, kind: str, number: int) -> Pixels:
 def read_view(setup: Setup, number: int) -> dict[str, object]:
     """Makes one view and reads it as ``wam detect`` does from the decoded pixels on."""
     place, kind = number % len(setup.names), kind_of(number)
-    pixels, attack = setup.pictures[place], attack_of(number, len(setup.names))
+    pixels = to_pixels(setup.larger.photo(place)[0]) if number % LARGE == 0 else setup.pictures[place]
+    attack = attack_of(number, len(setup.names))
     batch = to_batch(pixels if kind == KINDS[0] else marked(setup, pixels, kind, number))
     shown = to_pixels(parse(attack)(batch, seed=number, originals=to_batch(pixels)).images[0].clamp(0, 1))
     picture = Picture(setup.names[place], shown, None, "RGB", "PNG", 1, None, Metadata(), Settings())
@@ -188,7 +193,7 @@ def run(options: argparse.Namespace, marker: Watermarker, model: LatticeModel, t
     images = ImageSet.of(options.photos, size=options.side)
     names = [path.name for path in images.paths]
     digest = hashlib.sha256("\0".join(names).encode("utf-8", "backslashreplace")).hexdigest()[:8]
-    pictures = f"{len(names)} pictures ({digest}) of at most {options.side} pixels"
+    pictures = f"{len(names)} pictures ({digest}) of at most {options.side} and {options.large} pixels"
     done = start_table(table, f"{header}, {options.records} records, {pictures}")
     numbers = [number for number in range(options.views) if number not in done]
     print(f"{len(done)} views done, {len(numbers)} to do", file=sys.stderr, flush=True)
@@ -196,7 +201,8 @@ def run(options: argparse.Namespace, marker: Watermarker, model: LatticeModel, t
     end = time.monotonic() + 60 * options.minutes
     with tempfile.TemporaryDirectory() as folder:
         registry = make_registry(Path(folder) / "registry.sqlite", options.records)
-        setup = Setup(marker, model, registry, registry.words(), names, decoded)
+        larger = ImageSet.of(options.photos, size=options.large)
+        setup = Setup(marker, model, registry, registry.words(), names, decoded, larger)
         with closing(read_views(setup, numbers, options.workers)) as views:
             while time.monotonic() < end and (rows := list(islice(views, CHUNK))):
                 append(table, rows)
@@ -265,7 +271,8 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--model", default=DEFAULT)
     options.add_argument("--views", type=int, default=20_000)
     options.add_argument("--records", type=int, default=20_000, help="in the registry that is asked")
-    options.add_argument("--side", type=int, default=320, help="short side that larger pictures are reduced to, pixels")
+    options.add_argument("--side", type=int, default=256, help="short side that larger pictures are reduced to, pixels")
+    options.add_argument("--large", type=int, default=512, help=f"the same for every {LARGE}th view")
     options.add_argument("--workers", type=int, default=2, help="processes")
     options.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many")
     options.add_argument("--summary", action="store_true", help="only count what there is")

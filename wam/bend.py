@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wam.carrier import Carrier
+from wam.jnd import box_max
 from wam.pose import Pose
 from wam.sync import Synchronised, at_pose
 
@@ -74,9 +75,11 @@ def fit_bend(
     centre = torch.stack([columns.float().mean(), rows.float().mean()]) + 0.5
     radius = max(BLOCK, math.sqrt(len(rows) / math.pi))
     bend, found = Bend(centre, centre.new_zeros(2)) if first is None else first, start
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
         straight = bend.straight(field[None])[0]
         points, moves, weights = _matches(straight, found, carrier)
+        if number == 0 and int(((weights > 0) & ~_beside(part, points)).sum()) < FEWEST:
+            return None  # the mark ends where the part does
         weights = weights * ((points - centre).norm(dim=1) < radius)
         if int((weights > 0).sum()) < FEWEST:
             return None
@@ -87,6 +90,13 @@ def fit_bend(
     final = at_pose(bend.straight(field[None])[0], found.pose, carrier)
     before = at_pose(field if first is None else first.straight(field[None])[0], start.pose, carrier)
     return (bend, final.pose) if final.score > WORTHWHILE * max(before.score, 1.0) else None
+
+
+def _beside(part: Tensor, points: Tensor) -> Tensor:
+    """Which blocks with centres (N, 2) x, y show much of a part (H, W): (N,) bool."""
+    column, row = points.long().unbind(1)
+    near = box_max(part[None, None].float(), BLOCK // 2 + 1)[0, 0] > 0.5
+    return near[row.clamp(max=near.shape[0] - 1), column.clamp(max=near.shape[1] - 1)]
 
 
 def _near(field: Tensor, centre: Tensor, radius: float) -> Tensor:

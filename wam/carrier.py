@@ -134,10 +134,9 @@ class Carrier:
         self, signs: Tensor, matrix: Tensor, offset: Tensor, size: tuple[int, int], *, lead: float = 0.0
     ) -> Tensor:
         """As ``render``, from one factor per frequency (B, K); ``lead`` radians are added to every phase."""
-        cos_x, sin_x, cos_y, sin_y = _phasors(self.frequencies, matrix, offset, self.phases + lead, size)
-        scale = (signs * self.amplitudes)[:, :, None] * (2.0 / len(self.phases)) ** 0.5
-        left = torch.cat([cos_y * scale, -sin_y * scale], dim=1)
-        right = torch.cat([cos_x, sin_x], dim=1)
+        across, down = _phasors(self.frequencies, matrix, offset, self.phases + lead, size)
+        down = down * ((signs * self.amplitudes)[:, :, None] * (2.0 / len(self.phases)) ** 0.5)
+        left, right = torch.cat([down.real, -down.imag], dim=1), torch.cat([across.real, across.imag], dim=1)
         return torch.bmm(left.transpose(1, 2), right).unsqueeze(1)
 
     def project(self, field: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
@@ -148,39 +147,33 @@ class Carrier:
         pose (1, 2, 2) serves a batch of fields.
         """
         size = (field.shape[-2], field.shape[-1])
-        cos_x, sin_x, cos_y, sin_y = _phasors(self.frequencies, matrix, offset, self.phases, size)
-        count = len(self.phases)
-        rows = torch.matmul(field, torch.cat([cos_x, sin_x], dim=1).transpose(1, 2)).transpose(1, 2)
-        cosine, sine = rows[:, :count], rows[:, count:]
-        real = (cos_y * cosine - sin_y * sine).sum(-1)
-        imaginary = -(sin_y * cosine + cos_y * sine).sum(-1)
-        return torch.stack([real, imaginary], dim=-1)
+        across, down = _phasors(self.frequencies, matrix, offset, self.phases, size)
+        parts = torch.cat([across.real, across.imag], dim=1) @ field.transpose(-1, -2)
+        rows = torch.complex(*parts.chunk(2, dim=1))
+        return torch.view_as_real((down * rows).sum(-1).conj().resolve_conj())
 
 
 def _phasors(
     frequencies: Tensor, matrix: Tensor, offset: Tensor, phases: Tensor, size: tuple[int, int]
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Cosine and sine of the part of the phase angle that depends on x, (B, K, W) each, and of the other, (B, K, H).
+) -> tuple[Tensor, Tensor]:
+    """exp(i angle) for the part of the phase angle that depends on x, (B, K, W), and for the other, (B, K, H).
 
     exp(i (kx a + ky b)) is the product of powers of exp(i a) and exp(i b), and kx and ky are small whole numbers: so
     few cosines are taken, and multiplied.
     """
     turn = 2 * np.pi / TILE
-    constant = torch.einsum("kc,bc->bk", frequencies, offset) * turn + phases
+    kx, ky = frequencies.long().unbind(1)
     parts = []
     for axis, length in ((0, size[1]), (1, size[0])):
         place = (torch.arange(length, device=matrix.device, dtype=torch.float32) + 0.5) * turn
-        cos, sin = _powers(frequencies[:, 0].long(), matrix[:, 0, axis, None] * place)
-        more_cos, more_sin = _powers(frequencies[:, 1].long(), matrix[:, 1, axis, None] * place)
-        parts += [cos * more_cos - sin * more_sin, sin * more_cos + cos * more_sin]
-    cos_x, sin_x, cos, sin = parts
-    cos_0, sin_0 = constant.cos()[:, :, None], constant.sin()[:, :, None]
-    return cos_x, sin_x, cos * cos_0 - sin * sin_0, sin * cos_0 + cos * sin_0
+        parts.append(_powers(kx, matrix[:, 0, axis, None] * place) * _powers(ky, matrix[:, 1, axis, None] * place))
+    constant = torch.einsum("kc,bc->bk", frequencies, offset) * turn + phases
+    return parts[0], parts[1] * torch.polar(torch.ones_like(constant), constant)[:, :, None]
 
 
-def _powers(exponents: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of whole multiples (K,) of angles (B, N), below half a tile: (B, K, N) each."""
+def _powers(exponents: Tensor, angle: Tensor) -> Tensor:
+    """exp(i k angle) for whole numbers k (K,) below half a tile and angles (B, N): (B, K, N) complex64."""
     highest = TILE // 2 - 1  # see Design: a number, so that no device has to be asked
     multiples = torch.arange(-highest, highest + 1, device=angle.device, dtype=angle.dtype)
     turned = multiples[None, :, None] * angle[:, None]
-    return turned.cos()[:, exponents + highest], turned.sin()[:, exponents + highest]
+    return torch.polar(torch.ones_like(turned), turned).index_select(1, exponents + highest)

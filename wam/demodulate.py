@@ -34,29 +34,33 @@ def block_votes(pattern: Tensor, pose: Pose, carrier: Carrier) -> BlockVotes:
     height, width = pattern.shape
     padded = F.pad(pattern, (0, -width % BLOCK, 0, -height % BLOCK))
     rows, columns = padded.shape[0] // BLOCK, padded.shape[1] // BLOCK
-    strips = padded.view(rows, BLOCK, columns, BLOCK).permute(0, 2, 1, 3).reshape(rows * columns, BLOCK, BLOCK)
-    y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
-    corners = torch.stack([x.flatten(), y.flatten()], dim=1).to(pattern) * BLOCK
-    # a block's phase at its corner is one factor; inside, all blocks share the same basis
-    shared = carrier.project(strips, pose.matrix.expand(1, 2, 2), pose.offset.new_zeros(1, 2))
-    angle = (corners @ pose.matrix.T + pose.offset) @ carrier.frequencies.T * (2 * torch.pi / TILE)
-    cosine, sine = angle.cos(), angle.sin()
-    real = shared[..., 0] * cosine + shared[..., 1] * sine
-    imaginary = shared[..., 1] * cosine - shared[..., 0] * sine
-    energy = strips.square().sum(dim=(1, 2)) * 0.5
-    shape = (rows, columns, BITS + 1)
+    strips = padded.view(rows, BLOCK, columns, BLOCK).permute(0, 2, 1, 3).reshape(-1, BLOCK**2)
+    # all blocks share one basis; a block's phase at its corner is one factor, a product of those of row and column
+    pixels = torch.eye(BLOCK**2, device=pattern.device).view(-1, BLOCK, BLOCK)
+    basis = carrier.project(pixels, pose.matrix.expand(1, 2, 2), pose.offset.new_zeros(1, 2))
+    shared = (strips @ basis.flatten(1)).view(rows, columns, -1, 2)
+    step = carrier.frequencies @ pose.matrix * BLOCK  # (K, 2): cycles per tile from one block to the next
+    down = _phasor(torch.arange(rows).to(step)[:, None] * step[:, 1] + carrier.frequencies @ pose.offset)
+    across = _phasor(torch.arange(columns).to(step)[:, None] * step[:, 0])
+    turned = torch.view_as_complex(shared) * (down[:, None] * across)
     return BlockVotes(
-        torch.stack([real, imaginary], dim=-1).view(rows, columns, -1, 2),
-        _per_bit(real, carrier).view(shape),
-        _per_bit(imaginary, carrier).view(shape),
-        energy.view(rows, columns),
+        torch.view_as_real(turned),
+        _per_bit(turned.real, carrier),
+        _per_bit(turned.imag, carrier),
+        (strips.square().sum(1) * 0.5).view(rows, columns),
     )
 
 
+def _phasor(cycles: Tensor) -> Tensor:
+    """exp(-2 pi i c / T) of phases in cycles per tile, complex64."""
+    angle = cycles * (-2 * torch.pi / TILE)
+    return torch.polar(torch.ones_like(angle), angle)
+
+
 def _per_bit(values: Tensor, carrier: Carrier) -> Tensor:
-    """Sums frequencies of the same bit: (N, K) -> (N, 33), the pilot last."""
+    """Sums frequencies of the same bit: (..., K) -> (..., 33), the pilot last."""
     owner = torch.where(carrier.owner < 0, BITS, carrier.owner)
-    return values.new_zeros(len(values), BITS + 1).index_add(1, owner, values)
+    return values @ F.one_hot(owner, BITS + 1).to(values)
 
 
 def bit_logits(votes: BlockVotes, carrier: Carrier, *, spread: float, size: tuple[int, int]) -> Tensor:
@@ -74,12 +78,17 @@ def gaussian(maps: Tensor, spread: float, *, border: str = "replicate") -> Tenso
     """Gaussian mean of (C, H, W), standard deviation in pixels of the map; ``border`` "replicate" or "zeros"."""
     if spread < 0.3:
         return maps
-    mode = "replicate" if border == "replicate" else "constant"
+    down, across = (_smoothing(maps.shape[axis], spread, border == "replicate", like=maps) for axis in (-2, -1))
+    return down @ maps @ across.T  # maps are small: a product with a full matrix is faster than a convolution
+
+
+def _smoothing(side: int, spread: float, replicate: bool, *, like: Tensor) -> Tensor:
+    """The Gaussian mean along a side as a matrix (side, side); places outside count as the border or as zero."""
     reach = max(1, round(2.5 * spread))
-    offsets = torch.arange(-reach, reach + 1, device=maps.device, dtype=maps.dtype)
-    kernel = torch.exp(-0.5 * (offsets / spread) ** 2)
-    kernel = kernel / kernel.sum()
-    stack = maps[:, None]
-    stack = F.conv2d(F.pad(stack, (reach, reach, 0, 0), mode=mode), kernel.view(1, 1, 1, -1))
-    stack = F.conv2d(F.pad(stack, (0, 0, reach, reach), mode=mode), kernel.view(1, 1, -1, 1))
-    return stack[:, 0]
+    offsets = torch.arange(-reach, reach + 1, device=like.device)
+    kernel = torch.exp(-0.5 * (offsets.to(like) / spread) ** 2)
+    source = torch.arange(side, device=like.device)[:, None] + offsets
+    inside = source.clamp(0, side - 1)
+    weights = (kernel / kernel.sum()).expand_as(source)
+    weights = weights if replicate else weights * (source == inside)
+    return like.new_zeros(side, side).scatter_add(1, inside, weights)

@@ -13,6 +13,7 @@ from payload import derive_subkeys
 from wam.checkpoints import load_checkpoint
 from wam.errors import ModelError
 from wam.marker import Watermarker
+from wam.model import AUTO
 from wam.protocol import Checkpoint
 
 
@@ -27,7 +28,7 @@ class Known:
 
 DEFAULT = "lattice32"
 KNOWN = {
-    DEFAULT: Known("lattice32.safetensors", "7c267d8bbf6651b089ce1841ad8a84597518609879a1e49d592d75fe8643f5cc", "MIT")
+    DEFAULT: Known("lattice32.safetensors", "b4f631c7dcaa08c71c56565b0414afc0425eb16f3b636ac0c8254d27dcc2c2ca", "MIT")
 }
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -37,14 +38,15 @@ def load(
     *,
     device: str = "auto",
     keys: Sequence[bytes | None] = (None,),
-    precision: str = "fp32",
+    precision: str = AUTO,
 ) -> Watermarker:
     """Loads a model by name or path: a checkpoint of this toolkit, or Meta's WAM weights.
 
     ``device`` "auto" takes CUDA, then MPS, then the CPU. ``keys``: secrets of at least 16 bytes that carriers are drawn
     from, by way of ``payload.derive_subkeys``; the first marks, all are tried in reading, None is the public carrier.
-    ``precision`` "bf16" or "fp16" runs the extractor in autocast. Raises ``ModelError`` for a missing, altered or
-    foreign file.
+    ``precision`` "bf16" or "fp16" runs the extractor in autocast; "auto" takes bf16 for the toolkit's own models where
+    the device has instructions for it, else "fp32", as Meta's was published. Raises ``ModelError`` for a missing,
+    altered or foreign file.
     """
     checkpoint, name = open_checkpoint(model)
     chosen = choose_device(device)

@@ -15,6 +15,7 @@ from wam.extractor import STRIDE, ExtractorOutput
 
 WORKING_SIDE = 256  # pixels: short side at which the residual is designed; smaller pictures are worked on as they are
 PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}  # of the extractor; results stay float32
+AUTO = "auto"  # precision: bf16 where the device has instructions for it, else fp32
 ROWS = 512  # rows of a large picture that are marked at a time, pixels
 WHOLE = 1_500_000  # pixels of a picture that the extractor takes at once; larger ones in strips of whole rows
 STRIP = 128  # rows of a strip at least; a multiple of STRIDE, so that strips meet between its cells
@@ -161,6 +162,16 @@ def precision_of(name: str) -> torch.dtype | None:
     if name not in PRECISIONS:
         raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, found {name}; choose one of them")
     return PRECISIONS[name]
+
+
+def best_precision(device: str) -> str:
+    """The name of the fastest that reads as well as fp32 on a device: bf16 where it has instructions for that."""
+    if device.startswith("cuda"):
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if device != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # older torch does not tell
+        return "fp32"
+    capabilities = torch.cpu.get_capabilities()
+    return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "fp32"
 
 
 def _working(images: Tensor, side: int) -> Tensor:

@@ -38,12 +38,14 @@ def outline(mask: NDArray[np.bool_], size: tuple[int, int]) -> Region:
         return Region((0, 0, 0, 0), 0.0, ())
     left, top = round(columns[0] * scale_x), round(rows[0] * scale_y)
     right, bottom = round((columns[-1] + 1) * scale_x), round((rows[-1] + 1) * scale_y)
+    first = np.array([rows[0], columns[0]])
+    kept = kept[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     polygons = []
     labels, count = ndimage.label(kept)
     for part in range(1, count + 1):
         solid = ndimage.binary_fill_holes(labels == part)
         contour = max(find_contours(np.pad(solid, 1).astype(float), 0.5), key=len)
-        corners = _simplify(contour - 0.5)  # undo the padding; a pixel's corner, not its centre, is its coordinate
+        corners = _simplify(contour + first - 0.5)  # undo the padding; a pixel is named by its corner
         x = np.clip(np.round(corners[:, 1] * scale_x), 0, width).astype(int)
         y = np.clip(np.round(corners[:, 0] * scale_y), 0, height).astype(int)
         polygons.append(tuple(zip(x.tolist(), y.tolist(), strict=True)))

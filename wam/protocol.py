@@ -150,5 +150,8 @@ class Checkpoint(Protocol):
     def metadata(self) -> dict[str, Any]: ...
 
     def build(self, *, name: str, keys: Sequence[bytes | None], device: str, precision: str) -> Model:
-        """The model on a device, in eval mode; raises ``ModelError`` for what it cannot do."""
+        """The model on a device, in eval mode; raises ``ModelError`` for what it cannot do.
+
+        ``precision``: a name of ``wam.model.PRECISIONS``, or "auto" for the best that reads as well as fp32.
+        """
         ...

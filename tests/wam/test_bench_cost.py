@@ -13,13 +13,14 @@ def test_the_full_grid_has_every_size_batch_and_subject() -> None:
     grid = list(measurements("lattice32", "cpu", full=True))
     assert {(one.side, one.batch) for one in grid} == {(s, b) for s in (256, 1024, 4096) for b in (1, 8)}
     assert {(one.subject, one.action) for one in grid} == {
-        ("lattice32", "embed"), ("lattice32", "detect"), ("lattice32", "detect unmarked"),
-        (ARCHITECTURE, "embed"), (ARCHITECTURE, "detect"),
+        ("lattice32", "embed"), ("lattice32", "detect"), ("lattice32", "detect unmarked"), ("lattice32", "extract"),
+        (ARCHITECTURE, "embed"), (ARCHITECTURE, "extract"),
     }  # fmt: skip
+    assert {(one.subject, "fp32") for one in grid} <= {(one.subject, one.precision) for one in grid}
     assert {one.side for one in measurements("lattice32", "cpu", full=False)} == {256, 1024}
 
 
-@pytest.mark.parametrize("action", ["embed", "detect"])
+@pytest.mark.parametrize("action", ["embed", "detect", "extract"])
 def test_speed_and_memory_are_plausible(action: str) -> None:
     speed, megabytes = run_here(Measurement("lattice32", action, 64, 2, "cpu"))
     assert 0.1 < speed < 10_000 and megabytes is not None and 100 < megabytes < 100_000
@@ -32,7 +33,7 @@ def test_memory_is_unknown_where_the_system_does_not_tell_it(monkeypatch: pytest
 
 @pytest.mark.slow
 def test_wam_s_architecture_is_measured_in_its_own_process() -> None:
-    line = measure(Measurement(ARCHITECTURE, "detect", 256, 1, "cpu"))
+    line = measure(Measurement(ARCHITECTURE, "extract", 256, 1, "cpu"))
     assert line.error is None and line.images_per_second and line.peak_mb
     assert line.peak_mb > 93e6 * 4 / 2**20  # its 93 million weights alone
 
@@ -40,4 +41,4 @@ def test_wam_s_architecture_is_measured_in_its_own_process() -> None:
 def test_a_measurement_that_fails_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     line = measure(Measurement("lattice32", "embed", 256, 1, "cpu"))
-    assert line == CostLine("lattice32", "embed", 256, 1, None, None, "ended with 1")
+    assert line == CostLine("lattice32", "embed", 256, 1, "fp32", None, None, "ended with 1")

@@ -134,10 +134,10 @@ def test_the_network_computes_in_the_precision_asked_for(run: Run, monkeypatch: 
     for words in ((), ("--precision", "bf16")):
         monkeypatch.setattr(library, "load", lambda *_, precision, **__: asked.append(precision) or handmade_marker())
         CliRunner().invoke(app, ["detect", "in.png", *words])
-    assert asked == ["fp32", "bf16"]
+    assert asked == ["auto", "bf16"]
 
 
 def test_an_unknown_precision_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
     result = CliRunner().invoke(app, ["detect", "in.png", "--precision", "int4"])
     assert result.exit_code == 2
-    assert result.stderr.count("\n") == 1 and "bf16" in result.stderr
+    assert result.stderr.count("\n") == 1 and "auto, fp32, bf16, fp16" in result.stderr

@@ -12,8 +12,12 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
+from wam.library import choose_device, load
+from wam.meta import MetaModel
+from wam.model import WatermarkModel, best_precision
+
 ARCHITECTURE = "WAM architecture, random weights"
-ACTIONS = ("embed", "detect", "detect unmarked")
+ACTIONS = ("embed", "detect", "detect unmarked", "extract")  # the last is one pass of the extractor alone
 SECONDS = 1.0  # of measuring, after one run to warm up
 MOST_RUNS = 10
 LONGEST = 900  # seconds one measurement may take
@@ -24,13 +28,15 @@ MEGABYTE = 2**20
 
 @dataclass(frozen=True)
 class Measurement:
-    """What is measured: ``subject`` a model or `ARCHITECTURE`; pictures of ``side`` x ``side`` pixels."""
+    """What is measured: ``subject`` a model or `ARCHITECTURE`; pictures of ``side`` x ``side`` pixels; ``precision`` of
+    the extractor."""
 
     subject: str
     action: str
     side: int
     batch: int
     device: str
+    precision: str = "fp32"
 
 
 @dataclass(frozen=True)
@@ -42,18 +48,27 @@ class CostLine:
     action: str
     side: int
     batch: int
+    precision: str
     images_per_second: float | None
     peak_mb: float | None
     error: str | None = None
 
 
 def measurements(model: str, device: str, *, full: bool) -> Iterator[Measurement]:
-    """What the cost section holds. The architecture does the same work whether there is a mark or not."""
+    """What the cost section holds: the model as it runs by default, and networks alone in fp32 as well.
+
+    WAM's detection is one pass of its extractor; the clustering that follows is not counted.
+    """
+    device = choose_device(device)
+    own = best_precision(device)
     for side, batch in FULL if full else SHORT:
         for action in ACTIONS:
-            yield Measurement(model, action, side, batch, device)
-        for action in ACTIONS[:2]:
-            yield Measurement(ARCHITECTURE, action, side, batch, device)
+            yield Measurement(model, action, side, batch, device, own)
+        if own != "fp32":
+            yield Measurement(model, "extract", side, batch, device)
+        yield Measurement(ARCHITECTURE, "embed", side, batch, device)
+        for precision in dict.fromkeys(("fp32", own)):
+            yield Measurement(ARCHITECTURE, "extract", side, batch, device, precision)
 
 
 def measure(what: Measurement) -> CostLine:
@@ -72,7 +87,7 @@ def measure(what: Measurement) -> CostLine:
 
 
 def _line(what: Measurement, speed: float | None, memory: float | None, error: str | None) -> CostLine:
-    return CostLine(what.subject, what.action, what.side, what.batch, speed, memory, error)
+    return CostLine(what.subject, what.action, what.side, what.batch, what.precision, speed, memory, error)
 
 
 def run_here(what: Measurement) -> tuple[float, float | None]:
@@ -92,11 +107,13 @@ def run_here(what: Measurement) -> tuple[float, float | None]:
 
 
 def _prepare_model(what: Measurement) -> Callable[[], object]:
-    from wam.library import load
-
-    marker = load(what.subject, device=what.device)
+    marker = load(what.subject, device=what.device, precision=what.precision)
     photos = _photos(what)
     bits = "01" * 16
+    if what.action == "extract":
+        network, photos = marker.model, photos.to(what.device)
+        assert isinstance(network, WatermarkModel | MetaModel)
+        return lambda: network.extract(photos)
     if what.action == "embed":
         return lambda: marker.embed(photos, bits)
     if what.action == "detect":
@@ -108,9 +125,7 @@ def _prepare_model(what: Measurement) -> Callable[[], object]:
 
 def _prepare_architecture(what: Measurement) -> Callable[[], object]:
     """Meta's networks on the way from picture to picture, and from picture to logits per pixel; no clustering."""
-    from wam.meta import MetaModel
-
-    model = MetaModel().eval().to(what.device)
+    model = MetaModel(precision=what.precision).eval().to(what.device)
     photos = _photos(what).to(what.device)
     bits = torch.zeros(what.batch, 32, dtype=torch.long, device=what.device)
     return (lambda: model.mark(photos, bits)) if what.action == "embed" else (lambda: model.extract(photos))

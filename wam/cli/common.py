@@ -43,8 +43,8 @@ PrecisionOption = Annotated[
     str,
     typer.Option(
         "--precision",
-        metavar="fp32|bf16|fp16",
-        help="What the network computes in; bf16 is faster on GPUs and recent CPUs, and reads nearly the same.",
+        metavar="auto|fp32|bf16|fp16",
+        help="What the network computes in; auto: bf16 where the device has it, which is faster and reads as well.",
     ),
 ]
 FramesOption = Annotated[
@@ -124,16 +124,15 @@ def refuse_inputs(targets: Iterable[Path | None], sources: Iterable[str | Path],
 
 
 def marker_loader(
-    model: str, device: str, key_file: Path | None, *, reading: bool, precision: str = "fp32"
+    model: str, device: str, key_file: Path | None, *, reading: bool, precision: str = "auto"
 ) -> Callable[[], Watermarker]:
     """What makes the model, here or in another process."""
     from wam import library
-    from wam.model import precision_of
+    from wam.model import AUTO, PRECISIONS
 
-    try:
-        precision_of(precision)
-    except ValueError as error:
-        fail(error)
+    names = (AUTO, *PRECISIONS)
+    if precision not in names:
+        fail(f"--precision: expected one of {', '.join(names)}, found {precision}; choose one of them")
     key = read_key(key_file)
     keys: list[bytes | None] = [key] if key is not None else [None]
     if reading and key is not None:

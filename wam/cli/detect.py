@@ -75,7 +75,7 @@ def detect(
     key_file: common.KeyOption = None,
     model: common.ModelOption = common.DEFAULT_MODEL,
     device: common.DeviceOption = "auto",
-    precision: common.PrecisionOption = "fp32",
+    precision: common.PrecisionOption = "auto",
     workers: common.WorkersOption = None,
     engine: common.EngineOption = "local",
     address: common.AddressOption = None,
