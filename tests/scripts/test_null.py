@@ -17,6 +17,7 @@ from PIL import Image
 
 from payload import bits_from_word, decode_soft
 from tests.wam.synthetic import smooth_picture
+from wam.bench.photos import ImageSet
 from wam.calibration import Calibration
 from wam.library import load
 
@@ -64,11 +65,14 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> object:
-    """One photo, the shipped checkpoint and 40 records."""
+    """One photo, larger in every 16th view, the shipped checkpoint and 40 records."""
     torch.set_num_threads(1)
-    marker = load(device="cpu")
-    registry = NULL.make_registry(tmp_path_factory.mktemp("registry") / "r.sqlite", 40)
-    return NULL.Setup(marker, marker.model, registry, registry.words(), ["a.png"], {0: smooth_picture(128, 144)})
+    marker, folder = load(device="cpu"), tmp_path_factory.mktemp("setup")
+    registry = NULL.make_registry(folder / "r.sqlite", 40)
+    photo = folder / "a.png"
+    Image.fromarray(smooth_picture(192, 216)).save(photo)
+    pictures, larger = {0: smooth_picture(128, 144)}, ImageSet.of([str(photo)])
+    return NULL.Setup(marker, marker.model, registry, registry.words(), ["a.png"], pictures, larger)
 
 
 def test_a_run_goes_on_after_a_kill_and_ends_with_the_same_rows(
@@ -101,7 +105,7 @@ def test_rows_of_another_checkpoint_or_setup_are_refused(
     first = table.read_text()
     capsys.readouterr()
     assert null("--views", "2", "--side", "64") == 2
-    assert "of at most 64 pixels, found those of" in capsys.readouterr().err
+    assert "of at most 64 and 512 pixels, found those of" in capsys.readouterr().err
     table.write_text(first.replace("# checkpoint ", "# checkpoint 0"))
     for options in (("--views", "2"), ("--summary",)):
         assert null(*options) == 2
@@ -129,14 +133,24 @@ def test_processes_give_the_same_rows(null: Callable[..., int], photos: Path, tm
 def test_a_registered_word_counts_as_named(setup: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """What would be a record named wrongly, if the registry were another's."""
     words = setup.words  # type: ignore[attr-defined]
-    unmarked = NULL.read_view(setup, 0)
+    unmarked = NULL.read_view(setup, 13)
     assert (unmarked["named"], unmarked["anonymous"]) == (0, 0)
     bits = bits_from_word(int(words[3]))
     marked = np.asarray(setup.marker.embed(setup.pictures[0], bits).image)  # type: ignore[attr-defined]
     monkeypatch.setitem(setup.pictures, 0, marked)  # type: ignore[attr-defined]
-    row = NULL.read_view(setup, 0)
+    row = NULL.read_view(setup, 13)
     assert (row["named"], row["anonymous"]) == (1, 0)
     assert float(row["score"]) > float(unmarked["score"]) and float(row["log10_p"]) < -4
+
+
+def test_every_16th_view_is_larger(setup: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[tuple[int, ...]] = []
+    see = NULL.examine
+    monkeypatch.setattr(NULL, "examine", lambda marker, seen: sizes.append(seen.pixels.shape) or see(marker, seen))
+    monkeypatch.setattr(NULL, "attack_of", lambda number, pictures: "identity")
+    for number in (0, 13, 16, 26):
+        NULL.read_view(setup, number)
+    assert sizes == [(192, 216, 3), (128, 144, 3), (192, 216, 3), (128, 144, 3)]
 
 
 def test_marks_of_others_are_readable_and_not_registered(setup: object) -> None:

@@ -1,23 +1,20 @@
 """``wam embed`` on folders, again and again: what is skipped, what is marked again, and what is said of it."""
 
-# ruff: noqa: F811 - fixtures of another module are named again where they are used
 from __future__ import annotations
 
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
+from tests.wam.cli.commands import MARK, Run, counts, draw, error_line, files, manifest, objects
 from tests.wam.synthetic import smooth_picture
-from tests.wam.test_cli import MARK, Run, draw, error_line, files, objects, photo, run  # noqa: F401 - fixtures among them
 from wam.images import read_image
 from wam.jobs.settings import Settings, key_name
 
 INTO = ("--out-dir", "out")
-SUMMARY = re.compile(r"(\d+) marked, (\d+) skipped, (\d+) failed in [\d.]+ s(, [\d.]+/s)?")
 
 
 @pytest.fixture
@@ -26,18 +23,6 @@ def photos(run: Run) -> Path:
     for seed, name in enumerate(("photos/a.png", "photos/deep/b.png")):
         draw(name, seed=seed)
     return Path("photos")
-
-
-def counts(stderr: str) -> tuple[int, ...]:
-    """Marked, skipped and failed files by the last line."""
-    found = SUMMARY.match(stderr.splitlines()[-1])
-    assert found is not None, stderr
-    return tuple(map(int, found.groups()[:3]))
-
-
-def manifest() -> dict[str, dict[str, Any]]:
-    """The last line of each file."""
-    return {line["path"]: line for line in map(json.loads, Path("out/manifest.jsonl").read_text().splitlines())}
 
 
 class TestSummary:

@@ -1,6 +1,6 @@
 """The engine on Ray: a local cluster of two nodes does what the local engine does, also when a worker is killed."""
 
-# ruff: noqa: F811 - fixtures of other modules are named again where they are used
+# ruff: noqa: F811 - fixtures of another module are named again where they are used
 from __future__ import annotations
 
 import json
@@ -18,8 +18,8 @@ from PIL import Image
 
 from payload.registry import Registry
 from tests.payload.conftest import postgres_server, registry_url  # noqa: F401 - fixtures
+from tests.wam.jobs.runs import check, lines, plan
 from tests.wam.synthetic import handmade_marker, smooth_picture
-from tests.wam.test_batch import check, lines, photos, plan  # noqa: F401 - a fixture among them
 from wam.jobs import EmbedResult, files, marking
 from wam.jobs.book import Book
 from wam.jobs.cluster import Cluster, detect_on_cluster, embed_on_cluster, embed_records_on_cluster

@@ -1,9 +1,8 @@
 """Folders behind URLs: a server of our own that speaks the S3 protocol, where the extras [s3] and moto are installed.
 
-``memory://`` is in ``test_batch``, for every machine.
+``memory://`` is in ``tests/wam/jobs``, for every machine.
 """
 
-# ruff: noqa: F811 - fixtures of another module are named again where they are used
 from __future__ import annotations
 
 import json
@@ -13,9 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.wam.cli.commands import Run, counts, error_line, objects
 from tests.wam.synthetic import smooth_picture
-from tests.wam.test_cli import Run, error_line, objects, run  # noqa: F401 - a fixture among them
-from tests.wam.test_embed_runs import counts
 
 MARK = ("--asset-from", "name", "--owner", "acme")
 

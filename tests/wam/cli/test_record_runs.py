@@ -1,6 +1,5 @@
 """Record mode on folders: the manifest, --resume, label and frames, with the guarantees of link mode."""
 
-# ruff: noqa: F811 - fixtures of another module are named again where they are used
 from __future__ import annotations
 
 import signal
@@ -12,10 +11,9 @@ from pathlib import Path
 import pytest
 from PIL import Image, PngImagePlugin
 
+from tests.wam.cli.commands import Run, counts, error_line, manifest, objects
+from tests.wam.jobs.runs import lines_so_far, plan, wait_for
 from tests.wam.synthetic import handmade_marker, smooth_picture
-from tests.wam.test_batch import lines_so_far, plan, wait_for
-from tests.wam.test_cli import Run, error_line, objects, run  # noqa: F401 - a fixture among them
-from tests.wam.test_embed_runs import counts, manifest
 from wam import cells
 from wam.animation import read_animation
 from wam.images import read_image
@@ -123,8 +121,8 @@ RUN = """
 import sys
 from pathlib import Path
 from tests.wam.synthetic import handmade_marker
-from tests.wam.test_batch import plan
-from tests.wam.test_record_runs import SETTINGS
+from tests.wam.cli.test_record_runs import SETTINGS
+from tests.wam.jobs.runs import plan
 from wam import cells
 from wam.jobs.book import Book
 from wam.jobs.local import embed_records_locally

@@ -1,0 +1,44 @@
+"""``wam attack``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.wam.cli.commands import Run, draw, error_line, files
+from wam.images import read_image
+
+
+class TestAttack:
+    def test_writes_the_attacked_picture(self, run: Run, photo: Path) -> None:
+        result = run("attack", "resize=0.5,jpeg=80", photo, "-o", "out.png")
+        assert result.exit_code == 0
+        assert read_image("out.png").pixels.shape == (64, 64, 3)
+        assert result.stdout.startswith("in.png -> out.png") and "64x64" in result.stdout
+
+    def test_the_same_seed_is_the_same_picture(self, run: Run, photo: Path) -> None:
+        pictures = []
+        for seed in ("1", "1", "2"):
+            run("attack", "gaussian_noise=0.05", photo, "-o", "out.png", "--seed", seed)
+            pictures.append(Path("out.png").read_bytes())
+        assert pictures[0] == pictures[1] != pictures[2]
+
+    def test_an_output_without_an_extension_has_the_format_of_the_input(self, run: Run, photo: Path) -> None:
+        draw("in.jpg")
+        for source, format in (("in.png", "PNG"), ("in.jpg", "JPEG")):
+            assert run("attack", "resize=0.5", source, "-o", "out").exit_code == 0
+            assert read_image("out").format == format
+
+    def test_an_unknown_attack_is_a_usage_error(self, run: Run, photo: Path) -> None:
+        result = run("attack", "sharpie=3", photo, "-o", "out.png")
+        assert result.exit_code == 2
+        assert "sharpie" in error_line(result)
+        assert files() == ["in.png"]
+
+    @pytest.mark.parametrize(("source", "target"), [("none.png", "out.png"), ("in.png", "out.xyz")])
+    def test_a_file_that_cannot_be_read_or_written(self, run: Run, photo: Path, source: str, target: str) -> None:
+        result = run("attack", "jpeg=80", source, "-o", target)
+        assert result.exit_code == 1
+        assert "expected" in error_line(result)
+        assert files() == ["in.png"]

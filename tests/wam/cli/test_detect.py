@@ -1,0 +1,171 @@
+"""``wam detect``: what it prints and returns, by the contract (shared/spec/cli.md)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.wam.cli.commands import (
+    MARK,
+    RECORD,
+    Run,
+    draw,
+    error_line,
+    files,
+    objects,
+    types,
+)
+from tests.wam.synthetic import handmade_marker, smooth_picture
+from wam.images import read_image
+
+DETECTED = {"image": str, "width": int, "height": int, "model": str, "watermarks": list, "error": type(None)}
+DETECTED |= {"label": type(None)}  # beyond the contract
+
+
+WATERMARK = {
+    "status": str, "mode": str, "link": str, "record": dict, "message": str, "bits": str, "bit_confidence": list,
+    "corrected": int, "log10_p": float, "mask_score": float, "region": dict, "pose": dict,
+}  # fmt: skip
+
+
+BEYOND_THE_CONTRACT = {"transplanted": bool}
+
+
+class TestDetect:
+    @pytest.fixture
+    def marked(self, run: Run, photo: Path) -> dict[str, Any]:
+        """What embed said of ``in.wm.png``."""
+        return objects(run("embed", photo, *MARK, "--json"))[0]
+
+    def test_json_is_the_contract(self, run: Run, marked: dict[str, Any]) -> None:
+        result = run("detect", "in.wm.png", "--json")
+        assert (result.exit_code, result.stderr) == (0, "")
+        (found,) = objects(result)
+        assert types(found) == DETECTED and list(found) == list(DETECTED)
+        (mark,) = found["watermarks"]
+        assert types(mark) == WATERMARK | BEYOND_THE_CONTRACT
+        assert types(mark["record"]) == RECORD
+        assert types(mark["region"]) == {"bbox": list, "area": float, "polygons": list}
+        assert types(mark["pose"]) == {"scale": float, "rotation_deg": float, "flipped": bool}
+
+    def test_says_what_embed_said(self, run: Run, marked: dict[str, Any]) -> None:
+        (found,) = objects(run("detect", "in.wm.png", "--json"))
+        (mark,) = found["watermarks"]
+        assert mark["status"] == "verified"
+        assert {mark[key] == marked[key] for key in ("mode", "link", "record")} == {True}
+        assert [mark["message"]] == marked["messages"]
+        assert (found["width"], found["height"], found["model"]) == (128, 128, marked["model"])
+
+    def test_values_are_in_their_ranges(self, run: Run, marked: dict[str, Any]) -> None:
+        (mark,) = objects(run("detect", "in.wm.png", "--json"))[0]["watermarks"]
+        assert len(mark["bits"]) == 32 and set(mark["bits"]) <= {"0", "1"}
+        wrong = sum(a != b for a, b in zip(mark["bits"], mark["message"], strict=True))
+        assert mark["corrected"] == wrong
+        assert len(mark["bit_confidence"]) == 32 and all(0.5 <= value <= 1 for value in mark["bit_confidence"])
+        assert mark["log10_p"] < 0 and 0 <= mark["mask_score"] <= 1 and 0 < mark["region"]["area"] <= 1
+        assert mark["region"]["bbox"] == [0, 0, 128, 128]
+        assert all(len(point) == 2 for polygon in mark["region"]["polygons"] for point in polygon)
+
+    def test_an_unmarked_picture_is_an_empty_list_and_status_1(self, run: Run, photo: Path) -> None:
+        result = run("detect", photo, "--json")
+        assert (result.exit_code, result.stderr) == (1, "")
+        assert objects(result)[0]["watermarks"] == []
+        assert run("detect", photo).stdout == "in.png: no watermark\n"
+
+    def test_some_without_a_mark_is_status_1_and_all_are_told(self, run: Run, marked: dict[str, Any]) -> None:
+        Path("broken.png").write_bytes(b"")
+        result = run("detect", ".", "--json")
+        assert result.exit_code == 1
+        found = objects(result)
+        assert [one["image"] for one in found] == ["broken.png", "in.png", "in.wm.png"]
+        assert [len(one["watermarks"]) for one in found] == [0, 0, 1]
+        assert list(found[0]) == list(DETECTED)
+        assert found[0]["error"] == error_line(result) and found[1]["error"] is None
+
+    def test_standard_input(self, run: Run, marked: dict[str, Any]) -> None:
+        result = run("detect", "-", "--json", standard_input=Path("in.wm.png").read_bytes())
+        assert result.exit_code == 0
+        assert objects(result)[0]["watermarks"][0]["link"] == marked["link"]
+
+    def test_the_table_names_the_record(self, run: Run, marked: dict[str, Any]) -> None:
+        result = run("detect", "in.wm.png")
+        assert result.stdout.startswith("in.wm.png: 1 watermark\n")
+        for cell in ("verified", marked["link"], "123", "acme", "0,0 128x128", "100%"):
+            assert cell in result.stdout
+
+    def test_an_unreadable_mark_is_not_given_a_word(
+        self, run: Run, marked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Three wrong bits in a word that no record belongs to are more than the code corrects."""
+        message = marked["messages"][0]
+        wrong = "".join("10"[int(bit)] for bit in message[:3]) + message[3:]
+        picture = handmade_marker().embed(smooth_picture(), wrong).image
+        assert isinstance(picture, np.ndarray)
+        Image.fromarray(picture).save("wrong.png")
+        monkeypatch.setenv("WAM_REGISTRY", "other.sqlite")
+        run("registry", "init")
+        result = run("detect", "wrong.png", "--json")
+        assert result.exit_code == 0
+        (mark,) = objects(result)[0]["watermarks"]
+        assert (mark["status"], mark["bits"]) == ("unreadable", wrong)
+        assert [mark[key] for key in ("link", "record", "message", "corrected")] == [None] * 4
+        assert "unreadable" in run("detect", "wrong.png").stdout
+
+    def test_without_a_registry_marks_are_unregistered(
+        self, run: Run, marked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("payload.database._default_path", lambda: "none.sqlite")
+        (mark,) = objects(run("detect", "in.wm.png", "--json"))[0]["watermarks"]
+        assert (mark["status"], mark["record"], mark["link"]) == ("unregistered", None, marked["link"])
+        assert not Path("none.sqlite").exists()
+
+    def test_a_registry_that_was_named_must_be_there(self, run: Run, marked: dict[str, Any]) -> None:
+        result = run("detect", "in.wm.png", "--registry", "none.sqlite")
+        assert result.exit_code == 2
+        assert "none.sqlite: expected a file, found none" in error_line(result)
+
+    def test_a_key_hides_the_mark(self, run: Run, photo: Path) -> None:
+        Path("secret.key").write_bytes(b"sixteen bytes of secret\n")
+        assert run("embed", photo, *MARK, "--key-file", "secret.key").exit_code == 0
+        assert run("detect", "in.wm.png").exit_code == 1
+        assert run("detect", "in.wm.png", "--key-file", "secret.key").exit_code == 0
+
+    def test_a_reader_with_a_key_reads_public_marks_too(
+        self, run: Run, marked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("WAM_KEY", "sixteen bytes of secret")
+        assert run("detect", "in.wm.png").exit_code == 0
+
+    def test_overlay(self, run: Run, marked: dict[str, Any]) -> None:
+        assert run("detect", "in.wm.png", "--overlay", "seen.png").exit_code == 0
+        assert read_image("seen.png").pixels.shape == (128, 128, 3)
+
+    def test_overlays_and_masks_of_several(self, run: Run, marked: dict[str, Any]) -> None:
+        assert run("detect", ".", "--overlay-dir", "seen", "--mask-dir", "masks").exit_code == 1
+        assert files()[2:] == ["masks/in.wm.mask1.png", "seen/in.overlay.png", "seen/in.wm.overlay.png"]
+        mask = np.asarray(Image.open("masks/in.wm.mask1.png"))
+        assert mask.shape == (128, 128) and set(np.unique(mask)) <= {0, 255} and mask.mean() > 250
+
+    @pytest.mark.parametrize(
+        ("arguments", "problem"),
+        [
+            (("in.png", "in.wm.png", "--overlay", "x.png"), "--overlay: expected one input, found 2"),
+            (("in.png", "--overlay", "in.png"), "in.png: expected an output other than the input"),
+            (("in.png", "sub/in.png", "--overlay-dir", "seen"), "--overlay-dir: expected a different name for each"),
+            (("in.png", "sub/in.png", "--mask-dir", "masks"), "--mask-dir: expected a different name for each"),
+            (("in.png", "--engine", "ray", "--mask-dir", "masks"), "--engine ray: expected no overlays and masks"),
+            (("in.png", "--overlay-dir", "in.png"), "in.png: expected a folder"),
+            (("in.png", "--model", "none.safetensors"), "none.safetensors: expected a model name"),
+        ],
+    )
+    def test_usage_errors(self, run: Run, marked: dict[str, Any], arguments: tuple[str, ...], problem: str) -> None:
+        draw("sub/in.png")
+        before, listed = Path("in.png").read_bytes(), files()
+        result = run("detect", *arguments)
+        assert result.exit_code == 2
+        assert error_line(result).startswith(problem)
+        assert Path("in.png").read_bytes() == before and files() == listed

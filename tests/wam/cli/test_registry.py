@@ -1,0 +1,97 @@
+"""``wam registry``."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.wam.cli.commands import MARK, Run, error_line, objects
+
+
+class TestRegistry:
+    @pytest.fixture
+    def link(self, run: Run, photo: Path) -> str:
+        return str(objects(run("embed", photo, *MARK, "--user", "u", "--json"))[0]["link"])
+
+    def test_init_says_where(self, run: Run, tmp_path: Path) -> None:
+        assert run("registry", "init").stdout == f"{tmp_path / 'registry.sqlite'}: 0 records\n"
+        assert (tmp_path / "registry.sqlite").is_file()
+
+    def test_list_and_show(self, run: Run, link: str) -> None:
+        header, line = run("registry", "list").stdout.splitlines()
+        assert header.split() == ["LINK", "STATE", "INGESTED", "ASSET", "OWNER", "USER"]
+        assert line.split()[:2] == [link, "marked"] and line.split()[3:] == ["123", "acme", "u"]
+        assert header.index("ASSET") == line.index("123")
+        (listed,) = objects(run("registry", "list", "--json"))
+        (shown,) = objects(run("registry", "show", link, "--json"))
+        assert listed == shown and shown["record"]["asset"] == "123" and shown["state"] == "marked"
+        shown_lines = [line.split(maxsplit=1) for line in run("registry", "show", link.lower()).stdout.splitlines()]
+        assert {"link": link, "asset": "123", "owner": "acme", "user": "u"}.items() <= dict(shown_lines).items()
+        assert "{" not in run("registry", "show", link).stdout
+
+    def test_a_withdrawn_record_is_no_longer_named(self, run: Run, link: str) -> None:
+        assert run("registry", "withdraw", link).exit_code == 0
+        (mark,) = objects(run("detect", "in.wm.png", "--json"))[0]["watermarks"]
+        assert (mark["status"], mark["record"], mark["link"]) == ("withdrawn", None, link)
+        assert "withdrawn" in run("detect", "in.wm.png").stdout
+        assert run("registry", "list").stdout.splitlines()[1].split()[:2] == [link, "withdrawn"]
+        assert objects(run("registry", "show", link, "--json"))[0]["state"] == "withdrawn"
+
+    def test_init_counts_what_list_shows(self, run: Run, link: str) -> None:
+        run("embed", "in.png", *MARK, "-o", "b.png")
+        run("registry", "withdraw", link)
+        assert run("registry", "init").stdout.endswith(": 2 records (1 marked, 1 withdrawn)\n")
+        assert len(objects(run("registry", "list", "--json"))) == 2
+
+    @pytest.mark.parametrize(
+        ("content", "problem"),
+        [
+            (b"", "all.jsonl: line 1: expected JSON"),
+            (b'{"a": 1}\n', "all.jsonl: line 1: expected a header"),
+            (b"\xff\xfe", "all.jsonl: line 1: expected text in UTF-8"),
+            (None, "all.jsonl: line 2: expected JSON"),
+        ],
+    )
+    def test_a_failed_import_leaves_no_registry(
+        self, run: Run, link: str, content: bytes | None, problem: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run("registry", "export", "-o", "all.jsonl")
+        monkeypatch.setenv("WAM_REGISTRY", "copy.sqlite")
+        Path("all.jsonl").write_bytes(Path("all.jsonl").read_bytes()[:-9] if content is None else content)
+        result = run("registry", "import", "all.jsonl")
+        assert result.exit_code == 1
+        assert error_line(result).startswith(problem)
+        assert not list(Path().glob("copy.sqlite*"))
+
+    def test_an_import_from_a_pipe(self, run: Run, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        content = run("registry", "export").stdout
+        monkeypatch.setenv("WAM_REGISTRY", "copy.sqlite")
+        os.mkfifo("pipe")
+        writer = threading.Thread(target=Path("pipe").write_text, args=(content,))
+        writer.start()
+        assert run("registry", "import", "pipe").stdout == "1 new records\n"
+        writer.join(timeout=10)
+
+    def test_export_and_import_keep_the_ids(self, run: Run, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert run("registry", "export", "-o", "all.jsonl").stdout == "1 records -> all.jsonl\n"
+        assert run("registry", "export").stdout == Path("all.jsonl").read_text()
+        monkeypatch.setenv("WAM_REGISTRY", "copy.sqlite")
+        assert run("registry", "import", "all.jsonl").stdout == "1 new records\n"
+        assert objects(run("detect", "in.wm.png", "--json"))[0]["watermarks"][0]["link"] == link
+
+    @pytest.mark.parametrize(
+        ("arguments", "status"),
+        [(("show", "wm:0000-0000"), 1), (("withdraw", "nonsense!"), 1), (("import", "none.jsonl"), 1)],
+    )
+    def test_errors_are_one_line(self, run: Run, link: str, arguments: tuple[str, ...], status: int) -> None:
+        result = run("registry", *arguments)
+        assert result.exit_code == status
+        assert "expected" in error_line(result) or "No such file" in error_line(result)
+
+    def test_a_registry_that_is_not_there(self, run: Run) -> None:
+        result = run("registry", "list")
+        assert result.exit_code == 2
+        assert "expected a file, found none; run `wam registry init` first" in error_line(result)

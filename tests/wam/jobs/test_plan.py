@@ -1,0 +1,75 @@
+"""Plans: what becomes of which file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.wam.jobs.runs import FIELDS, plan
+from wam.jobs.plan import (
+    PlanError,
+    asset_from_list,
+    find_sources,
+    plan_records,
+)
+
+
+class TestPlan:
+    def test_assets_from_names(self, photos: Path) -> None:
+        items = plan(photos)
+        assert [item.source.name for item in items] == ["a.png", "b.jpg", "deep/c.png"]
+        assert [item.record and item.record.asset for item in items] == ["a", "b", "c"]
+        assert items[2].target == photos.parent / "out/deep/c.png"
+
+    def test_a_list_gives_fields_and_the_rest_is_common(self, photos: Path) -> None:
+        table = photos.parent / "list.csv"
+        table.write_text(
+            "\ufeffpath,asset,owner,user,time\na.png,A-1,globex,u7,2026-11-22T09:30:00Z\n"
+            f'"{photos / "b.jpg"}","B, 2",,,\n',
+            encoding="utf-8",
+        )
+        sources = find_sources([str(photos)])
+        items = plan_records(sources, [source.location for source in sources], asset_from_list(table, FIELDS))
+        first, second, third = items
+        assert first.record is not None and first.record.to_dict() == {
+            "asset": "A-1", "owner": "globex", "user": "u7", "ingested_at": "2026-11-22T09:30:00Z",
+        }  # fmt: skip
+        assert first.timed and not second.timed
+        assert second.record is not None and (second.record.asset, second.record.owner) == ("B, 2", "acme")
+        assert third.record is None and "expected a row with path deep/c.png" in str(third.problem)
+
+    @pytest.mark.parametrize(
+        ("content", "problem"),
+        [
+            (b"path,owner\na.png,x\n", "expected the columns path, asset"),
+            (b"path,asset,colour\n", "expected the columns"),
+            (b"", "found none"),
+            (b"path,asset\na.png,1\n./a.png,2\n", "row 3: expected each path once"),
+            (b"path,asset\na.png\n", "row 2: expected 2 cells"),
+            (b"path,asset\n\xff,1\n", "expected a CSV file in UTF-8"),
+        ],
+    )
+    def test_lists_that_are_refused(self, tmp_path: Path, content: bytes, problem: str) -> None:
+        (tmp_path / "list.csv").write_bytes(content)
+        with pytest.raises(PlanError, match=problem):
+            asset_from_list(tmp_path / "list.csv", FIELDS)
+
+    def test_an_output_folder_inside_the_input_is_no_input(self, photos: Path) -> None:
+        (photos / "out").mkdir()
+        (photos / "a.png").rename(photos / "out/a.png")
+        assert [s.name for s in find_sources([str(photos)], without=[photos / "out"])] == ["b.jpg", "deep/c.png"]
+
+    def test_a_loop_of_links_is_one_bad_file(self, photos: Path) -> None:
+        (photos / "x.png").symlink_to("y.png")
+        (photos / "y.png").symlink_to("x.png")
+        (photos / "deep/up").symlink_to(photos)
+        items = plan(photos)
+        assert [item.source.name for item in items] == ["a.png", "b.jpg", "deep/c.png", "x.png", "y.png"]
+
+    def test_outputs_that_a_link_makes_one_are_refused(self, photos: Path) -> None:
+        (photos.parent / "out").mkdir()
+        (photos.parent / "out/deep").symlink_to(photos.parent / "out")
+        (photos / "c.png").write_bytes(b"")
+        with pytest.raises(PlanError, match="expected a different name for each input"):
+            plan(photos)
