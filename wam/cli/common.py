@@ -52,6 +52,7 @@ FramesOption = Annotated[
     typer.Option("--frames", metavar="all", help="all: take animations (GIF, WebP, PNG, AVIF) with all their frames."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per image on standard output.")]
+JsonRowsOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, one object a line.")]
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, metavar="N", help="Files at a time; default: one for each CPU.")
 ]

@@ -120,7 +120,7 @@ def detect(
             complete = complete and bool(outcome.readings)
             _report(outcome, marker.name, as_json=as_json)
             if verbose and outcome.error is None:
-                for line in explain(outcome):
+                for line in explain(outcome, marker.keys):
                     typer.echo(line, err=True)
             advance()
     if not complete:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from wam.errors import show_name
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from wam.protocol import SearchSummary
 
 
-def explain(outcome: DetectOutcome) -> Iterator[str]:
-    """Lines on one file: what the search did, then each mark in the order of the results."""
+def explain(outcome: DetectOutcome, keys: Sequence[bytes | None]) -> Iterator[str]:
+    """Lines on one file: what the search did, then each mark in the order of the results; ``keys`` of the reader."""
     name = show_name(str(outcome.source.location))
     if not outcome.searches:
         yield f"{name}: no search to tell of: this model has one pass at one size"
@@ -26,7 +26,8 @@ def explain(outcome: DetectOutcome) -> Iterator[str]:
         yield f"{name}: nothing found; {_nearest(outcome.searches)}"
     for place, reading in enumerate(outcome.readings, start=1):
         for detection in _detections(reading):
-            yield f"{name}: {place}. {_mark(reading, detection, outcome.searches)}"
+            secret = "your key" if keys[detection.key] is not None else "the public key"
+            yield f"{name}: {place}. {_mark(reading, detection, outcome.searches)}, read with {secret}"
 
 
 def _search(search: SearchSummary) -> str:
@@ -67,5 +68,5 @@ def _mark(reading: AnyReading, detection: Detection, searches: tuple[SearchSumma
     return (
         f"{reading.link or reading.status}: {detection.how or 'one pass at one size'}; "
         f"score {detection.score:.1f}{threshold}, log10_p {detection.log10_p:.1f} as a mark, "
-        f"{reading.log10_p:.1f} with its word; {turned}; region {x},{y} {width}x{height}, key {detection.key + 1}"
+        f"{reading.log10_p:.1f} with its word; {turned}; region {x},{y} {width}x{height}"
     )

@@ -14,7 +14,7 @@ model_app = typer.Typer(no_args_is_help=True, help="Which models there are, and 
 
 
 @model_app.command("list")
-def list_models(as_json: common.JsonOption = False) -> None:
+def list_models(as_json: common.JsonRowsOption = False) -> None:
     """List the models that --model knows by name, and those it takes as a file."""
     from wam.library import DEFAULT, KNOWN, shipped
     from wam.meta.weights import LICENCES
@@ -40,7 +40,7 @@ def list_models(as_json: common.JsonOption = False) -> None:
 def info(
     path: Annotated[str | None, typer.Argument(metavar="NAME|PATH", help="The same as --model.")] = None,
     model: common.ModelOption = common.DEFAULT_MODEL,
-    as_json: common.JsonOption = False,
+    as_json: common.JsonRowsOption = False,
 ) -> None:
     """Show a checkpoint's architecture, hash, size, licence, parameters and figures."""
     from wam.carrier import BITS

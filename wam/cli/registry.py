@@ -29,7 +29,7 @@ def init(registry: common.RegistryOption = None) -> None:
 
 
 @registry_app.command(name="list")
-def list_(registry: common.RegistryOption = None, as_json: common.JsonOption = False) -> None:
+def list_(registry: common.RegistryOption = None, as_json: common.JsonRowsOption = False) -> None:
     """List all records, oldest first."""
     entries = common.open_registry(registry, create=False).list()
     if as_json:
@@ -48,7 +48,7 @@ def list_(registry: common.RegistryOption = None, as_json: common.JsonOption = F
 def show(
     link: Annotated[str, typer.Argument(metavar="ID", help="Short link, such as wm:3ZT3-GTKS.")],
     registry: common.RegistryOption = None,
-    as_json: common.JsonOption = False,
+    as_json: common.JsonRowsOption = False,
 ) -> None:
     """Show one record."""
     try:
