@@ -23,7 +23,9 @@ _AFTER = {
     "multi_flip": "hflip,contrast=1.5",
     "multi_jpeg": "jpeg=80",
     "composite": "jpeg=85",
+    "composite_turned": "jpeg=85",
 }
+_ANGLES = {"composite": (0.0, 10.0), "composite_turned": (0.0, 360.0)}  # of pasted photos, degrees
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,7 +49,7 @@ class Recipe:
     @property
     def pasted(self) -> bool:
         """Whether the parts are whole marked photos on a background, else regions of one picture."""
-        return self.name == "composite"
+        return self.name in _ANGLES
 
     def __repr__(self) -> str:
         return f"{self.name}={self.count}"
@@ -82,15 +84,16 @@ def composite(
     `multi=n`: `marked` are n or more versions of the picture `background`, each with its own mark; n rectangles of a
     tenth of the area show one version each. `multi_flip`, `multi_jpeg`: then mirrored with contrast 1.5, or as JPEG 80.
     `composite=k`: `marked` are k marked photos; they are scaled by .4 to 1, turned by 0 to 10 degrees, pasted side by
-    side on `background` and saved as JPEG 85. Placements are those before what follows. Raises `ValueError` if the
-    parts find no room.
+    side on `background` and saved as JPEG 85. `composite_turned=k`: the same, turned by any angle. Placements are those
+    before what follows. Raises `ValueError` if the parts find no room.
     """
     recipe = parse_recipe(recipe) if isinstance(recipe, str) else recipe
     if len(marked) < recipe.count:
         raise ValueError(f"{recipe}: expected {recipe.count} marked pictures, found {len(marked)}; mark more")
     parts = list(marked[: recipe.count])
     if recipe.pasted:
-        scene = collage_scene(parts, background, generator=generator)
+        angles = _ANGLES[recipe.name]
+        scene = collage_scene(parts, background, rotation_range=angles, generator=generator)
     else:
         scene = regions_scene(parts, background, count=recipe.count, area=AREA, generator=generator)
     after = parse(_AFTER[recipe.name])
