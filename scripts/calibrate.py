@@ -136,54 +136,59 @@ def slope_of(votes: np.ndarray) -> float:
     return round(float(best.x), 3)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, required=True)
-    parser.add_argument("--model", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--views", type=int, default=400, help="unmarked views")
-    parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--marked", type=int, default=120, help="marked views")
-    parser.add_argument("--strength", type=float, help="of the marked views, dB; default: the model's own")
-    arguments = parser.parse_args()
-
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)  # before the workers are forked
-    checkpoint = load_checkpoint(arguments.model)
-    model = WatermarkModel(
-        checkpoint.embedder,
-        checkpoint.extractor,
-        [Carrier.from_key()],
-        precision=best_precision("cpu"),
-        mask_head=checkpoint.mask_head,
-    ).eval()
-    rows = null_scores(model, Photos.load(arguments.photos, validation=False), arguments.views, arguments.workers)
-    scores, tried = np.array([row[1] for row in rows]), np.array([row[2] for row in rows])
+def tail_of(scores: np.ndarray) -> tuple[float, float]:
+    """Location and scale of the Gumbel distribution whose upper tail is that of the scores of views."""
     edge = float(np.quantile(scores, 1 - UPPER))
     scale = float((scores[scores > edge] - edge).mean())
-    location = edge + scale * math.log(UPPER)  # of the Gumbel distribution with that tail, for one view
+    return edge + scale * math.log(UPPER), scale
+
+
+def threshold_of(location: float, scale: float) -> float:
+    """The score that a share ``READ`` of the views reaches; ends the run where it is below ``LOOSE``."""
     threshold = location - scale * math.log(READ)
     if threshold < LOOSE:
         raise SystemExit(f"error: expected a threshold of at least {LOOSE:g}, found {threshold:.2f}; lower LOOSE")
-    slope = slope_of(
-        right_votes(model, Photos.load(arguments.photos, validation=True), arguments.marked, arguments.strength)
-    )
+    return threshold
+
+
+def parser() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--photos", type=Path, required=True)
+    options.add_argument("--model", type=Path, required=True)
+    options.add_argument("--out", type=Path, required=True)
+    options.add_argument("--views", type=int, default=400, help="unmarked views")
+    options.add_argument("--workers", type=int, default=2, help="processes")
+    options.add_argument("--marked", type=int, default=120, help="marked views")
+    options.add_argument("--strength", type=float, help="of the marked views, dB; default: the model's own")
+    return options
+
+
+def main() -> int:
+    options = parser().parse_args()
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)  # before the workers are forked
+    checkpoint = load_checkpoint(options.model)
+    networks, precision = (checkpoint.embedder, checkpoint.extractor), best_precision("cpu")
+    model = WatermarkModel(*networks, [Carrier.from_key()], precision=precision, mask_head=checkpoint.mask_head).eval()
+    rows = null_scores(model, Photos.load(options.photos, validation=False), options.views, options.workers)
+    scores, tried = np.array([row[1] for row in rows]), np.array([row[2] for row in rows])
+    location, scale = tail_of(scores)
+    threshold = threshold_of(location, scale)
+    votes = right_votes(model, Photos.load(options.photos, validation=True), options.marked, options.strength)
     calibration = Calibration(
         threshold=round(threshold, 2),
         null_location=round(location - scale * math.log(np.median(tried)), 3),  # of one region
         null_scale=round(scale, 3),
-        bit_slope=slope,
+        bit_slope=slope_of(votes),
     )
     tail = f"tail {location:.2f} + {scale:.2f} x"
     basis = f"{len(rows)} unmarked or foreign training views, highest {scores.max():.2f}, {tail}"
     metadata = {**checkpoint.metadata, "calibration": vars(calibration), "calibration_basis": basis, "licence": "MIT"}
-    digest = save_checkpoint(
-        arguments.out, checkpoint.embedder, checkpoint.extractor, metadata, mask_head=checkpoint.mask_head
-    )
+    digest = save_checkpoint(options.out, *networks, metadata, mask_head=checkpoint.mask_head)
     buffer = io.StringIO()
     csv.writer(buffer).writerows([("attack", "strongest", "tried"), *rows])
-    save_atomically(arguments.out.with_name("calibration.csv"), lambda path: path.write_text(buffer.getvalue()))
-    print(f"{calibration}\n{basis}\n{arguments.out} SHA-256 {digest}")
+    save_atomically(options.out.with_name("calibration.csv"), lambda path: path.write_text(buffer.getvalue()))
+    print(f"{calibration}\n{basis}\n{options.out} SHA-256 {digest}")
     return 0
 
 
