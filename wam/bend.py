@@ -78,8 +78,9 @@ def fit_bend(
     for number in range(ROUNDS):
         straight = bend.straight(field[None])[0]
         points, moves, weights = _matches(straight, found, carrier)
-        if number == 0 and int(((weights > 0) & ~_beside(part, points)).sum()) < FEWEST:
-            return None  # the mark ends where the part does
+        bent = (moves.abs().amax(1) > 0) | ~_shown(part, points)
+        if number == 0 and int(((weights > 0) & bent).sum()) < FEWEST:
+            return None  # a flat mark that ends where the part does
         weights = weights * ((points - centre).norm(dim=1) < radius)
         if int((weights > 0).sum()) < FEWEST:
             return None
@@ -92,8 +93,8 @@ def fit_bend(
     return (bend, final.pose) if final.score > WORTHWHILE * max(before.score, 1.0) else None
 
 
-def _beside(part: Tensor, points: Tensor) -> Tensor:
-    """Which blocks with centres (N, 2) x, y show much of a part (H, W): (N,) bool."""
+def _shown(part: Tensor, points: Tensor) -> Tensor:
+    """Which blocks with centres (N, 2) x, y show some of a part (H, W) in the inner half of their sides: (N,) bool."""
     column, row = points.long().unbind(1)
     near = box_max(part[None, None].float(), BLOCK // 2 + 1)[0, 0] > 0.5
     return near[row.clamp(max=near.shape[0] - 1), column.clamp(max=near.shape[1] - 1)]

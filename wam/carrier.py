@@ -135,8 +135,9 @@ class Carrier:
     ) -> Tensor:
         """As ``render``, from one factor per frequency (B, K); ``lead`` radians are added to every phase."""
         across, down = _phasors(self.frequencies, matrix, offset, self.phases + lead, size)
-        down = down * ((signs * self.amplitudes)[:, :, None] * (2.0 / len(self.phases)) ** 0.5)
-        left, right = torch.cat([down.real, -down.imag], dim=1), torch.cat([across.real, across.imag], dim=1)
+        scale = (signs * self.amplitudes)[:, :, None] * (2.0 / len(self.phases)) ** 0.5
+        left = torch.cat([down.real * scale, -down.imag * scale], dim=1)
+        right = torch.cat([across.real, across.imag], dim=1)
         return torch.bmm(left.transpose(1, 2), right).unsqueeze(1)
 
     def project(self, field: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
@@ -149,7 +150,7 @@ class Carrier:
         size = (field.shape[-2], field.shape[-1])
         across, down = _phasors(self.frequencies, matrix, offset, self.phases, size)
         parts = torch.cat([across.real, across.imag], dim=1) @ field.transpose(-1, -2)
-        rows = torch.complex(*parts.chunk(2, dim=1))
+        rows = torch.complex(*parts.float().chunk(2, dim=1))  # autocast halves products, and no complex numbers
         return torch.view_as_real((down * rows).sum(-1).conj().resolve_conj())
 
 
@@ -163,12 +164,13 @@ def _phasors(
     """
     turn = 2 * np.pi / TILE
     kx, ky = frequencies.long().unbind(1)
-    parts = []
-    for axis, length in ((0, size[1]), (1, size[0])):
+
+    def along(axis: int, length: int) -> Tensor:
         place = (torch.arange(length, device=matrix.device, dtype=torch.float32) + 0.5) * turn
-        parts.append(_powers(kx, matrix[:, 0, axis, None] * place) * _powers(ky, matrix[:, 1, axis, None] * place))
+        return _powers(kx, matrix[:, 0, axis, None] * place) * _powers(ky, matrix[:, 1, axis, None] * place)
+
     constant = torch.einsum("kc,bc->bk", frequencies, offset) * turn + phases
-    return parts[0], parts[1] * torch.polar(torch.ones_like(constant), constant)[:, :, None]
+    return along(0, size[1]), along(1, size[0]) * torch.polar(torch.ones_like(constant), constant)[:, :, None]
 
 
 def _powers(exponents: Tensor, angle: Tensor) -> Tensor:

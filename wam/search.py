@@ -68,7 +68,12 @@ class SearchResult:
 
 @torch.inference_mode()
 def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: bool = False) -> SearchResult:
-    """Every watermark of one picture (3, H, W) float in [0, 1]."""
+    """Every watermark of one picture (3, H, W) float in [0, 1]; in single precision but for the networks."""
+    with torch.autocast(image.device.type, enabled=False):
+        return _search(model, image, threshold=threshold, thorough=thorough)
+
+
+def _search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: bool) -> SearchResult:
     height, width = image.shape[-2:]
     usual = min(WORKING_SIDE, height, width)
     small = sized(height, width, usual)

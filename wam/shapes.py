@@ -22,7 +22,7 @@ AS_GOOD = 0.96  # of the evidence of the mask that it needs
 LIMIT = 3.0  # largest logit that counts: far inside or outside says nothing about an outline
 STEPS = (2.0, 1.0, 0.5, 0.25)  # cells by which corners and sides are moved, one size after another
 ROUNDS = 4  # with each size at most
-WORTHWHILE = 0.002  # relative gain of a round below which the next size is taken
+LEAST_GAIN = 0.002  # relative gain of a round below which the next size is taken
 
 Field = NDArray[np.float64]
 
@@ -82,7 +82,7 @@ def _fitted(corners: Field, limited: Field) -> Field:
                     value = float((covered(trial, limited.shape) * limited).sum())
                     if value > best:
                         corners, best = trial, value
-            if best - before <= WORTHWHILE * abs(best):
+            if best - before <= LEAST_GAIN * abs(best):
                 break
     return corners
 

@@ -61,6 +61,17 @@ def test_a_bent_mark_is_followed_from_a_part(carrier: Carrier) -> None:
     assert at_pose(bend.straight(field[None])[0], pose, carrier).score > 2 * at_pose(field, POSE, carrier).score
 
 
+def test_a_bent_mark_is_straightened_where_all_of_it_is_known(carrier: Carrier) -> None:
+    rows, columns = slice(50, 210), slice(60, 300)
+    piece = torch.zeros(SIZE)
+    piece[rows, columns] = 1
+    field = seen(carrier, Bend(BEND.centre, BEND.tilt / 2)) * piece
+    start = at_pose(field, POSE, carrier)
+    fitted = fit_bend(field, start, piece.bool(), carrier)
+    assert fitted is not None
+    assert at_pose(fitted[0].straight(field[None])[0], fitted[1], carrier).score > 1.2 * start.score
+
+
 def test_a_straight_mark_has_no_bend(carrier: Carrier) -> None:
     field = seen(carrier, None)
     assert fit_bend(field, at_pose(field * part(), POSE, carrier), part(), carrier) is None
