@@ -34,7 +34,8 @@ from wam.calibration import Calibration
 from wam.carrier import Carrier
 from wam.checkpoints import load_checkpoint, save_checkpoint
 from wam.marker import to_batch, to_pixels
-from wam.model import WatermarkModel, best_precision
+from wam.model import WatermarkModel
+from wam.precision import best_precision
 from wam.search import SearchResult, search
 from wam.training.photos import Photos
 
@@ -182,7 +183,7 @@ def main() -> int:
         bit_slope=slope_of(votes),
     )
     tail = f"tail {location:.2f} + {scale:.2f} x"
-    basis = f"{len(rows)} unmarked or foreign training views, highest {scores.max():.2f}, {tail}"
+    basis = f"{len(rows)} unmarked or foreign training views in {precision}, highest {scores.max():.2f}, {tail}"
     metadata = {**checkpoint.metadata, "calibration": vars(calibration), "calibration_basis": basis, "licence": "MIT"}
     digest = save_checkpoint(options.out, *networks, metadata, mask_head=checkpoint.mask_head)
     buffer = io.StringIO()

@@ -56,7 +56,7 @@ from wam.errors import WamError
 from wam.formats import Metadata, Settings
 from wam.jobs.reading import examine, judge
 from wam.lattice import PRESENT, LatticeModel
-from wam.library import DEFAULT, load
+from wam.library import DEFAULT, default_precision, load
 from wam.marker import Watermarker, to_batch, to_pixels
 from wam.model import WatermarkModel
 from wam.pixels import Picture, Pixels
@@ -194,7 +194,8 @@ def run(options: argparse.Namespace, marker: Watermarker, model: LatticeModel, t
     names = [path.name for path in images.paths]
     digest = hashlib.sha256("\0".join(names).encode("utf-8", "backslashreplace")).hexdigest()[:8]
     pictures = f"{len(names)} pictures ({digest}) of at most {options.side} and {options.large} pixels"
-    done = start_table(table, f"{header}, {options.records} records, {pictures}")
+    precision = default_precision(options.model, "cpu")
+    done = start_table(table, f"{header} in {precision}, {options.records} records, {pictures}")
     numbers = [number for number in range(options.views) if number not in done]
     print(f"{len(done)} views done, {len(numbers)} to do", file=sys.stderr, flush=True)
     decoded = {place: to_pixels(images.photo(place)[0]) for place in {number % len(names) for number in numbers}}

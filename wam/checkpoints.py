@@ -23,7 +23,6 @@ from wam.errors import ModelError
 from wam.extractor import Extractor
 from wam.lattice import ARCHITECTURE, LatticeModel
 from wam.maskhead import MaskHead
-from wam.model import AUTO, best_precision
 
 FORMAT = "wam-toolkit-1"
 
@@ -72,7 +71,7 @@ class Checkpoint:
             Calibration(**self.calibration),
             name=name,
             licence=self.licence,
-            precision=best_precision(device) if precision == AUTO else precision,
+            precision=precision,
             mask_head=self.mask_head,
         )
         return model.eval().to(device).to(memory_format=torch.channels_last)

@@ -12,10 +12,9 @@ from wam.carrier import Carrier
 from wam.cells import Cell
 from wam.embedder import Embedder, scale_evenly, scale_to_psnr
 from wam.extractor import STRIDE, ExtractorOutput
+from wam.precision import precision_of
 
 WORKING_SIDE = 256  # pixels: short side at which the residual is designed; smaller pictures are worked on as they are
-PRECISIONS = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}  # of the extractor; results stay float32
-AUTO = "auto"  # precision: bf16 where the device has instructions for it, else fp32
 ROWS = 512  # rows of a large picture that are marked at a time, pixels
 WHOLE = 1_500_000  # pixels of a picture that the extractor takes at once; larger ones in strips of whole rows
 STRIP = 128  # rows of a strip at least; a multiple of STRIDE, so that strips meet between its cells
@@ -155,23 +154,6 @@ class WatermarkModel(nn.Module):
             return self.extractor(images)
         with torch.autocast(images.device.type, dtype=self.precision):
             return self.extractor(images)
-
-
-def precision_of(name: str) -> torch.dtype | None:
-    """The type an extractor computes in, None for float32; raises ``ValueError`` for an unknown name."""
-    if name not in PRECISIONS:
-        raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, found {name}; choose one of them")
-    return PRECISIONS[name]
-
-
-def best_precision(device: str) -> str:
-    """The name of the fastest that reads as well as fp32 on a device: bf16 where it has instructions for that."""
-    if device.startswith("cuda"):
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    if device != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # older torch does not tell
-        return "fp32"
-    capabilities = torch.cpu.get_capabilities()
-    return "bf16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "fp32"
 
 
 def _working(images: Tensor, side: int) -> Tensor:

@@ -152,6 +152,6 @@ class Checkpoint(Protocol):
     def build(self, *, name: str, keys: Sequence[bytes | None], device: str, precision: str) -> Model:
         """The model on a device, in eval mode; raises ``ModelError`` for what it cannot do.
 
-        ``precision``: a name of ``wam.model.PRECISIONS``, or "auto" for the best that reads as well as fp32.
+        ``precision``: a name of ``wam.precision.PRECISIONS``.
         """
         ...

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from wam import library
 from wam.bench.cost import ARCHITECTURE, CostLine, Measurement, measure, measurements, run_here
 
 
@@ -16,8 +18,23 @@ def test_the_full_grid_has_every_size_batch_and_subject() -> None:
         ("lattice32", "embed"), ("lattice32", "detect"), ("lattice32", "detect unmarked"), ("lattice32", "extract"),
         (ARCHITECTURE, "embed"), (ARCHITECTURE, "extract"),
     }  # fmt: skip
-    assert {(one.subject, "fp32") for one in grid} <= {(one.subject, one.precision) for one in grid}
     assert {one.side for one in measurements("lattice32", "cpu", full=False)} == {256, 1024}
+
+
+@pytest.mark.parametrize("own", ["bf16", "fp32"])
+def test_networks_alone_are_measured_in_fp32_as_well(monkeypatch: pytest.MonkeyPatch, own: str) -> None:
+    monkeypatch.setattr(library, "default_precision", lambda model, device: own)
+    grid = list(measurements("lattice32", "cpu", full=False))
+    assert {one.precision for one in grid if one.subject == "lattice32" and one.action != "extract"} == {own}
+    for subject in ("lattice32", ARCHITECTURE):
+        alone = [one.precision for one in grid if (one.subject, one.action, one.side) == (subject, "extract", 256)]
+        assert sorted(alone) == sorted({own, "fp32"})
+    assert len({str(CostLine(**vars(one), images_per_second=1.0, peak_mb=1.0)) for one in no_device(grid)}) == len(grid)
+
+
+def no_device(grid: list[Measurement]) -> list[SimpleNamespace]:
+    """Measurements without their device, which all share."""
+    return [SimpleNamespace(**{name: value for name, value in vars(one).items() if name != "device"}) for one in grid]
 
 
 @pytest.mark.parametrize("action", ["embed", "detect", "extract"])

@@ -70,6 +70,16 @@ def test_gaussian_agrees_with_scipy(border: str, mode: str) -> None:
     np.testing.assert_allclose(gaussian(field[None], 2.0, border=border)[0].numpy(), expected, atol=1e-9)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (3, 5)])
+def test_maps_smaller_than_the_window(size: tuple[int, int]) -> None:
+    field = noise(size, seed=4)[None]
+    constant = torch.full_like(field, 0.75)
+    torch.testing.assert_close(gaussian(constant, 4.0), constant)
+    assert gaussian(constant, 4.0, border="zeros").max() < 0.75
+    expected = ndimage.gaussian_filter(field[0].double().numpy(), 4.0, truncate=2.5, mode="nearest")
+    np.testing.assert_allclose(gaussian(field, 4.0)[0].numpy(), expected, atol=1e-6)
+
+
 def test_a_narrow_gaussian_changes_nothing() -> None:
     field = noise((8, 8))[None]
     assert gaussian(field, 0.2) is field

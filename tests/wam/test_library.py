@@ -82,17 +82,6 @@ def test_precision_is_passed_on(tiny: Path) -> None:
     assert load(tiny, device="cpu", precision="bf16").model.precision == torch.bfloat16
 
 
-@pytest.mark.parametrize(
-    ("capabilities", "expected"), [({"avx512_bf16": True}, torch.bfloat16), ({"avx2": True}, None)]
-)
-def test_half_precision_is_the_default_where_the_cpu_has_it(
-    tiny: Path, monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], expected: torch.dtype | None
-) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
-    assert load(tiny, device="cpu").model.precision == expected
-    assert load(tiny, device="cpu", precision="fp32").model.precision is None
-
-
 def test_the_licence_is_the_files_own_and_the_tables(shipped: Watermarker) -> None:
     assert shipped.model.description.licence == open_checkpoint(DEFAULT)[0].licence == KNOWN[DEFAULT].licence
 

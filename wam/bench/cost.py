@@ -8,13 +8,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
-
-from wam.library import choose_device, load
-from wam.meta import MetaModel
-from wam.model import WatermarkModel, best_precision
 
 ARCHITECTURE = "WAM architecture, random weights"
 ACTIONS = ("embed", "detect", "detect unmarked", "extract")  # the last is one pass of the extractor alone
@@ -53,14 +50,19 @@ class CostLine:
     peak_mb: float | None
     error: str | None = None
 
+    def __str__(self) -> str:
+        """What was measured."""
+        return f"{self.subject} in {self.precision}, {self.action}, {self.side} px, batch {self.batch}"
+
 
 def measurements(model: str, device: str, *, full: bool) -> Iterator[Measurement]:
     """What the cost section holds: the model as it runs by default, and networks alone in fp32 as well.
 
     WAM's detection is one pass of its extractor; the clustering that follows is not counted.
     """
-    device = choose_device(device)
-    own = best_precision(device)
+    from wam.library import default_precision
+
+    own = default_precision(model, device)
     for side, batch in FULL if full else SHORT:
         for action in ACTIONS:
             yield Measurement(model, action, side, batch, device, own)
@@ -107,13 +109,15 @@ def run_here(what: Measurement) -> tuple[float, float | None]:
 
 
 def _prepare_model(what: Measurement) -> Callable[[], object]:
+    from wam.library import load
+
     marker = load(what.subject, device=what.device, precision=what.precision)
     photos = _photos(what)
     bits = "01" * 16
     if what.action == "extract":
-        network, photos = marker.model, photos.to(what.device)
-        assert isinstance(network, WatermarkModel | MetaModel)
-        return lambda: network.extract(photos)
+        network: Any = marker.model  # both kinds of model have it, and neither is imported for nothing
+        there = photos.to(what.device)
+        return lambda: network.extract(there)
     if what.action == "embed":
         return lambda: marker.embed(photos, bits)
     if what.action == "detect":
@@ -125,6 +129,8 @@ def _prepare_model(what: Measurement) -> Callable[[], object]:
 
 def _prepare_architecture(what: Measurement) -> Callable[[], object]:
     """Meta's networks on the way from picture to picture, and from picture to logits per pixel; no clustering."""
+    from wam.meta import MetaModel
+
     model = MetaModel(precision=what.precision).eval().to(what.device)
     photos = _photos(what).to(what.device)
     bits = torch.zeros(what.batch, 32, dtype=torch.long, device=what.device)

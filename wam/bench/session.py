@@ -21,6 +21,7 @@ from wam.bench.runner import Report as Progress
 from wam.bench.runner import run_plan, usual_workers
 from wam.bench.summary import failures, group_lines, null_lines, quality_lines, results_of, row_lines
 from wam.bench.words import RECORDS
+from wam.library import default_precision
 
 COSTLY_PHOTOS = (
     2  # packaged photos that the rows which search everything are measured on, unless --limit says otherwise
@@ -98,7 +99,7 @@ def make_report(options: Options, plan: Plan, results: Sequence[Result], costs: 
         "command": options.command,
         "models": ", ".join(entrant.name for entrant in plan.entrants),
         "images": "; ".join(_describe(part) for part in plan.parts) or PACKAGED,
-        "device": _device(options.device),
+        "device": _device(options),
         "seed": str(options.seed),
         "registry": f"{RECORDS} records, which chance matches are counted against",
         "version": f"wam {__version__}",
@@ -110,7 +111,7 @@ def make_report(options: Options, plan: Plan, results: Sequence[Result], costs: 
         rows=rows,
         nulls=null_lines(results),
         quality=quality_lines(results),
-        failures=failures(results) + [f"{line.subject}, {line.action}: {line.error}" for line in costs if line.error],
+        failures=failures(results) + [f"{line}: {line.error}" for line in costs if line.error],
         costs=list(costs),
     )
 
@@ -121,10 +122,11 @@ def _describe(part: Part) -> str:
     return (taken or part.images.describe()) + spared + (", unmarked" if part.negatives else "")
 
 
-def _device(device: str) -> str:
-    if device != "cpu":
-        return device
-    return f"CPU {platform.machine()}, {os.cpu_count()} cores"
+def _device(options: Options) -> str:
+    """Where the extractor ran, and in what precision."""
+    device = options.device
+    name = device if device != "cpu" else f"CPU {platform.machine()}, {os.cpu_count()} cores"
+    return f"{name}, {default_precision(options.model, device)}"
 
 
 def _costs(options: Options, progress: Callable[[int, int], None]) -> list[CostLine]:

@@ -198,8 +198,7 @@ def _print_tables(outcome: Outcome, out: Path | None) -> None:
         if cost.error is None:
             memory = "memory unknown" if cost.peak_mb is None else f"{cost.peak_mb:.0f} MB"
             console.print(
-                f"{cost.subject} {cost.action}: {cost.side} px, batch {cost.batch}: "
-                f"{cost.images_per_second:.3g} images/s, {memory}",
+                f"{cost}: {cost.images_per_second:.3g} images/s, {memory}",
                 highlight=False,
             )
     facts = report.facts

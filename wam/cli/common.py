@@ -129,11 +129,12 @@ def marker_loader(
 ) -> Callable[[], Watermarker]:
     """What makes the model, here or in another process."""
     from wam import library
-    from wam.model import AUTO, PRECISIONS
+    from wam.precision import check_precision
 
-    names = (AUTO, *PRECISIONS)
-    if precision not in names:
-        fail(f"--precision: expected one of {', '.join(names)}, found {precision}; choose one of them")
+    try:
+        check_precision(precision)
+    except ValueError as error:
+        fail(f"--{error}")
     key = read_key(key_file)
     keys: list[bytes | None] = [key] if key is not None else [None]
     if reading and key is not None:

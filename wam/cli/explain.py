@@ -26,8 +26,14 @@ def explain(outcome: DetectOutcome, keys: Sequence[bytes | None]) -> Iterator[st
         yield f"{name}: nothing found; {_nearest(outcome.searches)}"
     for place, reading in enumerate(outcome.readings, start=1):
         for detection in _detections(reading):
-            secret = "your key" if keys[detection.key] is not None else "the public key"
-            yield f"{name}: {place}. {_mark(reading, detection, outcome.searches)}, read with {secret}"
+            yield f"{name}: {place}. {_mark(reading, detection, outcome.searches)}{_key(detection, keys)}"
+
+
+def _key(detection: Detection, keys: Sequence[bytes | None]) -> str:
+    """Which key a mark was read with, where there are several."""
+    if len(keys) < 2:
+        return ""
+    return ", read with your key" if keys[detection.key] is not None else ", read with the public key"
 
 
 def _search(search: SearchSummary) -> str:

@@ -16,8 +16,9 @@ from wam.meta.embedder import MetaEmbedder
 from wam.meta.extractor import SIDE, MetaExtractor
 from wam.meta.jnd import JND
 from wam.meta.regions import Part, split_messages
-from wam.model import precision_of, resize
+from wam.model import resize
 from wam.perpixel import NOTHING
+from wam.precision import precision_of
 from wam.protocol import Description, Finding, FoundPose
 
 ARCHITECTURE = "Meta WAM: autoencoder with JND (vae_small, jnd_1_3_blue), SAM ViT-B extractor (sam_base)"

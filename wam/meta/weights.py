@@ -21,7 +21,6 @@ from torch import Tensor
 from wam.atomic import save_atomically
 from wam.errors import ModelError
 from wam.meta.model import ARCHITECTURE, CALIBRATION, MetaModel
-from wam.model import AUTO
 
 FORMAT = "meta-wam-1"
 LICENCES = {"wam_mit": "MIT", "wam_coco": "CC-BY-NC"}  # of the published weights, by the name of their file
@@ -67,7 +66,7 @@ class MetaWeights:
             raise ModelError(
                 f"{self.path}: expected no key, found one; Meta's WAM has none, leave --key-file and WAM_KEY out"
             )
-        model = _empty(name=name, licence=self.licence, precision="fp32" if precision == AUTO else precision)
+        model = _empty(name=name, licence=self.licence, precision=precision)
         model.load_state_dict(self.tensors, strict=True, assign=True)
         return model.eval().to(device)
 
