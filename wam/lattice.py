@@ -11,10 +11,11 @@ from wam.calibration import Calibration
 from wam.carrier import Carrier
 from wam.cells import Cell, room, working_side
 from wam.embedder import Embedder
+from wam.found import Found
 from wam.model import WORKING_SIDE, WatermarkModel
 from wam.perpixel import per_pixel
 from wam.protocol import Description, Finding, FoundPose, SearchSummary
-from wam.search import Found, SearchResult, search
+from wam.search import SearchResult, search
 
 ARCHITECTURE = "lattice carrier, convolutional embedder and extractor"
 CELLS_PSNR = 42.0  # dB: marks in small cells need more than one mark in the whole picture

@@ -6,7 +6,6 @@ shows as if seen from an angle, and last small parts in their old place. What is
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -25,25 +24,20 @@ from wam.refine import refine
 from wam.regions import Cluster, split_messages
 from wam.sync import Synchronised, at_pose, synchronise
 from wam.tilts import tried_bends
+from wam.windows import LEAST_AREA, WINDOW, Box, cut, repetitive_windows, widened
 
-LEAST_AREA = 4500  # pixels of a level below which no more is looked for: about four and a half tiles
 REFINED = 3  # best poses of a synchronisation that are refined before they are judged
 PILOT = 5.7  # standard deviations of pilot agreement from which a pose is looked into: chance gives up to 5
 EXPECTED_PILOT = 3.8  # the same for the expected pose, which is one chance, not thousands
 WORTH_REFINING = 0.8  # share of either bound from which refinement is tried
-WINDOW = 192  # pixels: side of the windows searched for pieces with a pose of their own
 LARGEST_WHOLE = 3_000_000  # pixels of a level that is synchronised and read as a whole; larger ones window by window
 AROUND = 400  # pixels beyond a window of those that a mark is followed: larger ones are found on a coarser level
 MOST_WINDOWS = 200  # of a level that are synchronised, most repetitive first
-BATCH = 32  # windows whose periodicity is measured together
 DRIFT = 0.012  # relative change of a pose by refinement that an expected pose may have
 TILTED = 2  # views from an angle that are synchronised, most repetitive first
-BLANK = 0.035  # root mean square of the estimate on blank paper: what the network makes of nothing, and regular
 REST = 0.08  # share of what was available below which what the expected pose leaves is not looked into
 UNBENT = 0.1  # share of what is available that may stay unexplained without looking for a bend
 OUTSIDE = -9.0  # mask logit of places that a bend does not reach
-
-Box = tuple[int, int, int, int]  # top, left, bottom, right in pixels of a level
 
 
 def mirrored(pose: Pose, width: int) -> Pose:
@@ -111,11 +105,15 @@ class LevelSearch:
                 if limit <= 0:
                     return
 
+    def how(self, bend: Bend | None) -> str:
+        """How the mark that was yielded last was found, for people."""
+        height, width = self.pattern.shape
+        return f"{self.way} at {width}x{height}{', bend followed' if bend else ''}"
+
     def _read_part(self, pose: Pose, box: Box, limit: int) -> tuple[list[Cluster], Pose, Bend | None]:
         """As ``_read``, from the surroundings of the window that the pose was found in: large levels hold much else."""
-        top, left, bottom, right = box
         height, width = self.pattern.shape
-        box = max(0, top - AROUND), max(0, left - AROUND), min(height, bottom + AROUND), min(width, right + AROUND)
+        box = widened(box, AROUND, (height, width))
         output = ExtractorOutput(cut(self.output.pattern, box), cut(self.output.mask_logits, box))
         part = LevelSearch(
             cut(self.view, box),
@@ -262,33 +260,4 @@ class LevelSearch:
         seen_whole = self.pattern.numel() <= LARGEST_WHOLE and min(height, width) <= WINDOW
         if seen_whole or max(height, width) <= 1.5 * WINDOW:
             return []
-        tall, wide = min(WINDOW, height), min(WINDOW, width)
-        boxes = [(top, left, top + tall, left + wide) for top in _starts(height) for left in _starts(width)]
-        boxes = [box for box in boxes if self._worth_a_look(box)]
-        found: list[tuple[float, Box]] = []
-        for first in range(0, len(boxes), BATCH):
-            batch = boxes[first : first + BATCH]
-            weights = torch.stack([cut(self.available, box) for box in batch])
-            fields = torch.stack([cut(self.pattern, box) for box in batch]) * weights
-            shared = weights[0] if bool((weights == 1).all()) else weights
-            found += zip(periodicity(fields, shared).tolist(), batch, strict=True)
-        found = sorted(found, reverse=True)[:MOST_WINDOWS]
-        return [box for repetition, box in found if repetition > self.repetition]
-
-    def _worth_a_look(self, box: Box) -> bool:
-        """Whether enough of a window is available, and the network sees more there than on blank paper."""
-        weight = cut(self.available, box)
-        area = float(weight.sum())
-        return area > LEAST_AREA and float((cut(self.pattern, box) * weight).square().sum()) >= BLANK**2 * area
-
-
-def _starts(side: int) -> list[int]:
-    """Where windows begin along a side: evenly spread, at most half a window apart."""
-    count = math.ceil(max(0, side - WINDOW) / (WINDOW // 2)) + 1
-    return [round(step * (side - WINDOW) / max(1, count - 1)) for step in range(count)]
-
-
-def cut(field: Tensor, box: Box) -> Tensor:
-    """The part of (..., H, W) inside top, left, bottom, right."""
-    top, left, bottom, right = box
-    return field[..., top:bottom, left:right]
+        return repetitive_windows(self.pattern, self.available, least=self.repetition)[:MOST_WINDOWS]

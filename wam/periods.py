@@ -86,11 +86,11 @@ def peak_lattices(correlation: Tensor, overlap: Tensor) -> Tensor:
     return pairs[scores.topk(min(CANDIDATES, int(fair.sum()))).indices]
 
 
-def comb_scores(correlation: Tensor, overlap: Tensor) -> tuple[Tensor, Tensor]:
+def comb_scores(correlation: Tensor, overlap: Tensor, span: tuple[float, float] = SCALES) -> tuple[Tensor, Tensor]:
     """All lattices of the comb (S A, 2, 2) and their scores (..., S, A), by scale and angle."""
     device = correlation.device
-    count = round(math.log(SCALES[1] / SCALES[0]) / SCALE_STEP) + 1
-    scales = SCALES[0] * torch.exp(torch.arange(count, device=device) * SCALE_STEP) * TILE
+    count = round(math.log(span[1] / span[0]) / SCALE_STEP) + 1
+    scales = span[0] * torch.exp(torch.arange(count, device=device) * SCALE_STEP) * TILE
     angles = torch.deg2rad(torch.arange(0, 90, ANGLE_STEP, device=device))
     x, y = scales[:, None] * angles.cos(), scales[:, None] * angles.sin()
     lattices = torch.stack([torch.stack([x, -y], -1), torch.stack([y, x], -1)], -2).flatten(0, 1)
@@ -98,14 +98,16 @@ def comb_scores(correlation: Tensor, overlap: Tensor) -> tuple[Tensor, Tensor]:
     return lattices, scores.unflatten(-1, (len(scales), len(angles)))
 
 
-def periodicity(fields: Tensor, weights: Tensor) -> Tensor:
+def periodicity(fields: Tensor, weights: Tensor, span: tuple[float, float] = SCALES) -> Tensor:
     """How much regions repeat on any lattice of the comb, in standard deviations of the comb: cheap, to decide where to
-    synchronise first. fields (B, H, W), weights the same or (H, W) for all -> (B,); 0 where there is nothing."""
+    synchronise first. fields (B, H, W), weights the same or (H, W) for all -> (B,); 0 where there is nothing. ``span``
+    of scales in pixels per working pixel."""
     group = GROUP if fields.device.type == "cpu" else len(fields)
     parts = []
     for first in range(0, len(fields), group):
         own = weights if weights.ndim == 2 else weights[first : first + group]
-        scores = comb_scores(*autocorrelation(fields[first : first + group], own))[1].flatten(-2)
+        correlation, overlap = autocorrelation(fields[first : first + group], own)
+        scores = comb_scores(correlation, overlap, span)[1].flatten(-2)
         parts.append((scores.amax(-1) - scores.mean(-1)) / (scores.std(-1) + 1e-9))
     lift = torch.cat(parts)
     return torch.where(fields.square().sum((-2, -1)) > 1e-6, lift, torch.zeros_like(lift))

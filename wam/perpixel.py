@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wam.carrier import BITS, Carrier
 from wam.demodulate import WINDOW, bit_logits, block_votes
-from wam.search import Found
+from wam.found import Found
 
 NOTHING = -9.0  # mask logit where no watermark was found
 

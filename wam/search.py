@@ -7,7 +7,7 @@ projection; everything else is searched level by level, each level again and aga
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,13 +15,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wam.bend import Bend
-from wam.carrier import TILE
+from wam.carrier import Carrier
+from wam.extractor import ExtractorOutput
+from wam.found import Found, join_parts
 from wam.jnd import box_max
 from wam.level import LevelSearch
 from wam.model import WORKING_SIDE, WatermarkModel, resize, sized
 from wam.pose import Pose
-from wam.regions import Cluster, reads_alike
+from wam.regions import Cluster
+from wam.small import around, bend_in_view, logits_in_view, magnified, next_window, pose_in_view
 from wam.tilts import outlined_bend
+from wam.windows import Box
 
 MOST = 32  # watermarks in one picture
 RATIO = 1.6  # between pyramid levels; each level searches a range of scales a little wider than this
@@ -35,23 +39,6 @@ LEGIBLE = (0.55, 1.8)  # pixels per working pixel between which the extractor se
 TILT_LEVELS = (WORKING_SIDE, round(WORKING_SIDE * RATIO))  # short sides on which they are tried, pixels
 ONE_COLOUR = 1.5 / 255  # range of values of a place without a picture
 BLACK = 1.5 / 255  # brightest value of the corners that a turned or padded picture gets
-
-
-@dataclass(frozen=True)
-class Found:
-    """One watermark: ``votes`` (32,) signed, ``score`` joint, ``mask_logits`` (h, w) at the level it was found on,
-    ``pose`` in pixels of the full picture, ``pattern`` (h, w) the extractor's estimate on that level, ``carrier`` index
-    of the one it was read with; ``bend`` in pixels of the level: the pose holds for straight coordinates, None where
-    they are the picture's own; ``how`` it was found, for people."""
-
-    votes: Tensor
-    score: float
-    mask_logits: Tensor
-    pose: Pose
-    pattern: Tensor
-    carrier: int
-    bend: Bend | None = None
-    how: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,49 +57,111 @@ class SearchResult:
 def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: bool = False) -> SearchResult:
     """Every watermark of one picture (3, H, W) float in [0, 1]; in single precision but for the networks."""
     with torch.autocast(image.device.type, enabled=False):
-        return _search(model, image, threshold=threshold, thorough=thorough)
+        return _Search(model, image, threshold, thorough).run()
 
 
-def _search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: bool) -> SearchResult:
-    height, width = image.shape[-2:]
-    usual = min(WORKING_SIDE, height, width)
-    small = sized(height, width, usual)
-    seen = resize(image[None], small)
-    black = empty(seen)
-    explained = black.float()[None, None]
-    found: list[Found] = []
-    views: list[tuple[int, int]] = []
-    tried, strongest = 0, 0.0
-    for short_side, size in view_sizes(height, width):
-        view = resize(image[None], size)
-        output = model.extract(view)
-        views.append(size)
-        tilts = thorough or short_side in TILT_LEVELS
+class _Search:
+    """One picture, what was found in it so far, and which part of it that explains."""
+
+    def __init__(self, model: WatermarkModel, image: Tensor, threshold: float, thorough: bool) -> None:
+        self.model, self.image, self.threshold, self.thorough = model, image, threshold, thorough
+        self.size = (int(image.shape[-2]), int(image.shape[-1]))
+        self.usual = min(WORKING_SIDE, *self.size)
+        self.seen = resize(image[None], sized(*self.size, self.usual))
+        self.black = empty(self.seen)
+        self.explained = self.black.float()[None, None]
+        self.found: list[Found] = []
+        self.views: list[tuple[int, int]] = []
+        self.finest: tuple[Tensor, ExtractorOutput] | None = (
+            None  # view and estimate, of pictures that are not enlarged
+        )
+        self.tried, self.strongest = 0, 0.0
+
+    def run(self) -> SearchResult:
+        for short_side, size in view_sizes(*self.size):
+            self._look(short_side, size)
+            if self._done():
+                break
+        else:
+            if self.finest is not None:
+                self._look_closer(*self.finest)
+        joined = tuple(join_parts(self.found, self.size))
+        return SearchResult(joined, self.strongest, self.tried, len(self.views), tuple(self.views))
+
+    def _done(self) -> bool:
+        """Whether nothing more is looked for."""
+        if len(self.found) >= MOST:
+            return True
+        return bool(self.found) and not self.thorough and _explains(self.explained[0, 0], self.seen, self.black)
+
+    def _look(self, short_side: int, size: tuple[int, int]) -> None:
+        """One view of the whole picture: (height, width)."""
+        view = resize(self.image[None], size)
+        output = self.model.extract(view)
+        if self.usual == WORKING_SIDE and (self.finest is None or view.numel() > self.finest[0].numel()):
+            self.finest = view, output
+        self.views.append(size)
+        tilts = self.thorough or short_side in TILT_LEVELS
         outlined = outlined_bend(view[0].amax(0) > BLACK) if tilts else None
-        expected = _expected(short_side, size, usual, image)
-        for index, carrier in enumerate(model.carriers):
-            available = (F.interpolate(explained, size=size, mode="bilinear")[0, 0] < 0.5).float()
-            level = LevelSearch(
-                view,
-                output,
-                available,
-                carrier,
-                threshold=threshold,
-                repetition=0.0 if thorough else REPETITION,
-                head=model.mask_head,
-                tilts=tilts,
-                outlined=outlined,
-            )
-            for pose, cluster, bend in level.run(expected, limit=MOST - len(found)):
-                full = pose.rescaled(width / size[1], height / size[0])
-                found.append(_found(level, cluster, full, index, bend))
-                shown = F.interpolate(cluster.mask[None, None].float(), size=small, mode="bilinear")
-                explained = torch.maximum(explained, shown)
-            tried += level.tried
-            strongest = max(strongest, level.strongest)
-        if len(found) >= MOST or (found and not thorough and _explains(explained[0, 0], seen, black)):
-            break
-    return SearchResult(tuple(join_parts(found, (height, width))), strongest, tried, len(views), tuple(views))
+        expected = _expected(short_side, size, self.usual, self.image)
+        for index, carrier in enumerate(self.model.carriers):
+            level = self._level(view, output, self._available(size), carrier, tilts=tilts, outlined=outlined)
+            for pose, cluster, bend in level.run(expected, limit=MOST - len(self.found)):
+                self._keep(cluster, pose, level.pattern, index, bend, level.how(bend))
+            self._count(level)
+
+    def _look_closer(self, view: Tensor, output: ExtractorOutput) -> None:
+        """Small pieces in the finest view, enlarged."""
+        size, pattern = view.shape[-2:], output.pattern[0, 0]
+        for index, carrier in enumerate(self.model.carriers):
+            done: list[Box] = []
+            while (window := next_window(pattern, self._available(size), done)) and len(self.found) < MOST:
+                done.append(window)
+                box = around(window, size)
+                part = magnified(view, box).clamp(0, 1)
+                self.views.append((part.shape[-2], part.shape[-1]))
+                available = (magnified(self._available(size)[None, None], box)[0, 0] > 0.5).float()
+                level = self._level(part, self.model.extract(part), available, carrier)
+                for pose, cluster, bend in level.run(None, limit=MOST - len(self.found)):
+                    seen = replace(cluster, mask_logits=logits_in_view(cluster.mask_logits, box, size))
+                    bent = None if bend is None else bend_in_view(bend, box)
+                    shown = pose_in_view(pose, box, part.shape[-2:])
+                    self._keep(seen, shown, pattern, index, bent, level.how(bend))
+                self._count(level)
+
+    def _available(self, size: Sequence[int]) -> Tensor:
+        """Where nothing was found yet: (H, W) 0 or 1."""
+        return (F.interpolate(self.explained, size=tuple(size), mode="bilinear")[0, 0] < 0.5).float()
+
+    def _level(
+        self,
+        view: Tensor,
+        output: ExtractorOutput,
+        available: Tensor,
+        carrier: Carrier,
+        *,
+        tilts: bool = False,
+        outlined: Bend | None = None,
+    ) -> LevelSearch:
+        repetition = 0.0 if self.thorough else REPETITION
+        head, threshold = self.model.mask_head, self.threshold
+        return LevelSearch(
+            view, output, available, carrier,
+            threshold=threshold, repetition=repetition, head=head, tilts=tilts, outlined=outlined,
+        )  # fmt: skip
+
+    def _keep(self, cluster: Cluster, pose: Pose, pattern: Tensor, carrier: int, bend: Bend | None, how: str) -> None:
+        """Takes a cluster up among what was found; pose, bend, mask and pattern (h, w) are of one view."""
+        height, width = cluster.mask_logits.shape
+        full = pose.rescaled(self.size[1] / width, self.size[0] / height)
+        votes, score, logits = cluster.votes, cluster.score, cluster.mask_logits
+        self.found.append(Found(votes, score, logits, full, pattern, carrier, bend, how))
+        shown = F.interpolate(cluster.mask[None, None].float(), size=self.explained.shape[-2:], mode="bilinear")
+        self.explained = torch.maximum(self.explained, shown)
+
+    def _count(self, level: LevelSearch) -> None:
+        self.tried += level.tried
+        self.strongest = max(self.strongest, level.strongest)
 
 
 def _expected(short_side: int, size: tuple[int, int], usual: int, image: Tensor) -> Pose | None:
@@ -128,50 +177,6 @@ def _explains(explained: Tensor, seen: Tensor, black: Tensor) -> bool:
         return True
     covered = box_max(explained, 9) > 0.5  # as wide around as places that are not blank
     return float(covered[~blank(seen)].float().mean()) > DONE
-
-
-def _found(level: LevelSearch, cluster: Cluster, pose: Pose, carrier: int, bend: Bend | None) -> Found:
-    """A cluster of a level with its pose in the full picture, and how it was found."""
-    height, width = level.pattern.shape
-    how = f"{level.way} at {width}x{height}{', bend followed' if bend else ''}"
-    return Found(cluster.votes, cluster.score, cluster.mask_logits, pose, level.pattern, carrier, bend, how)
-
-
-def join_parts(found: list[Found], size: tuple[int, int]) -> list[Found]:
-    """Parts of one mark that were found apart, on two levels say, as one: same carrier, message and pose."""
-    joined: list[Found] = []
-    for one in sorted(found, key=lambda part: -part.score):
-        for index, other in enumerate(joined):
-            same = one.carrier == other.carrier and reads_alike(one.votes, other.votes)
-            if same and (_same_place(one, other, size) or _touching(one, other)):
-                own = F.interpolate(one.mask_logits[None, None], size=other.mask_logits.shape, mode="bilinear")[0, 0]
-                joined[index] = replace(other, mask_logits=torch.maximum(other.mask_logits, own))
-                break
-        else:
-            joined.append(one)
-    return joined
-
-
-def _touching(one: Found, other: Found) -> bool:
-    """Whether parts of alike pose share a border, as pieces of a bent picture do: each is read at a pose of its own."""
-    own = F.interpolate((one.mask_logits > 0)[None, None].float(), size=other.mask_logits.shape, mode="bilinear")
-    grown = box_max(own, 9)[0, 0] > 0.5
-    turned = (one.pose.matrix - other.pose.matrix).norm() / other.pose.matrix.norm()
-    return bool((grown & (other.mask_logits > 0)).any()) and float(turned) < 0.3
-
-
-def _same_place(one: Found, other: Found, size: tuple[int, int]) -> bool:
-    """Whether two poses agree where the first part lies, up to whole tiles."""
-    rows, columns = torch.nonzero(one.mask_logits > 0, as_tuple=True)
-    if not len(rows):
-        return True
-    shape = one.mask_logits.shape
-    x, y = columns.float().mean() / shape[1] * size[1], rows.float().mean() / shape[0] * size[0]
-    centre = torch.stack([x, y])
-    apart = (one.pose.matrix - other.pose.matrix) @ centre + one.pose.offset - other.pose.offset
-    apart = (apart + TILE / 2) % TILE - TILE / 2
-    turned = (one.pose.matrix - other.pose.matrix).norm() / other.pose.matrix.norm()
-    return float(apart.abs().max()) < 4 and float(turned) < 0.03
 
 
 def empty(view: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from tests.wam.synthetic import THRESHOLD, handmade_marker, message, misplacemen
 from wam.carrier import Carrier
 from wam.embedder import Embedder
 from wam.extractor import ExtractorOutput
-from wam.level import cut
+from wam.found import Found, join_parts
 from wam.marker import Watermarker, to_batch
 from wam.model import WatermarkModel
 from wam.pose import Pose
@@ -21,15 +21,14 @@ from wam.search import (
     COARSEST,
     LARGEST_VIEW,
     MOST,
-    Found,
     SearchResult,
     blank,
     empty,
-    join_parts,
     pyramid,
     search,
     view_sizes,
 )
+from wam.windows import cut
 
 SIDE = 160
 
