@@ -24,6 +24,9 @@ LOSSES = (0.7, 1.6)  # times ``SSIM_LOSS``: least and most
 EVEN_PSNR = (38.5, 47.2)  # dB: bounds of what that may come to
 ROOMY = 256 * 256  # pixels from which a picture has room enough for the faintest marks
 SMALL_DB = -3.5  # by how much the upper bound of the PSNR is lower for the smallest, dB
+PLAIN = 0.25  # squared levels of high-pass luma below which a place is of one colour, as paper and drawings are
+PLAIN_SHARES = (0.15, 0.30)  # of plain places in a picture: from none to all of what ``PLAIN_PSNR`` asks for
+PLAIN_PSNR = 45.0  # dB: lower bound for drawings and text, which are hard to read but hide nothing between the lines
 USUAL_PSNR = 42.5  # dB: at which the parts of a picture are compared
 PART = 33  # pixels: side of the parts of a picture that are made more alike, about a tile
 PARTS = (0.7, 1.5)  # factor of the gain in a part: least and most
@@ -76,42 +79,54 @@ def scale_evenly(
 
     Each picture loses about ``SSIM_LOSS`` of its SSIM, more where less of the pattern can be read back: the loss goes
     with the root of that share, within ``LOSSES``. gain (B, 1, H, W) in 8-bit levels, images (B, 3, H, W) in [0, 1];
-    ``bounds`` in dB, the upper one lower for small pictures, whose few tiles have to say all; ``fainter_db``, a number
-    or (B,): so much less energy than that -> (B, 1, H, W) in 8-bit levels.
+    ``bounds`` in dB, the upper one lower for small pictures, whose few tiles have to say all, the lower one higher for
+    drawings and text; ``fainter_db``, a number or (B,): so much less energy than that -> (B, 1, H, W) in 8-bit levels.
     """
     highest = MAX_OVER_JND * gain
-    gain = even_parts(gain, images)
+    activity = high_pass(images)[1]
+    gain = even_parts(gain, activity)
     power = gain.square().mean(dim=(1, 2, 3))
     loss = (gain.square() * ssim_price(images)).mean(dim=(1, 2, 3))
     scarce = min(0.0, 10 * math.log10(images.shape[-2] * images.shape[-1] / ROOMY))
-    limits = (bounds[1] + max(SMALL_DB, scarce), bounds[0])
-    low, high = (255.0 * 10.0 ** (-limit / 20.0) / power.sqrt() for limit in limits)
+    upper = bounds[1] + max(SMALL_DB, scarce)
+    low, high = (
+        255.0 * 10.0 ** (-limit / 20.0) / power.sqrt()
+        for limit in (torch.full_like(power, upper), lower_bound(activity, bounds[0]).clamp(max=upper))
+    )
 
     def factor(wanted: float | Tensor) -> Tensor:
         return torch.minimum(torch.maximum((wanted / loss).sqrt(), low), high)
 
     usual = torch.minimum(gain * factor(SSIM_LOSS).view(-1, 1, 1, 1), highest)
-    share = readable_share(usual, images).mean(dim=(1, 2, 3))
+    share = readable_share(usual, activity).mean(dim=(1, 2, 3))
     chosen = factor(SSIM_LOSS * (USUAL_SHARE / share).sqrt().clamp(*LOSSES))
     fainter = torch.as_tensor(fainter_db, device=gain.device, dtype=gain.dtype)
     return torch.minimum(gain * (chosen * 10.0 ** (-fainter / 20.0)).view(-1, 1, 1, 1), highest)
 
 
-def even_parts(gain: Tensor, images: Tensor) -> Tensor:
+def lower_bound(activity: Tensor, usual: float) -> Tensor:
+    """dB below which pictures are not marked: ``usual``, more for those that are plain in parts. activity (B, 1, H, W)
+    in squared levels of high-pass luma -> (B,)."""
+    plain = (activity < PLAIN).to(activity).mean(dim=(1, 2, 3))
+    asked = ((plain - PLAIN_SHARES[0]) / (PLAIN_SHARES[1] - PLAIN_SHARES[0])).clamp(0, 1)
+    return usual + asked * max(0.0, PLAIN_PSNR - usual)
+
+
+def even_parts(gain: Tensor, activity: Tensor) -> Tensor:
     """Moves energy to parts where less of the pattern can be read back: the gain goes with the fourth root of that
-    share, within ``PARTS``. gain (B, 1, H, W) in 8-bit levels, images (B, 3, H, W) in [0, 1] -> the same shape as gain.
+    share, within ``PARTS``. gain (B, 1, H, W) in 8-bit levels, activity see ``readable_share`` -> the same shape.
     """
-    share = box_mean(readable_share(scale_to_psnr(gain, USUAL_PSNR), images), PART)
+    share = box_mean(readable_share(scale_to_psnr(gain, USUAL_PSNR), activity), PART)
     return gain * (share.mean(dim=(1, 2, 3), keepdim=True) / share).pow(0.25).clamp(*PARTS)
 
 
-def readable_share(gain: Tensor, images: Tensor) -> Tensor:
+def readable_share(gain: Tensor, activity: Tensor) -> Tensor:
     """Share of the pattern's energy that a Wiener filter would get back at each place, in (0, 1).
 
     The picture's own high-pass luma is the noise, as the extractor has it, with one squared level for rounding:
-    gain (B, 1, H, W) in 8-bit levels, images (B, 3, H, W) in [0, 1] -> (B, 1, H, W).
+    gain (B, 1, H, W) in 8-bit levels, activity (B, 1, H, W) its local energy, squared levels -> (B, 1, H, W).
     """
-    noise = high_pass(images)[1] + 1.0
+    noise = activity + 1.0
     energy = gain.square() + 1e-4  # never nothing, where a gain is
     return energy / (energy + noise)
 

@@ -13,16 +13,18 @@ from wam.embedder import (
     LOSSES,
     MAX_OVER_JND,
     PARTS,
+    PLAIN_PSNR,
     SMALL_DB,
     SSIM_LOSS,
     Embedder,
     even_parts,
+    lower_bound,
     readable_share,
     scale_evenly,
     scale_to_psnr,
     ssim_price,
 )
-from wam.jnd import jnd
+from wam.jnd import high_pass, jnd
 from wam.quality import ssim
 
 
@@ -97,7 +99,7 @@ def test_pictures_that_are_harder_to_read_hide_more_and_lose_more_similarity() -
 
 def test_parts_that_are_harder_to_read_get_more_than_their_jnd() -> None:
     picture = torch.cat([textured(4.0), textured(25.0)], dim=3)
-    raised = even_parts(jnd(picture), picture) / jnd(picture)
+    raised = even_parts(jnd(picture), high_pass(picture)[1]) / jnd(picture)
     assert float(raised[..., 20:76].mean()) < float(raised[..., 116:172].mean())
     assert PARTS[0] <= float(raised.min()) and float(raised.max()) <= PARTS[1] + 1e-6
 
@@ -107,7 +109,9 @@ def test_a_wiener_filter_gets_back_the_share_that_is_predicted() -> None:
     noise = torch.randn(1, 1, 400, 400, generator=torch.Generator().manual_seed(5)) * 10
     picture = ((128 + noise) / 255).expand(1, 3, -1, -1)
     expected = 25 / (25 + 100 * (1 - 1 / 25) + 1)
-    assert float(readable_share(torch.full_like(noise, 5.0), picture).mean()) == pytest.approx(expected, rel=0.03)
+    assert float(readable_share(torch.full_like(noise, 5.0), high_pass(picture)[1]).mean()) == pytest.approx(
+        expected, rel=0.03
+    )
 
 
 def test_small_pictures_are_marked_more_strongly() -> None:
@@ -128,3 +132,15 @@ def test_fainter_marks_have_less_energy() -> None:
     picture = textured(20.0)
     usual, fainter = (scale_evenly(jnd(picture), picture, fainter_db=offset) for offset in (0.0, 6.0))
     torch.testing.assert_close(fainter, usual * 10 ** (-6 / 20))
+
+
+def test_text_between_plain_lines_is_marked_faintly() -> None:
+    page = torch.full((1, 3, 256, 384), 0.96)
+    letters = torch.rand(1, 1, 256, 384, generator=torch.Generator().manual_seed(1)).round()
+    rows = (torch.arange(256) % 32 < 12).view(1, 1, -1, 1)
+    page = torch.where(rows, page * letters, page)
+    photo = torch.where(rows, page, page + 0.02 * torch.randn(page.shape, generator=torch.Generator().manual_seed(2)))
+    psnr = [-10 * math.log10(float(scale_evenly(jnd(one), one).square().mean()) / 255**2) for one in (page, photo)]
+    assert psnr[0] > PLAIN_PSNR - 2.5 and psnr[1] < psnr[0] - 2
+    bound = lower_bound(torch.cat([torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)]), 38.5)
+    assert bound.tolist() == [PLAIN_PSNR, 38.5]
