@@ -24,6 +24,7 @@ from payload import (
     split_frame,
 )
 from payload.frame import too_long
+from payload.layout import MOST_MARKS
 from wam.cells import WORKING_SIDES, divide, working_side
 from wam.errors import ModelError
 from wam.marker import AnyImage, Detection, Marked, Watermarker, marked_like, resize_mask, to_batch, to_bits
@@ -144,7 +145,7 @@ def plan_record(
             f"{marker.name}: expected a model that tells many marks side by side apart, found one that does not; "
             "use --model lattice32, or --mode link"
         )
-    room = model.room(*size)
+    room = min(model.room(*size), MOST_MARKS)
     if marks_needed(record) > room:
         raise too_long(record, room=room)
     bound = key is not None and phash is not None and marks_needed(record, hashed=True) <= room

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from payload import Record, RecordTooLongError, bits_from_word, encode, hash_luma
+from payload import Record, RecordTooLongError, bits_from_word, encode, hash_luma, marks_needed
+from payload.layout import MOST_MARKS
 from tests.wam.conftest import SAMPLES
 from tests.wam.synthetic import handmade_marker, smooth_picture
 from wam import cells
@@ -151,6 +152,12 @@ def test_the_picture_hash_is_left_out_where_there_is_no_room(marker: Watermarker
     tight = plan_record(marker, (300, 350), record, key=KEY, phash=1 << 63)
     assert (roomy.bound, len(roomy.words)) == (True, 15)
     assert (tight.bound, len(tight.words)) == (False, 12)
+
+
+def test_a_record_that_takes_nearly_all_marks_is_not_bound(light: Watermarker) -> None:
+    long = Record("550e8400-e29b-41d4-a716-446655440000", "Große Firma", None, RECORD.ingested_at)
+    planned = plan_record(light, (2000, 3000), long, key=KEY, phash=7)
+    assert not planned.bound and marks_needed(long, hashed=True) > MOST_MARKS >= len(planned.words)
 
 
 def test_a_record_too_long_for_the_picture_is_refused_before_it_is_marked(marker: Watermarker) -> None:
