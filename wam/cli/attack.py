@@ -53,4 +53,6 @@ def attack(
         if debug:
             raise
         common.fail(common.about(image, error), code=1)
-    typer.echo(f"{image} -> {output}  {steps!r}  {pixels.shape[1]}x{pixels.shape[0]}")
+    lost = ["transparency"] * (picture.alpha is not None) + ["16 bits"] * picture.mode.endswith(";16")
+    said = f"  (not kept: {', '.join(lost)})" if lost else ""
+    typer.echo(f"{image} -> {output}  {steps!r}  {pixels.shape[1]}x{pixels.shape[0]}{said}")

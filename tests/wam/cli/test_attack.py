@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.wam.cli.commands import Run, draw, error_line, files
 from wam.images import read_image
@@ -16,6 +18,14 @@ class TestAttack:
         assert result.exit_code == 0
         assert read_image("out.png").pixels.shape == (64, 64, 3)
         assert result.stdout.startswith("in.png -> out.png") and "64x64" in result.stdout
+
+    def test_what_is_lost_is_said(self, run: Run, photo: Path) -> None:
+        grey = np.linspace(0, 65535, 64 * 64, dtype=np.uint16).reshape(64, 64)
+        Image.fromarray(grey).save("deep.png")
+        Image.new("RGBA", (64, 64), (90, 120, 60, 128)).save("veil.png")
+        said = [run("attack", "hflip", name, "-o", "out.png").stdout for name in ("in.png", "deep.png", "veil.png")]
+        ends = ("128x128\n", "64x64  (not kept: 16 bits)\n", "64x64  (not kept: transparency)\n")
+        assert all(line.endswith(end) for line, end in zip(said, ends, strict=True))
 
     def test_the_same_seed_is_the_same_picture(self, run: Run, photo: Path) -> None:
         pictures = []
