@@ -16,12 +16,16 @@ from torch import Tensor
 from wam.bend import Bend
 from wam.level import OUTSIDE
 from wam.model import resize
-from wam.periods import SCALES
+from wam.periods import SCALES, periodicity
 from wam.pose import Pose
 from wam.windows import Box, cut, repetitive_windows, widened
 
 SPAN = (0.42, SCALES[0])  # pixels per working pixel; below it too little of the pattern is left
 REPETITION = 6.0  # standard deviations of periodicity; unmarked windows reach 5
+FINER = (
+    0.82  # times as much a window repeats on the finer lattices as on usual ones: of marks that the levels show, whose
+)
+# lattice fills half the points of one twice as fine, up to .77, of small pieces from .86 on
 ENLARGED = 1.75  # times the finest level, so that those scales come into the comb
 AROUND = 96  # pixels around a window that are looked at with it
 MOST = 12  # windows of a picture that are looked at for each carrier, most repetitive first
@@ -32,8 +36,13 @@ def next_window(pattern: Tensor, available: Tensor, done: Sequence[Box]) -> Box 
     aside; None where none may, or enough was looked at."""
     if len(done) >= MOST:
         return None
-    boxes = repetitive_windows(pattern, available, least=REPETITION, span=SPAN)
-    return next((box for box in boxes if box not in done), None)
+    boxes = [box for box in repetitive_windows(pattern, available, least=REPETITION, span=SPAN) if box not in done]
+    if not boxes:
+        return None
+    weights = torch.stack([cut(available, box) for box in boxes])
+    fields = torch.stack([cut(pattern, box) for box in boxes]) * weights
+    finer = periodicity(fields, weights, SPAN) > FINER * periodicity(fields, weights)
+    return next((box for box, fine in zip(boxes, finer.tolist(), strict=True) if fine), None)
 
 
 def around(window: Box, size: Sequence[int]) -> Box:
