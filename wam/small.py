@@ -22,8 +22,8 @@ from wam.windows import Box, cut, repetitive_windows, widened
 
 SPAN = (0.42, SCALES[0])  # pixels per working pixel; below it too little of the pattern is left
 REPETITION = 6.0  # standard deviations of periodicity; unmarked windows reach 5
-# how many times as much a window repeats on the finer lattices as on usual ones: up to .77 where the levels show a mark,
-# whose lattice fills half the points of one twice as fine, and from .86 on where it is a small piece
+# times as much a window repeats on the finer lattices as on usual ones: up to .77 where the levels show a mark, whose
+# lattice fills half the points of one twice as fine; from .86 on where it is a small piece
 FINER = 0.82
 ENLARGED = 1.75  # times the finest level, so that those scales come into the comb
 AROUND = 96  # pixels around a window that are looked at with it
