@@ -23,7 +23,8 @@ from wam.level import LevelSearch
 from wam.model import WORKING_SIDE, WatermarkModel, resize, sized
 from wam.pose import Pose
 from wam.regions import Cluster
-from wam.small import around, bend_in_view, logits_in_view, magnified, next_window, pose_in_view
+from wam.small import BESIDE_OTHERS, around, bend_in_view, logits_in_view, magnified, next_window, pose_in_view
+from wam.small import REPETITION as SMALL_REPETITION
 from wam.tilts import outlined_bend
 from wam.windows import Box
 
@@ -115,7 +116,11 @@ class _Search:
         size, pattern = view.shape[-2:], output.pattern[0, 0]
         for index, carrier in enumerate(self.model.carriers):
             done: list[Box] = []
-            while (window := next_window(pattern, self._available(size), done)) and len(self.found) < MOST:
+            while len(self.found) < MOST:
+                least = BESIDE_OTHERS if self.found else SMALL_REPETITION
+                window = next_window(pattern, self._available(size), done, least=least)
+                if window is None:
+                    break
                 done.append(window)
                 box = around(window, size)
                 part = magnified(view, box).clamp(0, 1)

@@ -22,6 +22,7 @@ from wam.windows import Box, cut, repetitive_windows, widened
 
 SPAN = (0.42, SCALES[0])  # pixels per working pixel; below it too little of the pattern is left
 REPETITION = 6.0  # standard deviations of periodicity; unmarked windows reach 5
+BESIDE_OTHERS = 4.6  # the same in pictures where another mark was found: the rest is likely marked as well
 # times as much a window repeats on the finer lattices as on usual ones: up to .77 where the levels show a mark, whose
 # lattice fills half the points of one twice as fine; from .86 on where it is a small piece
 FINER = 0.82
@@ -30,12 +31,12 @@ AROUND = 96  # pixels around a window that are looked at with it
 MOST = 12  # windows of a picture that are looked at for each carrier, most repetitive first
 
 
-def next_window(pattern: Tensor, available: Tensor, done: Sequence[Box]) -> Box | None:
+def next_window(pattern: Tensor, available: Tensor, done: Sequence[Box], *, least: float = REPETITION) -> Box | None:
     """The window of the finest level, pattern and available (H, W), that most likely holds a small piece, ``done`` ones
-    aside; None where none may, or enough was looked at."""
+    aside; None where none repeats by more than ``least``, or enough was looked at."""
     if len(done) >= MOST:
         return None
-    boxes = [box for box in repetitive_windows(pattern, available, least=REPETITION, span=SPAN) if box not in done]
+    boxes = [box for box in repetitive_windows(pattern, available, least=least, span=SPAN) if box not in done]
     if not boxes:
         return None
     weights = torch.stack([cut(available, box) for box in boxes])
