@@ -78,9 +78,8 @@ def fit_bend(
     for number in range(ROUNDS):
         straight = bend.straight(field[None])[0]
         points, moves, weights = _matches(straight, found, carrier)
-        bent = (moves.abs().amax(1) > 0) | ~_shown(part, points)
-        if number == 0 and int(((weights > 0) & bent).sum()) < FEWEST:
-            return None  # a flat mark that ends where the part does
+        if number == 0 and _ends(part, points, moves, weights):
+            return None
         weights = weights * ((points - centre).norm(dim=1) < radius)
         if int((weights > 0).sum()) < FEWEST:
             return None
@@ -93,11 +92,13 @@ def fit_bend(
     return (bend, final.pose) if final.score > WORTHWHILE * max(before.score, 1.0) else None
 
 
-def _shown(part: Tensor, points: Tensor) -> Tensor:
-    """Which blocks with centres (N, 2) x, y show some of a part (H, W) in the inner half of their sides: (N,) bool."""
+def _ends(part: Tensor, points: Tensor, moves: Tensor, weights: Tensor) -> bool:
+    """Whether a mark is flat and ends where a part (H, W) does: too few of its blocks, see ``_matches``, have moved or
+    show nothing of the part in the inner half of their sides."""
     column, row = points.long().unbind(1)
     near = box_max(part[None, None].float(), BLOCK // 2 + 1)[0, 0] > 0.5
-    return near[row.clamp(max=near.shape[0] - 1), column.clamp(max=near.shape[1] - 1)]
+    shown = near[row.clamp(max=near.shape[0] - 1), column.clamp(max=near.shape[1] - 1)]
+    return int(((weights > 0) & ((moves.abs().amax(1) > 0) | ~shown)).sum()) < FEWEST
 
 
 def _near(field: Tensor, centre: Tensor, radius: float) -> Tensor:

@@ -23,8 +23,7 @@ from wam.level import LevelSearch
 from wam.model import WORKING_SIDE, WatermarkModel, resize, sized
 from wam.pose import Pose
 from wam.regions import Cluster
-from wam.small import BESIDE_OTHERS, around, bend_in_view, logits_in_view, magnified, next_window, pose_in_view
-from wam.small import REPETITION as SMALL_REPETITION
+from wam.small import around, bend_in_view, logits_in_view, magnified, next_window, pose_in_view
 from wam.tilts import outlined_bend
 from wam.windows import Box
 
@@ -117,8 +116,7 @@ class _Search:
         for index, carrier in enumerate(self.model.carriers):
             done: list[Box] = []
             while len(self.found) < MOST:
-                least = BESIDE_OTHERS if self.found else SMALL_REPETITION
-                window = next_window(pattern, self._available(size), done, least=least)
+                window = next_window(pattern, self._available(size), done, beside_others=bool(self.found))
                 if window is None:
                     break
                 done.append(window)

@@ -31,11 +31,12 @@ AROUND = 96  # pixels around a window that are looked at with it
 MOST = 12  # windows of a picture that are looked at for each carrier, most repetitive first
 
 
-def next_window(pattern: Tensor, available: Tensor, done: Sequence[Box], *, least: float = REPETITION) -> Box | None:
+def next_window(pattern: Tensor, available: Tensor, done: Sequence[Box], *, beside_others: bool = False) -> Box | None:
     """The window of the finest level, pattern and available (H, W), that most likely holds a small piece, ``done`` ones
-    aside; None where none repeats by more than ``least``, or enough was looked at."""
+    aside; None where none may, or enough was looked at. ``beside_others``: another mark was found in the picture."""
     if len(done) >= MOST:
         return None
+    least = BESIDE_OTHERS if beside_others else REPETITION
     boxes = [box for box in repetitive_windows(pattern, available, least=least, span=SPAN) if box not in done]
     if not boxes:
         return None

@@ -21,6 +21,16 @@ from wam.jobs.plan import Fields
 from wam.marker import Watermarker
 
 
+def confirming_fails(patch: pytest.MonkeyPatch) -> None:
+    """Marks are written, and the registry is gone when it is told."""
+
+    def down(*_: object, **__: object) -> None:
+        raise PayloadError("registry: not there")
+
+    patch.setattr("wam.jobs.ledger.CONFIRM_PAUSE", 0)
+    patch.setattr(Registry, "confirm", down)
+
+
 class TestResume:
     def test_what_is_done_is_skipped_and_what_changed_is_not(
         self, light: Watermarker, registry: Registry, photos: Path
@@ -50,13 +60,9 @@ class TestResume:
     def test_a_file_that_was_written_but_not_confirmed_keeps_its_id(
         self, light: Watermarker, registry: Registry, photos: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def down(*_: object, **__: object) -> None:
-            raise PayloadError("registry: not there")
-
         items = plan(photos)[:1]
         with monkeypatch.context() as patch:
-            patch.setattr("wam.jobs.ledger.CONFIRM_PAUSE", 0)
-            patch.setattr(Registry, "confirm", down)
+            confirming_fails(patch)
             (outcome,) = embed(light, registry, items, workers=1)
         assert isinstance(outcome.error, ConfirmError)
         assert check(registry, light) == {"a": "pending"} and Path(items[0].target).exists()
@@ -68,16 +74,12 @@ class TestResume:
     def test_an_id_that_an_earlier_file_carries_is_not_given_up(
         self, light: Watermarker, registry: Registry, photos: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def down(*_: object, **__: object) -> None:
-            raise PayloadError("registry: not there")
-
         def fail(*_: object, **__: object) -> None:
             raise ImageError("a.png: no")
 
         items = plan(photos)[:1]
         with monkeypatch.context() as patch:
-            patch.setattr("wam.jobs.ledger.CONFIRM_PAUSE", 0)
-            patch.setattr(Registry, "confirm", down)
+            confirming_fails(patch)
             embed(light, registry, items, workers=1)
         with monkeypatch.context() as patch:
             patch.setattr(local, "finish", fail)
