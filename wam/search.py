@@ -23,7 +23,8 @@ from wam.level import LevelSearch
 from wam.model import WORKING_SIDE, WatermarkModel, resize, sized
 from wam.pose import Pose
 from wam.regions import Cluster
-from wam.small import around, bend_in_view, logits_in_view, magnified, next_window, pose_in_view
+from wam.small import MOST as MOST_SMALL
+from wam.small import around, bend_in_view, logits_in_view, magnified, pose_in_view, small_windows
 from wam.tilts import outlined_bend
 from wam.windows import Box
 
@@ -112,25 +113,34 @@ class _Search:
 
     def _look_closer(self, view: Tensor, output: ExtractorOutput) -> None:
         """Small pieces in the finest view, enlarged."""
-        size, pattern = view.shape[-2:], output.pattern[0, 0]
-        for index, carrier in enumerate(self.model.carriers):
+        pattern, size = output.pattern[0, 0], view.shape[-2:]
+        for index in range(len(self.model.carriers)):
             done: list[Box] = []
-            while len(self.found) < MOST:
-                window = next_window(pattern, self._available(size), done, beside_others=bool(self.found))
-                if window is None:
+            found, windows = -1, list[Box]()
+            while len(self.found) < MOST and len(done) < MOST_SMALL:
+                if len(self.found) > found:  # else they are what they were
+                    found = len(self.found)
+                    windows = small_windows(pattern, self._available(size), beside_others=found > 0)
+                left = [window for window in windows if window not in done]
+                if not left:
                     break
-                done.append(window)
-                box = around(window, size)
-                part = magnified(view, box).clamp(0, 1)
-                self.views.append((part.shape[-2], part.shape[-1]))
-                available = (magnified(self._available(size)[None, None], box)[0, 0] > 0.5).float()
-                level = self._level(part, self.model.extract(part), available, carrier)
-                for pose, cluster, bend in level.run(None, limit=MOST - len(self.found)):
-                    seen = replace(cluster, mask_logits=logits_in_view(cluster.mask_logits, box, size))
-                    bent = None if bend is None else bend_in_view(bend, box)
-                    shown = pose_in_view(pose, box, part.shape[-2:])
-                    self._keep(seen, shown, pattern, index, bent, level.how(bend))
-                self._count(level)
+                done.append(left[0])
+                self._look_around(left[0], view, pattern, index)
+
+    def _look_around(self, window: Box, view: Tensor, pattern: Tensor, carrier: int) -> None:
+        """A window of a view with what lies around it, enlarged, for one carrier."""
+        size = view.shape[-2:]
+        box = around(window, size)
+        part = magnified(view, box).clamp(0, 1)
+        self.views.append((part.shape[-2], part.shape[-1]))
+        available = (magnified(self._available(size)[None, None], box)[0, 0] > 0.5).float()
+        level = self._level(part, self.model.extract(part), available, self.model.carriers[carrier])
+        for pose, cluster, bend in level.run(None, limit=MOST - len(self.found)):
+            seen = replace(cluster, mask_logits=logits_in_view(cluster.mask_logits, box, size))
+            bent = None if bend is None else bend_in_view(bend, box)
+            shown = pose_in_view(pose, box, part.shape[-2:])
+            self._keep(seen, shown, pattern, carrier, bent, level.how(bend))
+        self._count(level)
 
     def _available(self, size: Sequence[int]) -> Tensor:
         """Where nothing was found yet: (H, W) 0 or 1."""

@@ -31,19 +31,17 @@ AROUND = 96  # pixels around a window that are looked at with it
 MOST = 12  # windows of a picture that are looked at for each carrier, most repetitive first
 
 
-def next_window(pattern: Tensor, available: Tensor, done: Sequence[Box], *, beside_others: bool = False) -> Box | None:
-    """The window of the finest level, pattern and available (H, W), that most likely holds a small piece, ``done`` ones
-    aside; None where none may, or enough was looked at. ``beside_others``: another mark was found in the picture."""
-    if len(done) >= MOST:
-        return None
+def small_windows(pattern: Tensor, available: Tensor, *, beside_others: bool = False) -> list[Box]:
+    """Windows of the finest level, pattern and available (H, W), that may hold a small piece, most repetitive first.
+    ``beside_others``: another mark was found in the picture."""
     least = BESIDE_OTHERS if beside_others else REPETITION
-    boxes = [box for box in repetitive_windows(pattern, available, least=least, span=SPAN) if box not in done]
+    boxes = repetitive_windows(pattern, available, least=least, span=SPAN)
     if not boxes:
-        return None
+        return []
     weights = torch.stack([cut(available, box) for box in boxes])
     fields = torch.stack([cut(pattern, box) for box in boxes]) * weights
     finer = periodicity(fields, weights, SPAN) > FINER * periodicity(fields, weights)
-    return next((box for box, fine in zip(boxes, finer.tolist(), strict=True) if fine), None)
+    return [box for box, fine in zip(boxes, finer.tolist(), strict=True) if fine]
 
 
 def around(window: Box, size: Sequence[int]) -> Box:

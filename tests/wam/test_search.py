@@ -28,6 +28,7 @@ from wam.search import (
     search,
     view_sizes,
 )
+from wam.small import MOST as MOST_SMALL
 from wam.windows import cut
 
 SIDE = 160
@@ -137,6 +138,23 @@ class Noise(nn.Module):
     def forward(self, images: Tensor) -> ExtractorOutput:
         noise = torch.randn(images[:, :1].shape, generator=torch.Generator().manual_seed(0))
         return ExtractorOutput(noise, torch.zeros_like(noise))
+
+
+def test_small_pieces_are_looked_for_in_few_windows_of_any_picture(
+    light: Watermarker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def suspicious(pattern: Tensor, available: Tensor, *, beside_others: bool) -> list[tuple[int, int, int, int]]:
+        asked.append(beside_others)
+        return [(0, left, 192, left + 192) for left in range(0, 200, 8)]
+
+    monkeypatch.setattr("wam.search.small_windows", suspicious)
+    noise = np.random.default_rng(5).integers(0, 256, (280, 400, 3), dtype=np.uint8)
+    levels = len(list(view_sizes(280, 400)))
+    carriers = len(light.model.carriers)
+    assert len(look(light, noise).views) == levels + carriers * MOST_SMALL
+    assert asked == [False] * carriers  # what they are does not change before something is found
 
 
 def test_a_threshold_that_noise_passes_still_ends() -> None:

@@ -10,7 +10,7 @@ from tests.wam.synthetic import posed
 from wam.bend import Bend
 from wam.level import OUTSIDE
 from wam.marker import Watermarker
-from wam.small import ENLARGED, MOST, bend_in_view, logits_in_view, magnified, next_window, pose_in_view
+from wam.small import ENLARGED, MOST, bend_in_view, logits_in_view, magnified, pose_in_view, small_windows
 from wam.windows import cut
 
 BITS = "01100111000011110000111100001111"
@@ -54,17 +54,16 @@ def test_masks_of_the_part_lie_in_the_level() -> None:
     assert float(cut(seen, (0, 0, 40, 400)).max()) == OUTSIDE and seen.shape == (300, 400)
 
 
-def test_windows_come_to_an_end() -> None:
+def test_windows_repeat_on_finer_lattices_than_the_levels_span() -> None:
     tile = torch.rand(17, 17, generator=torch.Generator().manual_seed(3)) - 0.5
     pattern = tile.tile(24, 36)[:400, :600]
-    available, done = torch.ones_like(pattern), []
-    while window := next_window(pattern, available, done):
-        assert window not in done
-        done.append(window)
-    assert len(done) == MOST
-    assert next_window(torch.rand(400, 600) - 0.5, available, []) is None
+    available = torch.ones_like(pattern)
+    windows = small_windows(pattern, available)
+    assert len(set(windows)) == len(windows) > MOST
+    noise = torch.rand(400, 600, generator=torch.Generator().manual_seed(4)) - 0.5
+    assert small_windows(noise, available) == []
     usual = torch.rand(32, 32, generator=torch.Generator().manual_seed(3)) - 0.5
-    assert next_window(usual.tile(13, 19)[:400, :600], available, []) is None  # the levels show that
+    assert small_windows(usual.tile(13, 19)[:400, :600], available) == []  # the levels show that
 
 
 @pytest.mark.parametrize("scale", [0.6, 0.48])
