@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wam.bend import Bend, fit_bend
@@ -18,13 +17,14 @@ from wam.carrier import Carrier
 from wam.extractor import ExtractorOutput
 from wam.maskhead import surroundings
 from wam.masks import Ground, flat_energy
+from wam.part import OUTSIDE, Part
 from wam.periods import periodicity
 from wam.pose import Pose
 from wam.refine import refine
 from wam.regions import Cluster, split_messages
 from wam.sync import Synchronised, at_pose, synchronise
 from wam.tilts import tried_bends
-from wam.windows import LEAST_AREA, WINDOW, Box, cut, repetitive_windows, widened
+from wam.windows import LEAST_AREA, WINDOW, Box, cut, repetitive_windows
 
 REFINED = 3  # best poses of a synchronisation that are refined before they are judged
 PILOT = 5.7  # standard deviations of pilot agreement from which a pose is looked into: chance gives up to 5
@@ -37,7 +37,6 @@ DRIFT = 0.012  # relative change of a pose by refinement that an expected pose m
 TILTED = 2  # views from an angle that are synchronised, most repetitive first
 REST = 0.08  # share of what was available below which what the expected pose leaves is not looked into
 UNBENT = 0.1  # share of what is available that may stay unexplained without looking for a bend
-OUTSIDE = -9.0  # mask logit of places that a bend does not reach
 
 
 def mirrored(pose: Pose, width: int) -> Pose:
@@ -112,25 +111,19 @@ class LevelSearch:
 
     def _read_part(self, pose: Pose, box: Box, limit: int) -> tuple[list[Cluster], Pose, Bend | None]:
         """As ``_read``, from the surroundings of the window that the pose was found in: large levels hold much else."""
-        height, width = self.pattern.shape
-        box = widened(box, AROUND, (height, width))
-        output = ExtractorOutput(cut(self.output.pattern, box), cut(self.output.mask_logits, box))
+        place = Part.around(box, AROUND, (self.pattern.shape[0], self.pattern.shape[1]))
         part = LevelSearch(
-            cut(self.view, box),
-            output,
-            cut(self.available, box),
+            place.cut(self.view),
+            ExtractorOutput(place.cut(self.output.pattern), place.cut(self.output.mask_logits)),
+            place.cut(self.available[None, None])[0, 0],
             self.carrier,
             threshold=self.threshold,
             repetition=self.repetition,
             head=self.head,
         )
-        corner = self.pattern.new_tensor([box[1], box[0]])
-        local = replace(pose, offset=pose.offset + pose.matrix @ corner)
-        clusters, found, own = part._read(local, None, limit)
-        rest = (box[1], width - box[3], box[0], height - box[2])
-        full = [replace(one, mask_logits=F.pad(one.mask_logits, rest, value=OUTSIDE)) for one in clusters]
-        shifted = None if own is None else replace(own, centre=own.centre + corner)
-        return full, replace(found, offset=found.offset - found.matrix @ corner), shifted
+        clusters, found, bend = part._read(place.pose_inside(pose), None, limit)
+        full = [replace(one, mask_logits=place.logits_in_view(one.mask_logits)) for one in clusters]
+        return full, place.pose_in_view(found), None if bend is None else place.bend_in_view(bend)
 
     def _read(self, pose: Pose, bend: Bend | None, limit: int) -> tuple[list[Cluster], Pose, Bend | None]:
         """The marks at a proposed pose, followed along a bend where they go on along one; masks in the view."""

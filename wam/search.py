@@ -24,7 +24,7 @@ from wam.model import WORKING_SIDE, WatermarkModel, resize, sized
 from wam.pose import Pose
 from wam.regions import Cluster
 from wam.small import MOST as MOST_SMALL
-from wam.small import around, bend_in_view, logits_in_view, magnified, pose_in_view, small_windows
+from wam.small import enlarged, small_windows
 from wam.tilts import outlined_bend
 from wam.windows import Box
 
@@ -129,17 +129,15 @@ class _Search:
 
     def _look_around(self, window: Box, view: Tensor, pattern: Tensor, carrier: int) -> None:
         """A window of a view with what lies around it, enlarged, for one carrier."""
-        size = view.shape[-2:]
-        box = around(window, size)
-        part = magnified(view, box).clamp(0, 1)
-        self.views.append((part.shape[-2], part.shape[-1]))
-        available = (magnified(self._available(size)[None, None], box)[0, 0] > 0.5).float()
-        level = self._level(part, self.model.extract(part), available, self.model.carriers[carrier])
+        part = enlarged(window, (view.shape[-2], view.shape[-1]))
+        shown = part.cut(view).clamp(0, 1)
+        self.views.append(part.shown)
+        available = (part.cut(self._available(part.size)[None, None])[0, 0] > 0.5).float()
+        level = self._level(shown, self.model.extract(shown), available, self.model.carriers[carrier])
         for pose, cluster, bend in level.run(None, limit=MOST - len(self.found)):
-            seen = replace(cluster, mask_logits=logits_in_view(cluster.mask_logits, box, size))
-            bent = None if bend is None else bend_in_view(bend, box)
-            shown = pose_in_view(pose, box, part.shape[-2:])
-            self._keep(seen, shown, pattern, carrier, bent, level.how(bend))
+            seen = replace(cluster, mask_logits=part.logits_in_view(cluster.mask_logits))
+            bent = None if bend is None else part.bend_in_view(bend)
+            self._keep(seen, part.pose_in_view(pose), pattern, carrier, bent, level.how(bend))
         self._count(level)
 
     def _available(self, size: Sequence[int]) -> Tensor:

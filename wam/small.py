@@ -6,19 +6,12 @@ windows of the finest level repeat there, their surroundings are enlarged and se
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from wam.bend import Bend
-from wam.level import OUTSIDE
-from wam.model import resize
+from wam.part import Part
 from wam.periods import SCALES, periodicity
-from wam.pose import Pose
-from wam.windows import Box, cut, repetitive_windows, widened
+from wam.windows import Box, cut, repetitive_windows
 
 SPAN = (0.42, SCALES[0])  # pixels per working pixel; below it too little of the pattern is left
 REPETITION = 6.0  # standard deviations of periodicity; unmarked windows reach 5
@@ -44,31 +37,6 @@ def small_windows(pattern: Tensor, available: Tensor, *, beside_others: bool = F
     return [box for box, fine in zip(boxes, finer.tolist(), strict=True) if fine]
 
 
-def around(window: Box, size: Sequence[int]) -> Box:
+def enlarged(window: Box, size: tuple[int, int]) -> Part:
     """A window of a level of ``size`` (height, width) with what is looked at around it."""
-    return widened(window, AROUND, (size[0], size[1]))
-
-
-def magnified(maps: Tensor, box: Box) -> Tensor:
-    """A part of (B, C, H, W), enlarged."""
-    part = cut(maps, box)
-    return resize(part, (round(part.shape[-2] * ENLARGED), round(part.shape[-1] * ENLARGED)))
-
-
-def pose_in_view(pose: Pose, box: Box, part: torch.Size) -> Pose:
-    """A pose of an enlarged part with sides ``part`` (height, width), as one of the level it was cut from."""
-    top, left, bottom, right = box
-    scaled = pose.rescaled((right - left) / part[1], (bottom - top) / part[0])
-    return replace(scaled, offset=scaled.offset - scaled.matrix @ scaled.offset.new_tensor([left, top]))
-
-
-def bend_in_view(bend: Bend, box: Box) -> Bend:
-    """A bend of an enlarged part, as one of the level it was cut from."""
-    return Bend(bend.centre / ENLARGED + bend.centre.new_tensor([box[1], box[0]]), bend.tilt * ENLARGED)
-
-
-def logits_in_view(logits: Tensor, box: Box, size: torch.Size) -> Tensor:
-    """Mask logits (h, w) of an enlarged part, in a level of that size (H, W); outside the part none is marked."""
-    top, left, bottom, right = box
-    reduced = F.interpolate(logits[None, None], size=(bottom - top, right - left), mode="bilinear")[0, 0]
-    return F.pad(reduced, (left, size[1] - right, top, size[0] - bottom), value=OUTSIDE)
+    return Part.around(window, AROUND, size, scale=ENLARGED)
