@@ -52,9 +52,9 @@ class TestBatch:
     def test_an_input_that_is_marked_already_is_said(self, run: Run, photo: Path) -> None:
         run("embed", photo, *MARK)
         result = run("embed", "in.wm.png", *MARK, "-o", "twice.png")
-        if result.exit_code == 1:
-            assert "on an input that is marked already (wm:" in error_line(result)
-            assert "use the unmarked original" in error_line(result)
+        assert result.exit_code == 1 and not Path("twice.png").exists()
+        assert "on an input that is marked already (wm:" in error_line(result)
+        assert "use the unmarked original" in error_line(result)
 
     def test_same_stems_get_overlays_of_their_own(self, run: Run) -> None:
         for name in ("photos/a.png", "photos/a.jpg", "photos/deep/a.png", "photos/b.png"):
