@@ -28,7 +28,23 @@ def attack(
     seed: Annotated[int, typer.Option(help="Of random places and noise.")] = 0,
     debug: common.DebugOption = False,
 ) -> None:
-    """Crop, turn, compress or otherwise damage a picture, to see what its watermark survives."""
+    """Crop, turn, compress or otherwise damage a picture, to see what its watermark survives.
+
+    Colours: brightness, contrast, saturation, hue, gamma, grayscale, posterize.
+
+    Blur and noise: gaussian_blur, median, sharpness, gaussian_noise.
+
+    Formats: jpeg, webp, avif.
+
+    Place: resize, thumbnail, fit, aspect, crop (scaled back), crop_keep, pad,
+    rotate, hflip, vflip, perspective.
+
+    Parts: proportion, collage, inpaint, overlay_text, overlay_logo.
+
+    Several at once: combination, screenshot, social; nothing: identity.
+
+    A strength that is missing or wrong is refused with what it may be.
+    """
     from PIL import Image
 
     from attacks import parse

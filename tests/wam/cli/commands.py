@@ -46,7 +46,7 @@ def types(values: dict[str, Any]) -> dict[str, type]:
 
 def error_line(result: Result) -> str:
     """The one line on standard error, a folder's summary aside."""
-    (line,) = (line for line in result.stderr.splitlines() if " marked, " not in line)
+    (line,) = (line for line in result.stderr.splitlines() if not re.search(r" marked, | with watermarks ", line))
     assert line.startswith("error: ")
     return line.removeprefix("error: ")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from attacks import names
 from tests.wam.cli.commands import Run, draw, error_line, files
 from wam.images import read_image
 
@@ -18,6 +20,10 @@ class TestAttack:
         assert result.exit_code == 0
         assert read_image("out.png").pixels.shape == (64, 64, 3)
         assert result.stdout.startswith("in.png -> out.png") and "64x64" in result.stdout
+
+    def test_the_help_names_every_attack(self, run: Run) -> None:
+        shown = set(re.findall(r"\w+", run("attack", "--help").stdout))
+        assert set(names()) <= shown
 
     def test_what_is_lost_is_said(self, run: Run, photo: Path) -> None:
         grey = np.linspace(0, 65535, 64 * 64, dtype=np.uint16).reshape(64, 64)

@@ -86,6 +86,16 @@ class TestDetect:
         assert list(found[0]) == list(DETECTED)
         assert found[0]["error"] == error_line(result) and found[1]["error"] is None
 
+    def test_a_folder_ends_with_what_was_found_in_it(self, run: Run, marked: dict[str, Any]) -> None:
+        draw("photos/a.png")
+        Path("photos/b.png").write_bytes(Path("in.wm.png").read_bytes())
+        Path("photos/c.png").write_bytes(b"no picture")
+        result = run("detect", "photos", "--json")
+        assert result.exit_code == 1 and len(objects(result)) == 3
+        last = result.stderr.splitlines()[-1]
+        assert last.startswith("1 with watermarks (1 in all), 1 without, 1 not read in ")
+        assert "with watermarks" not in run("detect", "photos/a.png", "photos/b.png").stderr
+
     def test_standard_input(self, run: Run, marked: dict[str, Any]) -> None:
         result = run("detect", "-", "--json", standard_input=Path("in.wm.png").read_bytes())
         assert result.exit_code == 0
