@@ -22,6 +22,9 @@ MAX_LOG10_P = -4.0
 MAX_LOG10_WORD_P = -2.0
 """Chance matches that `verified` allows for a region that does carry a mark, but a foreign one."""
 
+MIN_CERTAINTY = 0.98
+"""Probability that `verified` asks for that a mark is the registered word, see `soft.nearest`."""
+
 _MAX_PATTERNS = patterns_of(CORRECTABLE + 1) - 1  # so that three equal wrong bits are refused
 
 
@@ -57,8 +60,9 @@ def read_word(
 
     `verified`: the nearest registered word differs in at most two bits, or in at most six so
     uncertain that fewer sign patterns are as close than for three of equal weight; `log10_p` is at
-    most `max_log10_p`; and the chance that random bits come as close to any of the N registered
-    words is at most 10^`MAX_LOG10_WORD_P`, however certain it is that there is a mark.
+    most `max_log10_p`; the chance that random bits come as close to any of the N registered
+    words is at most 10^`MAX_LOG10_WORD_P`, however certain it is that there is a mark; and it is
+    the registered word with a probability of `MIN_CERTAINTY`, not a foreign one that fits better.
     `unregistered`: otherwise, a word that `decode_soft` accepts. About 26% of random words are
     within two bits of some link word, so `unregistered` proves nothing: whether a watermark is
     present must come from the detector. `unreadable`: neither. `registry_words` is (N,) uint32, or
@@ -77,6 +81,7 @@ def read_word(
     if registered is not None:
         log10_p = _both(chance_of_mark, registered.log10_p)
         trusted = registered.log10_p <= MAX_LOG10_WORD_P and log10_p <= max_log10_p
+        trusted = trusted and registered.certainty >= MIN_CERTAINTY
         if trusted and registered.within(_MAX_PATTERNS):
             return _match(logits, "verified", registered, log10_p)
     decoded = decode_soft(logits)

@@ -9,7 +9,7 @@ signs, whatever the magnitudes are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb, log10
 
 import numpy as np
@@ -32,13 +32,15 @@ class Candidate:
 
     `corrected` is the number of bits in which it differs from the reading, `patterns` the number of
     sign patterns, of 2^32, that are at least as close to the reading, and `log10_p` the probability
-    that random signs come as close to any of the words that were compared.
+    that random signs come as close to any of the words that were compared. `certainty`, of a word
+    that was sought among few, is the probability that the mark is that one, see `nearest`.
     """
 
     word: int
     corrected: int
     patterns: int
     log10_p: float
+    certainty: float = 1.0
 
     def within(self, patterns: int) -> bool:
         """Tell whether two bits at most were corrected, or more, up to `MAX_CORRECTED`, that are so
@@ -50,10 +52,13 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class WeighedBits:
-    """32 logits as hard decisions and whole weights, (32,) int64, bit 0 first."""
+    """32 logits as hard decisions and whole weights, (32,) int64, bit 0 first; `step`: the logit that
+    one unit of weight stands for.
+    """
 
     word: int
     weights: npt.NDArray[np.int64]
+    step: float
 
     def variants(self) -> Words:
         """Give the word with every sign of its eight least certain bits, (256,), for a Chase search."""
@@ -78,6 +83,20 @@ class WeighedBits:
             if weight <= discrepancy:
                 counts[weight:] += counts[: discrepancy + 1 - weight].copy()
         return int(counts.sum())
+
+    def certainty(self, words: Words, discrepancies: npt.NDArray[np.int64]) -> float:
+        """Give the probability that a mark is the closest of words, (N,) with their discrepancies.
+
+        Beforehand it is one of them or, as likely, of another registry: any other link word, the
+        near ones found by a Chase search, the far ones taken together.
+        """
+        own = np.exp(-self.step * discrepancies) / words.size
+        decoded = ecc.decode(self.variants())
+        near = np.setdiff1d(decoded.words[decoded.accepted], words)
+        others = max(1, ID_COUNT - words.size)
+        foreign = np.exp(-self.step * self.discrepancies(near)).sum() / others
+        far = np.exp(np.log1p(np.exp(-self.step * self.weights)).sum()) / 2.0**WORD_BITS
+        return float(own.max() / (own.sum() + foreign + far))
 
     def candidate(self, word: int, discrepancy: int, *, compared: int) -> Candidate:
         """Describe the word that fitted best among `compared` words."""
@@ -131,7 +150,8 @@ def nearest(logits: npt.ArrayLike, words: Words) -> Candidate | None:
     """Find which of words, (N,) uint32, is the likeliest for 32 logits.
 
     None if there are no words or two of them fit equally well. `log10_p` counts the N words; the
-    caller decides whether that will do.
+    caller decides whether that and `certainty` will do: the posterior probability of the word, own
+    and foreign marks being equally likely and logits true log-odds.
     """
     reading = weigh(logits)
     if not words.size:
@@ -141,7 +161,8 @@ def nearest(logits: npt.ArrayLike, words: Words) -> Candidate | None:
     best = words[discrepancies == least]
     if best.size > 1:
         return None
-    return reading.candidate(int(best[0]), int(least), compared=words.size)
+    found = reading.candidate(int(best[0]), int(least), compared=words.size)
+    return replace(found, certainty=reading.certainty(words, discrepancies))
 
 
 def weigh(logits: npt.ArrayLike) -> WeighedBits:
@@ -149,7 +170,7 @@ def weigh(logits: npt.ArrayLike) -> WeighedBits:
     magnitudes = np.abs(check_logits(logits))
     limit = _CERTAIN * float(np.median(magnitudes)) or float(magnitudes.max())
     shares = np.minimum(magnitudes / limit, 1.0) if limit else magnitudes
-    return WeighedBits(hard_word(logits), np.rint(shares * _STEPS).astype(np.int64))
+    return WeighedBits(hard_word(logits), np.rint(shares * _STEPS).astype(np.int64), limit / _STEPS)
 
 
 _BYTE_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.int64)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from payload import ecc
-from payload.layout import ID_COUNT, WORD_BITS, bits_from_word
+from payload.layout import ID_COUNT, WORD_BITS, bits_from_word, word_from_bits
 from payload.match import MAX_LOG10_P, read_word
+from payload.soft import nearest
 
 LogitsOf = Callable[..., np.ndarray]
 WORD = int(ecc.encode(77))
@@ -115,6 +116,47 @@ def test_false_names_stay_below_the_stated_probability() -> None:
     limit = -2.0
     named = [read_word(rng.normal(0, 1, 32), words, max_log10_p=limit).status == "verified" for _ in range(1000)]
     assert np.mean(named) <= 10**limit + 3 * np.sqrt(10**limit / len(named))
+
+
+def test_a_foreign_mark_is_not_named_after_a_record_that_fits_worse() -> None:
+    """A reading of a mark of another registry after a median filter: two weak bits from its own word, four from a
+    registered one."""
+    logits = np.array(
+        [1.6, -6.0, -8.5, 5.0, 6.9, -0.6, -9.0, -2.8, 3.2, 8.3, -6.6, -6.3, -3.0, 1.9, 8.6, 5.7, 10.9, 3.0, -2.8, 6.3,
+         8.6, -6.1, 6.7, 3.5, 0.9, 7.1, 2.9, -6.3, 1.0, -8.4, 8.1, -7.9]
+    )  # fmt: skip
+    registered = word_from_bits("10001000110001111111101101100010")
+    foreign = word_from_bits("00011100110001111101101111101010")
+    others = many_words(20_000)
+    words = np.append(others[others != foreign], np.uint32(registered))
+    found = nearest(logits, words)
+    assert found is not None and found.word == registered and found.certainty < 0.5
+    assert read_word(logits, words, presence_log10_p=-5.8).status == "unregistered"
+    assert read_word(logits, np.append(words, np.uint32(foreign)), presence_log10_p=-5.8).word == foreign
+
+
+def weak_reading(rng: np.random.Generator, word: int, amplitude: float) -> np.ndarray:
+    """True log-odds of bits in white noise."""
+    signs = np.array([1.0 if bit == "1" else -1.0 for bit in bits_from_word(word)])
+    return 2 * amplitude * (amplitude * signs + rng.normal(0, 1, WORD_BITS))
+
+
+@pytest.mark.parametrize(("amplitude", "share"), [(1.3, 0.55), (1.6, 0.88), (2.0, 0.97)])
+def test_weak_marks_are_named_but_foreign_ones_are_not(amplitude: float, share: float) -> None:
+    rng = np.random.default_rng(4)
+    numbers = rng.choice(ID_COUNT, 20_600, replace=False)
+    words, foreign = ecc.encode(numbers[600:]), ecc.encode(numbers[:600])
+    own = [read_word(weak_reading(rng, int(word), amplitude), words, presence_log10_p=-6.0) for word in words[:600]]
+    named = [match.word == int(word) for match, word in zip(own, words, strict=False) if match.status == "verified"]
+    assert all(named) and len(named) >= share * len(own)
+    read = [read_word(weak_reading(rng, int(word), amplitude), words, presence_log10_p=-6.0) for word in foreign]
+    assert "verified" not in [match.status for match in read]
+
+
+@pytest.mark.parametrize("count", [1, 1000, 200_000])
+def test_a_clear_reading_is_certain_however_many_records_there_are(logits_of: LogitsOf, count: int) -> None:
+    found = nearest(logits_of(WORD), many_words(count))
+    assert found is not None and found.certainty > 0.999
 
 
 @pytest.mark.parametrize("options", [{"tried": 0}, {"presence_log10_p": 0.1}])
