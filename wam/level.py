@@ -31,6 +31,7 @@ PILOT = 5.7  # standard deviations of pilot agreement from which a pose is looke
 EXPECTED_PILOT = 3.8  # the same for the expected pose, which is one chance, not thousands
 WORTH_REFINING = 0.8  # share of either bound from which refinement is tried
 LARGEST_WHOLE = 3_000_000  # pixels of a level that is synchronised and read as a whole; larger ones window by window
+LONGEST_WHOLE = 8192  # pixels of a side of the same: memory goes with it
 AROUND = 400  # pixels beyond a window of those that a mark is followed: larger ones are found on a coarser level
 MOST_WINDOWS = 200  # of a level that are synchronised, most repetitive first
 DRIFT = 0.012  # relative change of a pose by refinement that an expected pose may have
@@ -78,9 +79,9 @@ class LevelSearch:
         self.pattern = output.pattern[0, 0]
         self.available, self.carrier = available, carrier
         self.threshold, self.repetition = threshold, repetition
-        small = self.pattern.numel() <= LARGEST_WHOLE
-        self.tilts = tilts and small
-        self.outlined = outlined if small else None
+        self.whole = self.pattern.numel() <= LARGEST_WHOLE and max(self.pattern.shape) <= LONGEST_WHOLE
+        self.tilts = tilts and self.whole
+        self.outlined = outlined if self.whole else None
         self.known: Ground | None = None
         self.way = ""  # how the poses that are being read were found, for people
         self.tried = 0
@@ -164,7 +165,7 @@ class LevelSearch:
             return  # the usual end: a whole picture as it was marked
         for box in self._boxes():
             whole = box == (0, 0, *self.pattern.shape)
-            near = box if self.pattern.numel() > LARGEST_WHOLE else None
+            near = None if self.whole else box
             self.way = "pose found in the whole view" if whole else "pose found in a window"
             before = float("inf")
             while LEAST_AREA < (left := float(cut(self.available, box).sum())) < before:
@@ -243,14 +244,14 @@ class LevelSearch:
 
     def _boxes(self) -> Iterator[Box]:
         """The whole picture, unless that is much more than a mark spans at this scale, then windows of it."""
-        if self.pattern.numel() <= LARGEST_WHOLE:
+        if self.whole:
             yield 0, 0, self.pattern.shape[0], self.pattern.shape[1]
         yield from self._windows()
 
     def _windows(self) -> list[Box]:
         """Overlapping square windows that repeat, most first."""
         height, width = self.pattern.shape
-        seen_whole = self.pattern.numel() <= LARGEST_WHOLE and min(height, width) <= WINDOW
+        seen_whole = self.whole and min(height, width) <= WINDOW
         if seen_whole or max(height, width) <= 1.5 * WINDOW:
             return []
         return repetitive_windows(self.pattern, self.available, least=self.repetition)[:MOST_WINDOWS]
