@@ -39,15 +39,15 @@ class Bend:
     centre: Tensor
     tilt: Tensor
 
-    def straight(self, maps: Tensor, *, stride: int = 1, mode: str = "bilinear") -> Tensor:
+    def straight(self, maps: Tensor, *, stride: int = 1) -> Tensor:
         """Maps (C, h, w) of the view, in cells of ``stride`` pixels, in straight coordinates; zero outside."""
-        return self._resample(maps, stride, -self.tilt, mode)
+        return self._resample(maps, stride, -self.tilt)
 
-    def back(self, maps: Tensor, *, stride: int = 1, mode: str = "bilinear") -> Tensor:
+    def back(self, maps: Tensor) -> Tensor:
         """Straight maps (C, h, w) as seen in the view."""
-        return self._resample(maps, stride, self.tilt, mode)
+        return self._resample(maps, 1, self.tilt)
 
-    def _resample(self, maps: Tensor, stride: int, tilt: Tensor, mode: str) -> Tensor:
+    def _resample(self, maps: Tensor, stride: int, tilt: Tensor) -> Tensor:
         height, width = maps.shape[-2:]
         y = (torch.arange(height, device=maps.device) + 0.5) * stride - self.centre[1]
         x = (torch.arange(width, device=maps.device) + 0.5) * stride - self.centre[0]
@@ -57,7 +57,7 @@ class Bend:
         points = torch.stack([x / below + self.centre[0], y[:, None] / below + self.centre[1]], dim=-1)
         sides = points.new_tensor([width, height]) * stride
         grid = torch.where(there[..., None], points * 2 / sides - 1, torch.full_like(points, -9.0))
-        return F.grid_sample(maps[None], grid[None], mode=mode, padding_mode="zeros", align_corners=False)[0]
+        return F.grid_sample(maps[None], grid[None], mode="bilinear", padding_mode="zeros", align_corners=False)[0]
 
 
 def fit_bend(

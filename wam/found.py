@@ -36,15 +36,26 @@ def join_parts(found: list[Found], size: tuple[int, int]) -> list[Found]:
     """Parts of one mark that were found apart, on two levels say, as one: same carrier, message and pose."""
     joined: list[Found] = []
     for one in sorted(found, key=lambda part: -part.score):
-        for index, other in enumerate(joined):
-            same = one.carrier == other.carrier and reads_alike(one.votes, other.votes)
-            if same and (_same_place(one, other, size) or _touching(one, other)):
-                own = F.interpolate(one.mask_logits[None, None], size=other.mask_logits.shape, mode="bilinear")[0, 0]
-                joined[index] = replace(other, mask_logits=torch.maximum(other.mask_logits, own))
-                break
-        else:
+        own = [other for other in joined if _of_one_mark(one, other, size)]
+        if not own:
             joined.append(one)
+            continue
+        strongest = own[0]
+        masks = [_resized(part, strongest) for part in (*own, one)]
+        whole = replace(strongest, mask_logits=torch.stack(masks).amax(0))
+        rest = [whole if other is strongest else other for other in joined]
+        joined = [other for other in rest if not any(other is part for part in own)]
     return joined
+
+
+def _of_one_mark(one: Found, other: Found, size: tuple[int, int]) -> bool:
+    same = one.carrier == other.carrier and reads_alike(one.votes, other.votes)
+    return same and (_same_place(one, other, size) or _touching(one, other))
+
+
+def _resized(one: Found, like: Found) -> Tensor:
+    """Mask logits of a part at the level of another."""
+    return F.interpolate(one.mask_logits[None, None], size=like.mask_logits.shape, mode="bilinear")[0, 0]
 
 
 def _touching(one: Found, other: Found) -> bool:

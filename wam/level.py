@@ -16,8 +16,8 @@ from wam.bend import Bend, fit_bend
 from wam.carrier import Carrier
 from wam.extractor import ExtractorOutput
 from wam.maskhead import surroundings
-from wam.masks import Ground, flat_energy
-from wam.part import OUTSIDE, Part
+from wam.masks import OUTSIDE, Ground, flat_energy
+from wam.part import Part
 from wam.periods import periodicity
 from wam.pose import Pose
 from wam.refine import refine
@@ -57,7 +57,10 @@ class Proposal:
 
 
 class LevelSearch:
-    """All watermarks of one level. ``available`` shrinks as they are found; ``tried`` counts synchronisations.
+    """All watermarks of one level. ``available`` shrinks as they are found; ``tried`` counts the regions that a pose
+    was sought or expected in, ``strongest`` is the best score of these poses before anything is split.
+
+    The calibration's chance is for one such region, and includes that a level has given poses for small parts besides.
 
     ``tilts``: views from an angle are tried as well; ``outlined``: the bend that the picture's own outline shows.
     """
@@ -88,10 +91,13 @@ class LevelSearch:
         self.strongest = 0.0
 
     def run(self, expected: Pose | None, *, limit: int) -> Iterator[tuple[Pose, Cluster, Bend | None]]:
-        """Yields watermarks with their pose in this level's pixels: first the expected pose, then what regions show.
+        """Yields at most ``limit`` watermarks with their pose in this level's pixels: first the expected pose, then
+        what regions show.
 
         ``expected``: that of a picture as it was marked, None where it is out of the extractor's sight.
         """
+        if limit <= 0:
+            return
         for proposal in self._proposals(expected):
             for pose in proposal.poses:
                 if proposal.box is None:
@@ -136,6 +142,7 @@ class LevelSearch:
             start = at_pose(straight * clusters[0].mask, pose, self.carrier)
             bent = fit_bend(field, start, clusters[0].mask, self.carrier, first=bend)
             further = self._split(bent[1], bent[0], limit, given=False) if bent else []
+            # at a given pose it has to gain more than that is ahead by: seldom is a picture as it was marked bent
             if bent and further and further[0].score >= clusters[0].score:
                 clusters, (bend, pose) = further, bent
         if given and bend is None:
@@ -254,4 +261,5 @@ class LevelSearch:
         seen_whole = self.whole and min(height, width) <= WINDOW
         if seen_whole or max(height, width) <= 1.5 * WINDOW:
             return []
-        return repetitive_windows(self.pattern, self.available, least=self.repetition)[:MOST_WINDOWS]
+        windows = repetitive_windows(self.pattern, self.available, least=self.repetition)
+        return [box for _, box in windows[:MOST_WINDOWS]]

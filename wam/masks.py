@@ -29,6 +29,7 @@ SURE = 3.0  # standard deviations by which an island must speak for it to stay
 FLAT_LEVELS = 1.2  # 8-bit levels of local deviation below which a place counts as flat
 FLAT_ENERGY = 0.12  # energy of the estimate in marked flat places, at least
 DECIDED = 2.0  # mask logit given to what changed sides with its part
+OUTSIDE = -9.0  # mask logit of places that were not looked at, or belong to another mark
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wam.bend import Bend
+from wam.masks import OUTSIDE
 from wam.model import resize
 from wam.pose import Pose
 from wam.windows import Box, cut, widened
-
-OUTSIDE = -9.0  # mask logit of places that were not looked at
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,10 @@ class Part:
         """A window with so many pixels on each side, as far as the view goes."""
         return cls(widened(window, by, size), size, scale)
 
+    def holds(self, box: Box) -> bool:
+        """Whether another rectangle of the view is all in the part."""
+        return self.box[0] <= box[0] and self.box[1] <= box[1] and self.box[2] >= box[2] and self.box[3] >= box[3]
+
     @property
     def shown(self) -> tuple[int, int]:
         """Height and width in its own pixels."""
@@ -42,17 +45,18 @@ class Part:
         """A pose of the view, as one of the part."""
         moved = replace(pose, offset=pose.offset + pose.matrix @ self._corner(pose.offset))
         factor_y, factor_x = self._factors()
-        return replace(moved.rescaled(factor_x, factor_y), given=pose.given)
+        return moved.rescaled(factor_x, factor_y)
 
     def pose_in_view(self, pose: Pose) -> Pose:
         """A pose of the part, as one of the view."""
         factor_y, factor_x = self._factors()
         scaled = pose.rescaled(1 / factor_x, 1 / factor_y)
-        return replace(scaled, offset=scaled.offset - scaled.matrix @ self._corner(pose.offset), given=pose.given)
+        return replace(scaled, offset=scaled.offset - scaled.matrix @ self._corner(pose.offset))
 
     def bend_in_view(self, bend: Bend) -> Bend:
         """A bend of the part, as one of the view."""
-        return Bend(bend.centre / self.scale + self._corner(bend.centre), bend.tilt * self.scale)
+        factors = bend.centre.new_tensor(self._factors()[::-1])
+        return Bend(bend.centre / factors + self._corner(bend.centre), bend.tilt * factors)
 
     def logits_in_view(self, logits: Tensor) -> Tensor:
         """Mask logits (h, w) of the part, in the view: (H, W); outside the part none is marked."""

@@ -11,8 +11,7 @@ from torch import Tensor
 from wam.carrier import BITS, Carrier
 from wam.demodulate import WINDOW, bit_logits, block_votes
 from wam.found import Found
-
-NOTHING = -9.0  # mask logit where no watermark was found
+from wam.masks import OUTSIDE
 
 
 def per_pixel(found: Sequence[Found], carriers: Sequence[Carrier], size: tuple[int, int]) -> Tensor:
@@ -23,7 +22,7 @@ def per_pixel(found: Sequence[Found], carriers: Sequence[Carrier], size: tuple[i
     """
     height, width = size
     maps = torch.zeros(1 + BITS, height, width)
-    maps[0] = NOTHING
+    maps[0] = OUTSIDE
     for one in found:
         shape = (one.pattern.shape[0], one.pattern.shape[1])
         pose = one.pose.rescaled(shape[1] / width, shape[0] / height)

@@ -59,7 +59,7 @@ class Finding:
 @dataclass(frozen=True)
 class SearchSummary:
     """What a search did: ``views`` (height, width) in pixels that the network saw, one pass each; ``tried`` regions,
-    each at one given pose or at thousands; ``strongest`` score that any of them reached, and the ``threshold`` from
+    each at one given pose or at thousands; ``strongest`` score that one reached at its pose, and the ``threshold`` from
     which one is a watermark, in the model's own unit."""
 
     views: tuple[tuple[int, int], ...]

@@ -16,7 +16,7 @@ from torch import Tensor
 from wam.carrier import BITS, Carrier
 from wam.demodulate import BLOCK, BlockVotes, block_votes, gaussian
 from wam.jnd import box_max
-from wam.masks import Ground, message_masks
+from wam.masks import OUTSIDE, Ground, message_masks
 from wam.pose import Pose
 from wam.sync import at_pose, bit_noise, joint_score, limited
 
@@ -84,7 +84,7 @@ def split_messages(
     """All messages at one pose with a score of at least ``threshold``, strongest first.
 
     pattern, available (H, W): the extractor's estimate, and where to look; ``ground``: see ``wam.masks``. ``given``:
-    the pose was not searched for, so that its first message has ``GIVEN_POSE`` added.
+    the pose was not searched for, so that a message that is alone there has ``GIVEN_POSE`` added.
     """
     field = pattern * available
     splitter = _Splitter(field, available, ground, pose, carrier, threshold, given=given)
@@ -93,7 +93,7 @@ def split_messages(
         return []
     messages = torch.stack([reading.votes for reading in readings])
     logits = message_masks(pattern, messages, pose, carrier, ground)
-    logits = torch.where(available > 0.5, logits, torch.full_like(logits, -9.0))
+    logits = torch.where(available > 0.5, logits, torch.full_like(logits, OUTSIDE))
     return _read_again(pattern, readings, logits, pose, carrier)
 
 
@@ -267,7 +267,7 @@ def _read_again(
     best = logits.max(0).values
     clusters = []
     for index, reading in enumerate(readings):
-        own = torch.where(logits[index] >= best, logits[index], torch.full_like(best, -9.0))
+        own = torch.where(logits[index] >= best, logits[index], torch.full_like(best, OUTSIDE))
         if not bool((own > CLAIM_LEVEL).any()):
             continue
         again = at_pose(pattern * (own > CLAIM_LEVEL), pose, carrier).bit_votes

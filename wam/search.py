@@ -21,10 +21,10 @@ from wam.found import Found, join_parts
 from wam.jnd import box_max
 from wam.level import LevelSearch
 from wam.model import WORKING_SIDE, WatermarkModel, resize, sized
+from wam.part import Part
 from wam.pose import Pose
 from wam.regions import Cluster
-from wam.small import MOST as MOST_SMALL
-from wam.small import enlarged, small_windows
+from wam.small import LOOKS, enlarged, small_windows
 from wam.tilts import outlined_bend
 from wam.windows import Box
 
@@ -44,13 +44,12 @@ BLACK = 1.5 / 255  # brightest value of the corners that a turned or padded pict
 
 @dataclass(frozen=True)
 class SearchResult:
-    """``tried``: regions synchronised, the search's own count of chances to be wrong; ``passes`` of the network;
-    ``strongest`` joint score that any pose reached, found or not; ``views`` (height, width) that were looked at."""
+    """``tried``: regions synchronised, the search's own count of chances to be wrong; ``strongest`` joint score that a
+    region reached at one pose, before messages are told apart; ``views`` (height, width), a network pass each."""
 
     found: tuple[Found, ...]
     strongest: float
     tried: int
-    passes: int
     views: tuple[tuple[int, int], ...] = ()
 
 
@@ -87,7 +86,7 @@ class _Search:
             if self.finest is not None:
                 self._look_closer(*self.finest)
         joined = tuple(join_parts(self.found, self.size))
-        return SearchResult(joined, self.strongest, self.tried, len(self.views), tuple(self.views))
+        return SearchResult(joined, self.strongest, self.tried, tuple(self.views))
 
     def _done(self) -> bool:
         """Whether nothing more is looked for."""
@@ -112,33 +111,34 @@ class _Search:
             self._count(level)
 
     def _look_closer(self, view: Tensor, output: ExtractorOutput) -> None:
-        """Small pieces in the finest view, enlarged."""
-        pattern, size = output.pattern[0, 0], view.shape[-2:]
-        for index in range(len(self.model.carriers)):
-            done: list[Box] = []
-            found, windows = -1, list[Box]()
-            while len(self.found) < MOST and len(done) < MOST_SMALL:
-                if len(self.found) > found:  # else they are what they were
-                    found = len(self.found)
-                    windows = small_windows(pattern, self._available(size), beside_others=found > 0)
-                left = [window for window in windows if window not in done]
-                if not left:
-                    break
-                done.append(left[0])
-                self._look_around(left[0], view, pattern, index)
+        """Small pieces in the finest view, enlarged: windows that are no part of what was looked at before."""
+        pattern, size = output.pattern[0, 0], (view.shape[-2], view.shape[-1])
+        seen: list[Part] = []
+        windows: Iterator[Box] = iter(())
+        found = -1
+        while len(self.found) < MOST and len(seen) < LOOKS:
+            if len(self.found) > found:  # else they are what they were
+                found = len(self.found)
+                windows = small_windows(pattern, self._available(size), beside_others=found > 0)
+            window = next((box for box in windows if not any(part.holds(box) for part in seen)), None)
+            if window is None:
+                return
+            seen.append(enlarged(window, size))
+            self._look_at(seen[-1], view, pattern)
 
-    def _look_around(self, window: Box, view: Tensor, pattern: Tensor, carrier: int) -> None:
-        """A window of a view with what lies around it, enlarged, for one carrier."""
-        part = enlarged(window, (view.shape[-2], view.shape[-1]))
+    def _look_at(self, part: Part, view: Tensor, pattern: Tensor) -> None:
+        """A part of a view, whose estimate is ``pattern`` (H, W), for all carriers."""
         shown = part.cut(view).clamp(0, 1)
+        output = self.model.extract(shown)
         self.views.append(part.shown)
-        available = (part.cut(self._available(part.size)[None, None])[0, 0] > 0.5).float()
-        level = self._level(shown, self.model.extract(shown), available, self.model.carriers[carrier])
-        for pose, cluster, bend in level.run(None, limit=MOST - len(self.found)):
-            seen = replace(cluster, mask_logits=part.logits_in_view(cluster.mask_logits))
-            bent = None if bend is None else part.bend_in_view(bend)
-            self._keep(seen, part.pose_in_view(pose), pattern, carrier, bent, level.how(bend))
-        self._count(level)
+        for index, carrier in enumerate(self.model.carriers):
+            available = (part.cut(self._available(part.size)[None, None])[0, 0] > 0.5).float()
+            level = self._level(shown, output, available, carrier)
+            for pose, cluster, bend in level.run(None, limit=MOST - len(self.found)):
+                seen = replace(cluster, mask_logits=part.logits_in_view(cluster.mask_logits))
+                bent = None if bend is None else part.bend_in_view(bend)
+                self._keep(seen, part.pose_in_view(pose), pattern, index, bent, level.how(bend))
+            self._count(level)
 
     def _available(self, size: Sequence[int]) -> Tensor:
         """Where nothing was found yet: (H, W) 0 or 1."""

@@ -6,12 +6,14 @@ windows of the finest level repeat there, their surroundings are enlarged and se
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from wam.part import Part
 from wam.periods import SCALES, periodicity
-from wam.windows import Box, cut, repetitive_windows
+from wam.windows import BATCH, Box, cut, repetitive_windows
 
 SPAN = (0.42, SCALES[0])  # pixels per working pixel; below it too little of the pattern is left
 REPETITION = 6.0  # standard deviations of periodicity; unmarked windows reach 5
@@ -21,20 +23,20 @@ BESIDE_OTHERS = 4.6  # the same in pictures where another mark was found: the re
 FINER = 0.82
 ENLARGED = 1.75  # times the finest level, so that those scales come into the comb
 AROUND = 96  # pixels around a window that are looked at with it
-MOST = 12  # windows of a picture that are looked at for each carrier, most repetitive first
+LOOKS = 12  # windows of a picture that are looked at, most repetitive first
 
 
-def small_windows(pattern: Tensor, available: Tensor, *, beside_others: bool = False) -> list[Box]:
+def small_windows(pattern: Tensor, available: Tensor, *, beside_others: bool = False) -> Iterator[Box]:
     """Windows of the finest level, pattern and available (H, W), that may hold a small piece, most repetitive first.
     ``beside_others``: another mark was found in the picture."""
     least = BESIDE_OTHERS if beside_others else REPETITION
-    boxes = repetitive_windows(pattern, available, least=least, span=SPAN)
-    if not boxes:
-        return []
-    weights = torch.stack([cut(available, box) for box in boxes])
-    fields = torch.stack([cut(pattern, box) for box in boxes]) * weights
-    finer = periodicity(fields, weights, SPAN) > FINER * periodicity(fields, weights)
-    return [box for box, fine in zip(boxes, finer.tolist(), strict=True) if fine]
+    windows = repetitive_windows(pattern, available, least=least, span=SPAN)
+    for first in range(0, len(windows), BATCH):
+        batch = windows[first : first + BATCH]
+        weights = torch.stack([cut(available, box) for _, box in batch])
+        fields = torch.stack([cut(pattern, box) for _, box in batch]) * weights
+        usual = periodicity(fields, weights).tolist()
+        yield from (box for (finer, box), coarser in zip(batch, usual, strict=True) if finer > FINER * coarser)
 
 
 def enlarged(window: Box, size: tuple[int, int]) -> Part:

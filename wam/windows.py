@@ -19,9 +19,10 @@ Box = tuple[int, int, int, int]  # top, left, bottom, right in pixels
 
 def repetitive_windows(
     pattern: Tensor, available: Tensor, *, least: float, span: tuple[float, float] = SCALES
-) -> list[Box]:
+) -> list[tuple[float, Box]]:
     """Windows of an estimate (H, W), where ``available`` (H, W) is 1, that repeat by more than ``least``, see
-    ``wam.periods.periodicity``, on lattices of a ``span`` of scales in pixels per working pixel; most first."""
+    ``wam.periods.periodicity``, on lattices of a ``span`` of scales in pixels per working pixel; with how much they do,
+    most first."""
     height, width = pattern.shape
     tall, wide = min(WINDOW, height), min(WINDOW, width)
     boxes = [(top, left, top + tall, left + wide) for top in _starts(height) for left in _starts(width)]
@@ -33,7 +34,7 @@ def repetitive_windows(
         fields = torch.stack([cut(pattern, box) for box in batch]) * weights
         shared = weights[0] if bool((weights == 1).all()) else weights
         found += zip(periodicity(fields, shared, span).tolist(), batch, strict=True)
-    return [box for repetition, box in sorted(found, reverse=True) if repetition > least]
+    return [(repetition, box) for repetition, box in sorted(found, reverse=True) if repetition > least]
 
 
 def cut(field: Tensor, box: Box) -> Tensor:

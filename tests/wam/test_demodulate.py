@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from tests.wam.synthetic import message, noise, pattern_at, posed
 from wam.carrier import BITS, Carrier
-from wam.demodulate import BLOCK, bit_logits, block_votes, gaussian
+from wam.demodulate import BLOCK, LONG, bit_logits, block_votes, gaussian
 from wam.pose import Pose
 
 POSE = posed(15.0, 1.1, offset=(3.0, 9.0))
@@ -64,7 +64,9 @@ def test_logits_are_in_units_of_the_noise(carrier: Carrier) -> None:
 
 
 @pytest.mark.parametrize(("border", "mode"), [("replicate", "nearest"), ("zeros", "constant")])
-def test_gaussian_agrees_with_scipy(border: str, mode: str) -> None:
+@pytest.mark.parametrize("longest", [LONG, 8])
+def test_gaussian_agrees_with_scipy(border: str, mode: str, longest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wam.demodulate.LONG", longest)
     field = noise((30, 40), seed=4).double()
     expected = ndimage.gaussian_filter(field.numpy(), 2.0, truncate=2.5, mode=mode)
     np.testing.assert_allclose(gaussian(field[None], 2.0, border=border)[0].numpy(), expected, atol=1e-9)

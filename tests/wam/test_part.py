@@ -64,6 +64,19 @@ def test_a_bend_of_the_part_is_that_of_the_view(scale: float) -> None:
     torch.testing.assert_close(straight[inner], expected[inner], atol=0.02, rtol=0)
 
 
+def test_bend_and_pose_of_a_part_with_rounded_sides_agree() -> None:
+    part, pose = Part((0, 0, 101, 103), SIZE, 1.75), posed(0.0, 1.0)
+    bend = part.bend_in_view(Bend(torch.tensor([180.0, 177.0]), torch.zeros(2)))
+    seen = part.pose_in_view(pose)
+    torch.testing.assert_close(seen.matrix @ bend.centre + seen.offset, torch.tensor([180.0, 177.0]))
+
+
+def test_what_a_part_holds() -> None:
+    part = Part(BOX, SIZE)
+    assert part.holds(BOX) and part.holds((50, 60, 240, 300))
+    assert not any(part.holds(box) for box in ((39, 60, 240, 320), (40, 60, 241, 320), (40, 59, 100, 100)))
+
+
 @SCALES
 def test_masks_of_the_part_lie_in_the_view(scale: float) -> None:
     part = Part(BOX, SIZE, scale)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -28,8 +30,8 @@ from wam.search import (
     search,
     view_sizes,
 )
-from wam.small import MOST as MOST_SMALL
-from wam.windows import cut
+from wam.small import ENLARGED, LOOKS
+from wam.windows import Box, cut
 
 SIDE = 160
 
@@ -69,14 +71,14 @@ def test_nothing_is_found_where_nothing_is(light: Watermarker, name: str, thorou
     result = look(light, UNMARKED[name], thorough=thorough)
     assert result.found == ()
     assert result.strongest < THRESHOLD
-    assert result.passes <= len(list(pyramid(SIDE)))
+    assert len(result.views) <= len(list(pyramid(SIDE)))
     assert result.tried <= 30
 
 
 def test_a_whole_picture_takes_one_pass(light: Watermarker) -> None:
     result = look(light, marked(light, smooth_picture(SIDE, 200), 0))
     assert messages_of(result) == [text(message(0))]
-    assert (result.passes, result.tried) == (1, 1)
+    assert (len(result.views), result.tried) == (1, 1)
     (found,) = result.found
     assert float((found.mask_logits > 0).float().mean()) > 0.98
     assert misplacement(found.pose, Pose.upright(1.0), (SIDE, 200)) < 0.5
@@ -140,21 +142,20 @@ class Noise(nn.Module):
         return ExtractorOutput(noise, torch.zeros_like(noise))
 
 
-def test_small_pieces_are_looked_for_in_few_windows_of_any_picture(
-    light: Watermarker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_small_pieces_are_looked_for_in_few_places_of_any_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
 
-    def suspicious(pattern: Tensor, available: Tensor, *, beside_others: bool) -> list[tuple[int, int, int, int]]:
+    def suspicious(pattern: Tensor, available: Tensor, *, beside_others: bool) -> Iterator[Box]:
         asked.append(beside_others)
-        return [(0, left, 192, left + 192) for left in range(0, 200, 8)]
+        return iter([(0, left, 192, left + 192) for left in range(0, 2000, 48)])
 
     monkeypatch.setattr("wam.search.small_windows", suspicious)
-    noise = np.random.default_rng(5).integers(0, 256, (280, 400, 3), dtype=np.uint8)
-    levels = len(list(view_sizes(280, 400)))
-    carriers = len(light.model.carriers)
-    assert len(look(light, noise).views) == levels + carriers * MOST_SMALL
-    assert asked == [False] * carriers  # what they are does not change before something is found
+    noise = np.random.default_rng(5).integers(0, 256, (256, 2300, 3), dtype=np.uint8)
+    looked = look(handmade_marker(b"sixteen bytes of secret", None), noise).views[len(list(view_sizes(256, 2300))) :]
+    assert len(looked) == LOOKS  # a pass each, whatever the number of keys
+    first, *others = [width / ENLARGED for _, width in looked]
+    assert first == 192 + 96 and set(others) == {192 + 2 * 96}  # no window that lies in a part before it
+    assert asked == [False]  # what they are does not change before something is found
 
 
 def test_a_threshold_that_noise_passes_still_ends() -> None:
@@ -208,6 +209,14 @@ def test_parts_of_another_message_or_turn_are_not_joined(angle: float, seed: int
     assert [part.score for part in join_parts(parts, (40, 40))] == [40.0, 30.0]
 
 
+def test_parts_that_are_joined_by_one_between_them_are_one() -> None:
+    places = ((50.0, slice(0, 14)), (30.0, slice(13, 27)), (40.0, slice(26, 40)))  # score, columns
+    poses = [Pose(torch.eye(2), torch.full((2,), 6.0 * step)) for step in range(3)]  # as pieces of a bent mark
+    parts = [found_at(pose, 0, score, columns) for pose, (score, columns) in zip(poses, places, strict=True)]
+    (joined,) = join_parts(parts, (40, 40))
+    assert joined.score == 50.0 and bool((joined.mask_logits > 0).all())
+
+
 def test_copies_apart_are_two_marks() -> None:
     shifted = Pose(torch.eye(2), torch.full((2,), 16.0))
     parts = [found_at(Pose.upright(1.0), 0, 30.0, slice(0, 12)), found_at(shifted, 0, 40.0, slice(28, 40))]
@@ -239,7 +248,7 @@ def test_paper_around_a_found_picture_is_not_searched_further(light: Watermarker
     page[200:400, 180:440] = (marked(light, smooth_picture(200, 260), 9)[0] * 255).byte().permute(1, 2, 0).numpy()
     result = look(light, page)
     assert messages_of(result) == [text(message(9))]
-    assert result.passes < len(list(view_sizes(600, 600)))
+    assert len(result.views) < len(list(view_sizes(600, 600)))
 
 
 def test_windows_of_a_large_level_read_what_the_whole_level_does(

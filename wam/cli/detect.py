@@ -110,7 +110,7 @@ def detect(
             marker, records, sources, thorough=thorough, frames=all_frames, workers=workers, draw=draw
         )
     complete = report_all(
-        outcomes, len(sources), marker, summary=any(Path(image).is_dir() for image in images), as_json=as_json,
+        outcomes, len(sources), marker, summary=_has_folder(images, sources), as_json=as_json,
         verbose=verbose, debug=debug,
     )  # fmt: skip
     if not complete:
@@ -124,6 +124,14 @@ def _sources(images: list[str], *outputs: Path | None) -> list[Source]:
         return find_sources(images, without=[folder for folder in outputs if folder is not None])
     except WamError as error:
         common.fail(error)
+
+
+def _has_folder(images: list[str], sources: list[Source]) -> bool:
+    """Whether an input, a local one or one behind a URL, is a folder."""
+    from wam.jobs.storage import is_url
+
+    files = {str(source.location) for source in sources}
+    return any(Path(image).is_dir() or (is_url(image) and image not in files) for image in images)
 
 
 def _plan_pictures(

@@ -53,7 +53,7 @@ def _nearest(searches: tuple[SearchSummary, ...]) -> str:
         return "no marked part is large enough, or its word is not registered"
     best = max(searches, key=lambda search: search.strongest - search.threshold)
     if best.strongest < best.threshold:
-        return f"the strongest of all tries is {best.threshold - best.strongest:.1f} below the threshold"
+        return f"the strongest pose is {best.threshold - best.strongest:.1f} below the threshold"
     return "what reached the threshold is too likely by chance, or did not hold when it was read"
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from math import log10
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,9 +41,13 @@ def each_frame(animation: Animation, mark: Callable[[NDArray[np.uint8]], Marked]
 
 
 def merge(frames: Iterable[Iterable[Detection]]) -> list[Detection]:
-    """Marks of all frames, each message as it is surest, surest first."""
+    """Marks of all frames, each message as it is surest, surest first; their chances count that many frames."""
     best: dict[str, Detection] = {}
-    for detection in (detection for frame in frames for detection in frame):
-        if detection.bits not in best or detection.score > best[detection.bits].score:
-            best[detection.bits] = detection
-    return sorted(best.values(), key=lambda detection: -detection.score)
+    count = 0
+    for frame in frames:
+        count += 1
+        for detection in frame:
+            if detection.bits not in best or detection.score > best[detection.bits].score:
+                best[detection.bits] = detection
+    found = sorted(best.values(), key=lambda detection: -detection.score)
+    return [replace(detection, log10_p=min(0.0, detection.log10_p + log10(count))) for detection in found]

@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wam.masks import OUTSIDE
 from wam.meta.embedder import MetaEmbedder
 from wam.meta.extractor import SIDE, MetaExtractor
 from wam.meta.jnd import JND
 from wam.meta.regions import Part, split_messages
 from wam.model import resize
-from wam.perpixel import NOTHING
 from wam.precision import precision_of
 from wam.protocol import Description, Finding, FoundPose
 
@@ -106,7 +106,7 @@ def normalise(images: Tensor) -> Tensor:
 
 
 def _finding(part: Part, mask_logits: Tensor, chance: float) -> Finding:
-    own = torch.where(part.mask, mask_logits, mask_logits.clamp(max=NOTHING))
+    own = torch.where(part.mask, mask_logits, mask_logits.clamp(max=OUTSIDE))
     return Finding(
         logits=part.logits,  # trained as log-odds; their mean over the pixels claims no more than one pixel does
         score=float(part.mask.float().mean()),
