@@ -13,9 +13,9 @@ from torchvision.transforms import v2
 from tests.wam.meta_weights import ANSWERS, DATA, answers, empty_model, filled_model, painted, slopes
 from tests.wam.synthetic import message, text
 from wam.marker import Watermarker
+from wam.masks import OUTSIDE
 from wam.meta import MetaModel
 from wam.meta.model import LOG10_FALSE_ALARM, log10_presence
-from wam.perpixel import NOTHING
 
 MEAN, DEVIATION = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
@@ -195,4 +195,4 @@ def test_per_pixel_output_is_the_extractors(seeing: MetaModel, monkeypatch: pyte
     maps = paint(seeing, monkeypatch, logits).predict(torch.zeros(2, 3, 512, 128))
     assert maps.shape == (2, 33, 512, 128)
     torch.testing.assert_close(maps[0, :, 10, 10], logits[:, 5, 20])
-    assert float(maps[0, 0, 0, -1]) == float(logits[0, 0, -1]) > NOTHING
+    assert float(maps[0, 0, 0, -1]) == float(logits[0, 0, -1]) > OUTSIDE

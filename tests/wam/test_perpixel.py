@@ -7,7 +7,7 @@ import torch
 
 from tests.wam.synthetic import message, smooth_picture, text
 from wam.marker import Watermarker, to_batch
-from wam.perpixel import NOTHING
+from wam.masks import OUTSIDE
 
 
 def test_two_halves_read_their_own_bits(light: Watermarker) -> None:
@@ -33,7 +33,7 @@ def test_nothing_is_read_outside_the_mask(light: Watermarker) -> None:
 
 def test_an_unmarked_picture_is_not_marked_anywhere(light: Watermarker) -> None:
     maps = light.predict(smooth_picture())[0]
-    assert bool((maps[0] == NOTHING).all())
+    assert bool((maps[0] == OUTSIDE).all())
     assert not maps[1:].any()
 
 
