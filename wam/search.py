@@ -111,20 +111,21 @@ class _Search:
             self._count(level)
 
     def _look_closer(self, view: Tensor, output: ExtractorOutput) -> None:
-        """Small pieces in the finest view, enlarged: windows that are no part of what was looked at before."""
+        """Small pieces in the finest view, enlarged: first windows that lie in no part that was looked at before."""
         pattern, size = output.pattern[0, 0], (view.shape[-2], view.shape[-1])
-        seen: list[Part] = []
-        windows: Iterator[Box] = iter(())
+        done: dict[Box, Part] = {}
+        windows: list[Box] = []
         found = -1
-        while len(self.found) < MOST and len(seen) < LOOKS:
+        while len(self.found) < MOST and len(done) < LOOKS:
             if len(self.found) > found:  # else they are what they were
                 found = len(self.found)
                 windows = small_windows(pattern, self._available(size), beside_others=found > 0)
-            window = next((box for box in windows if not any(part.holds(box) for part in seen)), None)
-            if window is None:
+            left = [box for box in windows if box not in done]
+            if not left:
                 return
-            seen.append(enlarged(window, size))
-            self._look_at(seen[-1], view, pattern)
+            window = next((box for box in left if not any(part.holds(box) for part in done.values())), left[0])
+            done[window] = enlarged(window, size)
+            self._look_at(done[window], view, pattern)
 
     def _look_at(self, part: Part, view: Tensor, pattern: Tensor) -> None:
         """A part of a view, whose estimate is ``pattern`` (H, W), for all carriers."""

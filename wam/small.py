@@ -6,8 +6,6 @@ windows of the finest level repeat there, their surroundings are enlarged and se
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
@@ -26,17 +24,18 @@ AROUND = 96  # pixels around a window that are looked at with it
 LOOKS = 12  # windows of a picture that are looked at, most repetitive first
 
 
-def small_windows(pattern: Tensor, available: Tensor, *, beside_others: bool = False) -> Iterator[Box]:
+def small_windows(pattern: Tensor, available: Tensor, *, beside_others: bool = False) -> list[Box]:
     """Windows of the finest level, pattern and available (H, W), that may hold a small piece, most repetitive first.
     ``beside_others``: another mark was found in the picture."""
     least = BESIDE_OTHERS if beside_others else REPETITION
     windows = repetitive_windows(pattern, available, least=least, span=SPAN)
+    usual: list[float] = []
     for first in range(0, len(windows), BATCH):
-        batch = windows[first : first + BATCH]
-        weights = torch.stack([cut(available, box) for _, box in batch])
-        fields = torch.stack([cut(pattern, box) for _, box in batch]) * weights
-        usual = periodicity(fields, weights).tolist()
-        yield from (box for (finer, box), coarser in zip(batch, usual, strict=True) if finer > FINER * coarser)
+        boxes = [box for _, box in windows[first : first + BATCH]]
+        weights = torch.stack([cut(available, box) for box in boxes])
+        fields = torch.stack([cut(pattern, box) for box in boxes]) * weights
+        usual += periodicity(fields, weights).tolist()
+    return [box for (finer, box), coarser in zip(windows, usual, strict=True) if finer > FINER * coarser]
 
 
 def enlarged(window: Box, size: tuple[int, int]) -> Part:

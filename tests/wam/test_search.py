@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -145,16 +143,16 @@ class Noise(nn.Module):
 def test_small_pieces_are_looked_for_in_few_places_of_any_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
 
-    def suspicious(pattern: Tensor, available: Tensor, *, beside_others: bool) -> Iterator[Box]:
+    def suspicious(pattern: Tensor, available: Tensor, *, beside_others: bool) -> list[Box]:
         asked.append(beside_others)
-        return iter([(0, left, 192, left + 192) for left in range(0, 2000, 48)])
+        return [(0, left, 192, left + 192) for left in range(0, 2000, 48)]
 
     monkeypatch.setattr("wam.search.small_windows", suspicious)
     noise = np.random.default_rng(5).integers(0, 256, (256, 2300, 3), dtype=np.uint8)
     looked = look(handmade_marker(b"sixteen bytes of secret", None), noise).views[len(list(view_sizes(256, 2300))) :]
     assert len(looked) == LOOKS  # a pass each, whatever the number of keys
     first, *others = [width / ENLARGED for _, width in looked]
-    assert first == 192 + 96 and set(others) == {192 + 2 * 96}  # no window that lies in a part before it
+    assert first == 192 + 96 and set(others) == {192 + 2 * 96}  # the second window lies in that part: it comes last
     assert asked == [False]  # what they are does not change before something is found
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from PIL import Image
@@ -21,12 +19,12 @@ def test_windows_repeat_on_finer_lattices_than_the_levels_span() -> None:
     tile = torch.rand(17, 17, generator=torch.Generator().manual_seed(3)) - 0.5
     pattern = tile.tile(24, 36)[:400, :600]
     available = torch.ones_like(pattern)
-    windows = list(small_windows(pattern, available))
+    windows = small_windows(pattern, available)
     assert len(set(windows)) == len(windows) > LOOKS
     noise = torch.rand(400, 600, generator=torch.Generator().manual_seed(4)) - 0.5
-    assert list(small_windows(noise, available)) == []
+    assert small_windows(noise, available) == []
     usual = torch.rand(32, 32, generator=torch.Generator().manual_seed(3)) - 0.5
-    assert list(small_windows(usual.tile(13, 19)[:400, :600], available)) == []  # the levels show that
+    assert small_windows(usual.tile(13, 19)[:400, :600], available) == []  # the levels show that
 
 
 @pytest.mark.parametrize("scale", [0.6, 0.48])
@@ -35,7 +33,7 @@ def test_a_photo_reduced_beyond_the_levels_is_found_on_a_page(
 ) -> None:
     asked: list[bool] = []
 
-    def asking(pattern: Tensor, available: Tensor, *, beside_others: bool) -> Iterator[Box]:
+    def asking(pattern: Tensor, available: Tensor, *, beside_others: bool) -> list[Box]:
         asked.append(beside_others)
         return small_windows(pattern, available, beside_others=beside_others)
 
