@@ -11,8 +11,8 @@ since nothing in the pixels differs.)
 
 Rows are appended to OUT.csv; a run with the same --out goes on where it was killed or stopped by --minutes. At the end,
 or with --summary, the counts are printed, and OUT.png shows the strongest scores of unmarked views beside the tail that
-the checkpoint's calibration expects; it was fitted with a lower threshold, where more is refined and read, so that below
-the threshold fewer are seen than expected. About a second for each view on one core.
+the checkpoint's calibration expects; it was fitted with a lower threshold, where more is refined and read, so that
+below the threshold fewer are seen than expected. About a second for each view on one core.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ MARKED = 8  # every so many views has a mark that is none of the registry's
 LARGE = 16  # every so many views, none of those, is larger
 KINDS = ("unmarked", "other-registry", "other-key")
 COLUMNS = ("view", "picture", "attack", "kind", "score", "tried", "anonymous", "named", "log10_p")
-"""``score``: the strongest pose of ``tried`` regions, or a mark read there; ``anonymous``: marks reported without a record; ``named``: records;
-``log10_p``: chance of the strongest mark that was looked up, empty if there was none."""
+"""``score``: the strongest pose of ``tried`` regions, or mark; ``anonymous``: marks reported without a record;
+``named``: records; ``log10_p``: chance of the strongest mark that was looked up, empty if there was none."""
 CHUNK = 16  # rows written at a time
 SECRET = hashlib.sha256(b"null run registry").digest()[:16]
 TIME = parse_time("2026-11-22T09:30:00Z")

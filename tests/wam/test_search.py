@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import numpy as np
 import pytest
 import torch
@@ -28,7 +30,7 @@ from wam.search import (
     search,
     view_sizes,
 )
-from wam.small import ENLARGED, LOOKS
+from wam.small import ENLARGED
 from wam.windows import Box, cut
 
 SIDE = 160
@@ -119,10 +121,20 @@ def test_a_small_piece_is_found_in_a_window(light: Watermarker) -> None:
 
 
 @pytest.mark.parametrize("size", [(48, 3000), (3000, 48)])
-def test_a_banner_costs_what_its_area_costs(light: Watermarker, size: tuple[int, int]) -> None:
+def test_a_banner_is_read(light: Watermarker, size: tuple[int, int]) -> None:
     picture = smooth_picture(*size)
     assert look(light, picture).found == ()
     assert messages_of(look(light, marked(light, picture, 8))) == [text(message(8))]
+
+
+def test_a_long_strip_costs_about_what_its_area_costs(light: Watermarker) -> None:
+    seconds = []
+    for height, width in ((800, 1200), (32, 30_000)):
+        noise = np.random.default_rng(6).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        started = process_time()
+        assert look(light, noise).found == ()
+        seconds.append(process_time() - started)
+    assert seconds[1] < 8 * seconds[0]
 
 
 def test_a_mark_of_another_carrier_is_not_found(light: Watermarker) -> None:
@@ -145,12 +157,13 @@ def test_small_pieces_are_looked_for_in_few_places_of_any_picture(monkeypatch: p
 
     def suspicious(pattern: Tensor, available: Tensor, *, beside_others: bool) -> list[Box]:
         asked.append(beside_others)
-        return [(0, left, 192, left + 192) for left in range(0, 2000, 48)]
+        return [(0, left, 192, left + 192) for left in range(0, 800, 48)]
 
     monkeypatch.setattr("wam.search.small_windows", suspicious)
-    noise = np.random.default_rng(5).integers(0, 256, (256, 2300, 3), dtype=np.uint8)
-    looked = look(handmade_marker(b"sixteen bytes of secret", None), noise).views[len(list(view_sizes(256, 2300))) :]
-    assert len(looked) == LOOKS  # a pass each, whatever the number of keys
+    monkeypatch.setattr("wam.search.LOOKS", 4)
+    noise = np.random.default_rng(5).integers(0, 256, (256, 1000, 3), dtype=np.uint8)
+    looked = look(handmade_marker(b"sixteen bytes of secret", None), noise).views[len(list(view_sizes(256, 1000))) :]
+    assert len(looked) == 4  # a pass each, whatever the number of keys
     first, *others = [width / ENLARGED for _, width in looked]
     assert first == 192 + 96 and set(others) == {192 + 2 * 96}  # the second window lies in that part: it comes last
     assert asked == [False]  # what they are does not change before something is found
@@ -249,13 +262,14 @@ def test_paper_around_a_found_picture_is_not_searched_further(light: Watermarker
     assert len(result.views) < len(list(view_sizes(600, 600)))
 
 
+@pytest.mark.parametrize("bound", [("LARGEST_WHOLE", 100_000), ("LONGEST_WHOLE", 300)])
 def test_windows_of_a_large_level_read_what_the_whole_level_does(
-    light: Watermarker, monkeypatch: pytest.MonkeyPatch
+    light: Watermarker, bound: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = np.random.default_rng(3).integers(100, 140, (700, 900, 3)).astype(np.uint8)
     page[300:500, 420:680] = (marked(light, smooth_picture(200, 260), 9)[0] * 255).byte().permute(1, 2, 0).numpy()
     (whole,) = look(light, page).found
-    monkeypatch.setattr("wam.level.LARGEST_WHOLE", 100_000)
+    monkeypatch.setattr(f"wam.level.{bound[0]}", bound[1])
     monkeypatch.setattr("wam.level.AROUND", 150)
     (part,) = look(light, page).found
     assert (whole.votes > 0).equal(part.votes > 0)
