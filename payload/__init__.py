@@ -12,7 +12,7 @@ from payload.layout import bits_from_word, word_from_bits
 from payload.link import format_link, parse_link
 from payload.marks import Mark, distance_to, read_mark
 from payload.match import Match, read_word
-from payload.phash import distance, hash_luma, hash_rgb, shorten
+from payload.phash import distance, hash_luma, hash_rgb, hashes_before_cut, shorten
 from payload.record import Record, format_time, parse_time
 from payload.soft import Candidate, decode_soft, nearest
 from payload.split import join_frame, split_frame
@@ -41,6 +41,7 @@ __all__ = [
     "format_time",
     "hash_luma",
     "hash_rgb",
+    "hashes_before_cut",
     "join_frame",
     "marks_needed",
     "nearest",

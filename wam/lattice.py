@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from wam.calibration import Calibration
-from wam.carrier import Carrier
+from wam.carrier import TILE, Carrier
 from wam.cells import Cell, room, working_side
 from wam.embedder import Embedder
 from wam.found import Found
@@ -20,6 +20,7 @@ from wam.search import SearchResult, search
 ARCHITECTURE = "lattice carrier, convolutional embedder and extractor"
 CELLS_PSNR = 42.0  # dB: marks in small cells need more than one mark in the whole picture
 PRESENT = -4.0  # log10 of the chance of a false alarm that a reported mark may have, all that was tried counted
+PLACED = 2.0  # working pixels between the corner of a picture as it was marked and that of its pattern
 FAINT = -1.0  # the same for a mark whose word is looked up
 
 
@@ -72,6 +73,12 @@ class LatticeModel(WatermarkModel):
         summary = SearchSummary(result.views, result.tried, result.strongest, self.calibration.threshold)
         return [self._calibrate(found, size, result.tried) for found in result.found], summary
 
+    def glance(self, image: Tensor) -> list[Finding]:
+        """See ``Glances.glance``."""
+        result = search(self, image, threshold=self.calibration.threshold, usual_only=True)
+        size = (int(image.shape[-2]), int(image.shape[-1]))
+        return [self._calibrate(found, size, result.tried) for found in result.found]
+
     def per_pixel(self, image: Tensor) -> Tensor:
         """See ``Model.per_pixel``."""
         size = (int(image.shape[-2]), int(image.shape[-1]))
@@ -89,7 +96,12 @@ class LatticeModel(WatermarkModel):
             score=found.score,
             log10_p=min(0.0, chance),
             mask_logits=found.mask_logits,
-            pose=FoundPose(round(pose.scale / expected, 4), round(pose.rotation_deg, 2) + 0.0, pose.flipped),
+            pose=FoundPose(
+                round(pose.scale / expected, 4),
+                round(pose.rotation_deg, 2) + 0.0,
+                pose.flipped,
+                placed=float(((pose.offset + TILE / 2) % TILE - TILE / 2).abs().max()) < PLACED,
+            ),
             key=found.carrier,
             how=found.how,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from wam.carrier import BITS
 from wam.cells import SMALLEST_SIDE
 from wam.model import ROWS
 from wam.outline import Region, outline
-from wam.protocol import AnySizes, Explains, Finding, FoundPose, Model, SearchSummary
+from wam.protocol import AnySizes, Explains, Finding, FoundPose, Glances, Model, SearchSummary
 from wam.quality import psnr
 
 STRENGTHS = (30.0, 55.0)  # accepted range, dB
@@ -120,10 +120,26 @@ class Watermarker:
         """
         return self.detect_and_explain(image, thorough=thorough, max_log10_p=max_log10_p)[0]
 
+    def glance(self, image: AnyImage, *, max_log10_p: float | None = None) -> list[Detection]:
+        """As ``detect``, of a picture that lies in the file as it was marked: sooner where there is no mark."""
+        model = self.model
+        if not isinstance(model, Glances):
+            return self.detect(image, max_log10_p=max_log10_p)
+        return self._read(image, lambda one: (model.glance(one), None), max_log10_p)[0]
+
     def detect_and_explain(
         self, image: AnyImage, *, thorough: bool = False, max_log10_p: float | None = None
     ) -> tuple[list[Detection], SearchSummary | None]:
         """As ``detect``, and what the search did; None where the model does not say, or nothing was searched."""
+        return self._read(image, lambda one: self._find(one, thorough), max_log10_p)
+
+    def _read(
+        self,
+        image: AnyImage,
+        find: Callable[[Tensor], tuple[list[Finding], SearchSummary | None]],
+        max_log10_p: float | None,
+    ) -> tuple[list[Detection], SearchSummary | None]:
+        """One picture as ``find`` reads it, what is too likely by chance left out, surest first."""
         batch = to_batch(image)
         if len(batch) != 1:
             raise ValueError(f"image: expected one picture, found a batch of {len(batch)}; call once for each")
@@ -131,7 +147,7 @@ class Watermarker:
             return [], None
         allowed = self.model.description.present if max_log10_p is None else max_log10_p
         with torch.inference_mode():
-            findings, summary = self._find(batch[0].to(self.device), thorough)
+            findings, summary = find(batch[0].to(self.device))
         size = (int(batch.shape[-2]), int(batch.shape[-1]))
         detections = [_describe(finding, size) for finding in findings if finding.log10_p <= allowed]
         return sorted(detections, key=lambda detection: -detection.score), summary

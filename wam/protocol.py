@@ -31,11 +31,12 @@ class Description:
 @dataclass(frozen=True)
 class FoundPose:
     """How the marked picture lies in the file. ``scale`` 1.0: as a whole picture of this size is marked;
-    ``rotation_deg`` counter-clockwise; ``flipped`` left-right."""
+    ``rotation_deg`` counter-clockwise; ``flipped`` left-right; ``placed``: as it was marked, not cut at left or top."""
 
     scale: float = 1.0
     rotation_deg: float = 0.0
     flipped: bool = False
+    placed: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +102,15 @@ class Explains(Protocol):
 
     def find_and_explain(self, image: Tensor, *, thorough: bool = False) -> tuple[list[Finding], SearchSummary]:
         """As ``Model.find``, and what was done."""
+        ...
+
+
+@runtime_checkable
+class Glances(Protocol):
+    """A model that can look at the usual resolution only, sooner than it searches a picture where nothing is."""
+
+    def glance(self, image: Tensor) -> list[Finding]:
+        """As ``Model.find`` of a picture that lies in the file about as it was marked."""
         ...
 
 

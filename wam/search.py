@@ -54,10 +54,15 @@ class SearchResult:
 
 
 @torch.inference_mode()
-def search(model: WatermarkModel, image: Tensor, *, threshold: float, thorough: bool = False) -> SearchResult:
-    """Every watermark of one picture (3, H, W) float in [0, 1]; in single precision but for the networks."""
+def search(
+    model: WatermarkModel, image: Tensor, *, threshold: float, thorough: bool = False, usual_only: bool = False
+) -> SearchResult:
+    """Every watermark of one picture (3, H, W) float in [0, 1]; in single precision but for the networks.
+
+    ``usual_only``: at the usual resolution, where pictures show their mark that lie in the file as they were marked.
+    """
     with torch.autocast(image.device.type, enabled=False):
-        return _Search(model, image, threshold, thorough).run()
+        return _Search(model, image, threshold, thorough).run(usual_only)
 
 
 class _Search:
@@ -77,10 +82,10 @@ class _Search:
         )
         self.tried, self.strongest = 0, 0.0
 
-    def run(self) -> SearchResult:
+    def run(self, usual_only: bool) -> SearchResult:
         for short_side, size in view_sizes(*self.size):
             self._look(short_side, size)
-            if self._done():
+            if self._done() or (usual_only and (self.found or short_side == WORKING_SIDE)):
                 break
         else:
             if self.finest is not None:

@@ -19,6 +19,7 @@ from wam.periods import autocorrelation, comb, peak_lattices, refine_lattices, s
 from wam.pose import Pose
 
 AMPLITUDES = tuple(0.04 * step for step in range(1, 18))  # of limited votes, tried for the likelihood of a mark
+NEGATIVE = -2.5  # standard deviations of pilot agreement below which there is no mark
 SHIFTS = 64  # grid of shifts per tile side
 # turns by 0, 90, 180, 270 degrees, then the same after a left-right mirror
 _TURNS = (((1, 0), (0, 1)), ((0, -1), (1, 0)), ((-1, 0), (0, -1)), ((0, 1), (-1, 0)))
@@ -116,7 +117,7 @@ def joint_score(votes: Tensor, carrier: Carrier, *, message: Tensor | None = Non
     minus an amplitude m with a mark. Pilot votes, of known sign, give m v / s - m^2 / (2 s) each. A bit's n votes sum
     to r, and their common sign is unknown: log cosh(m r / s) - n m^2 / (2 s). With ``message`` (..., 32), signed, the
     signs are those, log 2 dearer each. One amplitude for all: a strong pilot without bits, as where several messages
-    lie on one another, is no mark.
+    lie on one another, is no mark, nor are bits with the pilot turned over: a negative, whose bits are another word's.
     """
     real = votes[..., 0]
     bits, pilot = _sum_bits(real, carrier), real[..., carrier.is_pilot].sum(-1)
@@ -129,7 +130,8 @@ def joint_score(votes: Tensor, carrier: Carrier, *, message: Tensor | None = Non
     if message is not None:
         each = each - (magnitude - lean * message.sign()[..., None, :])
     ratio = drive * (pilot[..., None] - 0.5 * votes.shape[-2] * amplitude) + each.sum(-1)
-    return ratio.amax(-1), bits
+    deviation = (spread[..., 0] * int(carrier.is_pilot.sum())).sqrt()
+    return ratio.amax(-1).masked_fill(pilot < NEGATIVE * deviation, 0.0), bits
 
 
 def bit_noise(votes: Tensor, carrier: Carrier) -> Tensor:

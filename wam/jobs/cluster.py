@@ -198,8 +198,11 @@ class _LinkWorker(Worker):
         assert isinstance(task, _LinkTask)
         frames, quality = self.settings.frames, self.settings.quality
         loaded = load(task.source, task.target, frames=frames, label=task.label, quality=quality)
-        (pixels,) = mark(self.marker, [loaded], [task.word], self.settings.strength)
-        return finish(self.marker, loaded, pixels, task.word, self.words, make_folders=self.make_folders)
+        strength = self.settings.strength
+        (pixels,) = mark(self.marker, [loaded], [task.word], strength)
+        return finish(
+            self.marker, loaded, pixels, task.word, self.words, strength=strength, make_folders=self.make_folders
+        )
 
 
 class _RecordWorker(Worker):

@@ -246,7 +246,10 @@ class _Embedding:
             try:
                 known = self.words.and_own(entry.word)
                 folders = self.ledger.manifest is not None
-                written = finish(self.marker, loaded, pixels, entry.word, known, make_folders=folders)
+                written = finish(
+                    self.marker, loaded, pixels, entry.word, known, strength=self.ledger.settings.strength,
+                    make_folders=folders,
+                )  # fmt: skip
                 del open_entries[id(item)]  # the file is there: from here on the id is never given up
                 outcomes[id(item)] = EmbedOutcome(item, self.ledger.complete(item, entry, written))
             except Exception as error:

@@ -24,11 +24,13 @@ from wam.images import Picture
 from wam.jobs.files import Loaded, Written, describe, encode, link_label, write
 from wam.jobs.frames import each_frame
 from wam.marker import Detection, Watermarker
+from wam.quality import psnr
 
 DIFFERENT = 6  # bits in which two words differ at least
 # times the median logit that the mean of so many least ones is at least: .78 in marked photos, .39 at most in photos
 # that were marked with another word before
 EVEN = 0.6
+STRONGER = 42.0  # dB: of pictures whose usual strength does not read back, pages of text say
 UNDER = 0.5  # share of the input that an earlier mark covers from which a new one lies over it
 
 
@@ -59,7 +61,9 @@ class EmbedResult:
 
 
 class SelfCheckError(ImageError):
-    """The encoded file does not read back as what was marked."""
+    """The encoded file does not read back as what was marked; ``over_another``: its input was marked already."""
+
+    over_another = False
 
 
 def mark(
@@ -92,28 +96,45 @@ def finish(
     word: int,
     words: Words,
     *,
+    strength: float | None = None,
     make_folders: bool = False,
 ) -> Written:
     """Encodes, reads back as a stranger would, and writes; raises ``ImageError`` with nothing written.
 
-    ``words`` (N,) uint32: those in use in the registry, ``word`` among them.
+    ``words`` (N,) uint32: those in use in the registry, ``word`` among them. Where ``strength`` is None, so that the
+    model chose it, a mark that does not read back is made stronger once, and that is noted.
     """
-    content, saved, lost = encode(loaded, pixels, link_label(loaded, word))
-    self_check(marker, saved, word, words, loaded)
+    label = link_label(loaded, word)
+    notes: tuple[str, ...] = ()
+    content, saved, lost = encode(loaded, pixels, label)
+    room = strength is None and psnr(loaded.picture.pixels, saved.pixels) > STRONGER + 1
+    try:
+        self_check(marker, saved, word, words, loaded, search=not room)
+    except SelfCheckError as error:
+        if not room or error.over_another:
+            raise
+        content, saved, lost = encode(loaded, mark(marker, [loaded], [word], STRONGER)[0], label)
+        self_check(marker, saved, word, words, loaded)
+        notes = (f"marked at {STRONGER:g} dB, stronger than usual, since it could not be read back otherwise",)
     replaced = write(loaded, content, make_folders=make_folders)
-    return replace(describe(loaded, content, saved, lost), replaced=replaced)
+    written = describe(loaded, content, saved, lost)
+    return replace(written, replaced=replaced, notes=written.notes + notes)
 
 
-def self_check(marker: Watermarker, saved: Picture, word: int, words: Words, loaded: Loaded) -> None:
+def self_check(
+    marker: Watermarker, saved: Picture, word: int, words: Words, loaded: Loaded, *, search: bool = True
+) -> None:
     """Raises ``SelfCheckError`` unless the word comes back verified from the saved picture, undisturbed by a mark that
-    the input carried before."""
+    the input carried before. ``search``: not only at the usual resolution."""
     faint = marker.model.description.faint
-    detections = marker.detect(saved.pixels, max_log10_p=faint)
-    matches = [(d, read_word(d.logits, words, presence_log10_p=d.log10_p)) for d in detections]
-    own = next((d for d, match in matches if match.status == "verified" and match.word == word), None)
+    for look in (marker.glance, marker.detect) if search else (marker.glance,):
+        detections = look(saved.pixels, max_log10_p=faint)
+        own = next((one for one in detections if _reads(one, word, words)), None)
+        if own is not None:
+            break
     if own is not None and is_even(own):
         return
-    earlier = [one for one in marker.detect(loaded.picture.pixels) if one.region.area > UNDER]
+    earlier = [one for one in marker.glance(loaded.picture.pixels) if one.region.area > UNDER]
     if own is not None and not earlier:
         return
     expected = bits_from_word(word)
@@ -123,9 +144,16 @@ def self_check(marker: Watermarker, saved: Picture, word: int, words: Words, loa
     if earlier:
         found += f", on an input that is marked already{_named(earlier[0], words)}"
         remedy = "use the unmarked original; nothing was written"
-    raise SelfCheckError.about(
+    error = SelfCheckError.about(
         loaded.source, expected="the self-check to read the mark back", found=found, remedy=remedy
     )
+    error.over_another = bool(earlier)
+    raise error
+
+
+def _reads(detection: Detection, word: int, words: Words) -> bool:
+    match = read_word(detection.logits, words, presence_log10_p=detection.log10_p)
+    return match.status == "verified" and match.word == word
 
 
 def is_even(detection: Detection) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from payload import Match, Record, distance, format_link, hash_rgb, read_word
+from payload import Match, Record, distance, format_link, hash_rgb, hashes_before_cut, read_word
 from payload.entry import Entry
 from payload.layout import Words
 from payload.registry import Registry
@@ -101,8 +101,8 @@ AnyReading = Reading | FoundRecord
 @dataclass(frozen=True)
 class Examined:
     """What a file shows without a registry: its size in pixels, the records in it, the marks that belong to none, faint
-    ones too, its 64-bit hash, the label in its metadata, and what the search of each frame did, where the model says
-    so."""
+    ones too, its 64-bit hash, the label in its metadata, what the search of each frame did, where the model says so,
+    and hashes that the picture may have had before it was ``cut``."""
 
     width: int
     height: int
@@ -112,6 +112,7 @@ class Examined:
     label: Label | None = None
     records: tuple[FoundRecord, ...] = ()
     searches: tuple[SearchSummary, ...] = ()
+    cut: tuple[int, ...] = ()
 
     @property
     def has_marks(self) -> bool:
@@ -134,8 +135,9 @@ def examine(marker: Watermarker, picture: Picture, *more: Picture, thorough: boo
     phash = hash_rgb(picture.pixels) if detections else None
     label = read_label(picture.metadata)
     records, others = find_records(detections, keys=marker.keys, phash=phash)
+    cut = hashes_before_cut(picture.pixels) if any(_is_whole(one) for one in others) else ()
     return Examined(
-        picture.width, picture.height, tuple(others), phash, bounds.present, label, tuple(records), searches
+        picture.width, picture.height, tuple(others), phash, bounds.present, label, tuple(records), searches, cut
     )
 
 
@@ -147,18 +149,18 @@ def judge(examined: Examined, registry: Registry | None, words: Words | None) ->
     found: list[AnyReading] = []
     detections = list(examined.detections)
     for record in examined.records:
-        links = [] if record.record else [_look_up(one, examined.phash, words, registry) for one in record.detections]
+        links = [] if record.record else [_look_up(one, examined, words, registry) for one in record.detections]
         if any(link.status == "verified" for link in links):
             detections += record.detections
         else:
             found.append(record)
-    readings = [_look_up(detection, examined.phash, words, registry) for detection in detections]
+    readings = [_look_up(detection, examined, words, registry) for detection in detections]
     # a faint mark counts if its word is registered, which the match itself has weighed; any other has to be plain
     found += [r for r in readings if r.status == "verified" or r.detection.log10_p <= examined.present]
     return found
 
 
-def _look_up(detection: Detection, phash: int | None, words: Words | None, registry: Registry | None) -> Reading:
+def _look_up(detection: Detection, examined: Examined, words: Words | None, registry: Registry | None) -> Reading:
     match = read_word(detection.logits, words, presence_log10_p=detection.log10_p)
     if registry is None or match.word is None:
         return Reading(detection, match, None, False)
@@ -166,13 +168,19 @@ def _look_up(detection: Detection, phash: int | None, words: Words | None, regis
     if match.status != "verified":
         withdrawn = entry is not None and entry.state == "withdrawn"
         return Reading(detection, replace(match, status="withdrawn") if withdrawn else match, None, False)
-    return Reading(detection, match, entry, entry is not None and _is_transplanted(detection, phash, entry))
+    return Reading(detection, match, entry, entry is not None and _is_transplanted(detection, examined, entry))
 
 
-def _is_transplanted(detection: Detection, phash: int | None, entry: Entry) -> bool:
-    """Whether an upright mark over the whole picture sits on a picture unlike the registered one."""
-    pose = detection.pose
-    upright = abs(pose.rotation_deg) < 2 and not pose.flipped and abs(pose.scale - 1) < 0.03
-    if phash is None or entry.phash is None or detection.region.area < WHOLE or not upright:
+def _is_transplanted(detection: Detection, examined: Examined, entry: Entry) -> bool:
+    """Whether an upright mark over the whole picture sits on one unlike the registered one, even if that was cut."""
+    if examined.phash is None or entry.phash is None or not _is_whole(detection):
         return False
-    return distance(phash, entry.phash) > TRANSPLANT_DISTANCE
+    hashes = (examined.phash, *examined.cut)
+    return min(distance(one, entry.phash) for one in hashes) > TRANSPLANT_DISTANCE
+
+
+def _is_whole(detection: Detection) -> bool:
+    """Whether a mark lies over nearly all of the picture, as it was marked."""
+    pose = detection.pose
+    upright = abs(pose.rotation_deg) < 2 and not pose.flipped and abs(pose.scale - 1) < 0.03 and pose.placed
+    return upright and detection.region.area >= WHOLE
