@@ -24,7 +24,7 @@ STRENGTHS = (30.0, 55.0)  # accepted range, dB
 DEEP_MODES = ("I", "F")  # of Pillow, with more than 8 bits
 
 AnyImage = Image.Image | NDArray[np.uint8] | Tensor
-AnyBits = str | Sequence[int] | NDArray[Any] | Tensor
+AnyBits = str | Sequence[str] | Sequence[int] | NDArray[Any] | Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,14 +222,20 @@ def to_batch(image: AnyImage) -> Tensor:
 def to_bits(bits: AnyBits, count: int) -> Tensor:
     """Any accepted message as (count, 32) int64 in {0, 1}."""
     if isinstance(bits, str):
-        if set(bits) - {"0", "1"}:
-            raise ValueError(f"bits: expected 32 characters 0 or 1, found {bits[:40]!r}")
-        bits = [int(character) for character in bits]
+        bits = _digits(bits)
+    elif isinstance(bits, Sequence) and bits and all(isinstance(one, str) for one in bits):
+        bits = torch.tensor([_digits(str(one)) for one in bits])
     rows = torch.as_tensor(np.asarray(bits) if not isinstance(bits, Tensor) else bits)
     rows = rows[None].expand(count, -1) if rows.ndim == 1 else rows
     if rows.shape != (count, BITS) or not bool(((rows == 0) | (rows == 1)).all()):
         raise ValueError(f"bits: expected {count} message(s) of {BITS} zeros and ones, found shape {tuple(rows.shape)}")
     return rows.long()
+
+
+def _digits(message: str) -> list[int]:
+    if len(message) != BITS or set(message) - {"0", "1"}:
+        raise ValueError(f"bits: expected {BITS} characters 0 or 1, found {message[:40]!r}")
+    return [int(character) for character in message]
 
 
 def to_pixels(image: Tensor) -> NDArray[np.uint8]:

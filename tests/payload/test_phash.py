@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from payload.phash import distance, hash_luma, hash_rgb
+from payload.phash import distance, hash_luma, hash_rgb, hashes_before_cut
 
 RNG = np.random.default_rng(11)
 
@@ -18,6 +18,19 @@ def smooth_picture(height: int, width: int, *, seed: int) -> np.ndarray:
         total += np.cos(across * x + down * y + phase) * rng.normal()
     scaled = (total - total.min()) / (total.max() - total.min())
     return np.rint(scaled * 255).astype(np.uint8)
+
+
+def test_a_picture_that_was_cut_is_near_one_of_its_guesses() -> None:
+    near, far = [], []
+    for seed in range(12):
+        whole = np.repeat(smooth_picture(200, 300, seed=seed)[..., None], 3, axis=2)
+        other = hash_rgb(np.repeat(smooth_picture(200, 300, seed=seed + 50)[..., None], 3, axis=2))
+        for cut in (whole[:, :255], whole[:, :225], whole[:160]):
+            guesses = hashes_before_cut(cut)
+            near.append(min(distance(guess, hash_rgb(whole)) for guess in guesses))
+            far.append(min(distance(guess, other) for guess in guesses))
+    assert np.mean(np.array(near) <= 22) > 0.95
+    assert np.mean(np.array(far) > 22) > 0.5  # waves are more alike than photos
 
 
 def test_noise_size_and_brightness_change_few_bits() -> None:

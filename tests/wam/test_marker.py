@@ -193,7 +193,9 @@ def test_other_pictures_are_refused(light: Watermarker, command: str, image: Any
 @pytest.mark.parametrize(
     ("bits", "problem"),
     [
-        ("0" * 31, r"found shape \(1, 31\)"),
+        ("0" * 31, "expected 32 characters 0 or 1, found '0000"),
+        (["0" * 32, "0" * 31], "expected 32 characters 0 or 1, found '0000"),
+        (["0" * 32] * 2, r"expected 1 message\(s\) of 32 zeros and ones, found shape \(2, 32\)"),
         ("0" * 31 + "2", "expected 32 characters 0 or 1, found '0000"),
         ([0.5] * 32, "zeros and ones"),
         ([2] + [0] * 31, "zeros and ones"),

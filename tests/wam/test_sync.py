@@ -132,6 +132,11 @@ def test_joint_score_of_quadrature_is_nothing(carrier: Carrier) -> None:
     assert float(bits.abs().max()) < 1e-5
 
 
+def test_bits_with_a_pilot_that_is_turned_over_are_no_mark(carrier: Carrier) -> None:
+    score, _ = joint_score(-votes_of(carrier, 0.0), carrier)
+    assert float(score) == 0.0
+
+
 def test_a_pilot_without_bits_is_no_mark(carrier: Carrier) -> None:
     votes = votes_of(carrier, 0.0).clone()
     turns = torch.tensor([0.0, np.pi / 2, np.pi, -np.pi / 2])

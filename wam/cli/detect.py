@@ -147,6 +147,8 @@ def _plan_pictures(
     if overlay is not None and len(sources) != 1:
         common.fail(f"--overlay: expected one input, found {len(sources)}; use --overlay-dir")
     _check_format(overlay)
+    if overlay is not None:
+        common.make_folder(overlay.parent)
     names = _picture_names(sources)
     overlays = [overlay or (overlay_dir and overlay_dir / f"{name}.overlay.png") for name in names]
     masks = [mask_dir and mask_dir / name for name in names]

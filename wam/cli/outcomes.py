@@ -37,7 +37,8 @@ def note_changes(book: Book, items: Sequence[Item]) -> None:
     """Says before anything is done which files are marked again for their settings."""
     changed = Counter(changes for item in items if item.problem is None and (changes := book.changes(item)))
     for changes, count in changed.items():
-        note(f"{count} files were marked otherwise ({', '.join(changes)}) and are marked again")
+        files = "1 file was" if count == 1 else f"{count} files were"
+        note(f"{files} marked otherwise ({', '.join(changes)}) and will be marked again")
 
 
 def report_all(

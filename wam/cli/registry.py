@@ -97,7 +97,7 @@ def export(
         count = write_text(output, store.export)
     except (PayloadError, OSError) as error:
         common.fail(common.about(output, error), code=1)
-    typer.echo(f"{count} records -> {output}")
+    typer.echo(f"{count} records and the registry's secret -> {output}; keep it as private as the registry")
 
 
 @registry_app.command(name="import")

@@ -102,7 +102,9 @@ class TestResumeWithOtherSettings:
         command = ("embed", photos, *MARK, *INTO, "--resume", *options, "--json")
         result = run(*command)
         assert result.exit_code == 0
-        assert result.stderr.splitlines()[0] == f"note: 2 files were marked otherwise ({change}) and are marked again"
+        assert (
+            result.stderr.splitlines()[0] == f"note: 2 files were marked otherwise ({change}) and will be marked again"
+        )
         assert counts(result.stderr) == (2, 0, 0)
         assert [one["notes"][-1] for one in objects(result)] == [f"marked again: {change}"] * 2
         again = run(*command)

@@ -76,7 +76,9 @@ class TestRegistry:
         writer.join(timeout=10)
 
     def test_export_and_import_keep_the_ids(self, run: Run, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert run("registry", "export", "-o", "all.jsonl").stdout == "1 records -> all.jsonl\n"
+        assert run("registry", "export", "-o", "all.jsonl").stdout.startswith(
+            "1 records and the registry's secret -> all.jsonl;"
+        )
         assert run("registry", "export").stdout == Path("all.jsonl").read_text()
         monkeypatch.setenv("WAM_REGISTRY", "copy.sqlite")
         assert run("registry", "import", "all.jsonl").stdout == "1 new records\n"

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from payload import encode, format_link
+from payload import Record, bits_from_word, encode, format_link
+from payload.registry import Registry
+from tests.wam.one_file import EmbedJob, detect_file, embed_file
+from wam.images import read_image
 from wam.jobs.files import load
 from wam.jobs.marking import SelfCheckError, finish, mark
 from wam.marker import Watermarker
@@ -47,3 +50,34 @@ def test_a_photo_with_a_marked_inset_is_marked(
     page.save(tmp_path / "page.png")
     embed(shipped, tmp_path / "page.png", tmp_path / "page.wm.png", second)
     assert (tmp_path / "page.wm.png").exists()
+
+
+def test_what_cannot_be_read_back_is_marked_stronger_unless_a_strength_was_asked_for(
+    shipped: Watermarker, dune: Image.Image, tmp_path: Path
+) -> None:
+    dune.resize((384, 256)).save(tmp_path / "in.png")
+    loaded = load(tmp_path / "in.png", tmp_path / "out.png")
+    word, invisible = int(WORDS[0]), loaded.picture.pixels
+    with pytest.raises(SelfCheckError, match="found no watermark, use a larger copy"):
+        finish(shipped, loaded, invisible, word, WORDS, strength=52.0)
+    assert not (tmp_path / "out.png").exists()
+    written = finish(shipped, loaded, invisible, word, WORDS)
+    assert written.psnr_db == pytest.approx(42.0, abs=0.5)
+    assert "marked at 42 dB, stronger than usual, since it could not be read back otherwise" in written.notes
+    assert [found.bits for found in shipped.glance(read_image(tmp_path / "out.png").pixels)] == [bits_from_word(word)]
+
+
+def test_a_cut_picture_is_no_transplant(shipped: Watermarker, dune: Image.Image, tmp_path: Path) -> None:
+    registry = Registry.open(str(tmp_path / "registry.sqlite"))
+    dune.resize((540, 360)).save(tmp_path / "in.png")
+    embed_file(EmbedJob(shipped, registry, None), tmp_path / "in.png", tmp_path / "out.png", Record("1", "acme"))
+    whole = Image.open(tmp_path / "out.png")
+    for box in ((0, 0, 430, 360), (60, 0, 480, 360), (0, 0, 540, 300)):
+        whole.crop(box).save(tmp_path / "cut.png")
+        _, (reading,) = detect_file(shipped, tmp_path / "cut.png", registry)
+        assert (reading.status, reading.transplanted) == ("verified", False), box
+
+
+def test_a_negative_is_not_taken_for_another_mark(shipped: Watermarker, dune: Image.Image) -> None:
+    marked = np.asarray(shipped.embed(dune, bits_from_word(int(WORDS[0]))).image)
+    assert len(shipped.detect(marked)) == 1 and shipped.detect(255 - marked) == []
