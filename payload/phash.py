@@ -45,8 +45,8 @@ def hash_rgb(pixels: npt.NDArray[np.uint8]) -> int:
 def hashes_before_cut(pixels: npt.NDArray[np.uint8]) -> tuple[int, ...]:
     """Guess hashes that (H, W, 3) uint8 RGB had before up to a third of it was cut off at the right or the bottom.
 
-    What is missing is taken for the mirror image of what is left. Of 70 photos cut to 75% all come within 22 bits of
-    their own hash so, instead of 7%, and of other photos' 12% instead of 1%.
+    What is missing is taken for the mirror image of what is left. Of 149 photos cut to 75% all come within 22 bits of
+    their own hash so, instead of 7%, and of other photos' hashes 13% instead of 1%.
     """
     if pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise ValueError(f"expected (H, W, 3) RGB, found shape {pixels.shape}; convert it first")
