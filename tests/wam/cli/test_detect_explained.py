@@ -84,7 +84,7 @@ def test_verbose_says_what_was_tried_in_vain(run: Run) -> None:
     search, nearest = result.stderr.splitlines()
     assert result.exit_code == 1
     assert "network passes (at 128x128, " in search and "threshold 27.0" in search
-    assert nearest.startswith("in.png: nothing found; the strongest of all tries is ")
+    assert nearest.startswith("in.png: nothing found; the strongest pose is ")
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
