@@ -31,7 +31,6 @@ SPARE_ROUNDS = 6  # of accepting messages, beyond two for each
 ROUNDS = 4  # of assigning blocks and reading the message again
 LEAST_BLOCKS = 12  # smaller parts are not read
 GIVEN_POSE = 10.0  # joint score that a pose which was given, not found among thousands, is ahead by
-FURTHER = 4.0  # the same for a message beside others, whose pose is known; with 8 as many are lost as won
 DISTINCT = 4.0  # score that the bits in which two messages at one pose differ need by themselves
 CLEAR = 1.2  # vote from which a bit is rarely wrong
 SAME = 0.5  # cosine between two readings above which they are one message
@@ -85,8 +84,7 @@ def split_messages(
     """All messages at one pose with a score of at least ``threshold``, strongest first.
 
     pattern, available (H, W): the extractor's estimate, and where to look; ``ground``: see ``wam.masks``. ``given``:
-    the pose was not searched for, so that a message that is alone there has ``GIVEN_POSE`` added; one beside others has
-    ``FURTHER``.
+    the pose was not searched for, so that a message that is alone there has ``GIVEN_POSE`` added.
     """
     field = pattern * available
     splitter = _Splitter(field, available, ground, pose, carrier, threshold, given=given)
@@ -203,7 +201,7 @@ class _Splitter:
         votes = joint_score(self._total(members[None]), self.carrier)[1][0]
         left = self.open * (rival <= claim.clamp(min=0))  # what others explain better says nothing about this one
         score, window = self._score(claim - rival, left, votes)
-        score += FURTHER if others else GIVEN_POSE if self.given else 0.0
+        score += GIVEN_POSE if self.given and not others else 0.0
         return Reading(votes, score, self._claims(_limited(votes)[None])[0], window)
 
     def _score(self, lift: Tensor, left: Tensor, message: Tensor) -> tuple[float, Tensor]:
