@@ -69,23 +69,24 @@ class LatticeModel(WatermarkModel):
     def find_and_explain(self, image: Tensor, *, thorough: bool = False) -> tuple[list[Finding], SearchSummary]:
         """See ``Explains.find_and_explain``."""
         result = self._search(image, thorough=thorough)
-        size = (int(image.shape[-2]), int(image.shape[-1]))
         summary = SearchSummary(result.views, result.tried, result.strongest, self.calibration.threshold)
-        return [self._calibrate(found, size, result.tried) for found in result.found], summary
+        return self._findings(result, image), summary
 
     def glance(self, image: Tensor) -> list[Finding]:
         """See ``Glances.glance``."""
-        result = search(self, image, threshold=self.calibration.threshold, usual_only=True)
-        size = (int(image.shape[-2]), int(image.shape[-1]))
-        return [self._calibrate(found, size, result.tried) for found in result.found]
+        return self._findings(self._search(image, usual_only=True), image)
 
     def per_pixel(self, image: Tensor) -> Tensor:
         """See ``Model.per_pixel``."""
         size = (int(image.shape[-2]), int(image.shape[-1]))
         return per_pixel(self._search(image).found, self.carriers, size)
 
-    def _search(self, image: Tensor, *, thorough: bool = False) -> SearchResult:
-        return search(self, image, threshold=self.calibration.threshold, thorough=thorough)
+    def _search(self, image: Tensor, *, thorough: bool = False, usual_only: bool = False) -> SearchResult:
+        return search(self, image, threshold=self.calibration.threshold, thorough=thorough, usual_only=usual_only)
+
+    def _findings(self, result: SearchResult, image: Tensor) -> list[Finding]:
+        size = (int(image.shape[-2]), int(image.shape[-1]))
+        return [self._calibrate(found, size, result.tried) for found in result.found]
 
     def _calibrate(self, found: Found, size: tuple[int, int], tried: int) -> Finding:
         expected = min(size) / min(WORKING_SIDE, *size)
