@@ -3,19 +3,19 @@
 The registry needs SQLAlchemy and is imported by name: `from payload.registry import Registry`.
 """
 
-from payload.ecc import HardDecoded, decode, encode
+from payload.codes.bch import HardDecoded, decode, encode
+from payload.codes.short_link import format_link, parse_link
+from payload.codes.soft_decoding import Candidate, decode_soft, nearest
+from payload.codes.word_match import Match, read_word
 from payload.errors import PayloadError, RecordTooLongError, RegistryError, RegistryFullError, UnknownLinkError
-from payload.frame import marks_needed, open_frame, room_for, seal_frame
-from payload.gather import RecordReading, read_records
-from payload.keys import Subkeys, derive_subkeys
 from payload.layout import bits_from_word, word_from_bits
-from payload.link import format_link, parse_link
-from payload.marks import Mark, distance_to, read_mark
-from payload.match import Match, read_word
 from payload.phash import distance, hash_luma, hash_rgb, hashes_before_cut, shorten
-from payload.record import Record, format_time, parse_time
-from payload.soft import Candidate, decode_soft, nearest
-from payload.split import join_frame, split_frame
+from payload.records.assembly import RecordReading, read_records
+from payload.records.erasure_code import join_frame, split_frame
+from payload.records.frame import marks_needed, open_frame, room_for, seal_frame
+from payload.records.keys import Subkeys, derive_subkeys
+from payload.records.mark_words import Mark, distance_to, read_mark
+from payload.records.record import Record, format_time, parse_time
 
 __all__ = [
     "Candidate",

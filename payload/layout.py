@@ -29,7 +29,7 @@ class Field:
 LINK_LAYOUT_VERSION = 1
 LINK_LAYOUT = (
     Field("id", 21, "allocated number, spread over its range by a keyed permutation"),
-    Field("check", 10, "remainder of id * x^10 divided by ecc.GENERATOR"),
+    Field("check", 10, "remainder of id * x^10 divided by bch.GENERATOR"),
     Field("parity", 1, "makes the number of ones of the 32 bits even"),
 )
 ID_BITS = LINK_LAYOUT[0].bits
@@ -46,7 +46,7 @@ refused."""
 MARK_LAYOUT = (
     Field("data", 16, "two symbols of the Reed-Solomon code word of the frame"),
     Field("index", 5, "which mark of the record this is, from 0"),
-    Field("check", 10, "remainder of (data, index) * x^10 divided by ecc.GENERATOR, XOR tag * (x^5 + x^2 + 1)"),
+    Field("check", 10, "remainder of (data, index) * x^10 divided by bch.GENERATOR, XOR tag * (x^5 + x^2 + 1)"),
     Field("parity", 1, "makes the number of ones of the 32 bits even"),
 )
 """A mark of a record. Marks of one tag are six bits apart, like link words; of different tags, four.
@@ -60,7 +60,7 @@ MOST_MARKS = 1 << INDEX_BITS
 TAG_BITS = 5
 TAG_COUNT = 1 << TAG_BITS
 TAG_FACTOR = 0b10_0101
-"""x^5 + x^2 + 1, a factor of `ecc.GENERATOR`: with any tag, words are of the extended Hamming code [32, 26, 4]."""
+"""x^5 + x^2 + 1, a factor of `bch.GENERATOR`: with any tag, words are of the extended Hamming code [32, 26, 4]."""
 
 MARK_MASK = 0x0B3F1DCF
 """The first four bytes of SHA-256("wam record mark 1"), big-endian. Every mark, whatever its tag,
@@ -80,7 +80,7 @@ FRAME_LAYOUT = (
     Field("padding", 0, "zeros up to a whole number of marks"),
     Field("seal", 32, "SHA-256 or HMAC-SHA-256 of everything before, cut to its first 32 bits"),
 )
-"""A frame; fields of 0 bits have the length of their contents. Texts: see `texts.CLASSES`."""
+"""A frame; fields of 0 bits have the length of their contents. Texts: see `text_packing.CLASSES`."""
 
 HEADER_BITS = sum(field.bits for field in FRAME_LAYOUT[:4])
 SEAL_BITS = FRAME_LAYOUT[-1].bits

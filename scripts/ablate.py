@@ -26,12 +26,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from wam.atomic import save_atomically
-from wam.carrier import Carrier
-from wam.checkpoints import load_checkpoint
 from wam.errors import WamError
-from wam.handmade import HandmadeExtractor
-from wam.model import WatermarkModel
+from wam.models.checkpoints import load_checkpoint
+from wam.networks.baseline_extractor import HandmadeExtractor
+from wam.networks.watermark_network import WatermarkModel
+from wam.pictures.atomic_write import save_atomically
+from wam.signal.pattern import Carrier
 from wam.training.check import check
 from wam.training.photos import Photos
 from wam.training.process import Processes

@@ -29,15 +29,16 @@ from scipy.optimize import minimize_scalar
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from attacks import parse
-from wam.atomic import save_atomically
-from wam.calibration import Calibration
-from wam.carrier import Carrier
-from wam.checkpoints import load_checkpoint, save_checkpoint
-from wam.marker import to_batch, to_pixels
-from wam.model import WatermarkModel
-from wam.precision import best_precision
-from wam.search import SearchResult, search
+from wam.detection.calibration import Calibration
+from wam.detection.detector import SearchResult, search
+from wam.models.checkpoints import load_checkpoint, save_checkpoint
+from wam.networks.precision import best_precision
+from wam.networks.watermark_network import WatermarkModel
+from wam.pictures.atomic_write import save_atomically
+from wam.signal.filters import to_pixels
+from wam.signal.pattern import Carrier
 from wam.training.photos import Photos
+from wam.watermarker import to_batch
 
 NULL_ATTACKS = (
     "identity",

@@ -20,12 +20,12 @@ from wam.bench.contenders import OTHER_KEY, Contender, MarkerContender
 from wam.bench.photos import ImageSet
 from wam.bench.report import markdown
 from wam.bench.session import Options, run
-from wam.embedder import Embedder
 from wam.errors import WamError
-from wam.handmade import HandmadeExtractor
-from wam.lattice import LatticeModel
-from wam.library import DEFAULT, choose_device, load
-from wam.marker import Watermarker
+from wam.models.lattice_model import LatticeModel
+from wam.models.zoo import DEFAULT, choose_device, load
+from wam.networks.baseline_extractor import HandmadeExtractor
+from wam.networks.embedder import Embedder
+from wam.watermarker import Watermarker
 
 HAND_MADE = ("none", "extractor", "embedder")
 

@@ -30,12 +30,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from attacks import parse
 from payload import bits_from_word, encode, read_word
 from payload.layout import ID_COUNT
-from wam.atomic import save_atomically
 from wam.bench.summary import interval
 from wam.errors import WamError
-from wam.library import DEFAULT, load
-from wam.marker import Watermarker, to_batch, to_pixels
+from wam.models.zoo import DEFAULT, load
+from wam.pictures.atomic_write import save_atomically
+from wam.signal.filters import to_pixels
 from wam.training.photos import Photos
+from wam.watermarker import Watermarker, to_batch
 
 ATTACKS = (
     *("identity", "jpeg=50", "jpeg=20", "rotate=30", "crop=0.2", "gaussian_blur=17", "contrast=2", "median=5"),

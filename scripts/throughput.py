@@ -41,8 +41,8 @@ from PIL import Image
 
 import wam
 from payload import bits_from_word
-from wam.images import encode_image, read_image
-from wam.jobs.local import default_workers
+from wam.jobs.engines.local import default_workers
+from wam.pictures.files import encode_image, read_image
 
 SAMPLES = Path(wam.__file__).parent / "samples"
 PIXELS = (1_000_000, 2_000_000)  # of the smallest and the largest photo

@@ -26,8 +26,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from wam.checkpoints import load_checkpoint
 from wam.errors import WamError
+from wam.models.checkpoints import load_checkpoint
 from wam.training.photos import Photos
 from wam.training.process import Processes
 from wam.training.run import Run, TrainingError, stored_state

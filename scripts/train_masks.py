@@ -24,15 +24,15 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from attacks.training import degrade
-from wam.carrier import BITS, Carrier
-from wam.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from wam.marker import to_batch
-from wam.maskhead import STRIDE, MaskHead, cells, evidence, surroundings
-from wam.masks import Ground, flat_energy, made_again, message_masks
-from wam.model import WatermarkModel
-from wam.pose import Pose
-from wam.sync import at_pose
+from wam.detection.localization import Ground, flat_energy, made_again, message_masks
+from wam.detection.synchronization import at_pose
+from wam.models.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from wam.networks.mask_head import STRIDE, MaskHead, cells, evidence, surroundings
+from wam.networks.watermark_network import WatermarkModel
+from wam.signal.pattern import BITS, Carrier
+from wam.signal.pose import Pose
 from wam.training.photos import Photos
+from wam.watermarker import to_batch
 
 VIEW = (256, 320)  # pixels of a training view
 BATCH = 12

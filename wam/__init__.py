@@ -5,22 +5,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wam.errors import ImageError, ModelError, WamError
-    from wam.library import load
-    from wam.marker import Detection, Marked, Watermarker
-    from wam.outline import Region
+    from wam.models.zoo import load
+    from wam.region import Region
+    from wam.watermarker import Detection, Marked, Watermarker
 
 __all__ = ["Detection", "ImageError", "Marked", "ModelError", "Region", "WamError", "Watermarker", "load"]
 __version__ = "0.2.0"
 
 _HOMES = {
-    "Detection": "wam.marker",
+    "Detection": "wam.watermarker",
     "ImageError": "wam.errors",
-    "Marked": "wam.marker",
+    "Marked": "wam.watermarker",
     "ModelError": "wam.errors",
-    "Region": "wam.outline",
+    "Region": "wam.region",
     "WamError": "wam.errors",
-    "Watermarker": "wam.marker",
-    "load": "wam.library",
+    "Watermarker": "wam.watermarker",
+    "load": "wam.models.zoo",
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payload import ecc
+from payload.codes import bch
 from payload.layout import (
     FRAME_LAYOUT,
     ID_BITS,
@@ -43,7 +43,7 @@ def test_plain_words_are_refused_by_the_hard_decoder() -> None:
     repeated = [format(value, f"0{period}b") for period in (1, 2, 4) for value in range(2**period)]
     runs = [first * size + second * size for size in (8, 16) for first, second in ("01", "10")]
     words = [word_from_bits(part * (WORD_BITS // len(part))) for part in repeated + runs]
-    assert not ecc.decode(words).accepted.any()
+    assert not bch.decode(words).accepted.any()
 
 
 @given(st.integers(0, 2**32 - 1))

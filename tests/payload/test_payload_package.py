@@ -37,7 +37,7 @@ def test_the_package_needs_neither_torch_nor_a_database() -> None:
 
 
 def test_the_registry_needs_no_torch() -> None:
-    code = "import sys, payload.registry; sys.exit(str({'torch', 'wam'} & set(sys.modules) or ''))"
+    code = "import sys, payload.registry.store; sys.exit(str({'torch', 'wam'} & set(sys.modules) or ''))"
     environment = {"PYTHONPATH": str(Path(payload.__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from tests.wam.synthetic import smooth_picture
-from wam.library import load
+from wam.models.zoo import load
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "reliability.py"
 

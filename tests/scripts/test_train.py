@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from wam.checkpoints import load_checkpoint
+from wam.models.checkpoints import load_checkpoint
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
 TINY = ("--channels", "8", "--blocks", "1", "--batch", "4", "--validation-batches", "2")

@@ -10,8 +10,8 @@ from PIL import Image
 
 import wam
 from tests.wam.synthetic import handmade_marker
-from wam.carrier import Carrier
-from wam.marker import Watermarker
+from wam.signal.pattern import Carrier
+from wam.watermarker import Watermarker
 
 SAMPLES = Path(wam.__file__).parent / "samples"
 

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wam.calibration import Calibration
-from wam.carrier import BITS, Carrier
-from wam.embedder import Embedder
-from wam.handmade import HandmadeExtractor
-from wam.lattice import LatticeModel
-from wam.marker import Watermarker
-from wam.pose import Pose
+from wam.detection.calibration import Calibration
+from wam.models.lattice_model import LatticeModel
+from wam.networks.baseline_extractor import HandmadeExtractor
+from wam.networks.embedder import Embedder
+from wam.signal.pattern import BITS, Carrier
+from wam.signal.pose import Pose
+from wam.watermarker import Watermarker
 
 THRESHOLD = 27.0  # joint score
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 import wam
 from tests.wam.synthetic import message, text
-from wam.marker import Watermarker
+from wam.watermarker import Watermarker
 
 FIRST, SECOND = text(message(100)), text(message(101))
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from wam.library import load
-from wam.marker import Watermarker
+from wam.models.zoo import load
+from wam.watermarker import Watermarker
 
 OTHER_KEY = b"a key that no picture was marked with"
 

@@ -60,7 +60,7 @@ def measurements(model: str, device: str, *, full: bool) -> Iterator[Measurement
 
     WAM's detection is one pass of its extractor; the clustering that follows is not counted.
     """
-    from wam.library import default_precision
+    from wam.models.zoo import default_precision
 
     own = default_precision(model, device)
     for side, batch in FULL if full else SHORT:
@@ -109,7 +109,7 @@ def run_here(what: Measurement) -> tuple[float, float | None]:
 
 
 def _prepare_model(what: Measurement) -> Callable[[], object]:
-    from wam.library import load
+    from wam.models.zoo import load
 
     marker = load(what.subject, device=what.device, precision=what.precision)
     photos = _photos(what)
@@ -129,7 +129,7 @@ def _prepare_model(what: Measurement) -> Callable[[], object]:
 
 def _prepare_architecture(what: Measurement) -> Callable[[], object]:
     """Meta's networks on the way from picture to picture, and from picture to logits per pixel; no clustering."""
-    from wam.meta import MetaModel
+    from wam.models.meta import MetaModel
 
     model = MetaModel(precision=what.precision).eval().to(what.device)
     photos = _photos(what).to(what.device)
@@ -140,7 +140,7 @@ def _prepare_architecture(what: Measurement) -> Callable[[], object]:
 def _photos(what: Measurement) -> Tensor:
     """(batch, 3, side, side): the middle of packaged photos, so that reading has real texture to look at."""
     from wam.bench.photos import ImageSet, round_to_bytes
-    from wam.model import resize
+    from wam.signal.filters import resize
 
     images = ImageSet.packaged(size=None)
     photos = []

@@ -12,9 +12,9 @@ from pathlib import Path
 from torch import Tensor
 
 from wam.errors import ImageError
-from wam.images import expand_inputs, read_image, require_size
-from wam.marker import to_batch
-from wam.model import resize, sized
+from wam.pictures.files import expand_inputs, read_image, require_size
+from wam.signal.filters import resize, sized
+from wam.watermarker import to_batch
 
 PACKAGED = "packaged"
 PACKAGED_SIZE = 512  # pixels: short side the packaged photos are reduced to, so that the whole suite takes minutes

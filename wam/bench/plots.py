@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from wam.bench.report import Report, entrant
 from wam.bench.results import Result
 from wam.bench.summary import Line
-from wam.images import write_bytes
+from wam.pictures.files import write_bytes
 
 COLUMNS = 4  # of small plots
 CELL = (3.1, 2.4)  # inches

@@ -12,7 +12,7 @@ from typing import Any
 
 from wam.bench.cost import CostLine
 from wam.bench.summary import NAMES, Line, NullLine
-from wam.images import write_text
+from wam.pictures.files import write_text
 
 COLUMNS = {
     "photos": "photos",

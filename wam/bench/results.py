@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from wam.atomic import save_atomically
 from wam.errors import WamError
+from wam.pictures.atomic_write import save_atomically
 
 QUALITY = "quality"
 """The row that holds the marked photo's quality instead of a judgement."""

@@ -21,7 +21,7 @@ from wam.bench.runner import Report as Progress
 from wam.bench.runner import run_plan, usual_workers
 from wam.bench.summary import failures, group_lines, null_lines, quality_lines, results_of, row_lines
 from wam.bench.words import RECORDS
-from wam.library import default_precision
+from wam.models.zoo import default_precision
 
 COSTLY_PHOTOS = (
     2  # packaged photos that the rows which search everything are measured on, unless --limit says otherwise

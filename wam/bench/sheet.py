@@ -19,7 +19,7 @@ from wam.bench.plan import Part
 from wam.bench.rows import Row
 from wam.bench.views import Stage, View
 from wam.bench.words import WordBook
-from wam.images import write_bytes
+from wam.pictures.files import write_bytes
 
 AMPLIFIED = 10  # times the difference is shown
 PREFERRED = ("identity", "jpeg=50", "crop=0.5", "rotate=10", "collage=0.25", "collage=0.1", "composite=3", "multi=3")

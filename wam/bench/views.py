@@ -13,7 +13,7 @@ from wam.bench.contenders import Contender
 from wam.bench.photos import ImageSet, round_to_bytes
 from wam.bench.rows import UNMARKED, WRONG_KEY, Row
 from wam.bench.words import WordBook, seed_of
-from wam.model import resize, sized
+from wam.signal.filters import resize, sized
 
 CANVAS = 2.25  # area of a composite's background in areas of its first photo, for up to three
 ROOM = 0.9  # the same for each photo, for more

@@ -9,9 +9,9 @@ import numpy as np
 
 from attacks.recipes import MOST
 from payload import bits_from_word
-from payload.entry import word_of
+from payload.codes.id_permutation import SECRET_BYTES
 from payload.layout import Words
-from payload.permutation import SECRET_BYTES
+from payload.registry.entry import word_of
 
 RECORDS = 1000  # in the registry; a chance match is counted against all of them
 

@@ -48,8 +48,8 @@ def attack(
     from PIL import Image
 
     from attacks import parse
-    from wam.images import read_image, write_bytes, write_picture
-    from wam.marker import to_batch
+    from wam.pictures.files import read_image, write_bytes, write_picture
+    from wam.watermarker import to_batch
 
     try:
         steps = parse(attacks)

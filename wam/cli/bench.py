@@ -82,8 +82,8 @@ def bench(
     from wam.bench.contenders import build_marker
     from wam.bench.peers import choose_peers
     from wam.bench.session import COSTS, Options, run
-    from wam.library import choose_device
-    from wam.marker import check_strength
+    from wam.models.zoo import choose_device
+    from wam.watermarker import check_strength
 
     rows = attacks if attacks is not None else "" if negatives else "all"
     chosen_cost = cost or ("short" if rows == "all" else "none")

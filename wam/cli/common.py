@@ -19,8 +19,8 @@ from wam.errors import WamError, show_name
 
 if TYPE_CHECKING:
     from payload.registry import Registry
-    from wam.jobs.marking import Written
-    from wam.marker import Watermarker
+    from wam.pipeline.mark_link import Written
+    from wam.watermarker import Watermarker
 
 Images = Annotated[
     list[str], typer.Argument(metavar="IMAGE...", help="Files, folders (recursed) or - (standard input).")
@@ -128,8 +128,8 @@ def marker_loader(
     model: str, device: str, key_file: Path | None, *, reading: bool, precision: str = "auto"
 ) -> Callable[[], Watermarker]:
     """What makes the model, here or in another process."""
-    from wam import library
-    from wam.precision import check_precision
+    from wam.models import zoo
+    from wam.networks.precision import check_precision
 
     try:
         check_precision(precision)
@@ -139,7 +139,7 @@ def marker_loader(
     keys: list[bytes | None] = [key] if key is not None else [None]
     if reading and key is not None:
         keys.append(None)
-    return partial(library.load, model, device=device, keys=keys, precision=precision)
+    return partial(zoo.load, model, device=device, keys=keys, precision=precision)
 
 
 def read_key(path: Path | None) -> bytes | None:
@@ -172,8 +172,8 @@ def open_registry(url: str | None, *, create: bool) -> Registry:
 
 def open_registry_for_reading(url: str | None) -> Registry | None:
     """The registry if there is one; a default one that was never made is none, any other failure ends the command."""
-    from payload.database import locate
     from payload.registry import Registry
+    from payload.registry.database import locate
 
     try:
         place = locate(url)

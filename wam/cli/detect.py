@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wam.cli import common
-from wam.cli.findings import report_all, show_mark
+from wam.cli.print_detect import report_all, show_mark
 from wam.errors import WamError, show_name
 
 if TYPE_CHECKING:
-    from wam.images import Picture
-    from wam.jobs.local import Draw
+    from wam.jobs.engines.local import Draw
     from wam.jobs.plan import Source
-    from wam.jobs.reading import AnyReading
+    from wam.pictures.files import Picture
+    from wam.pipeline.read import AnyReading
 
 
 Overlay = Annotated[
@@ -92,8 +92,8 @@ def detect(
     Exit status 0: every picture carries at least one. 1: some picture carries
     none, or could not be read. 2: usage.
     """
-    from wam.jobs.cluster import Cluster, detect_on_cluster
-    from wam.jobs.local import detect_locally
+    from wam.jobs.engines.local import detect_locally
+    from wam.jobs.engines.ray_data import Cluster, detect_on_cluster
 
     common.check_engine(engine, address)
     all_frames = common.take_frames(frames)
@@ -128,7 +128,7 @@ def _sources(images: list[str], *outputs: Path | None) -> list[Source]:
 
 def _has_folder(images: list[str], sources: list[Source]) -> bool:
     """Whether an input, a local one or one behind a URL, is a folder."""
-    from wam.jobs.storage import is_url
+    from wam.pictures.storage import is_url
 
     files = {str(source.location) for source in sources}
     return any(Path(image).is_dir() or (is_url(image) and image not in files) for image in images)
@@ -167,7 +167,7 @@ def _plan_pictures(
 
 def _check_format(overlay: Path | None) -> None:
     """Ends the command for an overlay whose extension is no format that is written."""
-    from wam.images import format_of
+    from wam.pictures.files import format_of
 
     try:
         if overlay is not None:
@@ -186,13 +186,13 @@ def _picture_names(sources: list[Source]) -> list[str]:
 
 def _write_pictures(picture: Picture, readings: list[AnyReading], overlay: Path | None, mask: Path | None) -> None:
     """Overlay and masks, each written whole or not at all."""
-    from wam.images import write_picture
+    from wam.pictures.files import write_picture
 
     for place in (overlay, mask):
         if place is not None and place.parent.name:
             place.parent.mkdir(parents=True, exist_ok=True)
     if overlay is not None:
-        from wam.overlay import overlay as draw
+        from wam.pictures.overlay import overlay as draw
 
         captions = [_caption(reading) for reading in readings]
         write_picture(overlay, draw(picture.pixels, [reading.region for reading in readings], captions))

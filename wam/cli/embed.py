@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wam.cli import common
-from wam.cli.outcomes import note, note_changes, report_all, show_few
+from wam.cli.print_embed import note, note_changes, report_all, show_few
 from wam.cli.record import check_record_options
 from wam.errors import WamError
 
 if TYPE_CHECKING:
-    from wam.jobs.book import Book
-    from wam.jobs.cluster import Cluster
+    from wam.jobs.engines.ray_data import Cluster
+    from wam.jobs.journal import Book
     from wam.jobs.manifest import Manifest
     from wam.jobs.outcome import EmbedOutcome
     from wam.jobs.plan import Fields, Item, Source
-    from wam.jobs.settings import Settings
-    from wam.marker import Watermarker
+    from wam.pipeline.options import Settings
+    from wam.watermarker import Watermarker
 
 Asset = Annotated[str | None, typer.Option("--asset", metavar="ID", help="Asset ID of the pictures.")]
 AssetFrom = Annotated[
@@ -133,7 +133,7 @@ def embed(
     pixels, unless --mode record puts them there. The marked file is read back before it is kept. Default output:
     NAME.wm.EXT beside the input.
     """
-    from wam.jobs.cluster import Cluster
+    from wam.jobs.engines.ray_data import Cluster
 
     _check_options(mode, strength, engine, address, out_dir, resume)
     all_frames = common.take_frames(frames)
@@ -166,7 +166,7 @@ def _settings(
     encrypt: bool,
     quality: int | None,
 ) -> Settings:
-    from wam.jobs.settings import Settings, key_name
+    from wam.pipeline.options import Settings, key_name
 
     return Settings(mode, strength, label, frames, key_name(marker.keys[0]), encrypt, quality)
 
@@ -174,8 +174,8 @@ def _settings(
 @contextmanager
 def _opened(marker: Watermarker, settings: Settings, registry: str | None, out_dir: str | None) -> Iterator[Book]:
     """What keeps account of the run: the manifest if there is an output folder, and in link mode the registry."""
-    from wam.jobs.book import Book
-    from wam.jobs.ledger import Ledger
+    from wam.jobs.id_allocation import Ledger
+    from wam.jobs.journal import Book
 
     records = common.open_registry(registry, create=True) if settings.mode == "link" else None
     with _open_manifest(out_dir) as manifest:
@@ -189,9 +189,9 @@ def _outcomes(
     marker: Watermarker, cluster: Cluster | None, book: Book, items: list[Item], workers: int | None, resume: bool
 ) -> Generator[EmbedOutcome]:
     """The work itself, on the engine and in the mode that were chosen."""
-    from wam.jobs.cluster import embed_on_cluster, embed_records_on_cluster
-    from wam.jobs.ledger import Ledger
-    from wam.jobs.local import embed_locally, embed_records_locally
+    from wam.jobs.engines.local import embed_locally, embed_records_locally
+    from wam.jobs.engines.ray_data import embed_on_cluster, embed_records_on_cluster
+    from wam.jobs.id_allocation import Ledger
 
     if isinstance(book, Ledger):
         if cluster is not None:
@@ -210,7 +210,7 @@ def _is_folder(images: list[str], out_dir: str | None) -> bool:
 def _check_options(
     mode: str, strength: float | None, engine: str, address: str | None, out_dir: str | None, resume: bool
 ) -> None:
-    from wam.marker import check_strength
+    from wam.watermarker import check_strength
 
     if mode not in ("link", "record"):
         common.fail(f"--mode: expected link or record, found {mode}; choose one")
@@ -257,7 +257,7 @@ def _plan(
     """What becomes of which file, and how many earlier outputs among the inputs are left out; an output that would do
     harm ends the command before anything is written."""
     from wam.jobs.plan import find_sources, find_targets, leave_out_outputs, plan_records
-    from wam.jobs.storage import locate
+    from wam.pictures.storage import locate
 
     file, folder = (None if name is None else locate(name) for name in (output, out_dir))
     try:
@@ -275,7 +275,7 @@ def _plan(
 def _open_manifest(out_dir: str | None) -> Manifest | nullcontext[None]:
     """The manifest of the output folder, which is made."""
     from wam.jobs.manifest import Manifest
-    from wam.jobs.storage import locate
+    from wam.pictures.storage import locate
 
     if out_dir is None:
         return nullcontext()

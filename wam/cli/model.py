@@ -16,8 +16,8 @@ model_app = typer.Typer(no_args_is_help=True, help="Which models there are, and 
 @model_app.command("list")
 def list_models(as_json: common.JsonRowsOption = False) -> None:
     """List the models that --model knows by name, and those it takes as a file."""
-    from wam.library import DEFAULT, KNOWN, shipped
-    from wam.meta.weights import LICENCES
+    from wam.models.meta.weights import LICENCES
+    from wam.models.zoo import DEFAULT, KNOWN, shipped
 
     rows: list[dict[str, Any]] = [
         {"name": name, "licence": known.licence, "shipped": True, "default": name == DEFAULT, "file": known.file}
@@ -43,8 +43,8 @@ def info(
     as_json: common.JsonRowsOption = False,
 ) -> None:
     """Show a checkpoint's architecture, hash, size, licence, parameters and figures."""
-    from wam.carrier import BITS
-    from wam.library import open_checkpoint
+    from wam.models.zoo import open_checkpoint
+    from wam.signal.pattern import BITS
 
     try:
         checkpoint, name = open_checkpoint(path or model)
@@ -79,7 +79,7 @@ def convert(
     ] = None,
 ) -> None:
     """Convert Meta's WAM weights to safetensors, which cannot carry code and says its licence."""
-    from wam.meta.weights import load_weights, save_weights
+    from wam.models.meta.weights import load_weights, save_weights
 
     common.refuse_inputs([output], [path], "choose another")
     if output.suffix != ".safetensors":

@@ -89,7 +89,7 @@ def export(
     if output is None:
         store.export(sys.stdout)
         return
-    from wam.images import write_text
+    from wam.pictures.files import write_text
 
     try:
         if not output.exists():
@@ -106,7 +106,7 @@ def import_(
     registry: common.RegistryOption = None,
 ) -> None:
     """Read an export, all of it or nothing, with the same ids."""
-    from payload.transfer import check_lines
+    from payload.registry.export_import import check_lines
 
     try:
         with _whole(file) as stream:

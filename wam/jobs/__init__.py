@@ -9,7 +9,7 @@ ledger    an id's way from pending to marked, crash by crash
 local     the engine of one machine           cluster   the same on Ray Data, with pool for Ray itself
 """
 
-from wam.jobs.marking import EmbedResult, SelfCheckError
-from wam.jobs.reading import Reading
+from wam.pipeline.mark_link import EmbedResult, SelfCheckError
+from wam.pipeline.read import Reading
 
 __all__ = ["EmbedResult", "Reading", "SelfCheckError"]

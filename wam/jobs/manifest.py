@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from wam.errors import WamError, show_name
-from wam.jobs.storage import Location, join, read_content, write_content
+from wam.pictures.storage import Location, join, read_content, write_content
 
 NAME = "manifest.jsonl"
 REWRITE_SECONDS = 5.0  # between uploads of a manifest behind a URL, which cannot be appended to

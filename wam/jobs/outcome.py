@@ -11,13 +11,13 @@ import numpy as np
 
 from payload.layout import Words
 from payload.registry import Registry
-from wam.jobs.files import record_name
-from wam.jobs.marking import EmbedResult
 from wam.jobs.plan import Item, Source
-from wam.jobs.reading import AnyReading
-from wam.jobs.records import RecordResult
-from wam.label import Label, label_agrees
-from wam.protocol import SearchSummary
+from wam.models.protocol import SearchSummary
+from wam.pipeline.loaded import record_name
+from wam.pipeline.mark_link import EmbedResult
+from wam.pipeline.mark_record import RecordResult
+from wam.pipeline.read import AnyReading
+from wam.provenance.aigc_label import Label, label_agrees
 
 WORDS_SECONDS = 60.0  # how old the list of registered words may be: reading it takes long in a large registry
 

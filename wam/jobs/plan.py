@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 
 from payload import Record, parse_time
 from wam.errors import WamError, show_name
-from wam.images import default_output, expand_inputs, format_of
-from wam.jobs.storage import Location, is_url, join, locate, pictures_below, suffix_of
+from wam.pictures.files import default_output, expand_inputs, format_of
+from wam.pictures.storage import Location, is_url, join, locate, pictures_below, suffix_of
 
 COLUMNS = ("path", "asset", "owner", "user", "time")  # of a list; the first two are needed
 

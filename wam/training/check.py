@@ -15,16 +15,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attacks import parse
-from wam.carrier import BITS, TILE, Carrier
-from wam.cells import Cell
-from wam.marker import to_batch, to_pixels
-from wam.model import WatermarkModel, resize, sized
-from wam.pixels import Pixels
-from wam.pose import Pose
-from wam.quality import psnr, ssim
-from wam.refine import refine
-from wam.sync import at_pose, synchronise
+from wam.detection.pose_refinement import refine
+from wam.detection.synchronization import at_pose, synchronise
+from wam.networks.watermark_network import WatermarkModel
+from wam.pictures.quality import psnr, ssim
+from wam.pictures.samples import Pixels
+from wam.signal.filters import resize, sized, to_pixels
+from wam.signal.mark_grid import Cell
+from wam.signal.pattern import BITS, TILE, Carrier
+from wam.signal.pose import Pose
 from wam.training.photos import Photos
+from wam.watermarker import to_batch
 
 STRENGTH = 42.0  # dB
 TURN = 30.0  # degrees

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from wam.atomic import save_atomically
+from wam.pictures.atomic_write import save_atomically
 from wam.training.losses import known_mean
 
 COLUMNS = ["step", "minutes", "level", "rate", "pattern", "mask", "bits", "correlation", "accuracy", "pictures_per_s"]

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wam.carrier import BITS, Carrier
+from wam.signal.pattern import BITS, Carrier
 
 
 def pattern_loss(estimate: Tensor, pattern: Tensor, mask: Tensor) -> Tensor:

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wam.carrier import Carrier
-from wam.checkpoints import Checkpoint
-from wam.embedder import Embedder, scale_evenly
-from wam.extractor import STRIDE, Extractor, ExtractorOutput
-from wam.jnd import jnd
+from wam.models.checkpoints import Checkpoint
+from wam.networks.embedder import Embedder, scale_evenly
+from wam.networks.extractor import STRIDE, Extractor, ExtractorOutput
+from wam.networks.perceptual import jnd
+from wam.signal.pattern import Carrier
 from wam.training.losses import bit_accuracy, bit_loss, correlation, pattern_loss, pooled_bit_logits
 from wam.training.scenes import Difficulty, Scene, make_scene
 from wam.training.settings import Settings

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from wam.atomic import save_atomically
-from wam.carrier import Carrier
-from wam.checkpoints import Checkpoint, save_checkpoint
 from wam.errors import WamError
-from wam.extractor import Extractor
+from wam.models.checkpoints import Checkpoint, save_checkpoint
+from wam.networks.extractor import Extractor
+from wam.pictures.atomic_write import save_atomically
+from wam.signal.pattern import Carrier
 from wam.training.guard import StepGuard
 from wam.training.log import Window, plot, write_row
 from wam.training.losses import final_decay, known_mean, learning_rate, next_level, non_finite

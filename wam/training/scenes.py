@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attacks.training import degrade_batch, straight_through
-from wam.carrier import BITS, Carrier
-from wam.embedder import scale_evenly
+from wam.networks.embedder import scale_evenly
+from wam.signal.pattern import BITS, Carrier
 
 CONTENT = 208  # content side, working pixels
 FILE = 192  # file side, pixels

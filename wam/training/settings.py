@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wam.carrier import DEFAULT_DESIGN, HIGHEST, LOWEST, PER_BIT, Design
-from wam.model import WORKING_SIDE
+from wam.signal.pattern import DEFAULT_DESIGN, HIGHEST, LOWEST, PER_BIT, WORKING_SIDE, Design
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typer.testing import CliRunner, Result
 
 from tests.wam.cli.commands import Run, draw
 from tests.wam.synthetic import handmade_marker
-from wam import library
 from wam.cli import app
+from wam.models import zoo
 
 
 @pytest.fixture
@@ -19,11 +19,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a command in an empty folder, with a registry of its own and a light model in place of the default."""
 
     def light_load(model: str, *, device: str, keys: list[bytes | None], **options: Any) -> Any:
-        return handmade_marker(*keys) if model == library.DEFAULT else load(model, device=device, keys=keys, **options)
+        return handmade_marker(*keys) if model == zoo.DEFAULT else load(model, device=device, keys=keys, **options)
 
-    load = library.load
-    monkeypatch.setattr(library, "load", light_load)
-    monkeypatch.setattr("payload.database._default_path", lambda: str(tmp_path / "registry.sqlite"))
+    load = zoo.load
+    monkeypatch.setattr(zoo, "load", light_load)
+    monkeypatch.setattr("payload.registry.database._default_path", lambda: str(tmp_path / "registry.sqlite"))
     monkeypatch.delenv("WAM_REGISTRY", raising=False)
     monkeypatch.delenv("WAM_KEY", raising=False)
     (tmp_path / "work").mkdir()

@@ -11,7 +11,7 @@ from PIL import Image
 
 from attacks import names
 from tests.wam.cli.commands import Run, draw, error_line, files
-from wam.images import read_image
+from wam.pictures.files import read_image
 
 
 class TestAttack:

@@ -20,7 +20,7 @@ from tests.wam.cli.commands import (
     types,
 )
 from tests.wam.synthetic import handmade_marker, smooth_picture
-from wam.images import read_image
+from wam.pictures.files import read_image
 
 DETECTED = {"image": str, "width": int, "height": int, "model": str, "watermarks": list, "error": type(None)}
 DETECTED |= {"label": type(None)}  # beyond the contract
@@ -128,7 +128,7 @@ class TestDetect:
     def test_without_a_registry_marks_are_unregistered(
         self, run: Run, marked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("payload.database._default_path", lambda: "none.sqlite")
+        monkeypatch.setattr("payload.registry.database._default_path", lambda: "none.sqlite")
         (mark,) = objects(run("detect", "in.wm.png", "--json"))[0]["watermarks"]
         assert (mark["status"], mark["record"], mark["link"]) == ("unregistered", None, marked["link"])
         assert not Path("none.sqlite").exists()

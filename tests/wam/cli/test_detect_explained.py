@@ -15,10 +15,10 @@ from torch import Tensor
 from typer.testing import CliRunner, Result
 
 from tests.wam.synthetic import handmade_marker, smooth_picture
-from wam import library
 from wam.cli import app
-from wam.marker import Watermarker
-from wam.protocol import Description, Explains, Finding, FoundPose
+from wam.models import zoo
+from wam.models.protocol import Description, Explains, Finding, FoundPose
+from wam.watermarker import Watermarker
 
 Run = Callable[..., Result]
 BITS = "01100111000011110000111100001111"
@@ -44,10 +44,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     marker: Any = handmade_marker()
 
     def use(model: Any) -> None:
-        monkeypatch.setattr(library, "load", lambda *_, **__: model)
+        monkeypatch.setattr(zoo, "load", lambda *_, **__: model)
 
     use(marker)
-    monkeypatch.setattr("payload.database._default_path", lambda: str(tmp_path / "registry.sqlite"))
+    monkeypatch.setattr("payload.registry.database._default_path", lambda: str(tmp_path / "registry.sqlite"))
     for name in ("WAM_REGISTRY", "WAM_KEY"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "work").mkdir()
@@ -140,7 +140,7 @@ def test_overlay_and_masks_have_the_documented_names_and_sizes(run: Run) -> None
 def test_the_network_computes_in_the_precision_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
     for words in ((), ("--precision", "bf16")):
-        monkeypatch.setattr(library, "load", lambda *_, precision, **__: asked.append(precision) or handmade_marker())
+        monkeypatch.setattr(zoo, "load", lambda *_, precision, **__: asked.append(precision) or handmade_marker())
         CliRunner().invoke(app, ["detect", "in.png", *words])
     assert asked == ["auto", "bf16"]
 

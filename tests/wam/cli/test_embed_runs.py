@@ -11,8 +11,8 @@ from PIL import Image
 
 from tests.wam.cli.commands import MARK, Run, counts, draw, error_line, files, manifest, objects
 from tests.wam.synthetic import smooth_picture
-from wam.images import read_image
-from wam.jobs.settings import Settings, key_name
+from wam.pictures.files import read_image
+from wam.pipeline.options import Settings, key_name
 
 INTO = ("--out-dir", "out")
 

@@ -96,7 +96,7 @@ class TestMain:
         def interrupted(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("payload.registry.Registry.open", interrupted)
+        monkeypatch.setattr("payload.registry.store.Registry.open", interrupted)
         assert call("registry", "list") == 130
         assert capfd.readouterr().err.strip() == "error: interrupted; files written so far are whole"
 

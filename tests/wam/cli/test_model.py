@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from tests.wam.cli.commands import Run, error_line, objects
-from wam import library
+from wam.models import zoo
 
 
 class TestModel:
     def test_info(self, run: Run) -> None:
         (found,) = objects(run("model", "info", "--json"))
-        known = library.KNOWN[library.DEFAULT]
-        assert found["sha256"] == known.sha256 and found["name"] == f"{library.DEFAULT}@{known.sha256[:8]}"
-        assert found["bytes"] == library.shipped(known.file).stat().st_size
+        known = zoo.KNOWN[zoo.DEFAULT]
+        assert found["sha256"] == known.sha256 and found["name"] == f"{zoo.DEFAULT}@{known.sha256[:8]}"
+        assert found["bytes"] == zoo.shipped(known.file).stat().st_size
         assert (found["licence"], found["bits"]) == (known.licence, 32)
         assert known.sha256 in run("model", "info").stdout
 

@@ -12,8 +12,9 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from tests.wam.synthetic import handmade_marker, smooth_picture
-from wam import cells, library
 from wam.cli import app
+from wam.models import zoo
+from wam.signal import mark_grid
 
 Run = Callable[..., Result]
 MARK = ("--asset", "123", "--owner", "acme", "--time", "2026-11-22T10:30:00+01:00", "--mode", "record")
@@ -29,9 +30,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         return handmade_marker(*keys)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(library, "load", light_load)
-        patch.setattr(cells, "LEAST_AREA", 8000)  # smooth pictures are read from less than a photo
-        patch.setattr("payload.database._default_path", lambda: str(folder / "none" / "registry.sqlite"))
+        patch.setattr(zoo, "load", light_load)
+        patch.setattr(mark_grid, "LEAST_AREA", 8000)  # smooth pictures are read from less than a photo
+        patch.setattr("payload.registry.database._default_path", lambda: str(folder / "none" / "registry.sqlite"))
         patch.delenv("WAM_REGISTRY", raising=False)
         patch.delenv("WAM_KEY", raising=False)
         patch.chdir(folder)

@@ -14,17 +14,17 @@ from PIL import Image, PngImagePlugin
 from tests.wam.cli.commands import Run, counts, error_line, manifest, objects
 from tests.wam.jobs.runs import lines_so_far, plan, wait_for
 from tests.wam.synthetic import handmade_marker, smooth_picture
-from wam import cells
-from wam.animation import read_animation
-from wam.images import read_image
-from wam.jobs import marking
-from wam.jobs.book import Book
-from wam.jobs.local import embed_records_locally
+from wam.jobs.engines.local import embed_records_locally
+from wam.jobs.journal import Book
 from wam.jobs.manifest import Manifest
-from wam.jobs.settings import Settings
-from wam.label import read_label
+from wam.pictures.animation import read_animation
+from wam.pictures.files import read_image
+from wam.pipeline import mark_link
+from wam.pipeline.options import Settings
+from wam.provenance.aigc_label import read_label
+from wam.signal import mark_grid
 
-ROOT = Path(marking.__file__).parents[2]
+ROOT = Path(mark_link.__file__).parents[2]
 MARK = ("--asset-from", "name", "--owner", "acme", "--mode", "record", "--strength", "34")
 INTO = ("--out-dir", "out")
 SETTINGS = Settings("record", 34.0)
@@ -34,7 +34,7 @@ SETTINGS = Settings("record", 34.0)
 def small_cells() -> Iterator[None]:
     """Smooth pictures are read from less than a photo."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cells, "LEAST_AREA", 8000)
+        patch.setattr(mark_grid, "LEAST_AREA", 8000)
         yield
 
 
@@ -123,11 +123,11 @@ from pathlib import Path
 from tests.wam.synthetic import handmade_marker
 from tests.wam.cli.test_record_runs import SETTINGS
 from tests.wam.jobs.runs import plan
-from wam import cells
-from wam.jobs.book import Book
-from wam.jobs.local import embed_records_locally
+from wam.signal import mark_grid
+from wam.jobs.journal import Book
+from wam.jobs.engines.local import embed_records_locally
 from wam.jobs.manifest import Manifest
-cells.LEAST_AREA = 8000
+mark_grid.LEAST_AREA = 8000
 photos, marker = Path(sys.argv[1]), handmade_marker()
 with Manifest(photos.parent / "out") as manifest:
     for outcome in embed_records_locally(marker, Book(marker.name, manifest, SETTINGS), plan(photos), workers=2):

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from payload.registry import Registry
-from tests.wam.one_file import detect_file
-from wam.jobs import marking
-from wam.jobs.ledger import Ledger
-from wam.jobs.local import embed_locally
+from tests.wam.pipeline.one_file import detect_file
+from wam.jobs.engines.local import embed_locally
+from wam.jobs.id_allocation import Ledger
 from wam.jobs.manifest import Manifest
 from wam.jobs.outcome import EmbedOutcome
 from wam.jobs.plan import (
@@ -23,9 +22,10 @@ from wam.jobs.plan import (
     find_targets,
     plan_records,
 )
-from wam.marker import Watermarker
+from wam.pipeline import mark_link
+from wam.watermarker import Watermarker
 
-ROOT = Path(marking.__file__).parents[2]
+ROOT = Path(mark_link.__file__).parents[2]
 
 
 FIELDS = Fields(owner="acme")

@@ -20,17 +20,18 @@ from payload.registry import Registry
 from tests.payload.conftest import postgres_server, registry_url  # noqa: F401 - fixtures
 from tests.wam.jobs.runs import check, lines, plan
 from tests.wam.synthetic import handmade_marker, smooth_picture
-from wam.jobs import EmbedResult, files, marking
-from wam.jobs.book import Book
-from wam.jobs.cluster import Cluster, detect_on_cluster, embed_on_cluster, embed_records_on_cluster
-from wam.jobs.ledger import Ledger
-from wam.jobs.local import detect_locally, embed_locally, embed_records_locally
+from wam.jobs import EmbedResult
+from wam.jobs.engines.local import detect_locally, embed_locally, embed_records_locally
+from wam.jobs.engines.ray_data import Cluster, detect_on_cluster, embed_on_cluster, embed_records_on_cluster
+from wam.jobs.id_allocation import Ledger
+from wam.jobs.journal import Book
 from wam.jobs.manifest import Manifest
 from wam.jobs.plan import Fields, PlanError, find_sources
-from wam.jobs.settings import Settings
-from wam.marker import Watermarker
+from wam.pipeline import loaded, mark_link
+from wam.pipeline.options import Settings
+from wam.watermarker import Watermarker
 
-ROOT = Path(marking.__file__).parents[2]
+ROOT = Path(mark_link.__file__).parents[2]
 
 
 def test_without_ray_the_install_command_is_said(
@@ -101,9 +102,9 @@ class TestCluster:
         for outcome in far:
             if outcome.result is not None:  # the local engine, given the same id, writes the same bytes
                 assert isinstance(outcome.result, EmbedResult)
-                loaded = files.load(outcome.item.source.location, outcome.item.target)
-                (pixels,) = marking.mark(light, [loaded], [outcome.result.entry.word], None)
-                assert files.encode(loaded, pixels)[0] == written[outcome.item.source.name]
+                ready = loaded.load(outcome.item.source.location, outcome.item.target)
+                (pixels,) = mark_link.mark(light, [ready], [outcome.result.entry.word], None)
+                assert loaded.encode(ready, pixels)[0] == written[outcome.item.source.name]
         with Manifest(photos.parent / "out") as manifest:
             near = list(embed_locally(light, Ledger(registry, light.name, manifest), items, resume=True))
         assert [outcome.earlier is not None for outcome in near] == [True, True, False, True]
@@ -140,9 +141,9 @@ class TestCluster:
         for outcome in far:  # the local engine, given the same id, writes the same bytes
             assert isinstance(outcome.result, EmbedResult)
             item, word = outcome.item, outcome.result.entry.word
-            loaded = files.load(item.source.location, item.target, frames=True, label="acme", quality=95)
-            (pixels,) = marking.mark(light, [loaded], [word], 36.0)
-            content, _, _ = files.encode(loaded, pixels, files.link_label(loaded, word))
+            ready = loaded.load(item.source.location, item.target, frames=True, label="acme", quality=95)
+            (pixels,) = mark_link.mark(light, [ready], [word], 36.0)
+            content, _, _ = loaded.encode(ready, pixels, loaded.link_label(ready, word))
             assert content == Path(item.target).read_bytes()
         sources = find_sources([str(photos.parent / "out")])
         read = list(detect_on_cluster(cluster, registry, sources, frames=True))

@@ -8,8 +8,8 @@ import fsspec
 
 from payload.registry import Registry
 from tests.wam.jobs.runs import FIELDS, embed, plan
-from wam.jobs.ledger import Ledger
-from wam.jobs.local import detect_locally, embed_locally
+from wam.jobs.engines.local import detect_locally, embed_locally
+from wam.jobs.id_allocation import Ledger
 from wam.jobs.manifest import Manifest
 from wam.jobs.plan import (
     asset_from_name,
@@ -17,7 +17,7 @@ from wam.jobs.plan import (
     find_targets,
     plan_records,
 )
-from wam.marker import Watermarker
+from wam.watermarker import Watermarker
 
 
 class TestDetect:

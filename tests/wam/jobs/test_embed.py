@@ -11,12 +11,13 @@ from PIL import Image
 
 from payload.registry import Registry
 from tests.wam.jobs.runs import check, embed, lines, plan
-from wam.embedder import Embedder
-from wam.jobs import EmbedResult, files, marking
-from wam.jobs.ledger import Ledger
-from wam.jobs.local import embed_locally
+from wam.jobs import EmbedResult
+from wam.jobs.engines.local import embed_locally
+from wam.jobs.id_allocation import Ledger
 from wam.jobs.manifest import Manifest
-from wam.marker import Watermarker
+from wam.networks.embedder import Embedder
+from wam.pipeline import loaded, mark_link
+from wam.watermarker import Watermarker
 
 
 class TestEmbed:
@@ -47,9 +48,9 @@ class TestEmbed:
         for outcome in outcomes:
             assert outcome.result is not None
             assert isinstance(outcome.result, EmbedResult)
-            loaded = files.load(outcome.item.source.location, outcome.item.target)
-            (pixels,) = marking.mark(light, [loaded], [outcome.result.entry.word], None)
-            content, _, _ = files.encode(loaded, pixels)
+            ready = loaded.load(outcome.item.source.location, outcome.item.target)
+            (pixels,) = mark_link.mark(light, [ready], [outcome.result.entry.word], None)
+            content, _, _ = loaded.encode(ready, pixels)
             assert content == Path(outcome.item.target).read_bytes()
 
     def test_a_bad_file_costs_itself_only(self, light: Watermarker, registry: Registry, photos: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from wam.jobs.local import Gate
+from wam.jobs.engines.local import Gate
 
 
 def test_the_gate_counts_pixels_and_lets_a_large_picture_in_alone() -> None:

@@ -15,10 +15,10 @@ from payload.registry import Registry
 from tests.wam.jobs.runs import ROOT, check, embed, lines, lines_so_far, plan, wait_for
 from tests.wam.synthetic import smooth_picture
 from wam.errors import ImageError
-from wam.jobs import local
-from wam.jobs.ledger import ConfirmError, Ledger
+from wam.jobs.engines import local
+from wam.jobs.id_allocation import ConfirmError, Ledger
 from wam.jobs.plan import Fields
-from wam.marker import Watermarker
+from wam.watermarker import Watermarker
 
 
 def confirming_fails(patch: pytest.MonkeyPatch) -> None:
@@ -27,7 +27,7 @@ def confirming_fails(patch: pytest.MonkeyPatch) -> None:
     def down(*_: object, **__: object) -> None:
         raise PayloadError("registry: not there")
 
-    patch.setattr("wam.jobs.ledger.CONFIRM_PAUSE", 0)
+    patch.setattr("wam.jobs.id_allocation.CONFIRM_PAUSE", 0)
     patch.setattr(Registry, "confirm", down)
 
 
@@ -108,7 +108,7 @@ class TestResume:
             elif step == "before confirm":
                 patch.setattr(Registry, "confirm", crash)
             else:
-                patch.setattr("wam.jobs.ledger.EmbedResult.to_dict", crash)
+                patch.setattr("wam.jobs.id_allocation.EmbedResult.to_dict", crash)
             with pytest.raises(Crash):
                 embed(light, registry, items, workers=1)
         (entry,) = registry.list()

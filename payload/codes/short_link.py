@@ -1,0 +1,89 @@
+"""Short links: a link word as `wm:3ZT3-GTKS`, to print, read aloud and type.
+
+Seven Crockford base 32 symbols carry the 32-bit word, most significant first (the first symbol is 0
+to 3, as 35 bits have room to spare); the eighth is a check symbol from the same alphabet. With a
+the root of x^5 + x^2 + 1 in GF(32), the sum of a^(7-i) times symbol i over i = 0..7 is zero. No
+weight is zero and no two are equal, so any one wrong symbol and any two swapped symbols are
+noticed.
+"""
+
+from __future__ import annotations
+
+from payload.codes import bch
+from payload.layout import WORD_BITS
+
+PREFIX = "wm:"
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's base 32, https://www.crockford.com/base32.html; I, L, O and U are left out."""
+
+_SYMBOL_BITS = 5
+_DATA_SYMBOLS = -(-WORD_BITS // _SYMBOL_BITS)
+_SYMBOLS = _DATA_SYMBOLS + 1
+_FIELD_POLYNOMIAL = 0b100101
+_MISREAD = str.maketrans("OIL", "011")
+
+
+def format_link(word: int) -> str:
+    """Write a link word as its short link.
+
+    >>> format_link(0x7A1BD0FD)
+    'wm:1X1Q-M7XX'
+    """
+    if not _is_link_word(word):
+        raise ValueError(f"expected a link word, found {word:#010x}; correct wrong bits first")
+    shifts = range((_DATA_SYMBOLS - 1) * _SYMBOL_BITS, -1, -_SYMBOL_BITS)
+    values = [word >> shift & len(ALPHABET) - 1 for shift in shifts]
+    text = "".join(ALPHABET[value] for value in [*values, _times_root(_weighted_sum(values))])
+    return f"{PREFIX}{text[: _SYMBOLS // 2]}-{text[_SYMBOLS // 2 :]}"
+
+
+def parse_link(text: str) -> int:
+    """Read a short link as its link word.
+
+    Lower case, a missing prefix, missing or extra hyphens, O for 0 and I or L for 1 are accepted.
+    """
+    values = _symbol_values(text)
+    if _weighted_sum(values):
+        raise ValueError(f"link {text!r}: its check symbol does not fit; compare it with the source")
+    word = 0
+    for value in values[:_DATA_SYMBOLS]:
+        word = word << _SYMBOL_BITS | value
+    if not _is_link_word(word):
+        raise ValueError(f"link {text!r}: expected a link made by wam; compare it with the source")
+    return word
+
+
+def _is_link_word(word: int) -> bool:
+    """Tell whether a number is a word of the code."""
+    return 0 <= word < 1 << WORD_BITS and bch.decode(word).corrected == 0
+
+
+def _symbol_values(text: str) -> list[int]:
+    """Strip a link to its symbols and look up their values."""
+    plain = text.strip().upper().removeprefix(PREFIX.upper())
+    symbols = plain.replace("-", "").replace(" ", "").translate(_MISREAD)
+    unknown = sorted(set(symbols) - set(ALPHABET))
+    if unknown:
+        raise ValueError(
+            f"link {text!r}: expected digits and letters other than U, found {unknown[0]!r}; "
+            "a link looks like wm:3ZT3-GTKS"
+        )
+    if len(symbols) != _SYMBOLS:
+        raise ValueError(
+            f"link {text!r}: expected {_SYMBOLS} symbols, found {len(symbols)}; a link looks like wm:3ZT3-GTKS"
+        )
+    return [ALPHABET.index(symbol) for symbol in symbols]
+
+
+def _weighted_sum(values: list[int]) -> int:
+    """Evaluate the symbols as a polynomial at the root, first symbol highest (Horner)."""
+    total = 0
+    for value in values:
+        total = _times_root(total) ^ value
+    return total
+
+
+def _times_root(value: int) -> int:
+    """Multiply by the root in GF(32)."""
+    doubled = value << 1
+    return doubled ^ _FIELD_POLYNOMIAL if doubled >> _SYMBOL_BITS else doubled

@@ -1,0 +1,132 @@
+"""What the registry holds about one id: its record and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from payload.codes import bch
+from payload.codes.id_permutation import permute
+from payload.codes.short_link import format_link, parse_link
+from payload.phash import HASH_BITS
+from payload.records.record import Record, format_time, now, parse_time
+
+State = Literal["pending", "marked", "discarded", "withdrawn"]
+STATES: tuple[State, ...] = get_args(State)
+IN_USE: tuple[State, ...] = ("pending", "marked")
+"""States whose word may be in a picture that is to be recognised."""
+
+_HASH_DIGITS = HASH_BITS // 4
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One allocated id.
+
+    `serial` counts allocations from 0 and `word` is the link word that the picture carries.
+    `phash` is the 64-bit hash of the marked picture and `output` where it was written, None until
+    the mark is confirmed; `updated_at` is the time of the latest change of `state`.
+    """
+
+    serial: int
+    word: int
+    record: Record
+    state: State = "pending"
+    phash: int | None = None
+    output: str | None = None
+    updated_at: datetime = field(default_factory=now)
+
+    @property
+    def link(self) -> str:
+        """Give the short link of the word."""
+        return format_link(self.word)
+
+    def to_row(self) -> dict[str, Any]:
+        """Give the columns of the entry table."""
+        return {
+            "serial": self.serial,
+            "word": self.word,
+            "state": self.state,
+            **self.record.to_dict(),
+            "phash": hash_text(self.phash),
+            "output": self.output,
+            "updated_at": format_time(self.updated_at),
+        }
+
+    @classmethod
+    def from_row(cls, row: Mapping[Any, Any]) -> Entry:
+        """Read the columns of the entry table."""
+        time = parse_time(row["ingested_at"])
+        return cls(
+            serial=row["serial"],
+            word=row["word"],
+            record=Record(row["asset"], row["owner"], row["user"], time),
+            state=row["state"],
+            phash=None if row["phash"] is None else int(row["phash"], 16),
+            output=row["output"],
+            updated_at=parse_time(row["updated_at"]),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the entry as a JSON object, as `wam registry show` and `export` write it."""
+        return {
+            "serial": self.serial,
+            "link": self.link,
+            "state": self.state,
+            "record": self.record.to_dict(),
+            "phash": hash_text(self.phash),
+            "output": self.output,
+            "updated_at": format_time(self.updated_at),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Entry:
+        """Read what `to_dict` gives."""
+        _check_keys(values)
+        if values["state"] not in STATES:
+            raise ValueError(f"expected a state of {STATES}, found {values['state']!r}")
+        return cls(
+            serial=values["serial"],
+            word=parse_link(values["link"]),
+            record=Record.from_dict(values["record"]),
+            state=values["state"],
+            phash=_hash_from_text(values["phash"]),
+            output=values["output"],
+            updated_at=parse_time(values["updated_at"]),
+        )
+
+
+def word_of(secret: bytes, serial: int) -> int:
+    """Give the link word of a serial number."""
+    return int(bch.encode(permute(secret, serial)))
+
+
+def hash_text(phash: int | None) -> str | None:
+    """Write a perceptual hash as 16 hexadecimal digits."""
+    if phash is None:
+        return None
+    if not 0 <= phash < 1 << HASH_BITS:
+        raise ValueError(f"expected a hash of {HASH_BITS} bits, found {phash}; use hash_luma")
+    return f"{phash:0{_HASH_DIGITS}x}"
+
+
+def _hash_from_text(text: Any) -> int | None:
+    """Read 16 hexadecimal digits as a perceptual hash."""
+    if text is None:
+        return None
+    if not isinstance(text, str) or len(text) != _HASH_DIGITS:
+        raise ValueError(f"expected {_HASH_DIGITS} hexadecimal digits, found {text!r}")
+    return int(text, 16)
+
+
+def _check_keys(values: Any) -> None:
+    """Check the keys of an entry's JSON object and the types that nothing else checks."""
+    expected = {"link"} | {item.name for item in fields(Entry)} - {"word"}
+    if not isinstance(values, Mapping) or set(values) != expected:
+        found = sorted(values) if isinstance(values, Mapping) else values
+        raise ValueError(f"expected the keys {sorted(expected)}, found {found!r}")
+    texts = isinstance(values["link"], str) and isinstance(values["output"], str | None)
+    if not texts or type(values["serial"]) is not int:
+        raise ValueError(f"expected a whole serial, a link, and an output or null, found {dict(values)!r}")

@@ -1,0 +1,134 @@
+"""The registry as JSON Lines: one header, then one object per entry in order of allocation.
+
+The header holds the secret from which ids are drawn, so an export is as confidential as the
+registry.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from payload.codes.id_permutation import SECRET_BYTES
+from payload.errors import ImportFileError
+from payload.layout import ID_COUNT
+from payload.registry.entry import Entry, word_of
+
+FORMAT = "wam-registry"
+VERSION = 1
+FIRST_ENTRY = 2  # line of serial 0, counted from 1
+
+
+@dataclass(frozen=True)
+class Header:
+    """What an export says about the registry as a whole; `count` is the number of its entries."""
+
+    secret: bytes
+    count: int
+
+
+def write_lines(header: Header, entries: Iterable[Entry]) -> Iterator[str]:
+    """Write a registry as lines of JSON, each with its line end."""
+    first = {
+        "format": FORMAT,
+        "version": VERSION,
+        "secret": header.secret.hex(),
+        "count": header.count,
+    }
+    yield json.dumps(first) + "\n"
+    for entry in entries:
+        yield json.dumps(entry.to_dict(), ensure_ascii=False) + "\n"
+
+
+def read_lines(lines: Iterable[str], name: str = "import") -> tuple[Header, Iterator[Entry]]:
+    """Read the header, and the entries one by one as they are asked for, each checked.
+
+    Raise `ImportFileError` naming the file, by `name`, and the line.
+    """
+    numbered = _numbered(lines, name)
+    place, first = next(numbered, (place_of(name, 1), ""))
+    header = _header(_parse(first, place), place)
+    return header, _entries(numbered, header, name)
+
+
+def check_lines(lines: Iterable[str], name: str = "import") -> None:
+    """Read a whole export for what is wrong with it, and keep nothing."""
+    for _ in read_lines(lines, name)[1]:
+        pass
+
+
+def place_of(name: str, number: int) -> str:
+    """Name a line of a file, counted from 1, as errors begin."""
+    return f"{name}: line {number}"
+
+
+def _numbered(lines: Iterable[str], name: str) -> Iterator[tuple[str, str]]:
+    """Give each line with its place; bytes that are not UTF-8 come as lone surrogates."""
+    for number, line in enumerate(lines, start=1):
+        place = place_of(name, number)
+        try:
+            line.encode()
+        except UnicodeEncodeError as error:
+            raise ImportFileError(f"{place}: expected text in UTF-8, found other bytes; export again") from error
+        yield place, line
+
+
+def _header(values: Any, place: str) -> Header:
+    """Check the header line."""
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise ImportFileError(
+            f"{place}: expected a header with format {FORMAT}, found another file; use one of `wam registry export`"
+        )
+    if values.get("version") != VERSION:
+        found = values.get("version")
+        raise ImportFileError(f"{place}: expected version {VERSION}, found {found!r}; update wam")
+    try:
+        secret = bytes.fromhex(values["secret"])
+        count = values["count"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ImportFileError(
+            f"{place}: expected a secret and a count in the header, found others; export again"
+        ) from error
+    if len(secret) != SECRET_BYTES or type(count) is not int or not 0 <= count <= ID_COUNT:
+        raise ImportFileError(
+            f"{place}: expected a secret of {SECRET_BYTES} bytes and a count up to {ID_COUNT}, "
+            "found others; export again"
+        )
+    return Header(secret, count)
+
+
+def _entries(numbered: Iterable[tuple[str, str]], header: Header, name: str) -> Iterator[Entry]:
+    """Read the entries, checking that all serial numbers are there, with the ids of the secret."""
+    expected = 0
+    for place, line in numbered:
+        try:
+            entry = Entry.from_dict(_parse(line, place))
+        except ValueError as error:
+            raise ImportFileError(f"{place}: {error}; export again") from error
+        if entry.serial != expected:
+            raise ImportFileError(
+                f"{place}: expected serial {expected}, found {entry.serial}; "
+                "keep the lines of an export complete and in order"
+            )
+        if expected >= header.count or entry.word != word_of(header.secret, expected):
+            raise ImportFileError(
+                f"{place}: expected the link of this registry's serial {expected}, "
+                f"found {entry.link}; do not mix exports"
+            )
+        yield entry
+        expected += 1
+    if expected != header.count:
+        last = place_of(name, expected + FIRST_ENTRY - 1)
+        raise ImportFileError(
+            f"{last}: expected {header.count} entries up to the end, found {expected}; the export is cut off"
+        )
+
+
+def _parse(line: str, place: str) -> Any:
+    """Parse one line of JSON."""
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise ImportFileError(f"{place}: expected JSON, found: {error}; export again") from error

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import sqlite3
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from payload.errors import RegistryError
+from payload.records.record import Record
+from payload.registry import Registry, schema
+from payload.registry.database import locate, transaction
+
+RECORD = Record("123", "acme")
+
+
+def set_version(registry: Registry, version: int) -> None:
+    with transaction(registry._engine, write=True) as connection:
+        connection.execute(text("UPDATE wam_schema SET version = :version"), {"version": version})
+
+
+def test_the_url_wins_over_the_environment_and_that_over_the_default(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("platformdirs.user_data_path", tmp_path.joinpath)
+    monkeypatch.delenv("WAM_REGISTRY", raising=False)
+    assert locate(None).database == str(tmp_path / "wam" / "registry.sqlite")
+    monkeypatch.setenv("WAM_REGISTRY", str(tmp_path / "environment.sqlite"))
+    assert locate(None).database == str(tmp_path / "environment.sqlite")
+    assert locate("/given.sqlite").database == "/given.sqlite"
+
+
+def test_the_default_place_is_made_when_it_is_first_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("platformdirs.user_data_path", (tmp_path / "new").joinpath)
+    monkeypatch.delenv("WAM_REGISTRY", raising=False)
+    entry = Registry.open().allocate(RECORD)
+    assert Registry.open(create=False).show(entry.link) == entry
+
+
+def test_a_path_and_its_url_are_the_same_registry(tmp_path: Path) -> None:
+    path = tmp_path / "with space.sqlite"
+    entry = Registry.open(str(path)).allocate(RECORD)
+    assert Registry.open(f"sqlite:///{path}").show(entry.link) == entry
+
+
+def test_a_relative_path_stays_where_it_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    registry = Registry.open("registry.sqlite")
+    monkeypatch.chdir("/")
+    registry.allocate(RECORD)
+    assert registry.name == str(tmp_path / "registry.sqlite")
+
+
+def test_only_the_owner_can_read_a_new_file(tmp_path: Path) -> None:
+    path = tmp_path / "registry.sqlite"
+    Registry.open(str(path))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_readers_go_on_while_another_writes(tmp_path: Path) -> None:
+    registry = Registry.open(str(tmp_path / "registry.sqlite"))
+    with transaction(registry._engine, write=True):
+        assert registry.count() == 0
+
+
+def test_postgresql_urls_use_psycopg() -> None:
+    for scheme in ("postgres", "postgresql", "postgresql+psycopg"):
+        assert locate(f"{scheme}://me@host/name").drivername == "postgresql+psycopg"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("mysql://host/name", "expected sqlite or postgresql, found mysql"),
+        ("sqlite://", "expected a file, found none"),
+        ("sqlite:///:memory:", "expected a file, found none"),
+        ("postgresql://host:port/name", "found a URL that cannot be read"),
+        ("://", "found a URL that cannot be read"),
+    ],
+)
+def test_urls_of_no_registry_are_refused(url: str, message: str) -> None:
+    with pytest.raises(RegistryError, match=message):
+        Registry.open(url)
+
+
+def test_passwords_are_not_printed() -> None:
+    with pytest.raises(RegistryError) as caught:
+        Registry.open("mysql://me:secret@host/name")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_missing_file_is_not_made_unasked(tmp_path: Path) -> None:
+    path = tmp_path / "none.sqlite"
+    with pytest.raises(RegistryError, match="expected a file, found none; run `wam registry init`"):
+        Registry.open(str(path), create=False)
+    assert not path.exists()
+
+
+def test_an_empty_file_is_not_a_registry_unless_asked(tmp_path: Path) -> None:
+    path = tmp_path / "empty.sqlite"
+    path.touch()
+    with pytest.raises(RegistryError, match="expected a registry, found none"):
+        Registry.open(str(path), create=False)
+    assert Registry.open(str(path)).count() == 0
+
+
+def test_another_file_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"not a database, " * 100)
+    with pytest.raises(RegistryError, match="file is not a database") as caught:
+        Registry.open(str(path))
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RegistryError, match="choose another place with --registry"):
+        Registry.open(str(tmp_path / "file" / "registry.sqlite"))
+    with pytest.raises(RegistryError, match=r"registry .*: expected"):
+        Registry.open(str(tmp_path))
+
+
+def test_a_registry_that_broke_later_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "registry.sqlite"
+    registry = Registry.open(str(path))
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE wam_entry")
+    connection.close()
+    with pytest.raises(RegistryError, match="no such table"):
+        registry.count()
+
+
+def test_an_unreachable_server_is_an_error_of_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg", reason='no PostgreSQL driver; pip install "psycopg[binary]"')
+    with pytest.raises(RegistryError, match="expected to read and write it, found") as caught:
+        Registry.open(f"postgresql://me:secret@/name?host={tmp_path}")
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_missing_driver_names_its_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(RegistryError, match=r'run pip install "psycopg\[binary\]"'):
+        Registry.open("postgresql://me@host/name")
+
+
+def test_a_newer_version_is_refused(registry: Registry, registry_url: str) -> None:
+    set_version(registry, schema.SCHEMA_VERSION + 1)
+    with pytest.raises(RegistryError, match="version 1 or older, found 2; update wam"):
+        Registry.open(registry_url)
+
+
+def test_an_older_version_is_migrated_step_by_step(
+    registry: Registry, registry_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = registry.allocate(RECORD)
+    steps = {
+        1: lambda connection: connection.execute(text("CREATE TABLE wam_new (seen INTEGER)")),
+        2: lambda connection: connection.execute(text("INSERT INTO wam_new VALUES (7)")),
+    }
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", 3)
+    monkeypatch.setattr(schema, "MIGRATIONS", steps)
+    migrated = Registry.open(registry_url, create=False)
+    assert migrated.show(entry.link) == entry
+    with transaction(migrated._engine) as connection:
+        assert connection.execute(text("SELECT seen FROM wam_new")).scalar_one() == 7
+        assert schema.is_current(connection)
+
+
+def test_every_older_version_has_a_migration() -> None:
+    assert set(schema.MIGRATIONS) == set(range(1, schema.SCHEMA_VERSION))

@@ -1,0 +1,88 @@
+"""``wam bench`` by its contract: exit status, streams, files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.wam.bench.doubles import light_contender, photos_in
+from wam.cli import app
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs the command in an empty folder on two small photos, with the hand-made model."""
+    monkeypatch.chdir(tmp_path)
+    photos_in(tmp_path / "photos", 2)
+    monkeypatch.setattr("wam.bench.contenders.build_marker", lambda model, device: light_contender())
+
+    def invoke(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["bench", "--images", "photos", "--jobs", "1", *arguments])
+
+    return invoke
+
+
+def test_tables_end_on_the_terminal_and_files_in_the_folder(run: Run) -> None:
+    done = run("--attacks", "identity,jpeg=80", "--out", "out")
+    assert done.exit_code == 0 and done.stderr == ""
+    assert [line.split()[0] for line in done.stdout.splitlines() if "100.0%" in line] == [
+        "none", "valuemetric", "none", "valuemetric",
+    ]  # fmt: skip
+    assert "handmade@00000000" in done.stdout
+    files = {path.name for path in Path("out").iterdir()}
+    assert {"report.md", "report.csv", "metrics.json", "results.jsonl", "contact-sheet.png"} <= files
+
+
+def test_a_second_run_measures_nothing_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run("--attacks", "identity,hflip", "--limit", "1", "--out", "out")
+    lines = Path("out/results.jsonl").read_text()
+    monkeypatch.setattr("wam.bench.runner.Workbench.run", None)
+    second = run("--attacks", "identity,hflip", "--limit", "1", "--out", "out")
+    assert second.exit_code == 0 and Path("out/results.jsonl").read_text() == lines
+    assert second.stdout == first.stdout
+
+
+def test_json_is_one_line_for_each_photo_in_order(run: Run) -> None:
+    done = run("--attacks", "identity,hflip", "--json")
+    objects = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["image"] for one in objects] == ["0.png", "1.png"]
+    for one in objects:
+        assert [result["row"] for result in one["results"]] == ["quality", "identity", "hflip"]
+        assert one["error"] is None
+
+
+def test_a_photo_that_cannot_be_read_is_named_and_the_rest_goes_on(run: Run) -> None:
+    Path("photos/0.png").write_bytes(b"no picture")
+    done = run("--attacks", "identity")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("error: 0.png") and done.stderr.count("\n") == 1
+    assert "identity       1" in done.stdout
+
+
+def test_negatives_alone_count_false_alarms(run: Run) -> None:
+    done = run("--negatives", "photos", "--limit", "1")
+    assert done.exit_code == 0
+    assert "unmarked: 0 false alarms in 1 pictures" in done.stdout and "wrong_key: 0 false" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--attacks", "jpg=80"], "known: identity"),
+        (["--attacks", "identity", "--strength", "42,ten"], "--strength: expected dB"),
+        (["--attacks", "identity", "--strength", "5"], "--strength: expected dB"),
+        (["--attacks", "identity", "--cost", "much"], "--cost: expected one of none, short, full"),
+        (["--attacks", "identity", "--images", "nowhere"], "nowhere: expected pictures"),
+        (["--attacks", "identity", "--against", "stegano"], "--against: expected one of"),
+    ],
+)
+def test_wrong_usage_is_refused_before_anything_runs(run: Run, arguments: list[str], message: str) -> None:
+    done = run(*arguments)
+    assert done.exit_code != 0 and done.stdout == ""
+    assert message in (done.stderr or str(done.exception))

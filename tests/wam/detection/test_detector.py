@@ -1,0 +1,302 @@
+"""The search: what it finds in whole pictures, and that it ends with nothing where nothing is."""
+
+from __future__ import annotations
+
+from time import process_time
+
+import numpy as np
+import pytest
+import torch
+import torchvision.transforms.functional as TF
+from PIL import Image
+from torch import Tensor, nn
+
+from tests.wam.synthetic import THRESHOLD, handmade_marker, message, misplacement, posed, smooth_picture, text
+from wam.detection.detector import (
+    COARSEST,
+    LARGEST_VIEW,
+    MOST,
+    SearchResult,
+    blank,
+    empty,
+    pyramid,
+    search,
+    view_sizes,
+)
+from wam.detection.merging import Found, join_parts
+from wam.detection.sliding_windows import Box, cut
+from wam.detection.small_regions import ENLARGED
+from wam.networks.embedder import Embedder
+from wam.networks.extractor import ExtractorOutput
+from wam.networks.watermark_network import WatermarkModel
+from wam.signal.pattern import Carrier
+from wam.signal.pose import Pose
+from wam.watermarker import Watermarker, to_batch
+
+SIDE = 160
+
+
+def checkerboard(cell: int) -> np.ndarray:
+    y, x = np.mgrid[:SIDE, : SIDE + 60]
+    return np.repeat(((x // cell + y // cell) % 2 * 255)[..., None], 3, axis=2).astype(np.uint8)
+
+
+UNMARKED = {
+    "black": np.zeros((SIDE, SIDE + 60, 3), np.uint8),
+    "flat": np.full((SIDE, SIDE + 60, 3), 130, np.uint8),
+    "noise": np.random.default_rng(0).integers(0, 256, (SIDE, SIDE + 60, 3), dtype=np.uint8),
+    "slope": smooth_picture(SIDE, SIDE + 60),
+    **{f"checkerboard {cell}": checkerboard(cell) for cell in (1, 8, 16, 32)},
+}
+
+
+def look(marker: Watermarker, picture: np.ndarray | Tensor, **options: bool) -> SearchResult:
+    batch = picture if isinstance(picture, Tensor) else to_batch(picture)
+    return search(marker.model, batch[0], threshold=THRESHOLD, **options)
+
+
+def marked(marker: Watermarker, picture: np.ndarray, seed: int) -> Tensor:
+    """(1, 3, H, W), rounded to 8 bits."""
+    with torch.no_grad():
+        return (marker.model.mark(to_batch(picture), message(seed), psnr_db=42.0) * 255).round() / 255
+
+
+def messages_of(result: SearchResult) -> list[str]:
+    return [text((found.votes > 0).long()) for found in result.found]
+
+
+@pytest.mark.parametrize("name", UNMARKED)
+@pytest.mark.parametrize("thorough", [False, True])
+def test_nothing_is_found_where_nothing_is(light: Watermarker, name: str, thorough: bool) -> None:
+    result = look(light, UNMARKED[name], thorough=thorough)
+    assert result.found == ()
+    assert result.strongest < THRESHOLD
+    assert len(result.views) <= len(list(pyramid(SIDE)))
+    assert result.tried <= 30
+
+
+def test_a_whole_picture_takes_one_pass(light: Watermarker) -> None:
+    result = look(light, marked(light, smooth_picture(SIDE, 200), 0))
+    assert messages_of(result) == [text(message(0))]
+    assert (len(result.views), result.tried) == (1, 1)
+    (found,) = result.found
+    assert float((found.mask_logits > 0).float().mean()) > 0.98
+    assert misplacement(found.pose, Pose.upright(1.0), (SIDE, 200)) < 0.5
+
+
+def test_a_turned_picture(light: Watermarker) -> None:
+    turned = TF.rotate(marked(light, smooth_picture(220, 260), 1), 20, TF.InterpolationMode.BILINEAR)
+    result = look(light, (turned * 255).round() / 255)
+    assert messages_of(result) == [text(message(1))]
+    assert result.found[0].pose.rotation_deg == pytest.approx(20, abs=0.3)
+
+
+def test_an_enlarged_piece_is_found_at_a_coarser_level(light: Watermarker) -> None:
+    piece = TF.resize(marked(light, smooth_picture(256, 256), 2)[..., 60:160, 60:160], [256, 256], antialias=True)
+    result = look(light, (piece * 255).round() / 255)
+    assert messages_of(result) == [text(message(2))]
+    assert result.found[0].pose.scale == pytest.approx(2.56, rel=0.01)
+
+
+def test_two_pieces_with_poses_of_their_own(light: Watermarker) -> None:
+    page = to_batch(smooth_picture(256, 400, seed=5)).clone()
+    page[..., 20:180, 10:180] = marked(light, smooth_picture(200, 300), 3)[..., 7:167, 11:181]
+    page[..., 60:230, 215:385] = torch.rot90(marked(light, smooth_picture(200, 300, seed=1), 4), 1, (2, 3))[
+        ..., 9:179, 5:175
+    ]
+    result = look(light, page)
+    assert sorted(messages_of(result)) == sorted([text(message(3)), text(message(4))])
+
+
+def test_a_small_piece_is_found_in_a_window(light: Watermarker) -> None:
+    """It repeats too little to be seen in the autocorrelation of the whole picture."""
+    grain = np.random.default_rng(1).normal(0, 4, (256, 480, 1))
+    page = to_batch((smooth_picture(256, 480, seed=5) + grain).clip(0, 255).astype(np.uint8)).clone()
+    turned = TF.rotate(marked(light, smooth_picture(220, 260), 1), 20, TF.InterpolationMode.BILINEAR)
+    page[..., 120:200, 300:380] = turned[..., 70:150, 90:170]
+    (found,) = look(light, page).found
+    assert text((found.votes > 0).long()) == text(message(1))
+    mask = found.mask_logits > 0
+    assert float(mask[120:200, 300:380].float().mean()) > 0.7
+
+
+@pytest.mark.parametrize("size", [(48, 3000), (3000, 48)])
+def test_a_banner_is_read(light: Watermarker, size: tuple[int, int]) -> None:
+    picture = smooth_picture(*size)
+    assert look(light, picture).found == ()
+    assert messages_of(look(light, marked(light, picture, 8))) == [text(message(8))]
+
+
+def test_a_long_strip_costs_about_what_its_area_costs(light: Watermarker) -> None:
+    seconds = []
+    for height, width in ((800, 1200), (32, 30_000)):
+        noise = np.random.default_rng(6).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        started = process_time()
+        assert look(light, noise).found == ()
+        seconds.append(process_time() - started)
+    assert seconds[1] < 8 * seconds[0]
+
+
+def test_a_mark_of_another_carrier_is_not_found(light: Watermarker) -> None:
+    secret = handmade_marker(b"sixteen bytes of secret")
+    picture = marked(secret, smooth_picture(), 5)
+    assert look(light, picture).found == ()
+    assert messages_of(look(secret, picture)) == [text(message(5))]
+
+
+class Noise(nn.Module):
+    """An extractor that sees the same noise in every picture."""
+
+    def forward(self, images: Tensor) -> ExtractorOutput:
+        noise = torch.randn(images[:, :1].shape, generator=torch.Generator().manual_seed(0))
+        return ExtractorOutput(noise, torch.zeros_like(noise))
+
+
+def test_small_pieces_are_looked_for_in_few_places_of_any_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def suspicious(pattern: Tensor, available: Tensor, *, beside_others: bool) -> list[Box]:
+        asked.append(beside_others)
+        return [(0, left, 192, left + 192) for left in range(0, 800, 48)]
+
+    monkeypatch.setattr("wam.detection.detector.small_windows", suspicious)
+    monkeypatch.setattr("wam.detection.detector.LOOKS", 4)
+    noise = np.random.default_rng(5).integers(0, 256, (256, 1000, 3), dtype=np.uint8)
+    looked = look(handmade_marker(b"sixteen bytes of secret", None), noise).views[len(list(view_sizes(256, 1000))) :]
+    assert len(looked) == 4  # a pass each, whatever the number of keys
+    first, *others = [width / ENLARGED for _, width in looked]
+    assert first == 192 + 96 and set(others) == {192 + 2 * 96}  # the second window lies in that part: it comes last
+    assert asked == [False]  # what they are does not change before something is found
+
+
+def test_a_threshold_that_noise_passes_still_ends() -> None:
+    model = WatermarkModel(Embedder(), Noise(), [Carrier.from_key()])
+    result = search(model, torch.full((3, 160, 220), 0.5), threshold=1.0)
+    assert result.strongest > 1.0
+    assert len(result.found) <= MOST
+    assert result.tried <= 60
+
+
+@pytest.mark.parametrize(
+    ("side", "sides"),
+    [
+        (32, [32, 256]),
+        (64, [64, 256]),
+        (100, [100, 256, 62]),
+        (256, [256, 160, 100, 62]),
+        (400, [256, 160, 100, 62, 400]),
+        (430, [256, 160, 100, 62, 430]),
+        (750, [256, 160, 100, 62, 410, 655, 750]),
+    ],
+)
+def test_pyramid(side: int, sides: list[int]) -> None:
+    assert list(pyramid(side)) == sides
+
+
+def test_pyramid_of_a_large_picture_is_bounded() -> None:
+    views = list(view_sizes(10_000, 10_000))
+    assert views[0] == (256, (256, 256))
+    assert min(side for side, _ in views) >= COARSEST
+    assert LARGEST_VIEW / 3 < max(size[0] * size[1] for _, size in views) <= LARGEST_VIEW
+    assert len(views) < 10
+
+
+def test_parts_of_one_mark_are_joined() -> None:
+    left, right = (
+        found_at(Pose.upright(1.0), 0, 30.0, slice(0, 20)),
+        found_at(Pose.upright(1.0), 0, 40.0, slice(20, 40)),
+    )
+    (joined,) = join_parts([left, right], (40, 40))
+    assert joined.score == 40.0
+    assert bool((joined.mask_logits > 0).all())
+
+
+@pytest.mark.parametrize(("angle", "seed"), [(0.0, 1), (90.0, 0)])
+def test_parts_of_another_message_or_turn_are_not_joined(angle: float, seed: int) -> None:
+    parts = [
+        found_at(Pose.upright(1.0), 0, 30.0, slice(0, 20)),
+        found_at(posed(angle, 1.0), seed, 40.0, slice(20, 40)),
+    ]
+    assert [part.score for part in join_parts(parts, (40, 40))] == [40.0, 30.0]
+
+
+def test_parts_that_are_joined_by_one_between_them_are_one() -> None:
+    places = ((50.0, slice(0, 14)), (30.0, slice(13, 27)), (40.0, slice(26, 40)))  # score, columns
+    poses = [Pose(torch.eye(2), torch.full((2,), 6.0 * step)) for step in range(3)]  # as pieces of a bent mark
+    parts = [found_at(pose, 0, score, columns) for pose, (score, columns) in zip(poses, places, strict=True)]
+    (joined,) = join_parts(parts, (40, 40))
+    assert joined.score == 50.0 and bool((joined.mask_logits > 0).all())
+
+
+def test_copies_apart_are_two_marks() -> None:
+    shifted = Pose(torch.eye(2), torch.full((2,), 16.0))
+    parts = [found_at(Pose.upright(1.0), 0, 30.0, slice(0, 12)), found_at(shifted, 0, 40.0, slice(28, 40))]
+    assert len(join_parts(parts, (40, 40))) == 2
+
+
+def found_at(pose: Pose, seed: int, score: float, columns: slice) -> Found:
+    mask = torch.full((40, 40), -1.0)
+    mask[:, columns] = 1
+    return Found(message(seed)[0].float() * 6 - 3, score, mask, pose, torch.zeros(40, 40), 0)
+
+
+def test_black_corners_are_empty_and_dark_places_are_not() -> None:
+    view = torch.full((1, 3, 40, 40), 2 / 255)
+    view[..., 20:, 20:] = 0
+    expected = torch.zeros(40, 40, dtype=torch.bool)
+    expected[24:, 24:] = True
+    assert torch.equal(empty(view), expected)
+
+
+def test_paper_of_one_colour_is_blank_and_a_faint_pattern_is_not() -> None:
+    view = torch.full((1, 3, 40, 40), 0.9)
+    view[..., 20:, ::4] -= 2 / 255
+    assert blank(view)[:16].all() and not blank(view)[16:].any()
+
+
+def test_paper_around_a_found_picture_is_not_searched_further(light: Watermarker) -> None:
+    page = np.full((600, 600, 3), 255, np.uint8)
+    page[200:400, 180:440] = (marked(light, smooth_picture(200, 260), 9)[0] * 255).byte().permute(1, 2, 0).numpy()
+    result = look(light, page)
+    assert messages_of(result) == [text(message(9))]
+    assert len(result.views) < len(list(view_sizes(600, 600)))
+
+
+@pytest.mark.parametrize("bound", [("LARGEST_WHOLE", 100_000), ("LONGEST_WHOLE", 300)])
+def test_windows_of_a_large_level_read_what_the_whole_level_does(
+    light: Watermarker, bound: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = np.random.default_rng(3).integers(100, 140, (700, 900, 3)).astype(np.uint8)
+    page[300:500, 420:680] = (marked(light, smooth_picture(200, 260), 9)[0] * 255).byte().permute(1, 2, 0).numpy()
+    (whole,) = look(light, page).found
+    monkeypatch.setattr(f"wam.detection.level_search.{bound[0]}", bound[1])
+    monkeypatch.setattr("wam.detection.level_search.AROUND", 150)
+    (part,) = look(light, page).found
+    assert (whole.votes > 0).equal(part.votes > 0)
+    both = (whole.mask_logits > 0) & (part.mask_logits > 0)
+    assert float(both.sum()) > 0.7 * float(((whole.mask_logits > 0) | (part.mask_logits > 0)).sum())
+    assert "window" in part.how
+    assert misplacement(part.pose, whole.pose, (page.shape[0], page.shape[1])) < 16
+
+
+def test_a_long_strip_is_searched_along_its_length(light: Watermarker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wam.detection.level_search.LARGEST_WHOLE", 50_000)
+    strip = marked(light, smooth_picture(150, 900), 8)[..., 5:, 37:]
+    assert messages_of(look(light, strip)) == [text(message(8))]
+
+
+def test_cut() -> None:
+    assert cut(torch.arange(12).view(3, 4), (1, 0, 3, 2)).tolist() == [[4, 5], [8, 9]]
+
+
+def test_pixels_of_a_window_keep_their_place(light: Watermarker) -> None:
+    """The pose of a mark in a corner is in pixels of the whole picture."""
+    page = to_batch(smooth_picture(256, 400, seed=6)).clone()
+    page[..., 80:, 230:] = marked(light, smooth_picture(176, 170, seed=7), 6)
+    (found,) = look(light, page).found
+    true = Pose(torch.eye(2), -torch.tensor([230.0, 80.0]))
+    assert misplacement(found.pose, true, (256, 400)) < 1.0
+
+
+def test_samples_without_a_mark(light: Watermarker, dune: Image.Image) -> None:
+    assert look(light, np.asarray(dune.reduce(2))).found == ()

@@ -1,0 +1,53 @@
+"""Shapes of masks: islands go, straight sides are found, other outlines stay."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from wam.detection.mask_regularization import Field, covered, four_sided, without_islands
+
+SHAPE = (64, 96)
+TURNED = np.array([[30.0, 10.0], [70.0, 24.0], [58.0, 54.0], [20.0, 42.0]])
+
+
+def iou(one: np.ndarray, other: np.ndarray) -> float:
+    return float((one & other).sum() / (one | other).sum())
+
+
+def unsure(truth: Field, noise: float, seed: int = 0) -> Field:
+    """Logits of a mask whose border wavers."""
+    raw = np.random.default_rng(seed).normal(0, noise, (SHAPE[0] // 4 + 1, SHAPE[1] // 4 + 1))
+    return (4 * truth - 2) + np.kron(raw, np.ones((4, 4)))[: SHAPE[0], : SHAPE[1]]
+
+
+def test_the_share_of_cells_is_the_area() -> None:
+    assert covered(TURNED, SHAPE).sum() == pytest.approx(1352.0, rel=0.01)  # by the shoelace formula
+    np.testing.assert_allclose(covered(TURNED, SHAPE), covered(TURNED[::-1], SHAPE), atol=1e-9)
+
+
+def test_islands_without_evidence_go_and_large_parts_stay() -> None:
+    logits = np.full(SHAPE, -3.0)
+    logits[10:40, 10:40], logits[10:40, 60:80], logits[55:58, 2:5] = 2.0, 2.0, 1.0
+    kept = without_islands(logits) > 0
+    assert kept[20, 20] and kept[20, 70] and not kept[55:58, 2:5].any()
+
+
+def test_straight_sides_are_better_than_a_wavering_border() -> None:
+    truth = covered(TURNED, SHAPE)
+    logits = unsure(truth, 0.75)
+    found = four_sided(logits)
+    assert found is not None
+    assert iou(found > 0.5, truth > 0.5) > max(0.95, iou(logits > 0, truth > 0.5))
+
+
+@pytest.mark.parametrize("name", ["ellipse", "two pieces", "everything", "nothing"])
+def test_other_shapes_are_left_alone(name: str) -> None:
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    inside = {
+        "ellipse": ((x - 48) / 30) ** 2 + ((y - 32) / 22) ** 2 < 1,
+        "two pieces": (y < 24) & ((x < 30) | (x > 60)),
+        "everything": np.ones(SHAPE, bool),
+        "nothing": np.zeros(SHAPE, bool),
+    }[name]
+    assert four_sided(np.where(inside, 2.0, -2.0)) is None

@@ -1,0 +1,180 @@
+"""Synchronisation: poses found in a noisy pattern, and the parts of the way there."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from tests.wam.synthetic import THRESHOLD, message, misplacement, noise, pattern_at, posed, text
+from wam.detection.synchronization import (
+    AMPLITUDES,
+    SHIFTS,
+    SYMMETRIES,
+    at_pose,
+    joint_score,
+    limited,
+    pilot_surface,
+    rank_poses,
+    symmetry_table,
+    synchronise,
+)
+from wam.signal.pattern import TILE, Carrier
+from wam.signal.pose import Pose
+
+SIZE = (192, 224)
+
+
+def read(votes: torch.Tensor) -> str:
+    return text((votes > 0).long())
+
+
+@pytest.mark.parametrize(
+    ("angle", "scale", "flipped", "offset"),
+    [
+        (0.0, 1.0, False, (0.0, 0.0)),
+        (0.0, 1.0, False, (13.3, 6.7)),
+        (90.0, 1.0, False, (5.0, 0.0)),
+        (180.0, 1.2, True, (0.0, 9.0)),
+        (10.0, 0.8, False, (20.0, 1.0)),
+        (-137.0, 1.35, False, (2.0, 30.0)),
+        (45.0, 1.1, True, (7.0, 7.0)),
+        (-72.5, 0.7, True, (0.5, 11.0)),
+    ],
+)
+def test_finds_turn_mirror_scale_and_shift(
+    carrier: Carrier, angle: float, scale: float, flipped: bool, offset: tuple[float, float]
+) -> None:
+    true = posed(angle, scale, flipped=flipped, offset=offset)
+    field = 0.5 * pattern_at(carrier, message(0), true, SIZE) + noise(SIZE)
+    best = synchronise(field, torch.ones(SIZE), carrier)[0]
+    assert best.score > THRESHOLD
+    assert misplacement(best.pose, true, SIZE) < 1.0
+    assert read(best.bit_votes) == text(message(0))
+
+
+def test_takes_up_aspect_and_shear(carrier: Carrier) -> None:
+    matrix = torch.tensor([[1.0, 0.03], [-0.02, 0.8]])
+    true = Pose(matrix, torch.tensor([4.0, 8.0]))
+    field = pattern_at(carrier, message(1), true, SIZE) + noise(SIZE)
+    best = synchronise(field, torch.ones(SIZE), carrier)[0]
+    assert misplacement(best.pose, true, SIZE) < 1.0
+
+
+def test_only_the_weighted_part_counts(carrier: Carrier) -> None:
+    true = posed(25.0, 1.0)
+    weight = torch.zeros(SIZE)
+    weight[:, :130] = 1
+    field = torch.where(weight > 0, pattern_at(carrier, message(2), true, SIZE), 30 * noise(SIZE, seed=1))
+    best = synchronise(field, weight, carrier)[0]
+    assert read(best.bit_votes) == text(message(2))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_scores_below_the_threshold(carrier: Carrier, seed: int) -> None:
+    candidates = synchronise(noise(SIZE, seed=seed), torch.ones(SIZE), carrier)
+    scores = [candidate.score for candidate in candidates]
+    assert scores == sorted(scores, reverse=True)
+    assert scores[0] < THRESHOLD - 5
+
+
+def test_nothing_is_synchronised_with_nothing(carrier: Carrier) -> None:
+    assert synchronise(torch.zeros(SIZE), torch.ones(SIZE), carrier) == []
+
+
+@pytest.mark.parametrize("turn", range(8))
+def test_each_symmetry_of_a_lattice_is_told_apart(carrier: Carrier, turn: int) -> None:
+    true = Pose(SYMMETRIES[turn], torch.tensor([-3.0, -5.5]))
+    field = pattern_at(carrier, message(4), true, (128, 128))
+    best = rank_poses(field, torch.eye(2)[None], carrier)[0]
+    torch.testing.assert_close(best.pose.matrix, true.matrix)
+    assert misplacement(best.pose, true, (128, 128)) < 0.1
+
+
+def test_symmetries_permute_the_frequencies(carrier: Carrier) -> None:
+    index, sign = symmetry_table(carrier)
+    assert (index.sort(1).values == torch.arange(len(carrier.owner))).all()
+    assert index[0].tolist() == list(range(len(carrier.owner))) and bool((sign[0] == 1).all())
+
+
+def test_evidence_at_the_true_pose(carrier: Carrier) -> None:
+    true = posed(12.0, 1.0, offset=(1.0, 2.0))
+    found = at_pose(pattern_at(carrier, message(7), true, SIZE), true, carrier)
+    assert found.pose is true
+    assert read(found.bit_votes) == text(message(7))
+    assert found.pilot > 5.5
+    assert found.score > 60
+
+
+def votes_of(carrier: Carrier, angle: float) -> torch.Tensor:
+    """Every coefficient 1 at one phase angle."""
+    value = torch.polar(torch.tensor(1.0), torch.tensor(angle))
+    return torch.view_as_real(value).expand(len(carrier.owner), 2)
+
+
+def likelihood(bit: float, amplitude: float) -> float:
+    """Of 30 pilot votes of 1 and 32 bits of four votes that sum to ``bit``, spread .5: as the docstring says it."""
+    pilot = 30 * (amplitude / 0.5 - amplitude**2 / (2 * 0.5))
+    return pilot + 32 * (math.log(math.cosh(amplitude * bit / 0.5)) - 4 * amplitude**2 / (2 * 0.5))
+
+
+def test_joint_score_of_perfect_votes_is_their_log_likelihood_ratio(carrier: Carrier) -> None:
+    score, bits = joint_score(votes_of(carrier, 0.0), carrier)
+    assert float(score) == pytest.approx(max(likelihood(4.0, amplitude) for amplitude in AMPLITUDES), abs=1e-3)
+    assert bits.tolist() == [4.0] * 32
+
+
+def test_joint_score_of_quadrature_is_nothing(carrier: Carrier) -> None:
+    score, bits = joint_score(votes_of(carrier, np.pi / 2), carrier)
+    assert -1 < float(score) < 0
+    assert float(bits.abs().max()) < 1e-5
+
+
+def test_bits_with_a_pilot_that_is_turned_over_are_no_mark(carrier: Carrier) -> None:
+    score, _ = joint_score(-votes_of(carrier, 0.0), carrier)
+    assert float(score) == 0.0
+
+
+def test_a_pilot_without_bits_is_no_mark(carrier: Carrier) -> None:
+    votes = votes_of(carrier, 0.0).clone()
+    turns = torch.tensor([0.0, np.pi / 2, np.pi, -np.pi / 2])
+    for bit in range(32):  # the four votes of each bit cancel
+        votes[carrier.owner == bit] = torch.stack([turns.cos(), turns.sin()], dim=1).float()
+    full = joint_score(votes_of(carrier, 0.0), carrier)[0]
+    assert float(joint_score(votes, carrier)[0]) < 0.1 * float(full)
+
+
+def test_a_message_that_does_not_fit_has_less_evidence(carrier: Carrier) -> None:
+    votes = votes_of(carrier, 0.0)
+    fits, wrong = torch.ones(32), torch.ones(32)
+    wrong[:8] = -1
+    any_signs, right, off = (
+        float(score)
+        for score in (
+            joint_score(votes, carrier)[0],
+            joint_score(votes, carrier, message=fits)[0],
+            joint_score(votes, carrier, message=wrong)[0],
+        )
+    )
+    assert any_signs == pytest.approx(right)
+    assert off < right - 20
+
+
+def test_one_huge_coefficient_has_one_vote() -> None:
+    coefficients = torch.ones(9, 2)
+    coefficients[4] *= 1e6
+    votes = limited(coefficients).norm(dim=-1)
+    assert votes.tolist() == pytest.approx([0.5] * 4 + [1.0] + [0.5] * 4, abs=1e-5)
+    torch.testing.assert_close(limited(coefficients * 100), limited(coefficients))
+
+
+def test_pilot_surface_peaks_at_the_shift(carrier: Carrier) -> None:
+    shifted = Pose(torch.eye(2), torch.tensor([-6.0, -17.5]))
+    field = pattern_at(carrier, message(8), shifted, (96, 96))
+    votes = limited(carrier.project(field[None], torch.eye(2)[None], torch.zeros(1, 2)))
+    surface = pilot_surface(votes, carrier)[0]
+    assert surface.shape == (SHIFTS, SHIFTS)
+    row, column = divmod(int(surface.argmax()), SHIFTS)
+    assert (column * TILE / SHIFTS, row * TILE / SHIFTS) == (6.0, 17.5)

@@ -1,0 +1,141 @@
+"""Checkpoints: written and read back exactly, and refused when anything about them is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from wam.errors import ModelError
+from wam.models.checkpoints import FORMAT, load_checkpoint, save_checkpoint
+from wam.networks.embedder import Embedder
+from wam.networks.extractor import Extractor
+
+METADATA = {"step": 7, "licence": "MIT", "validation": {"correlation": 0.5}}
+
+
+def tiny() -> tuple[Embedder, Extractor]:
+    torch.manual_seed(0)
+    return Embedder(channels=4), Extractor(channels=8, blocks=2)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    save_checkpoint(tmp_path / "tiny.safetensors", *tiny(), METADATA)
+    return tmp_path / "tiny.safetensors"
+
+
+def rewrite(path: Path, *, drop: str = "", add: str = "", **header: str) -> None:
+    """The same tensors without or with one more, under another header."""
+    tensors = {name: tensor for name, tensor in load_file(path).items() if name != drop}
+    tensors |= {add: torch.zeros(1)} if add else {}
+    shape = {"embedder": {"channels": 4}, "extractor": {"channels": 8, "blocks": 2}}
+    plain = {"format": FORMAT, "architecture": json.dumps(shape), "metadata": json.dumps(METADATA)}
+    save_file(tensors, path, plain | header)
+
+
+def test_a_checkpoint_rebuilds_its_own_networks(path: Path) -> None:
+    loaded = load_checkpoint(path)
+    image = torch.rand(1, 3, 32, 40, generator=torch.Generator().manual_seed(0))
+    embedder, extractor = tiny()
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.embedder(image), embedder(image), atol=5e-3, rtol=5e-3)
+        torch.testing.assert_close(loaded.extractor(image).pattern, extractor(image).pattern, atol=5e-3, rtol=5e-3)
+    assert loaded.metadata == METADATA
+    assert not loaded.embedder.training and not loaded.extractor.training
+
+
+def test_weights_are_halved_once_and_then_exact(path: Path, tmp_path: Path) -> None:
+    first = load_checkpoint(path)
+    again = tmp_path / "again.safetensors"
+    save_checkpoint(again, first.embedder, first.extractor, first.metadata)
+    before, after = load_file(path), load_file(again)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_digest_is_the_one_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    digest = save_checkpoint(path, *tiny(), METADATA)
+    assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert load_checkpoint(path, sha256=digest).sha256 == digest
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_altered_file_is_refused(path: Path) -> None:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=f"expected SHA-256 {digest[:16]}…, found .*the file was altered"):
+        load_checkpoint(path, sha256=digest)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"none\.safetensors: expected a checkpoint, found none \(No such file"):
+        load_checkpoint(tmp_path / "none.safetensors")
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="Is a directory"):
+        load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no tensors at all", b"\x08\0\0\0\0\0\0\0{}      "])
+def test_another_kind_of_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "foreign.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=r"foreign\.safetensors: expected (a safetensors checkpoint|format)"):
+        load_checkpoint(path)
+
+
+def test_a_truncated_file_is_refused(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ModelError, match="expected a safetensors checkpoint"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_of_another_toolkit_is_refused(path: Path) -> None:
+    rewrite(path, format="another-1")
+    with pytest.raises(ModelError, match=f"expected format {FORMAT}, found another-1; give a checkpoint of this"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"drop": "embedder.head.bias"}, "embedder"),
+        ({"drop": "extractor.head.bias"}, "extractor"),
+        ({"add": "extractor.more"}, "extractor"),
+        (
+            {"architecture": json.dumps({"embedder": {"channels": 5}, "extractor": {"channels": 8, "blocks": 2}})},
+            "embedder",
+        ),
+        (
+            {"architecture": json.dumps({"embedder": {"channels": 4}, "extractor": {"channels": 8, "blocks": 1}})},
+            "extractor",
+        ),
+    ],
+)
+def test_keys_that_do_not_match_are_refused(path: Path, change: dict[str, str], part: str) -> None:
+    rewrite(path, **change)
+    with pytest.raises(ModelError, match=f"expected the keys of its architecture, found others: .*{part}") as error:
+        load_checkpoint(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("architecture", ["", "{}", '{"embedder": {"depth": 3}, "extractor": {}}', "[]"])
+def test_an_unreadable_architecture_is_refused(path: Path, architecture: str) -> None:
+    rewrite(path, architecture=architecture)
+    with pytest.raises(ModelError, match=r"tiny\.safetensors: expected an architecture this version can build"):
+        load_checkpoint(path)
+
+
+def test_tensors_that_belong_to_no_part_are_refused(path: Path) -> None:
+    rewrite(path, add="decoder.weight")
+    with pytest.raises(ModelError, match=r"decoder\.weight"):
+        load_checkpoint(path)

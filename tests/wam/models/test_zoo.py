@@ -1,0 +1,142 @@
+"""The table of checkpoints, and what `load` makes of a name, a path or a mistake."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+
+import wam
+from payload import derive_subkeys
+from tests.wam.synthetic import smooth_picture
+from wam.detection.calibration import Calibration
+from wam.errors import ModelError
+from wam.models import zoo
+from wam.models.checkpoints import save_checkpoint
+from wam.models.zoo import DEFAULT, KNOWN, Known, choose_device, load, open_checkpoint, shipped
+from wam.networks.embedder import Embedder
+from wam.networks.extractor import Extractor
+from wam.watermarker import Watermarker
+
+MOST_BYTES = 16 * 2**20
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """A random checkpoint with a calibration of its own."""
+    torch.manual_seed(0)
+    path = tmp_path / "tiny.safetensors"
+    metadata = {"calibration": {"threshold": 31.0, "bit_slope": 1.5}}
+    save_checkpoint(path, Embedder(channels=4), Extractor(channels=8, blocks=1), metadata)
+    return path
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_known_checkpoints_ship_unaltered(name: str) -> None:
+    content = shipped(KNOWN[name].file).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == KNOWN[name].sha256
+    assert len(content) <= MOST_BYTES
+
+
+def test_the_default_is_known_and_loads_from_the_top(shipped: Watermarker) -> None:
+    assert DEFAULT in KNOWN
+    assert wam.load is load
+    assert shipped.name == f"{DEFAULT}@{KNOWN[DEFAULT].sha256[:8]}"
+
+
+def test_a_path_is_named_after_its_file(tiny: Path) -> None:
+    marker = load(tiny, device="cpu")
+    assert marker.name == f"tiny@{hashlib.sha256(tiny.read_bytes()).hexdigest()[:8]}"
+    assert load(str(tiny), device="cpu").name == marker.name
+
+
+def test_the_calibration_comes_from_the_checkpoint(tiny: Path) -> None:
+    assert load(tiny, device="cpu").model.calibration == Calibration(threshold=31.0, bit_slope=1.5)
+
+
+def test_a_checkpoint_that_was_not_calibrated_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "raw.safetensors"
+    save_checkpoint(path, Embedder(channels=4), Extractor(channels=8, blocks=1), {})
+    with pytest.raises(
+        ModelError, match=r"raw\.safetensors: expected a calibrated checkpoint, found none; run scripts"
+    ):
+        load(path, device="cpu")
+
+
+def test_a_loaded_model_marks_and_looks(tiny: Path) -> None:
+    marker = load(tiny, device="cpu")
+    assert marker.embed(smooth_picture(), "01" * 16).psnr_db > 40
+    assert isinstance(marker.detect(smooth_picture()), list)
+
+
+def test_each_key_draws_a_carrier(tiny: Path) -> None:
+    keys = [b"sixteen bytes of secret", None]
+    carriers = load(tiny, device="cpu", keys=keys).model.carriers
+    assert carriers[0].key == derive_subkeys(b"sixteen bytes of secret").carrier
+    assert carriers[1].key == load(tiny, device="cpu").model.carriers[0].key
+
+
+def test_precision_is_passed_on(tiny: Path) -> None:
+    assert load(tiny, device="cpu", precision="bf16").model.precision == torch.bfloat16
+
+
+def test_the_licence_is_the_files_own_and_the_tables(shipped: Watermarker) -> None:
+    assert shipped.model.description.licence == open_checkpoint(DEFAULT)[0].licence == KNOWN[DEFAULT].licence
+
+
+def test_figures_are_kept_with_the_weights(tmp_path: Path) -> None:
+    figures = {"jpeg=50": {"found": 0.99}}
+    path = tmp_path / "measured.safetensors"
+    save_checkpoint(path, Embedder(channels=4), Extractor(channels=8, blocks=1), {"figures": figures})
+    checkpoint, _ = open_checkpoint(path)
+    assert checkpoint.metadata["figures"] == figures
+    assert checkpoint.calibration is None and checkpoint.licence is None
+    assert checkpoint.parameters.keys() == {"embedder", "extractor"}
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(
+        ModelError, match=rf"^lattice99: expected a model name \({DEFAULT}.*\) or a file, found neither"
+    ):
+        load("lattice99")
+
+
+def test_an_altered_checkpoint_of_the_package_is_refused(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KNOWN, "tiny", Known(str(tiny), "0" * 64, "MIT"))
+    with pytest.raises(ModelError, match=r"expected SHA-256 0000000000000000…, found .*the file was altered"):
+        load("tiny", device="cpu")
+
+
+def test_a_missing_checkpoint_of_the_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KNOWN, "gone", Known("gone.safetensors", "0" * 64, "MIT"))
+    with pytest.raises(ModelError, match=r"gone\.safetensors: expected a checkpoint, found none"):
+        open_checkpoint("gone")
+
+
+def test_the_packaged_copy_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zoo.resources, "files", lambda package: tmp_path / package)
+    assert shipped("a.safetensors") == tmp_path / "checkpoints" / "a.safetensors"
+    (tmp_path / "wam" / "weights").mkdir(parents=True)
+    (tmp_path / "wam" / "weights" / "a.safetensors").touch()
+    assert shipped("a.safetensors") == tmp_path / "wam" / "weights" / "a.safetensors"
+
+
+@pytest.mark.parametrize(("cuda", "mps", "chosen"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")])
+def test_auto_takes_the_best_device(monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, chosen: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert choose_device("auto") == chosen
+    assert choose_device("cpu") == "cpu"
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ModelError, match="expected cuda, found none on this machine; use --device cpu"):
+        choose_device("cuda")
+
+
+def test_an_unknown_device_is_refused() -> None:
+    with pytest.raises(ModelError, match="expected one of auto, cpu, cuda, mps, found tpu"):
+        choose_device("tpu")

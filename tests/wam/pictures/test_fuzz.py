@@ -1,0 +1,125 @@
+"""Mutated files of every format: read or refused in one line, never a crash, a hang or a part of an output.
+
+`make nightly` runs 10,000 of them (WAM_FUZZ_FILES). A failure names its seed and leaves the file that did it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.wam.pictures.pictures import SRGB, XMP, described_exif, marked, profile, sample, saved, with_valid_sums
+from tests.wam.pictures.test_animation import animated
+from tests.wam.pictures.test_formats_table import VARIANTS
+from wam.errors import ImageError
+from wam.pictures import reader
+from wam.pictures.animation import Animation, encode_animation, read_animation
+from wam.pictures.files import read_image, write_bytes
+from wam.pictures.formats import heif_works
+from wam.provenance.aigc_label import mark_label, read_label
+from wam.signal.mark_grid import SMALLEST_SIDE
+
+FILES = int(os.environ.get("WAM_FUZZ_FILES", "10000"))
+CHUNK = 50
+SLOWEST = 10.0  # seconds for one file of at most `PIXELS`, on a busy machine
+PIXELS = 200_000
+LABEL = mark_label(None, owner="acme", link="wm:7Q3F-K2ND", message="01" * 16)
+
+RICH: dict[str, Callable[[], bytes]] = {
+    "jpeg rich": lambda: saved(sample("RGB"), "JPEG", exif=described_exif(), icc_profile=SRGB, xmp=XMP, dpi=(72, 72)),
+    "png rich": lambda: saved(sample("RGBA"), "PNG", exif=described_exif(), icc_profile=profile("Display P3")),
+    "webp rich": lambda: saved(sample("RGB"), "WEBP", exif=described_exif(), icc_profile=profile("linear"), xmp=XMP),
+    "tiff rich": lambda: saved(sample("RGB"), "TIFF", exif=described_exif(), icc_profile=SRGB),
+    "gif animated": lambda: animated("GIF", alpha=True),
+    "webp animated": lambda: animated("WEBP"),
+    "png animated": lambda: animated("PNG", alpha=True),
+    "avif animated": lambda: animated("AVIF"),
+}
+
+
+def originals() -> list[bytes]:
+    makers = {name: make for name, make in VARIANTS.items() if heif_works() or not name.startswith("heic")}
+    return [make() for make in (makers | RICH).values()]
+
+
+def mutate(content: bytes, random: np.random.Generator) -> bytes:
+    """A few changed bytes, more often near the start; or a cut, a hole, a doubled part, another file's part."""
+    data = bytearray(content)
+    for _ in range(random.integers(1, 8)):
+        end = 1 + len(data) // int(random.integers(1, 20))
+        data[int(random.integers(end)) - 1] = int(random.choice([0, 1, 127, 128, 255, random.integers(256)]))
+    kind = random.integers(10)
+    start, end = sorted(int(place) for place in random.integers(len(data) + 1, size=2))
+    if kind == 0:
+        data = data[:end]
+    elif kind == 1:
+        del data[start : min(end, start + 64)]
+    elif kind == 2:
+        data[start:start] = data[start : min(end, start + 64)]
+    elif kind == 3:
+        data[start:end] = bytes(end - start)
+    mutated = bytes(data)
+    return with_valid_sums(mutated) if mutated[:4] == b"\x89PNG" and random.integers(4) else mutated
+
+
+def take(content: bytes, folder: Path) -> str:
+    """What the tool does with a file: "read" when an output was written, else "refused"."""
+    target = folder / "out"
+    try:
+        animation = read_animation(content)
+        first = animation.pictures[0]
+        if len(animation.pictures) == 1:
+            assert (read_image(content).pixels == first.pixels).all()
+        read_label(first.metadata)
+        write_bytes(target, _encoded(animation))
+    except ImageError as error:
+        message = str(error)
+        assert message.isprintable() and ": expected " in message and ", found " in message
+        assert list(folder.iterdir()) == []
+        return "refused"
+    again = read_animation(target)
+    assert (again.pictures[0].width, again.pictures[0].height) == (first.width, first.height)
+    target.unlink()
+    return "read"
+
+
+def _encoded(animation: Animation) -> bytes:
+    first = animation.pictures[0]
+    pixels = [marked(p) if min(first.width, first.height) >= SMALLEST_SIDE else p.pixels for p in animation.pictures]
+    return encode_animation(pixels, like=animation, format=first.format, label=LABEL)[0]
+
+
+def run(count: int, seed: int, folder: Path) -> set[str]:
+    files, random, outcomes = originals(), np.random.default_rng(seed), set()
+    for number in range(count):
+        content = mutate(files[number % len(files)], random)
+        culprit = folder.parent / f"{folder.name}.culprit"
+        culprit.write_bytes(content)
+        start = time.perf_counter()
+        outcomes.add(take(content, folder))
+        assert time.perf_counter() - start < SLOWEST, culprit
+        culprit.unlink()
+    return outcomes
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(reader, "MAX_PIXELS", PIXELS)
+    (tmp_path / "outputs").mkdir()
+    return tmp_path / "outputs"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_mutated_files(seed: int, folder: Path) -> None:
+    assert run(CHUNK, seed, folder) == {"read", "refused"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 100 + -(-FILES // CHUNK)))
+def test_many_mutated_files(seed: int, folder: Path) -> None:
+    assert run(CHUNK, seed, folder) == {"read", "refused"}

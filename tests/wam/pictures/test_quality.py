@@ -1,0 +1,62 @@
+"""Figures of quality: the same as those of a library that takes the whole picture at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import piq
+import pytest
+import torch
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
+
+from tests.wam.synthetic import smooth_picture
+from wam.pictures import colour
+from wam.pictures.quality import is_flat, psnr, ssim
+
+
+def pair(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    first = smooth_picture(height, width)
+    change = np.random.default_rng(1).integers(-4, 5, first.shape)
+    return first, (first + change).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", [(40, 56), (256, 300), (700, 533), (1031, 777)])
+def test_ssim_is_that_of_piq(size: tuple[int, int]) -> None:
+    first, second = pair(*size)
+    whole = [torch.from_numpy(pixels).permute(2, 0, 1)[None].double() / 255 for pixels in (first, second)]
+    assert ssim(first, second) == pytest.approx(float(piq.ssim(*whole, data_range=1.0)), abs=1e-5)
+
+
+def test_psnr_is_that_of_scikit_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = pair(90, 70)
+    monkeypatch.setattr(colour, "STRIP_SAMPLES", 7 * 70 * 3)
+    assert psnr(first, second) == pytest.approx(peak_signal_noise_ratio(first, second), abs=1e-9)
+
+
+def test_equal_pictures_have_no_noise() -> None:
+    assert psnr(smooth_picture(), smooth_picture()) == float("inf")
+
+
+def test_a_single_colour_is_flat_and_a_photo_is_not(dune: Image.Image) -> None:
+    assert is_flat(np.full((200, 300, 3), 77, np.uint8))
+    assert is_flat(np.full((32, 32, 3), 255, np.uint8))
+    assert not is_flat(np.asarray(dune))
+    assert not is_flat(np.random.default_rng(0).integers(0, 256, (3000, 40, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize(("rough", "flat"), [(44, True), (46, False)])
+def test_smooth_is_what_has_more_than_a_share_of_smooth_blocks(
+    rough: int, flat: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(colour, "STRIP_SAMPLES", 2 * 8 * 83 * 3)
+    pixels = np.full((85, 83, 3), 200, np.uint8)  # 10 x 10 blocks, and a rest that is not looked at
+    for block in range(rough):
+        top, left = 8 * (block // 10), 8 * (block % 10)
+        pixels[top : top + 8 : 2, left : left + 8] = 203
+    pixels[80:], pixels[:, 80:] = 0, 255
+    assert is_flat(pixels) == flat
+
+
+def test_a_window_that_is_not_contiguous_is_measured_as_its_copy() -> None:
+    first, second = (picture[3:, 5:] for picture in pair(530, 545))
+    assert ssim(first, second) == ssim(first.copy(), second.copy())

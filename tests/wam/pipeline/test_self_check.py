@@ -1,0 +1,83 @@
+"""The self-check: a mark that reads is kept, but not over another one, which leaves half of its bits unsure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from payload import Record, bits_from_word, encode, format_link
+from payload.registry import Registry
+from tests.wam.pipeline.one_file import EmbedJob, detect_file, embed_file
+from wam.pictures.files import read_image
+from wam.pipeline.loaded import load
+from wam.pipeline.mark_link import SelfCheckError, finish, mark
+from wam.watermarker import Watermarker
+
+NUMBERS = (12345, 41, 11, 3)  # the words of the last three differ from the first in 6, 8 and 10 bits
+WORDS = np.sort(encode(NUMBERS))
+
+
+def embed(marker: Watermarker, source: Path, target: Path, word: int) -> None:
+    loaded = load(source, target)
+    finish(marker, loaded, mark(marker, [loaded], [word], None)[0], word, WORDS)
+
+
+@pytest.mark.parametrize(("other", "differ"), [(41, 6), (11, 8), (3, 10)])
+@pytest.mark.parametrize("quality", [95, 75])
+def test_a_marked_photo_is_not_marked_again(
+    shipped: Watermarker, dune: Image.Image, tmp_path: Path, other: int, differ: int, quality: int
+) -> None:
+    first, second = (int(word) for word in encode([12345, other]))
+    assert (first ^ second).bit_count() == differ
+    dune.resize((384, 256)).save(tmp_path / "in.jpg", quality=quality)
+    embed(shipped, tmp_path / "in.jpg", tmp_path / "once.jpg", first)
+    with pytest.raises(SelfCheckError, match=rf"marked already \({format_link(first)}\), use the unmarked original"):
+        embed(shipped, tmp_path / "once.jpg", tmp_path / "twice.jpg", second)
+    assert not (tmp_path / "twice.jpg").exists()
+
+
+def test_a_photo_with_a_marked_inset_is_marked(
+    shipped: Watermarker, dune: Image.Image, dragonfly: Image.Image, tmp_path: Path
+) -> None:
+    first, second = (int(word) for word in encode([12345, 11]))
+    dragonfly.save(tmp_path / "inset.png")
+    embed(shipped, tmp_path / "inset.png", tmp_path / "inset.wm.png", first)
+    page = dune.copy()
+    page.paste(Image.open(tmp_path / "inset.wm.png").resize((300, 169)), (40, 40))
+    page.save(tmp_path / "page.png")
+    embed(shipped, tmp_path / "page.png", tmp_path / "page.wm.png", second)
+    assert (tmp_path / "page.wm.png").exists()
+
+
+def test_what_cannot_be_read_back_is_marked_stronger_unless_a_strength_was_asked_for(
+    shipped: Watermarker, dune: Image.Image, tmp_path: Path
+) -> None:
+    dune.resize((384, 256)).save(tmp_path / "in.png")
+    loaded = load(tmp_path / "in.png", tmp_path / "out.png")
+    word, invisible = int(WORDS[0]), loaded.picture.pixels
+    with pytest.raises(SelfCheckError, match="found no watermark, use a larger copy"):
+        finish(shipped, loaded, invisible, word, WORDS, strength=52.0)
+    assert not (tmp_path / "out.png").exists()
+    written = finish(shipped, loaded, invisible, word, WORDS)
+    assert written.psnr_db == pytest.approx(42.0, abs=0.5)
+    assert "marked at 42 dB, stronger than usual, since it could not be read back otherwise" in written.notes
+    assert [found.bits for found in shipped.glance(read_image(tmp_path / "out.png").pixels)] == [bits_from_word(word)]
+
+
+def test_a_cut_picture_is_no_transplant(shipped: Watermarker, dune: Image.Image, tmp_path: Path) -> None:
+    registry = Registry.open(str(tmp_path / "registry.sqlite"))
+    dune.resize((540, 360)).save(tmp_path / "in.png")
+    embed_file(EmbedJob(shipped, registry, None), tmp_path / "in.png", tmp_path / "out.png", Record("1", "acme"))
+    whole = Image.open(tmp_path / "out.png")
+    for box in ((0, 0, 430, 360), (60, 0, 480, 360), (0, 0, 540, 300)):
+        whole.crop(box).save(tmp_path / "cut.png")
+        _, (reading,) = detect_file(shipped, tmp_path / "cut.png", registry)
+        assert (reading.status, reading.transplanted) == ("verified", False), box
+
+
+def test_a_negative_is_not_taken_for_another_mark(shipped: Watermarker, dune: Image.Image) -> None:
+    marked = np.asarray(shipped.embed(dune, bits_from_word(int(WORDS[0]))).image)
+    assert len(shipped.detect(marked)) == 1 and shipped.detect(255 - marked) == []

@@ -1,0 +1,122 @@
+"""A run's networks, clock and stored states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.wam.synthetic import smooth_picture
+from wam.models.checkpoints import load_checkpoint
+from wam.networks.extractor import STRIDE
+from wam.networks.perceptual import jnd
+from wam.training.pair import Pair
+from wam.training.photos import Photos
+from wam.training.process import Processes
+from wam.training.run import Run, TrainingError, stored_state
+from wam.training.settings import Settings
+
+ALONE = Processes(0, 1, torch.device("cpu"))
+CHECKPOINTS = Path(__file__).parents[3] / "checkpoints"
+
+
+@pytest.fixture
+def photos() -> Photos:
+    return Photos([smooth_picture(230, 240, seed=seed) for seed in range(2)])
+
+
+def tiny(**changes: object) -> Settings:
+    return Settings("", **{"channels": 8, "blocks": 1, "batch": 2, "joint_from": 0, **changes})  # type: ignore[arg-type]
+
+
+def test_without_the_high_pass_input_its_weights_stay_zero(photos: Photos, tmp_path: Path) -> None:
+    run = Run(tmp_path, tiny(high_pass=False), ALONE)
+    before = run.pair.extractor.stem.weight.detach().clone()
+    for _ in range(2):
+        assert run.take_step(photos, 1e-3)[1]
+    after = run.pair.extractor.stem.weight
+    hidden = 3 * STRIDE**2
+    assert int(torch.count_nonzero(after[:, hidden:])) == 0 < int(torch.count_nonzero(after[:, :hidden]))
+    assert not torch.equal(before[:, :hidden], after[:, :hidden])
+
+
+@pytest.mark.parametrize("learned", [True, False])
+def test_only_a_learned_gain_moves_away_from_the_jnd(photos: Photos, tmp_path: Path, learned: bool) -> None:
+    run = Run(tmp_path, tiny(learned_gain=learned), ALONE)
+    for _ in range(2):
+        run.take_step(photos, 1e-3)
+    content = photos.crop(64, run.generator)[None]
+    assert torch.equal(run.pair.embedder(content), jnd(content)) is not learned
+
+
+def test_a_fixed_gain_forgets_the_correction_of_the_starting_weights(tmp_path: Path) -> None:
+    shipped = load_checkpoint(CHECKPOINTS / "lattice32.safetensors")
+    settings = Settings("", learned_gain=False)
+    run = Run(tmp_path, settings, ALONE, start=shipped)
+    content = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(run.average.embedder(content), jnd(content))
+    assert torch.equal(run.pair.extractor.stem.weight, shipped.extractor.stem.weight)
+
+
+@pytest.mark.parametrize("curriculum", [True, False])
+def test_without_a_curriculum_the_level_stays(photos: Photos, tmp_path: Path, curriculum: bool) -> None:
+    run = Run(tmp_path, tiny(curriculum=curriculum, level=0.5), ALONE)
+    run.moving = 0.5
+    run.take_step(photos, 1e-3)
+    assert run.level == (0.49 if curriculum else 0.5)
+
+
+def test_weights_of_another_size_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"lattice32.safetensors: expected networks of the run's size, found others"):
+        Pair(tiny()).take_weights(load_checkpoint(CHECKPOINTS / "lattice32.safetensors"))
+
+
+def test_states_of_older_versions_are_resumed(tmp_path: Path) -> None:
+    state = stored_state(CHECKPOINTS)
+    assert state is not None
+    run = Run(tmp_path, Settings(**state["settings"]), ALONE, state=state)
+    assert run.step == state["step"] > 0 and run.settings.curriculum
+    torch.testing.assert_close(run.average.embedder.stem.weight, state["average"]["embedder.stem.weight"])
+
+
+@dataclass(frozen=True)
+class Clock(Processes):
+    """One process whose clock shows the given minutes after each step."""
+
+    minutes: Iterator[float] = field(default_factory=lambda: iter(range(1, 100)))
+
+    def of_first(self, value: float) -> float:
+        return next(self.minutes)
+
+
+class Pretended(Run):
+    """Notes the rates and takes no steps."""
+
+    def take_step(self, photos: Photos, rate: float) -> tuple[dict[str, float], bool]:
+        self.rates = [*getattr(self, "rates", []), rate]
+        self.step += 1
+        return dict.fromkeys(("pattern", "mask", "bits", "correlation", "accuracy"), 0.5), True
+
+
+def test_the_rate_falls_by_the_clock_at_the_end_of_a_session(photos: Photos, tmp_path: Path) -> None:
+    run = Pretended(tmp_path, tiny(), Clock(0, 1, torch.device("cpu")))
+    run.step = 1000
+    run.train(photos, photos, minutes=5.5, decay_minutes=2, batches=1)
+    assert [rate / run.settings.rate for rate in run.rates] == pytest.approx([1, 1, 1, 1, 0.75, 0.25])
+    assert (tmp_path / "state.pt").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_in_words(photos: Photos, tmp_path: Path) -> None:
+    run = Pretended(tmp_path / "missing", tiny(steps=1), ALONE)
+    with pytest.raises(TrainingError, match=r"log.csv: could not be written \(No such file or directory\)"):
+        run.train(photos, photos, batches=1)
+
+
+def test_a_finished_run_takes_no_further_step(photos: Photos, tmp_path: Path) -> None:
+    run = Pretended(tmp_path, tiny(steps=1), ALONE)
+    run.step = 1
+    run.train(photos, photos)
+    assert not hasattr(run, "rates") and not list(tmp_path.iterdir())

@@ -1,0 +1,116 @@
+"""What ``wam embed`` says of each file, and of a whole folder when it is done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import typer
+
+from wam.cli import common
+from wam.errors import show_name
+
+if TYPE_CHECKING:
+    from wam.jobs.journal import Book
+    from wam.jobs.outcome import EmbedOutcome
+    from wam.jobs.plan import Item
+
+MANIFEST_ONLY = ("path", "status", "at", "sha256", "source", "settings")  # of a line, beside the contract's object
+FEW = 3  # names that a note lists
+
+
+def note(message: str) -> None:
+    """One line on standard error of what is no error."""
+    typer.echo(f"note: {show_name(message)}", err=True)
+
+
+def show_few(names: Sequence[str]) -> str:
+    """The first names, and how many there are beyond."""
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return ", ".join(names[:FEW]) + more
+
+
+def note_changes(book: Book, items: Sequence[Item]) -> None:
+    """Says before anything is done which files are marked again for their settings."""
+    changed = Counter(changes for item in items if item.problem is None and (changes := book.changes(item)))
+    for changes, count in changed.items():
+        files = "1 file was" if count == 1 else f"{count} files were"
+        note(f"{files} marked otherwise ({', '.join(changes)}) and will be marked again")
+
+
+def report_all(
+    book: Book,
+    outcomes: Generator[EmbedOutcome],
+    items: Sequence[Item],
+    left_out: int,
+    *,
+    summary: bool,
+    resume: bool,
+    as_json: bool,
+    debug: bool,
+) -> bool:
+    """Prints each outcome, and a ``summary`` of all; True when none of them is an error.
+
+    Workers are done with their files when this returns. ``left_out``: inputs that were not taken.
+    """
+    counts: Counter[str] = Counter()
+    started = monotonic()
+    try:
+        with common.progress("embedding", len(items)) as advance, closing(outcomes):
+            for outcome in outcomes:
+                if outcome.error is not None and debug:
+                    raise outcome.error
+                counts[_kind(outcome)] += 1
+                counts["replaced"] += outcome.result is not None and outcome.result.written.replaced
+                _report(book, outcome, as_json=as_json)
+                advance()
+    finally:  # after Ctrl-C, too
+        counts["marked"] = book.noted  # with those that were under way when it was interrupted
+        if summary:
+            typer.echo(_summary(counts, left_out, monotonic() - started, resume=resume), err=True)
+    return not counts["failed"]
+
+
+def _kind(outcome: EmbedOutcome) -> str:
+    if outcome.error is not None:
+        return "failed"
+    return "done before" if outcome.result is None else "marked"
+
+
+def _summary(counts: Counter[str], left_out: int, seconds: float, *, resume: bool) -> str:
+    """How many files became what, and how fast.
+
+    >>> _summary(Counter({"marked": 3, "replaced": 1}), 2, 2.0, resume=False)
+    '3 marked, 2 skipped, 0 failed in 2.0 s, 1.5/s; 1 took the place of an earlier output (--resume keeps what is done)'
+    """
+    skipped = counts["done before"] + left_out
+    text = f"{counts['marked']} marked, {skipped} skipped, {counts['failed']} failed in {seconds:.1f} s"
+    if counts["marked"]:
+        text += f", {counts['marked'] / max(seconds, 1e-3):.1f}/s"
+    if counts["replaced"]:
+        hint = "" if resume else " (--resume keeps what is done)"
+        text += f"; {counts['replaced']} took the place of an earlier output{hint}"
+    return text
+
+
+def _report(book: Book, outcome: EmbedOutcome, *, as_json: bool) -> None:
+    if outcome.error is not None:
+        message = common.about(outcome.item.source.location, outcome.error)
+        common.report(message)
+        values = book.failed_object(outcome.item, outcome.error, message)
+        book.fail(outcome.item, outcome.error, values)
+    elif outcome.result is not None:
+        values = outcome.result.to_dict()
+    else:
+        values = {name: value for name, value in (outcome.earlier or {}).items() if name not in MANIFEST_ONLY}
+    if as_json:
+        common.print_json(values)
+    elif outcome.result is not None:
+        result = outcome.result
+        typer.echo(common.marked_line(result.image, result.output, result.shown, result.written))
+    elif outcome.error is None:
+        content = values["link"] or "record"
+        typer.echo(f"{show_name(values['image'])} -> {show_name(values['output'])}  {content}  done before")

@@ -1,0 +1,297 @@
+"""Regions: pattern estimate at one pose -> the distinct messages in it, each with its evidence and mask.
+
+Clustering works on coherent sums over blocks, not on single pixels. Spots with much evidence are seeds; each grows to
+the blocks that its message explains better than nothing and better than every message accepted so far. Cost is linear
+in the number of blocks, seeds and messages, the order is fixed, and it always ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wam.detection.localization import OUTSIDE, Ground, message_masks
+from wam.detection.synchronization import at_pose, bit_noise, joint_score, limited
+from wam.signal.demodulation import BLOCK, BlockVotes, block_votes
+from wam.signal.filters import box_max, gaussian
+from wam.signal.pattern import BITS, Carrier
+from wam.signal.pose import Pose
+
+WINDOWS = (2.0, 3.5)  # blocks: standard deviations of the windows that seeds are read in
+JUDGED = (2.5, 4.0, 6.0, 10.0)  # blocks: the same of the windows, of fixed shape, that a message is judged in
+CLAIM_WINDOW = 1.5  # blocks: of the window in which messages compete for a block
+SPACING = 2  # blocks within which only the best seed counts
+SEEDS = 64  # tried at most; a quarter of that on the largest levels
+SEED_BLOCKS = 400_000  # seeds times blocks: what growing them all may cost
+TRIES = 3  # of the messages that explain most are judged
+SPARE_ROUNDS = 6  # of accepting messages, beyond two for each
+ROUNDS = 4  # of assigning blocks and reading the message again
+LEAST_BLOCKS = 12  # smaller parts are not read
+GIVEN_POSE = 10.0  # joint score that a pose which was given, not found among thousands, is ahead by
+DISTINCT = 4.0  # score that the bits in which two messages at one pose differ need by themselves
+CLEAR = 1.2  # vote from which a bit is rarely wrong
+SAME = 0.5  # cosine between two readings above which they are one message
+CLAIM_LEVEL = 0.0  # mask logit above which a pixel belongs to a message
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """``votes`` (32,) signed; ``score`` joint score; ``mask_logits`` (H, W), positive where the message is."""
+
+    votes: Tensor
+    score: float
+    mask_logits: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        """(H, W) bool."""
+        return self.mask_logits > CLAIM_LEVEL
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A message while it is being told apart: ``votes`` (32,), ``score``, ``claim`` (rows, columns) its evidence,
+    ``window`` (2, 32) bit votes of the window it is judged in, and what chance would read there."""
+
+    votes: Tensor
+    score: float
+    claim: Tensor
+    window: Tensor
+
+    def apart_from(self, other: Reading) -> float:
+        """Evidence of the bits alone, where two messages differ: the pilot speaks for both.
+
+        Without this, a place where a marked picture reads badly would pass for a mark of its own.
+        """
+        sign = self.votes.sign()
+        return float((self.window[0] * sign - self.window[1])[sign != other.votes.sign()].sum())
+
+
+def split_messages(
+    pattern: Tensor,
+    available: Tensor,
+    ground: Ground,
+    pose: Pose,
+    carrier: Carrier,
+    *,
+    threshold: float,
+    limit: int,
+    given: bool = False,
+) -> list[Cluster]:
+    """All messages at one pose with a score of at least ``threshold``, strongest first.
+
+    pattern, available (H, W): the estimate, and where to look; ``ground``: see ``localization``. ``given``:
+    the pose was not searched for, so that a message that is alone there has ``GIVEN_POSE`` added.
+    """
+    field = pattern * available
+    splitter = _Splitter(field, available, ground, pose, carrier, threshold, given=given)
+    readings = splitter.run(limit)
+    if not readings:
+        return []
+    messages = torch.stack([reading.votes for reading in readings])
+    logits = message_masks(pattern, messages, pose, carrier, ground)
+    logits = torch.where(available > 0.5, logits, torch.full_like(logits, OUTSIDE))
+    return _read_again(pattern, readings, logits, pose, carrier)
+
+
+def reads_alike(one: Tensor, other: Tensor) -> bool:
+    """Whether two readings (32,) are likely of one message: no more than two bits clearly differ.
+
+    Words differ in six bits at least; bits that are wrong by noise are seldom clear ones.
+    """
+    clear = (one.abs() > CLEAR) & (other.abs() > CLEAR)
+    differ = int(((one > 0) != (other > 0))[clear].sum())
+    return differ <= 2 and float(F.cosine_similarity(one, other, dim=0)) > SAME
+
+
+class _Splitter:
+    """The blocks of one estimate at one pose, and the messages told apart so far."""
+
+    def __init__(
+        self,
+        field: Tensor,
+        available: Tensor,
+        ground: Ground,
+        pose: Pose,
+        carrier: Carrier,
+        threshold: float,
+        *,
+        given: bool,
+    ) -> None:
+        self.carrier, self.threshold, self.given = carrier, threshold, given
+        self.votes = block_votes(field, pose, carrier)
+        self.open = (_to_blocks(available) > 0.5 * BLOCK**2).to(field)
+        self.energy = torch.maximum(self.votes.energy, 0.5 * _to_blocks(ground.flat * available))
+        self.gain = (2.0 / len(carrier.phases)) ** 0.5  # of the pattern's cosines, see Carrier.render
+
+    def run(self, limit: int) -> list[Reading]:
+        """Adds the message that explains most of what is left, as long as its score is above the threshold."""
+        seeds = self._seeds()
+        accepted: list[Reading] = []
+        for _ in range(2 * limit + SPARE_ROUNDS if limit > 0 else 0):  # a mixture falls apart in rounds of its own
+            new = self._next(seeds, accepted)
+            if new is None:
+                break
+            settled = self._settle([*accepted, new])
+            if len(settled) <= len(accepted) and all(_held(one, accepted) for one in settled):
+                break
+            accepted = settled
+        distinct: list[Reading] = []
+        for one in sorted(accepted, key=lambda one: -one.score):
+            if all(one.apart_from(other) > DISTINCT for other in distinct):
+                distinct.append(one)
+        return distinct[:limit]
+
+    def _next(self, seeds: Tensor, accepted: list[Reading]) -> Reading | None:
+        """The message that explains most of what the accepted ones leave, if it is one."""
+        grown, explained = self._grow(seeds, accepted)
+        for index in explained.topk(min(TRIES, len(seeds))).indices.tolist():
+            reading = self._read(grown[index], accepted)
+            if reading is not None and reading.score >= self.threshold:
+                return reading
+        return None
+
+    def _settle(self, readings: list[Reading]) -> list[Reading]:
+        """Every message read again where it wins against all others; what loses its evidence goes."""
+        kept: list[Reading] = []
+        for index, reading in enumerate(readings):
+            again = self._read(_limited(reading.votes), kept + readings[index + 1 :])
+            if again is not None and again.score >= self.threshold:
+                kept = _join(kept, again)
+        return kept
+
+    def _seeds(self) -> Tensor:
+        """Readings (S, 32) of everything at once and of the spots with most evidence."""
+        spots = [(float("inf"), (self.votes.real[..., :BITS] * self.open[..., None]).sum((0, 1)))]
+        for window in WINDOWS:
+            local = local_votes(self.votes, self.open, window)
+            bits, pilot = local[:BITS], local[BITS]
+            evidence = ((bits.square().sum(0) - BITS) / (2 * BITS) ** 0.5 + pilot) * self.open
+            highest = box_max(evidence, 2 * SPACING + 1)
+            peaks = torch.nonzero((evidence >= highest) & (evidence > 0))
+            spots += [(float(evidence[y, x]), bits[:, y, x]) for y, x in peaks.tolist()]
+        spots.sort(key=lambda spot: -spot[0])
+        most = max(SEEDS // 4, min(SEEDS, SEED_BLOCKS // self.energy.numel()))
+        return torch.stack([bits for _, bits in spots[:most]])
+
+    def _grow(self, seeds: Tensor, others: list[Reading]) -> tuple[Tensor, Tensor]:
+        """Messages (S, 32) grown from seeds over what others leave, and how much each explains (S,)."""
+        rival = _rival(self.energy, others)
+        messages = _limited(seeds)
+        for _ in range(ROUNDS):
+            lift = (self._claims(messages) - rival) * self.open
+            members = (lift > 0).to(rival)
+            messages = _limited(torch.einsum("srk,rkb->sb", members, self.votes.real[..., :BITS]))
+        lift = (self._claims(messages) - rival) * self.open
+        return messages, lift.clamp(min=0).sum((1, 2))
+
+    def _read(self, message: Tensor, others: list[Reading]) -> Reading | None:
+        """One message from the blocks where it beats all others, with the score it reaches in a window."""
+        rival = _rival(self.energy, others)
+        members = torch.zeros_like(rival)
+        for _ in range(2):
+            claim = self._claims(message[None])[0]
+            members = (claim > rival).to(rival) * self.open
+            message = _limited((self.votes.real[..., :BITS] * members[..., None]).sum((0, 1)))
+        if float(members.sum()) < LEAST_BLOCKS:
+            return None
+        votes = joint_score(self._total(members[None]), self.carrier)[1][0]
+        left = self.open * (rival <= claim.clamp(min=0))  # what others explain better says nothing about this one
+        score, window = self._score(claim - rival, left, votes)
+        score += GIVEN_POSE if self.given and not others else 0.0
+        return Reading(votes, score, self._claims(_limited(votes)[None])[0], window)
+
+    def _score(self, lift: Tensor, left: Tensor, message: Tensor) -> tuple[float, Tensor]:
+        """Joint score of the best window, and its bit votes and what chance would read (2, 32).
+
+        Windows are of fixed shape, since members picked one by one would fit noise as well.
+        """
+        rows, columns = lift.shape
+        y = torch.arange(rows, device=lift.device)[:, None]
+        x = torch.arange(columns, device=lift.device)[None]
+        windows = [left]
+        for size in JUDGED:
+            peak = int((gaussian(lift[None], size, border="zeros")[0] * self.open).argmax())
+            distance = (y - peak // columns).square() + (x - peak % columns).square()
+            windows.append(torch.exp(-0.5 * distance / size**2) * left)
+        total = self._total(torch.stack(windows))
+        scores, votes = joint_score(total, self.carrier, message=message)
+        best = int(scores.argmax())
+        return float(scores[best]), torch.stack([votes[best], bit_noise(total[best], self.carrier)])
+
+    def _total(self, weights: Tensor) -> Tensor:
+        """Limited votes (W, K, 2) of blocks weighted by (W, rows, columns)."""
+        total = weights.flatten(1) @ self.votes.coefficients.flatten(0, 1).flatten(1)
+        return limited(total.view(len(weights), -1, 2))
+
+    def _claims(self, messages: Tensor) -> Tensor:
+        """How much better messages (S, 32) explain each block than no mark: log-likelihood, see ``localization``."""
+        signs = torch.cat([messages, messages.new_ones(len(messages), 1)], dim=1)
+        ratio = self.gain * torch.einsum("rkb,sb->srk", self.votes.real, signs) - self.energy
+        return gaussian(ratio * self.open, CLAIM_WINDOW, border="zeros")
+
+
+def _held(reading: Reading, accepted: list[Reading]) -> bool:
+    """Whether a message is among the accepted ones already."""
+    return any(reads_alike(reading.votes, known.votes) for known in accepted)
+
+
+def _rival(like: Tensor, others: list[Reading]) -> Tensor:
+    """The best claim that others have on each block, at least zero."""
+    return torch.stack([torch.zeros_like(like), *(other.claim for other in others)]).amax(0)
+
+
+def _limited(votes: Tensor) -> Tensor:
+    """Signs of a message, smaller where the votes are unsure."""
+    middle = votes.abs().median(-1, keepdim=True).values
+    return torch.tanh(1.5 * votes / (middle + 1e-9))
+
+
+def _join(readings: list[Reading], new: Reading) -> list[Reading]:
+    """Adds a reading, or strengthens the one that reads alike."""
+    for index, old in enumerate(readings):
+        if reads_alike(old.votes, new.votes):
+            better = max(old, new, key=lambda one: one.score)
+            better = replace(better, claim=torch.maximum(old.claim, new.claim))
+            return [*readings[:index], better, *readings[index + 1 :]]
+    return [*readings, new]
+
+
+def _read_again(
+    pattern: Tensor, readings: list[Reading], logits: Tensor, pose: Pose, carrier: Carrier
+) -> list[Cluster]:
+    """Every pixel goes to its best message; bits are read once more from exactly the pixels of the mask."""
+    best = logits.max(0).values
+    clusters = []
+    for index, reading in enumerate(readings):
+        own = torch.where(logits[index] >= best, logits[index], torch.full_like(best, OUTSIDE))
+        if not bool((own > CLAIM_LEVEL).any()):
+            continue
+        again = at_pose(pattern * (own > CLAIM_LEVEL), pose, carrier).bit_votes
+        better = float(again.abs().sum()) > float(reading.votes.abs().sum())  # else the mask has lost evidence
+        clusters.append(Cluster(again if better else reading.votes, reading.score, own))
+    return sorted(clusters, key=lambda cluster: -cluster.score)
+
+
+def local_votes(votes: BlockVotes, available: Tensor, window: float) -> Tensor:
+    """Bits and pilot in the window around each block, in units of noise: -> (33, rows, columns).
+
+    The noise is what the same windows show in quadrature, where no message is, around the blocks that remain: elsewhere
+    the windows hold next to nothing, and their ratio is anything.
+    """
+    spread = (gaussian((votes.energy * available)[None], window / 2**0.5, border="zeros") + 1e-6).sqrt()
+    parts = torch.cat([votes.real, votes.imaginary], dim=-1) * available[..., None]
+    real, null = (gaussian(parts.permute(2, 0, 1), window, border="zeros") / spread).split(BITS + 1)
+    noise = (null.square() * available).sum((1, 2)) / available.sum().clamp(min=1)
+    each = torch.cat([noise[:BITS].mean().expand(BITS), noise[BITS:]])  # the pilot has more frequencies than a bit
+    return real / (each.sqrt() + 1e-6)[:, None, None]
+
+
+def _to_blocks(field: Tensor) -> Tensor:
+    """Sums over blocks: (H, W) -> (rows, columns), the border padded with zeros."""
+    height, width = field.shape
+    padded = F.pad(field, (0, -width % BLOCK, 0, -height % BLOCK))
+    return F.avg_pool2d(padded[None, None], BLOCK)[0, 0] * BLOCK**2

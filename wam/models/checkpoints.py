@@ -1,0 +1,155 @@
+"""Checkpoints: safetensors files that describe themselves, checked by SHA-256 before anything is trusted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as dump_tensors
+from torch import Tensor, nn
+
+from wam.detection.calibration import Calibration
+from wam.errors import ModelError
+from wam.models.lattice_model import ARCHITECTURE, LatticeModel
+from wam.networks.embedder import Embedder
+from wam.networks.extractor import Extractor
+from wam.networks.mask_head import MaskHead
+from wam.pictures.atomic_write import save_atomically
+from wam.signal.pattern import Carrier
+
+FORMAT = "wam-toolkit-1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Implements ``wam.models.protocol.Checkpoint``; ``metadata`` as written by training; the networks, in eval mode.
+    ``mask_head`` None: masks are hand-made."""
+
+    path: Path
+    sha256: str
+    metadata: dict[str, Any]
+    embedder: Embedder
+    extractor: Extractor
+    mask_head: MaskHead | None = None
+    architecture = ARCHITECTURE
+
+    @property
+    def licence(self) -> str | None:
+        """As written into the file."""
+        return self.metadata.get("licence")
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """Count by network."""
+        networks: dict[str, nn.Module] = {"embedder": self.embedder, "extractor": self.extractor}
+        if self.mask_head is not None:
+            networks["mask_head"] = self.mask_head
+        return {name: sum(weight.numel() for weight in network.parameters()) for name, network in networks.items()}
+
+    @property
+    def calibration(self) -> dict[str, Any] | None:
+        """As measured by ``scripts/calibrate.py`` and written into the file."""
+        return self.metadata.get("calibration")
+
+    def build(self, *, name: str, keys: Sequence[bytes | None], device: str, precision: str) -> LatticeModel:
+        """The model with one carrier for each key; None is the public one."""
+        if self.calibration is None:
+            raise ModelError(
+                f"{self.path}: expected a calibrated checkpoint, found none; run scripts/calibrate.py on it"
+            )
+        model = LatticeModel(
+            self.embedder,
+            self.extractor,
+            [Carrier.from_key(key, device=device) for key in keys],
+            Calibration(**self.calibration),
+            name=name,
+            licence=self.licence,
+            precision=precision,
+            mask_head=self.mask_head,
+        )
+        return model.eval().to(device).to(memory_format=torch.channels_last)
+
+
+def save_checkpoint(
+    path: Path,
+    embedder: Embedder,
+    extractor: Extractor,
+    metadata: Mapping[str, Any],
+    *,
+    mask_head: MaskHead | None = None,
+) -> str:
+    """Writes the networks in float16 with what is needed to rebuild them; returns the SHA-256 of the file."""
+    tensors = {f"embedder.{k}": v for k, v in embedder.state_dict().items()}
+    tensors |= {f"extractor.{k}": v for k, v in extractor.state_dict().items()}
+    shape = {
+        "embedder": {"channels": embedder.stem.out_channels},
+        "extractor": {"channels": extractor.stem.out_channels, "blocks": len(extractor.blocks)},
+    }
+    if mask_head is not None:
+        tensors |= {f"mask_head.{k}": v for k, v in mask_head.state_dict().items()}
+        shape["mask_head"] = {"channels": mask_head.stem.out_channels}
+    header = {"format": FORMAT, "architecture": json.dumps(shape), "metadata": json.dumps(dict(metadata))}
+    data = dump_tensors({k: v.detach().cpu().half().contiguous() for k, v in tensors.items()}, header)
+    save_atomically(path, lambda temporary: temporary.write_bytes(data))
+    return hashlib.sha256(data).hexdigest()
+
+
+def load_checkpoint(path: Path, *, sha256: str | None = None) -> Checkpoint:
+    """Reads, checks and rebuilds; ``sha256`` is the digest the file must have, None accepts any sound file."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"{path}: expected a checkpoint, found none ({error.strerror}); reinstall or give --model"
+        ) from error
+    digest = hashlib.sha256(data).hexdigest()
+    if sha256 is not None and digest != sha256:
+        raise ModelError(
+            f"{path}: expected SHA-256 {sha256[:16]}…, found {digest[:16]}…; "
+            "the file was altered, reinstall the package"
+        )
+    try:
+        tensors = load_tensors(data)
+        header = _header(data)
+    except (SafetensorError, ValueError) as error:
+        raise ModelError(f"{path}: expected a safetensors checkpoint, found {error}; give another --model") from error
+    if header.get("format") != FORMAT:
+        raise ModelError(
+            f"{path}: expected format {FORMAT}, found {header.get('format')}; give a checkpoint of this toolkit"
+        )
+    try:
+        shape = json.loads(header["architecture"])
+        embedder, extractor = Embedder(**shape["embedder"]), Extractor(**shape["extractor"])
+        mask_head = MaskHead(**shape["mask_head"]) if "mask_head" in shape else None
+        metadata = json.loads(header["metadata"])
+    except (KeyError, TypeError, ValueError) as error:
+        found = header.get("architecture")
+        raise ModelError(
+            f"{path}: expected an architecture this version can build, found {found}; update the package"
+        ) from error
+    networks = nn.ModuleDict({"embedder": embedder, "extractor": extractor})
+    if mask_head is not None:
+        networks["mask_head"] = mask_head.eval()
+    _load_strictly(path, networks, tensors)
+    return Checkpoint(path, digest, metadata, embedder.eval(), extractor.eval(), mask_head)
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    """The metadata of a safetensors file: 8 bytes little-endian length, then JSON with the key ``__metadata__``."""
+    length = int.from_bytes(data[:8], "little")
+    return dict(json.loads(data[8 : 8 + length]).get("__metadata__") or {})
+
+
+def _load_strictly(path: Path, networks: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    try:
+        networks.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=True)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{path}: expected the keys of its architecture, found others: {reason}") from error

@@ -1,0 +1,108 @@
+"""The toolkit's own model behind the common protocol: networks, carriers, search and calibration together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from wam.detection.calibration import Calibration
+from wam.detection.dense_output import per_pixel
+from wam.detection.detector import SearchResult, search
+from wam.detection.merging import Found
+from wam.models.protocol import Description, Finding, FoundPose, SearchSummary
+from wam.networks.embedder import Embedder
+from wam.networks.watermark_network import WatermarkModel
+from wam.signal.mark_grid import Cell, room, working_side
+from wam.signal.pattern import TILE, WORKING_SIDE, Carrier
+
+ARCHITECTURE = "lattice carrier, convolutional embedder and extractor"
+CELLS_PSNR = 42.0  # dB: marks in small cells need more than one mark in the whole picture
+PRESENT = -4.0  # log10 of the chance of a false alarm that a reported mark may have, all that was tried counted
+PLACED = 2.0  # working pixels between the corner of a picture as it was marked and that of its pattern
+FAINT = -1.0  # the same for a mark whose word is looked up
+
+
+class LatticeModel(WatermarkModel):
+    """Implements ``Model``. ``calibration`` tells when a score is a watermark and how sure a bit is."""
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        extractor: nn.Module,
+        carriers: Sequence[Carrier],
+        calibration: Calibration,
+        *,
+        name: str,
+        licence: str | None = None,
+        precision: str = "fp32",
+        mask_head: nn.Module | None = None,
+    ) -> None:
+        super().__init__(embedder, extractor, carriers, precision=precision, mask_head=mask_head)
+        self.calibration = calibration
+        self.description = Description(name, ARCHITECTURE, licence, PRESENT, FAINT)
+
+    def room(self, height: int, width: int) -> int:
+        """See ``ManyMarks.room``."""
+        return room(height, width)
+
+    def mark_cells(
+        self,
+        image: Tensor,
+        bits: Tensor,
+        cells: Sequence[Cell],
+        *,
+        psnr_db: float | None = None,
+        side: int | None = None,
+    ) -> Tensor:
+        """See ``WatermarkModel.mark_cells``; ``side`` None: the one that gives the cells enough room. Without a PSNR
+        it is ``CELLS_PSNR``, whatever the picture."""
+        height, width = image.shape[-2:]
+        chosen = working_side(height, width, len(cells)) if side is None else side
+        return super().mark_cells(image, bits, cells, psnr_db=CELLS_PSNR if psnr_db is None else psnr_db, side=chosen)
+
+    def find(self, image: Tensor, *, thorough: bool = False) -> list[Finding]:
+        """See ``Model.find``; ``thorough`` searches every resolution even when a mark was found."""
+        return self.find_and_explain(image, thorough=thorough)[0]
+
+    def find_and_explain(self, image: Tensor, *, thorough: bool = False) -> tuple[list[Finding], SearchSummary]:
+        """See ``Explains.find_and_explain``."""
+        result = self._search(image, thorough=thorough)
+        summary = SearchSummary(result.views, result.tried, result.strongest, self.calibration.threshold)
+        return self._findings(result, image), summary
+
+    def glance(self, image: Tensor) -> list[Finding]:
+        """See ``Glances.glance``."""
+        return self._findings(self._search(image, usual_only=True), image)
+
+    def per_pixel(self, image: Tensor) -> Tensor:
+        """See ``Model.per_pixel``."""
+        size = (int(image.shape[-2]), int(image.shape[-1]))
+        return per_pixel(self._search(image).found, self.carriers, size)
+
+    def _search(self, image: Tensor, *, thorough: bool = False, usual_only: bool = False) -> SearchResult:
+        return search(self, image, threshold=self.calibration.threshold, thorough=thorough, usual_only=usual_only)
+
+    def _findings(self, result: SearchResult, image: Tensor) -> list[Finding]:
+        size = (int(image.shape[-2]), int(image.shape[-1]))
+        return [self._calibrate(found, size, result.tried) for found in result.found]
+
+    def _calibrate(self, found: Found, size: tuple[int, int], tried: int) -> Finding:
+        expected = min(size) / min(WORKING_SIDE, *size)
+        pose = found.pose
+        chance = self.calibration.log10_presence(found.score) + math.log10(max(tried, 1))
+        return Finding(
+            logits=self.calibration.bit_logits(found.votes),
+            score=found.score,
+            log10_p=min(0.0, chance),
+            mask_logits=found.mask_logits,
+            pose=FoundPose(
+                round(pose.scale / expected, 4),
+                round(pose.rotation_deg, 2) + 0.0,
+                pose.flipped,
+                placed=float(((pose.offset + TILE / 2) % TILE - TILE / 2).abs().max()) < PLACED,
+            ),
+            key=found.carrier,
+            how=found.how,
+        )

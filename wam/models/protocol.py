@@ -1,0 +1,167 @@
+"""What every watermark model offers, so that nothing outside a model asks which one it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
+
+from wam.signal.mark_grid import Cell
+
+
+@dataclass(frozen=True)
+class Description:
+    """What callers need to know of a model.
+
+    ``name`` as NAME@HASH8; ``present`` and ``faint``: log10 of the chance of a false alarm that a mark may have to be
+    reported, and to have its word looked up in a registry. ``licence`` None: not stated.
+    """
+
+    name: str
+    architecture: str
+    licence: str | None
+    present: float
+    faint: float
+    bits: int = 32
+
+
+@dataclass(frozen=True)
+class FoundPose:
+    """How the marked picture lies in the file. ``scale`` 1.0: as a whole picture of this size is marked;
+    ``rotation_deg`` counter-clockwise; ``flipped`` left-right; ``placed``: as it was marked, not cut at left or top."""
+
+    scale: float = 1.0
+    rotation_deg: float = 0.0
+    flipped: bool = False
+    placed: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """One watermark, calibrated.
+
+    ``logits`` (32,) float, positive for a one; ``score`` in the model's own unit; ``log10_p`` of the chance of such a
+    score without a watermark, at most 0, all that was tried counted; ``mask_logits`` (h, w) at any resolution, positive
+    where the mark is; ``key`` index of the carrier, 0 for models without keys; ``how`` it was found, for people.
+    """
+
+    logits: Tensor
+    score: float
+    log10_p: float
+    mask_logits: Tensor
+    pose: FoundPose
+    key: int = 0
+    how: str = ""
+
+
+@dataclass(frozen=True)
+class SearchSummary:
+    """What a search did: ``views`` (height, width) in pixels that the network saw, one pass each; ``tried`` regions,
+    each at one given pose or at thousands; ``strongest`` score that one reached at its pose, and the ``threshold`` from
+    which one is a watermark, in the model's own unit."""
+
+    views: tuple[tuple[int, int], ...]
+    tried: int
+    strongest: float
+    threshold: float
+
+
+class Model(Protocol):
+    """A watermark model on tensors; pictures are (B, 3, H, W) or (3, H, W) float32 in [0, 1], RGB."""
+
+    @property
+    def description(self) -> Description:
+        """What callers need to know, thresholds included."""
+        ...
+
+    def mark(self, images: Tensor, bits: Tensor, *, psnr_db: float | None = None) -> Tensor:
+        """Marked pictures, clamped and not rounded: images (B, 3, H, W), bits (B, 32) in {0, 1} -> (B, 3, H, W).
+
+        ``psnr_db`` is aimed for; None leaves the strength to the model.
+        """
+        ...
+
+    def find(self, image: Tensor, *, thorough: bool = False) -> list[Finding]:
+        """Every watermark of one picture (3, H, W), in any order, unlikely ones included.
+
+        ``thorough`` goes on looking where the model would otherwise stop.
+        """
+        ...
+
+    def per_pixel(self, image: Tensor) -> Tensor:
+        """WAM's layout for one picture (3, H, W): (33, H, W), channel 0 mask logit, 1 to 32 bit logits."""
+        ...
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A model that can tell what its search did."""
+
+    def find_and_explain(self, image: Tensor, *, thorough: bool = False) -> tuple[list[Finding], SearchSummary]:
+        """As ``Model.find``, and what was done."""
+        ...
+
+
+@runtime_checkable
+class Glances(Protocol):
+    """A model that can look at the usual resolution only, sooner than it searches a picture where nothing is."""
+
+    def glance(self, image: Tensor) -> list[Finding]:
+        """As ``Model.find`` of a picture that lies in the file about as it was marked."""
+        ...
+
+
+@runtime_checkable
+class AnySizes(Protocol):
+    """A model that takes pictures of several sizes at a time, with the same results as one by one."""
+
+    def mark_each(self, images: Sequence[Tensor], bits: Tensor, *, psnr_db: float | None = None) -> list[Tensor]:
+        """Marked pictures: images (3, H, W) each, bits (N, 32) in {0, 1} -> (3, H, W) each."""
+        ...
+
+
+@runtime_checkable
+class ManyMarks(Protocol):
+    """A model that can put several marks side by side in one picture, and tells them apart."""
+
+    def room(self, height: int, width: int) -> int:
+        """How many marks a picture of this size has room for."""
+        ...
+
+    def mark_cells(self, image: Tensor, bits: Tensor, cells: Sequence[Cell], *, psnr_db: float | None = None) -> Tensor:
+        """One picture with a message in each cell: image (1, 3, H, W), bits (N, 32) in {0, 1} -> the same shape."""
+        ...
+
+
+class Checkpoint(Protocol):
+    """A file of weights that was read and checked, and the model it makes.
+
+    ``sha256`` hex digest of the file; ``licence`` of the weights, None if not stated; ``parameters`` by network;
+    ``calibration`` what its thresholds are and rest on, None if it has none; ``metadata`` JSON values as written beside
+    the weights, ``figures`` among them if they were measured.
+    """
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def architecture(self) -> str: ...
+    @property
+    def licence(self) -> str | None: ...
+    @property
+    def parameters(self) -> dict[str, int]: ...
+    @property
+    def calibration(self) -> dict[str, Any] | None: ...
+    @property
+    def metadata(self) -> dict[str, Any]: ...
+
+    def build(self, *, name: str, keys: Sequence[bytes | None], device: str, precision: str) -> Model:
+        """The model on a device, in eval mode; raises ``ModelError`` for what it cannot do.
+
+        ``precision``: a name of ``wam.networks.precision.PRECISIONS``.
+        """
+        ...

@@ -1,0 +1,159 @@
+"""The model: embedder and extractor networks around one carrier, on tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wam.networks.embedder import Embedder, scale_evenly, scale_to_psnr
+from wam.networks.extractor import STRIDE, ExtractorOutput
+from wam.networks.precision import precision_of
+from wam.signal.filters import resize, sized
+from wam.signal.mark_grid import Cell
+from wam.signal.pattern import WORKING_SIDE, Carrier
+
+ROWS = 512  # rows of a large picture that are marked at a time, pixels
+WHOLE = 1_500_000  # pixels of a picture that the extractor takes at once; larger ones in strips of whole rows
+STRIP = 128  # rows of a strip at least; a multiple of STRIDE, so that strips meet between its cells
+SEEN = 64  # rows beyond a strip that the extractor is shown: twelve 3 x 3 convolutions on cells of 4, windows of 13
+
+
+class WatermarkModel(nn.Module):
+    """The toolkit's own networks: marked pictures out of bits, and a pattern estimate out of pictures.
+
+    ``carriers[0]`` is the one pictures are marked with; detection tries all of them.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        extractor: nn.Module,
+        carriers: Sequence[Carrier],
+        *,
+        precision: str = "fp32",
+        mask_head: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.precision = precision_of(precision)
+        self.embedder = embedder
+        self.extractor = extractor
+        self.mask_head = mask_head  # None: masks are hand-made
+        self.carriers = list(carriers)
+
+    def mark(self, images: Tensor, bits: Tensor, *, psnr_db: float | None = None) -> Tensor:
+        """Marked pictures: images (B, 3, H, W) float in [0, 1], bits (B, 32) in {0, 1} -> the same shape, not rounded.
+
+        ``psnr_db`` None: as much as reading takes and the picture hides, see ``scale_evenly``.
+        Differentiable in the images and in the embedder's weights.
+        """
+        side = min(WORKING_SIDE, *images.shape[-2:])
+        return self._mark_strips(images, bits, self._gain(images, side, psnr_db), side)
+
+    def mark_each(self, images: Sequence[Tensor], bits: Tensor, *, psnr_db: float | None = None) -> list[Tensor]:
+        """Marked pictures of any sizes, just as one by one: images (3, H, W) each, bits (N, 32) -> (3, H, W) each.
+
+        Pictures that come to one working size go through the embedder together.
+        """
+        sides = [min(WORKING_SIDE, *image.shape[-2:]) for image in images]
+        small = [_working(image[None], side) for image, side in zip(images, sides, strict=True)]
+        sizes: dict[torch.Size, list[int]] = {}
+        for index, working in enumerate(small):
+            sizes.setdefault(working.shape, []).append(index)
+        gains: dict[int, Tensor] = {}
+        for indices in sizes.values():
+            gain = self._scaled(torch.cat([small[index] for index in indices]), psnr_db)
+            gains.update(zip(indices, gain.split(1), strict=True))
+        return [
+            self._mark_strips(image[None], bits[index, None], gains[index], sides[index])[0]
+            for index, image in enumerate(images)
+        ]
+
+    def _mark_strips(self, images: Tensor, bits: Tensor, gain: Tensor, side: int) -> Tensor:
+        """Marked pictures (B, 3, H, W) with the gain map of each, (B, 1, h, w)."""
+        height, width = images.shape[-2:]
+        marked = torch.empty_like(images)
+        for top in range(0, height, ROWS):  # the pattern is exact at any place, so strips meet without a seam
+            strip = Cell(top, 0, min(ROWS, height - top), width)
+            marked[..., top : top + ROWS, :] = self._mark_cell(images, bits, gain, strip, side)
+        return marked
+
+    def mark_cells(
+        self, image: Tensor, bits: Tensor, cells: Sequence[Cell], *, psnr_db: float | None = None, side: int
+    ) -> Tensor:
+        """One picture with a message in each cell: image (1, 3, H, W), bits (N, 32) in {0, 1} -> the same shape.
+
+        All cells have one pose; ``side`` is the short side that the pattern is made for, pixels. Pixels outside the
+        cells stay as they are.
+        """
+        gain = self._gain(image, side, psnr_db)
+        marked = image.clone()
+        for cell, message in zip(cells, bits, strict=True):
+            part = self._mark_cell(image, message[None], gain, cell, side)
+            marked[..., cell.top : cell.top + cell.height, cell.left : cell.left + cell.width] = part
+        return marked
+
+    def _gain(self, images: Tensor, side: int, psnr_db: float | None) -> Tensor:
+        """Gain map at the working resolution, (B, 1, h, w) in 8-bit levels."""
+        return self._scaled(_working(images, side), psnr_db)
+
+    def _scaled(self, working: Tensor, psnr_db: float | None) -> Tensor:
+        """Gain maps (B, 1, h, w) of pictures at working resolution (B, 3, h, w), at the strength asked for."""
+        gain = self.embedder(working)
+        return scale_evenly(gain, working) if psnr_db is None else scale_to_psnr(gain, psnr_db)
+
+    def _mark_cell(self, images: Tensor, bits: Tensor, gain: Tensor, cell: Cell, side: int) -> Tensor:
+        """The marked pixels of one rectangle, (B, 3, height, width)."""
+        height, width = images.shape[-2:]
+        count = len(images)
+        working = sized(height, width, side)
+        steps = torch.tensor([working[1] / width, working[0] / height], device=images.device)
+        matrix = torch.diag(steps).expand(count, 2, 2)
+        offset = (steps * torch.tensor([cell.left, cell.top], device=images.device)).expand(count, 2)
+        pattern = self.carriers[0].render(bits, matrix, offset, (cell.height, cell.width))
+        part = images[..., cell.top : cell.top + cell.height, cell.left : cell.left + cell.width]
+        return (part + _gain_in(gain, cell, (height, width)) * pattern / 255).clamp(0, 1)
+
+    def extract(self, images: Tensor) -> ExtractorOutput:
+        """Pattern estimate and mask logits at the pictures' own resolution: (B, 3, H, W) in [0, 1].
+
+        Large pictures go through in strips that overlap by what the network sees: the same outcome but for rounding.
+        """
+        height = images.shape[-2]
+        if height * images.shape[-1] <= WHOLE:
+            return self._extract(images)
+        rows = max(STRIP, WHOLE // images.shape[-1] // STRIDE * STRIDE)
+        strips = []
+        for top in range(0, height, rows):
+            first, last = max(0, top - SEEN), min(height, top + rows + SEEN)
+            output, inside = self._extract(images[..., first:last, :]), slice(top - first, top - first + rows)
+            strips.append(ExtractorOutput(output.pattern[..., inside, :], output.mask_logits[..., inside, :]))
+        return ExtractorOutput(
+            torch.cat([strip.pattern for strip in strips], dim=-2),
+            torch.cat([strip.mask_logits for strip in strips], dim=-2),
+        )
+
+    def _extract(self, images: Tensor) -> ExtractorOutput:
+        images = images.contiguous(memory_format=torch.channels_last)
+        if self.precision is None:
+            return self.extractor(images)
+        with torch.autocast(images.device.type, dtype=self.precision):
+            return self.extractor(images)
+
+
+def _working(images: Tensor, side: int) -> Tensor:
+    """Pictures (B, 3, H, W) at the working resolution of that short side."""
+    return resize(images, sized(int(images.shape[-2]), int(images.shape[-1]), side))
+
+
+def _gain_in(gain: Tensor, cell: Cell, size: tuple[int, int]) -> Tensor:
+    """Bilinear samples of the gain map for a rectangle of the full picture: -> (B, 1, height, width)."""
+    height, width = size
+    y = (torch.arange(cell.top, cell.top + cell.height, device=gain.device) + 0.5) * 2 / height - 1
+    x = (torch.arange(cell.left, cell.left + cell.width, device=gain.device) + 0.5) * 2 / width - 1
+    last = 1 - 1 / torch.tensor([gain.shape[-1], gain.shape[-2]], device=gain.device)  # centres of the border pixels
+    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).clamp(-last, last)
+    grid = grid.expand(len(gain), -1, -1, -1).to(gain.dtype)
+    return F.grid_sample(gain, grid, mode="bilinear", align_corners=False)

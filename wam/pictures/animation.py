@@ -1,0 +1,156 @@
+"""Animations: every frame as a picture, and marked frames back to an animation with its timing.
+
+Frames are whole pictures of 8 bits, as a viewer shows them one after the other; the parts that a file stores of each
+frame are not kept apart.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+from PIL import ImageFile
+
+from wam.errors import ImageError
+from wam.pictures import reader
+from wam.pictures.colour import ColourSpace
+from wam.pictures.files import describe, encode_image, read_content
+from wam.pictures.formats import Metadata, Settings, quiet_pillow
+from wam.pictures.metadata import read_metadata, read_settings
+from wam.pictures.reader import ANIMATED, check_header, colour_space, decode, open_content, undecodable
+from wam.pictures.samples import Picture, Pixels, compose, visible
+from wam.pictures.writer import encode_frames
+from wam.provenance.aigc_label import Label
+
+
+@dataclass(frozen=True, eq=False)
+class Animation:
+    """A decoded file of one or several frames, all of one size."""
+
+    pictures: tuple[Picture, ...]
+    durations: tuple[int, ...]
+    """How long each frame is shown, ms; 0 for a still picture."""
+    loops: int | None
+    """How often it plays as the file says, 0 for ever; None if it says nothing."""
+
+
+def read_animation(source: str | os.PathLike[str] | bytes | BinaryIO) -> Animation:
+    """Read all frames of a GIF, WebP, PNG or AVIF; any other still picture is one frame.
+
+    Raises `ImageError` as `read_image` does, and when all frames together are more than `MAX_PIXELS`.
+    """
+    content, name = read_content(source)
+    try:
+        image = open_content(content)
+        check_header(image, name, frames=True)
+        if not getattr(image, "is_animated", False) or image.format in ("MPO", "HEIF"):
+            return Animation((decode(content, name=name),), (0,), None)
+        _check_frames(image, name)
+        with quiet_pillow():
+            metadata, settings = read_metadata(image), read_settings(image, content)
+            frames, durations = _frames(image)
+    except ImageError:
+        raise
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        raise undecodable(content, name, error) from error
+    if all(frame[..., 3].min() == 255 for frame in frames):
+        frames = [np.ascontiguousarray(frame[..., :3]) for frame in frames]
+    mode = "P" if image.format == "GIF" else "RGB" if frames[0].shape[2] == 3 else "RGBA"
+    space = colour_space(metadata, settings, mode, grey=False)
+    format = str(image.format)
+    pictures = tuple(_picture(frame, name, mode, format, metadata, settings, space) for frame in frames)
+    return Animation(pictures, tuple(durations), image.info.get("loop"))
+
+
+def _check_frames(image: ImageFile.ImageFile, name: str) -> None:
+    if image.format not in ANIMATED:
+        raise ImageError.about(
+            name,
+            expected=f"an animation of {', '.join(sorted(ANIMATED))}",
+            found=f"several pages ({image.format})",
+            remedy="save each page as a file of its own",
+        )
+    count = getattr(image, "n_frames", 1)
+    if count * image.width * image.height > reader.MAX_PIXELS:
+        raise ImageError.about(
+            name,
+            expected=f"at most {reader.MAX_PIXELS:,} pixels in all frames",
+            found=f"{count} frames of {image.width}x{image.height}",
+            remedy="use a shorter or smaller copy",
+        )
+
+
+def _frames(image: ImageFile.ImageFile) -> tuple[list[Pixels], list[int]]:
+    """Each frame as (H, W, 4) uint8, and how long it is shown."""
+    frames, durations = [], []
+    for index in range(getattr(image, "n_frames", 1)):
+        image.seek(index)
+        image.load()
+        frames.append(np.array(image.convert("RGBA")))
+        durations.append(round(image.info.get("duration", 0)))
+    return frames, durations
+
+
+def _picture(
+    frame: Pixels, name: str, mode: str, format: str, metadata: Metadata, settings: Settings, space: ColourSpace | None
+) -> Picture:
+    pixels, alpha = visible(frame, mode, space)
+    return Picture(
+        name=name,
+        pixels=pixels,
+        alpha=alpha,
+        mode=mode,
+        format=format,
+        orientation=1,
+        samples=None if space is None else frame,
+        metadata=metadata,
+        settings=settings,
+        space=space,
+    )
+
+
+def encode_animation(
+    pixels: Sequence[Pixels],
+    *,
+    like: Animation,
+    format: str,
+    quality: int | None = None,
+    name: str | None = None,
+    label: Label | None = None,
+) -> tuple[bytes, tuple[str, ...]]:
+    """File content for the marked frames, and names for what it could not carry over; see `encode_image`."""
+    first = like.pictures[0]
+    name = name or first.name
+    if len(like.pictures) == 1:
+        return encode_image(pixels[0], like=first, format=format, quality=quality, name=name, label=label)
+    if format not in ANIMATED:
+        raise ImageError.about(
+            name,
+            expected=f"a format for animations ({', '.join(sorted(ANIMATED))})",
+            found=format,
+            remedy="write a .webp or .gif",
+        )
+    composed = [compose(frame, picture, format, name) for frame, picture in zip(pixels, like.pictures, strict=True)]
+    mode = composed[0][1]
+    metadata, settings, dropped = describe(first, format, mode, label, name)
+    lost = tuple(dict.fromkeys([*(part for _, _, parts in composed for part in parts), *dropped]))
+    try:
+        content = encode_frames(
+            [samples for samples, _, _ in composed],
+            format=format,
+            mode=mode,
+            metadata=metadata,
+            settings=settings,
+            durations=like.durations,
+            loops=like.loops,
+            quality=quality,
+        )
+    except Exception as error:  # Pillow's encoders have no common error
+        size = f"{len(like.pictures)} frames of {first.width}x{first.height}"
+        found = f"{size} ({error})"
+        expected = f"an animation that fits {format}"
+        raise ImageError.about(name, expected=expected, found=found, remedy="write a .webp") from error
+    return content, lost

@@ -1,0 +1,96 @@
+"""How much two pictures differ, and whether one offers a mark a place to hide; large pictures take little memory."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wam.pictures.colour import strips
+from wam.pictures.samples import Pixels
+
+SSIM_SIDE = 256
+"""Short side that SSIM is taken at, as its authors advise, in pixels."""
+SSIM_WINDOW = 11
+"""Side of its window, in pixels."""
+SSIM_SIGMA = 1.5
+"""Standard deviation of the window, in pixels."""
+SSIM_LUMINANCE, SSIM_CONTRAST = 0.01**2, 0.03**2
+"""Its two constants, for values in [0, 1]."""
+FLAT_LEVELS = 1.0
+"""Standard deviation of a block that looks smooth, in 8-bit levels."""
+FLAT_SHARE = 0.55
+"""A picture with more smooth blocks than this is a place where a mark may be seen: flat drawings, gradients."""
+_BLOCK = 8
+
+
+def psnr(first: Pixels, second: Pixels) -> float:
+    """Peak signal-to-noise ratio of two (H, W, 3) uint8 pictures, dB; infinite for equal ones."""
+    total = 0
+    for rows in strips(len(first), first[0].size):
+        error = first[rows].astype(np.int16) - second[rows]
+        total += int(np.square(error, dtype=np.int32).sum(dtype=np.int64))
+    return math.inf if total == 0 else 10 * math.log10(255**2 * first.size / total)
+
+
+def ssim(first: Pixels, second: Pixels) -> float:
+    """Structural similarity of two (H, W, 3) uint8 pictures, as `piq.ssim`: downsampled, Gaussian window of 11.
+
+    Written out, since every file of a batch is measured: a fifth of piq's time, and none to import it.
+    """
+    factor = max(1, round(min(first.shape[:2]) / SSIM_SIDE))
+    x, y = (_pooled(pixels, factor) for pixels in (first, second))
+    mean_x, mean_y, square_x, square_y, product = _blurred(torch.stack([x, y, x * x, y * y, x * y])).unbind()
+    variances = square_x - mean_x.square() + square_y - mean_y.square()
+    covariance = product - mean_x * mean_y
+    structure = (2 * covariance + SSIM_CONTRAST) / (variances + SSIM_CONTRAST)
+    luminance = (2 * mean_x * mean_y + SSIM_LUMINANCE) / (mean_x.square() + mean_y.square() + SSIM_LUMINANCE)
+    return float((structure * luminance).mean())
+
+
+def is_flat(pixels: Pixels) -> bool:
+    """Whether much of a picture is smooth, so that a mark at the usual strength may be seen there."""
+    step = max(1, min(pixels.shape[:2]) // 1024)  # single pixels: an average would smooth texture away
+    seen = pixels[::step, ::step]
+    height, width = (side // _BLOCK for side in seen.shape[:2])
+    smooth = 0
+    for rows in strips(height, _BLOCK * seen[0].size):
+        part = seen[rows.start * _BLOCK : rows.stop * _BLOCK, : width * _BLOCK]
+        grey = part @ np.array([0.299, 0.587, 0.114], dtype=np.float32) - np.float32(128)
+        mean, square = (_block_means(values, width) for values in (grey, grey * grey))
+        smooth += int((square - mean * mean < FLAT_LEVELS**2).sum())
+    return smooth > FLAT_SHARE * height * width
+
+
+def _block_means(values: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    """(N * _BLOCK, width * _BLOCK) -> (N, width), averages of square blocks."""
+    down = values.reshape(-1, _BLOCK, values.shape[1]).sum(axis=1)
+    return down.reshape(-1, width, _BLOCK).sum(axis=2) / _BLOCK**2
+
+
+def _pooled(pixels: Pixels, factor: int) -> Tensor:
+    """(H // factor, W // factor, 3) float32 in [0, 1]: averages of whole blocks."""
+    height, width = (side // factor for side in pixels.shape[:2])
+    sums = np.empty((height, width, 3), np.uint32)
+    for rows in strips(height, pixels[0].size * factor):
+        part = np.ascontiguousarray(pixels[rows.start * factor : rows.stop * factor, : width * factor])
+        down = part.reshape(-1, factor, part[0].size).sum(axis=1, dtype=np.uint32)
+        sums[rows] = np.einsum("hwfc->hwc", down.reshape(-1, width, factor, 3))
+    return torch.from_numpy(sums.astype(np.float32)).div_(255 * factor**2)
+
+
+def _blurred(maps: Tensor) -> Tensor:
+    """(N, H, W, 3) float32 under the window, as far as it lies inside: (N, H - 10, W - 10, 3)."""
+    offsets = np.arange(SSIM_WINDOW) - SSIM_WINDOW // 2
+    window = np.exp(-(offsets**2) / (2 * SSIM_SIGMA**2))
+    weights: list[float] = (window / window.sum()).tolist()
+    for axis in (1, 2):
+        length = maps.shape[axis] - SSIM_WINDOW + 1
+        total = weights[0] * maps.narrow(axis, 0, length)
+        for start, weight in enumerate(weights[1:], start=1):
+            total.add_(maps.narrow(axis, start, length), alpha=weight)
+        maps = total
+    return maps

@@ -1,0 +1,240 @@
+"""Samples and metadata to the bytes of a file, as the table of `formats` says."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, TiffImagePlugin
+
+from wam.pictures.formats import KEEPS, QUALITY, Metadata, Samples, Settings, quiet_pillow
+from wam.pictures.metadata import EXIF_PREFIX, PNG_SIGNATURE, TIFF_TAGS, patch_colour_codes, png_chunks
+
+TIFF_STRIP_BYTES = 1 << 20
+"""The size of one TIFF strip before compression, in bytes."""
+
+
+def encode(
+    samples: Samples,
+    *,
+    format: str,
+    mode: str,
+    metadata: Metadata,
+    settings: Settings,
+    quality: int | None = None,
+) -> bytes:
+    """One file's bytes; `samples` is (H, W, C) uint8, or uint16 for PNG and TIFF.
+
+    `mode` is one of `MODES[format]`; `quality` (1 to 100) replaces the source's own.
+    """
+    if format == "PNG":
+        return _encode_png(samples, mode, metadata, settings)
+    if format == "TIFF":
+        return _encode_tiff(samples, mode, metadata, settings)
+    height, width, _ = samples.shape
+    image = Image.frombytes(mode, (width, height), np.ascontiguousarray(samples).tobytes())
+    if format == "GIF":
+        return _encode_gif(image, metadata)
+    content = _save(image, format, **_options(image, format, metadata, settings, quality))
+    return content if settings.colour_codes is None else patch_colour_codes(content, settings.colour_codes)
+
+
+def _save(image: Image.Image, format: str, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    if options.get("progressive"):
+        # Pillow needs the whole progressive file in one block and guesses 2 bytes a pixel.
+        with quiet_pillow(block_bytes=5 * image.width * image.height):
+            image.save(stream, format, **options)
+    elif format == "AVIF":  # Pillow parses the EXIF again, warning of every flaw
+        with quiet_pillow():
+            image.save(stream, format, **options)
+    else:
+        image.save(stream, format, **options)
+    return stream.getvalue()
+
+
+def _options(
+    image: Image.Image, format: str, metadata: Metadata, settings: Settings, quality: int | None
+) -> dict[str, Any]:
+    carried = {name: getattr(metadata, name) for name in KEEPS[format] - {"text"}}
+    options = {name: value for name, value in carried.items() if value}
+    if format == "BMP":
+        return options
+    if format == "WEBP":
+        options["exact"] = True  # hidden colours stay
+        if settings.lossless and quality is None:
+            return options | {"lossless": True}
+    elif format in ("AVIF", "HEIF") and image.mode != "L":
+        options["subsampling"] = settings.subsampling
+    elif format == "JPEG":
+        options |= _jpeg_options(image, options, metadata, settings)
+        if quality is None and settings.tables:
+            return options | {"qtables": [list(table) for table in settings.tables]}
+    return options | {"quality": quality or QUALITY[format]}
+
+
+def _jpeg_options(
+    image: Image.Image, carried: dict[str, Any], metadata: Metadata, settings: Settings
+) -> dict[str, Any]:
+    options: dict[str, Any] = {"progressive": settings.progressive}
+    if settings.segments:  # they hold all metadata but the resolution
+        options |= {name: None for name in ("icc_profile", "xmp")}
+        options |= {"exif": b"", "extra": settings.segments}
+    else:
+        options["exif"] = EXIF_PREFIX + carried["exif"] if "exif" in carried else b""
+        options["comment"] = _comment(metadata)
+    if image.mode == "RGB":
+        options |= {"subsampling": settings.subsampling, "keep_rgb": settings.keep_rgb}
+    return options
+
+
+def _comment(metadata: Metadata) -> bytes:
+    return dict(metadata.text).get("Comment", "").encode()
+
+
+def _encode_gif(image: Image.Image, metadata: Metadata) -> bytes:
+    comment = {"comment": _comment(metadata)} if metadata.text else {}
+    return _save(_indexed(image), "GIF", **comment)
+
+
+def _indexed(image: Image.Image) -> Image.Image:
+    """Grey exactly; colours by an adaptive palette with error diffusion, which keeps the mark; 255 is clear."""
+    if image.mode == "L":
+        return image
+    opaque = image.convert("RGB")
+    palette = opaque.quantize(colors=255)
+    indexed = opaque.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    if image.mode != "RGB":
+        indexed.paste(255, mask=image.getchannel("A").point(lambda alpha: 255 * (alpha < 128)))
+        indexed.info["transparency"] = 255
+    return indexed
+
+
+def encode_frames(
+    frames: Sequence[Samples],
+    *,
+    format: str,
+    mode: str,
+    metadata: Metadata,
+    settings: Settings,
+    durations: Sequence[int],
+    loops: int | None,
+    quality: int | None = None,
+) -> bytes:
+    """One animation's bytes: frames of (H, W, C) uint8 shown for `durations` ms each, `loops` times, 0 for ever."""
+    height, width, _ = frames[0].shape
+    images = [Image.frombytes(mode, (width, height), np.ascontiguousarray(frame).tobytes()) for frame in frames]
+    options: dict[str, Any] = {"save_all": True, "append_images": images[1:], "duration": list(durations)}
+    if loops is not None or format != "GIF":  # a GIF that says nothing plays once
+        options["loop"] = 1 if loops is None else loops
+    if format == "GIF":
+        indexed = [_indexed(image) for image in images]
+        options |= {"append_images": indexed[1:], "disposal": 2 if mode.endswith("A") else 1, "optimize": False}
+        comment = {"comment": _comment(metadata)} if metadata.text else {}
+        return _save(indexed[0], "GIF", **options, **comment)
+    if format == "PNG":
+        return _png_of(list(png_chunks(_save(images[0], "PNG", **options))), metadata, settings)
+    return _save(images[0], format, **_options(images[0], format, metadata, settings, quality), **options)
+
+
+def _encode_png(samples: Samples, mode: str, metadata: Metadata, settings: Settings) -> bytes:
+    height, width, bands = samples.shape
+    if samples.dtype == np.uint8:
+        image = Image.frombytes(mode, (width, height), np.ascontiguousarray(samples).tobytes())
+        return _png_of(list(png_chunks(_save(image, "PNG"))), metadata, settings)
+    colour = {1: 0, 2: 4, 3: 2, 4: 6}[bands]
+    header = struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0)
+    return _png_of([(b"IHDR", header), (b"IDAT", _deflate_rows(samples)), (b"IEND", b"")], metadata, settings)
+
+
+def _png_of(pixels: list[tuple[bytes, bytes]], metadata: Metadata, settings: Settings) -> bytes:
+    """A PNG of chunks that hold the pixels, with those that describe them put in their places."""
+    chunks = settings.chunks or tuple(_chunks_of(metadata))
+    ordered = [
+        *pixels[:1],
+        *((kind, data) for kind, data, after in chunks if not after),
+        *pixels[1:-1],
+        *((kind, data) for kind, data, after in chunks if after),
+        *pixels[-1:],
+    ]
+    return PNG_SIGNATURE + b"".join(
+        len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+        for kind, data in ordered
+    )
+
+
+def _deflate_rows(samples: Samples) -> bytes:
+    """PNG rows with the Up filter, compressed: Pillow writes no 16-bit colour."""
+    rows = np.ascontiguousarray(samples.astype(">u2")).view(np.uint8)
+    rows = rows.reshape(samples.shape[0], -1)
+    filtered = np.full((rows.shape[0], rows.shape[1] + 1), 2, dtype=np.uint8)
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    return zlib.compress(filtered.tobytes())
+
+
+def _chunks_of(metadata: Metadata) -> Iterator[tuple[bytes, bytes, bool]]:
+    """PNG chunks for metadata that comes from another format."""
+    if metadata.icc_profile:
+        yield b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc_profile), False
+    if metadata.dpi:
+        per_metre = (min(round(value / 0.0254), 2**31 - 1) for value in metadata.dpi)
+        yield b"pHYs", struct.pack(">IIB", *per_metre, 1), False
+    if metadata.exif:
+        yield b"eXIf", metadata.exif, False
+    if metadata.xmp:
+        yield b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp, False
+    for keyword, value in metadata.text:
+        yield b"iTXt", keyword.encode("latin-1") + b"\0\0\0\0\0" + value.encode(), False
+
+
+def _encode_tiff(samples: Samples, mode: str, metadata: Metadata, settings: Settings) -> bytes:
+    """Strips written here: Pillow writes no 16-bit colour and copies storage tags from EXIF."""
+    height, width, bands = samples.shape
+    rows = max(1, TIFF_STRIP_BYTES // samples[0].nbytes)
+    strips = [_tiff_strip(samples[top : top + rows], settings) for top in range(0, height, rows)]
+    sizes = tuple(map(len, strips))
+    directory = _tiff_description(metadata)
+    directory[256], directory[257] = width, height
+    directory[258] = (samples.itemsize * 8,) * bands
+    directory[259] = 8 if settings.compressed else 1
+    directory[262] = {"L": 1, "R": 2, "C": 5}[mode[0]]
+    directory[273] = tuple(sum(sizes[:index]) for index in range(len(sizes)))
+    directory[277], directory[278], directory[279], directory[284] = bands, rows, sizes, 1
+    directory.tagtype[273] = directory.tagtype[279] = 4  # LONG
+    if settings.compressed:
+        directory[317] = 2
+    if mode.endswith("A"):
+        directory[338] = (2,)
+    stream = io.BytesIO()
+    directory.save(stream)
+    return stream.getvalue() + b"".join(strips)
+
+
+def _tiff_strip(samples: Samples, settings: Settings) -> bytes:
+    little = samples.astype(samples.dtype.newbyteorder("<"))
+    if not settings.compressed:
+        return little.tobytes()
+    little[:, 1:] = little[:, 1:] - samples[:, :-1]  # predictor 2, wrapping
+    return zlib.compress(little.tobytes())
+
+
+def _tiff_description(metadata: Metadata) -> TiffImagePlugin.ImageFileDirectory_v2:
+    directory = TiffImagePlugin.ImageFileDirectory_v2()
+    if metadata.dpi:
+        directory[282], directory[283], directory[296] = *metadata.dpi, 2
+    if metadata.exif:
+        exif = Image.Exif()
+        with quiet_pillow():
+            exif.load(EXIF_PREFIX + metadata.exif)
+            for tag in TIFF_TAGS.intersection(exif):
+                directory[tag] = exif.get_ifd(tag) if tag in (34665, 34853) else exif[tag]
+    if metadata.xmp:
+        directory[700] = metadata.xmp
+    if metadata.icc_profile:
+        directory[34675] = metadata.icc_profile
+    return directory

@@ -1,0 +1,125 @@
+"""Filters and resampling that several rooms share: each has one home here.
+
+Maps are torch tensors with height and width last; pictures (B, 3, H, W) float in [0, 1], RGB, unless said otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+LONG = 1536  # cells of a side from which means are convolutions
+ROWS = 512  # rows of a large picture that are converted at a time, pixels
+
+
+def luma(images: Tensor) -> Tensor:
+    """RGB (B, 3, H, W) -> luma (B, 1, H, W), same range."""
+    weights = images.new_tensor(LUMA).view(1, 3, 1, 1)
+    return (images * weights).sum(1, keepdim=True)
+
+
+def box_mean(field: Tensor, size: int) -> Tensor:
+    """Mean over size x size, the border counted by what lies inside: (..., H, W).
+
+    By sums of shifted copies, which on a CPU take a tenth of the time of pooling.
+    """
+    return _moving_mean(_moving_mean(field, size, -2), size, -1)
+
+
+def _moving_mean(field: Tensor, size: int, axis: int) -> Tensor:
+    """Mean over ``size`` neighbours along the last axis or the last but one."""
+    half, count = size // 2, field.shape[axis]
+    sums = F.pad(field, (half, half) if axis == -1 else (0, 0, half, half))  # of ``width`` neighbours, from each on
+    total, taken, width = torch.zeros((), dtype=field.dtype, device=field.device), 0, 1
+    while width <= size:
+        if size & width:
+            total = total + sums.narrow(axis, taken, count)
+            taken += width
+        rest = sums.shape[axis] - width
+        if 2 * width <= size:
+            sums = sums.narrow(axis, 0, rest) + sums.narrow(axis, width, rest)
+        width *= 2
+    place = torch.arange(count, device=field.device)
+    inside = (place + half).clamp(max=count - 1) - (place - half).clamp(min=0) + 1
+    return total / (inside if axis == -1 else inside[:, None])
+
+
+def box_max(field: Tensor, size: int) -> Tensor:
+    """Maximum over size x size, the border by what lies inside: (..., H, W); of shifted copies, as ``box_mean``."""
+    return _moving_max(_moving_max(field, size, -2), size, -1)
+
+
+def _moving_max(field: Tensor, size: int, axis: int) -> Tensor:
+    """Maximum over ``size`` neighbours along the last axis or the last but one."""
+    half = size // 2
+    highest = F.pad(field, (half, half) if axis == -1 else (0, 0, half, half), value=-math.inf)
+    width = 1  # neighbours that ``highest`` covers, from each place on
+    while width < size:
+        step = min(width, size - width)
+        rest = highest.shape[axis] - step
+        highest = torch.maximum(highest.narrow(axis, 0, rest), highest.narrow(axis, step, rest))
+        width += step
+    return highest
+
+
+def gaussian(maps: Tensor, spread: float, *, border: str = "replicate") -> Tensor:
+    """Gaussian mean of (C, H, W), standard deviation in pixels of the map; ``border`` "replicate" or "zeros"."""
+    if spread < 0.3:
+        return maps
+    along_rows = _smoothed(maps, spread, border == "replicate")
+    return _smoothed(along_rows.transpose(-1, -2), spread, border == "replicate").transpose(-1, -2)
+
+
+def _smoothed(maps: Tensor, spread: float, replicate: bool) -> Tensor:
+    """The Gaussian mean along the last axis. A product with a matrix is faster than a convolution for sides up to some
+    hundreds, but takes the square of a side."""
+    reach = max(1, round(2.5 * spread))
+    offsets = torch.arange(-reach, reach + 1, device=maps.device).to(maps)
+    kernel = torch.exp(-0.5 * (offsets / spread) ** 2)
+    kernel = kernel / kernel.sum()
+    if maps.shape[-1] <= LONG:
+        return maps @ _smoothing(maps.shape[-1], kernel, replicate).T
+    flat = maps.reshape(-1, 1, maps.shape[-1])
+    padded = F.pad(flat, (reach, reach), mode="replicate" if replicate else "constant")
+    return F.conv1d(padded, kernel[None, None]).view(maps.shape)
+
+
+def _smoothing(side: int, kernel: Tensor, replicate: bool) -> Tensor:
+    """The mean along a side as a matrix (side, side); places outside count as the border or as zero."""
+    reach = len(kernel) // 2
+    place = torch.arange(-reach, side + reach, device=kernel.device)
+    distance = place - torch.arange(side, device=kernel.device)[:, None]
+    weights = kernel[(distance + reach).clamp(0, 2 * reach)] * (distance.abs() <= reach)
+    before, smoothing, after = weights.split([reach, side, reach], dim=1)
+    if replicate:
+        smoothing[:, 0] += before.sum(1)
+        smoothing[:, -1] += after.sum(1)
+    return smoothing
+
+
+def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Antialiased bilinear resize of (B, C, H, W); the picture itself when the size is the same."""
+    if images.shape[-2:] == size:
+        return images
+    return F.interpolate(images, size=size, mode="bilinear", antialias=True, align_corners=False)
+
+
+def sized(height: int, width: int, short_side: float) -> tuple[int, int]:
+    """Height and width with the given short side and the same aspect ratio, at least 8 pixels each."""
+    factor = short_side / min(height, width)
+    return max(8, round(height * factor)), max(8, round(width * factor))
+
+
+def to_pixels(image: Tensor) -> NDArray[np.uint8]:
+    """(3, H, W) in [0, 1] -> (H, W, 3) uint8, some rows at a time, so that a large picture is not held a third time."""
+    array = np.empty((*image.shape[1:], 3), np.uint8)
+    for top in range(0, len(array), ROWS):
+        rows = image[:, top : top + ROWS]
+        array[top : top + ROWS] = (rows * 255).round().byte().permute(1, 2, 0).numpy()
+    return array

@@ -1,0 +1,182 @@
+"""The self-synchronising carrier: 32 bits and a key -> a periodic pattern, and back to its Fourier coefficients.
+
+The pattern is a sum of cosines on a lattice of frequencies: every frequency is a whole number of cycles per tile of
+``TILE`` working pixels, so the pattern repeats in both directions. That repetition is what synchronisation finds; the
+phases are what carries the message. Everything here is exact for any affine pose, because a cosine of ``x`` and ``y``
+is a sum of products of functions of ``x`` and of ``y``: rendering and projecting are matrix products.
+
+Coordinates: pixel ``i`` of an image has its centre at ``i + 0.5``. A pose is ``carrier = matrix @ (x, y) + offset`` in
+working pixels, with ``matrix`` (B, 2, 2) and ``offset`` (B, 2).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+WORKING_SIDE = 256  # pixels: short side at which the pattern is made; smaller pictures are marked as they are
+TILE = 32  # working pixels per period
+BITS = 32  # message length
+LOWEST = 3.0  # cycles per tile: below it photos are strongest and eyes most sensitive
+HIGHEST = 10.3  # cycles per tile, .32 cycles per working pixel: above it thumbnails and JPEG erase the pattern
+PER_BIT = 4  # frequencies that carry each bit, one from each ring of radii; all others are the pilot, of known phase
+PUBLIC_KEY = b"wam-toolkit public carrier 1"
+
+
+def lattice_frequencies(lowest: float = LOWEST, highest: float = HIGHEST) -> np.ndarray:
+    """All carrier frequencies in the upper half plane, (K, 2) int (kx, ky) in cycles per tile, by radius."""
+    reach = range(-int(highest), int(highest) + 1)
+    half_plane = [(kx, ky) for ky in reach for kx in reach if ky > 0 or (ky == 0 and kx > 0)]
+    band = [k for k in half_plane if lowest <= float(np.hypot(*k)) <= highest]
+    return np.array(sorted(band, key=lambda k: (np.hypot(*k), k)), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Design:
+    """What carriers are made of. Any but the default is for experiments: no checkpoint says which it was trained with.
+
+    ``lowest``, ``highest``: band in cycles per tile; ``per_bit``: frequencies of each bit, all others are the pilot;
+    ``tilt``: amplitudes grow with the frequency to this power, at the same total power.
+    """
+
+    lowest: float = LOWEST
+    highest: float = HIGHEST
+    per_bit: int = PER_BIT
+    tilt: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.lowest < self.highest < TILE / 2:
+            raise ValueError(
+                f"carrier band: expected 0 < lowest < highest < {TILE // 2} cycles per tile, found {self.lowest} to"
+                f" {self.highest}; change the band"
+            )
+        count = len(lattice_frequencies(self.lowest, self.highest))
+        if not BITS <= self.per_bit * BITS < count:
+            raise ValueError(
+                f"carrier: expected at least 1 frequency for each of {BITS} bits and 1 for the pilot, found {count}"
+                f" with {self.per_bit} for each bit; widen the band or change the number for each bit"
+            )
+
+
+DEFAULT_DESIGN = Design()
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """Frequencies, phases and bit table drawn from one key.
+
+    ``frequencies`` (K, 2) float32 in cycles per tile; ``phases`` (K,) float32 in radians; ``owner`` (K,) int64: the bit
+    that a frequency carries, -1 for the pilot; ``amplitudes`` (K,) float32, mean square 1.
+    """
+
+    key: bytes
+    frequencies: Tensor
+    phases: Tensor
+    owner: Tensor
+    amplitudes: Tensor
+
+    @classmethod
+    def from_key(
+        cls, key: bytes | None = None, *, device: torch.device | str = "cpu", design: Design = DEFAULT_DESIGN
+    ) -> Carrier:
+        """Draws the carrier of a secret key; ``None`` is the public carrier that every copy of the toolkit reads."""
+        key = PUBLIC_KEY if key is None else key
+        if not key:
+            raise ValueError(
+                "carrier key: expected at least one byte, found none; leave the key out for the public carrier"
+            )
+        seed = int.from_bytes(hashlib.blake2b(key, digest_size=16, person=b"wam-carrier").digest(), "big")
+        generator = np.random.Generator(np.random.PCG64(seed))
+        frequencies = lattice_frequencies(design.lowest, design.highest)
+        count = len(frequencies)
+        phases = generator.random(count) * 2 * np.pi
+        owner = np.full(count, -1)
+        pilots = count - design.per_bit * BITS
+        pilot = np.round((np.arange(pilots) + 0.5) * count / pilots).astype(int)  # evenly spread over the radii
+        rings = np.setdiff1d(np.arange(count), pilot).reshape(design.per_bit, BITS)
+        for ring in rings:
+            owner[ring] = generator.permutation(BITS)
+        amplitudes = np.hypot(*frequencies.T) ** design.tilt
+        amplitudes /= np.sqrt(np.mean(amplitudes**2))
+        return cls(
+            key,
+            torch.tensor(frequencies, dtype=torch.float32, device=device),
+            torch.tensor(phases, dtype=torch.float32, device=device),
+            torch.tensor(owner, device=device),
+            torch.tensor(amplitudes, dtype=torch.float32, device=device),
+        )
+
+    @property
+    def is_pilot(self) -> Tensor:
+        """(K,) bool."""
+        return self.owner < 0
+
+    def to(self, device: torch.device | str) -> Carrier:
+        """The same carrier with its tables on another device."""
+        tables = (self.frequencies, self.phases, self.owner, self.amplitudes)
+        return Carrier(self.key, *(table.to(device) for table in tables))
+
+    def signs(self, bits: Tensor) -> Tensor:
+        """Sign of every frequency for messages: bits (B, 32) in {0, 1} -> (B, K) float in {-1, 1}; the pilot is +1."""
+        if bits.ndim != 2 or bits.shape[1] != BITS:
+            raise ValueError(f"bits: expected shape (B, {BITS}), found {tuple(bits.shape)}; pass one row per image")
+        table = torch.cat([bits.float() * 2 - 1, torch.ones_like(bits[:, :1], dtype=torch.float32)], dim=1)
+        return table[:, self.owner]  # the pilot's -1 picks the last column
+
+    def render(self, bits: Tensor, matrix: Tensor, offset: Tensor, size: tuple[int, int]) -> Tensor:
+        """The unit-variance pattern of each message at a pose: -> (B, 1, height, width) float32."""
+        return self.render_signs(self.signs(bits), matrix, offset, size)
+
+    def render_signs(
+        self, signs: Tensor, matrix: Tensor, offset: Tensor, size: tuple[int, int], *, lead: float = 0.0
+    ) -> Tensor:
+        """As ``render``, from one factor per frequency (B, K); ``lead`` radians are added to every phase."""
+        across, down = _phasors(self.frequencies, matrix, offset, self.phases + lead, size)
+        scale = (signs * self.amplitudes)[:, :, None] * (2.0 / len(self.phases)) ** 0.5
+        left = torch.cat([down.real * scale, -down.imag * scale], dim=1)
+        right = torch.cat([across.real, across.imag], dim=1)
+        return torch.bmm(left.transpose(1, 2), right).unsqueeze(1)
+
+    def project(self, field: Tensor, matrix: Tensor, offset: Tensor) -> Tensor:
+        """Fourier coefficients of a field on the lattice at a pose, phases removed.
+
+        field (B, H, W) -> (B, K, 2): real and imaginary part of ``sum field * exp(-i (2 pi k.u / T + phase))``. For a
+        marked field at the right pose the real part has the sign of the message and the imaginary part is noise. One
+        pose (1, 2, 2) serves a batch of fields.
+        """
+        size = (field.shape[-2], field.shape[-1])
+        across, down = _phasors(self.frequencies, matrix, offset, self.phases, size)
+        parts = torch.cat([across.real, across.imag], dim=1) @ field.transpose(-1, -2)
+        rows = torch.complex(*parts.float().chunk(2, dim=1))  # autocast halves products, and no complex numbers
+        return torch.view_as_real((down * rows).sum(-1).conj().resolve_conj())
+
+
+def _phasors(
+    frequencies: Tensor, matrix: Tensor, offset: Tensor, phases: Tensor, size: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """exp(i angle) for the part of the phase angle that depends on x, (B, K, W), and for the other, (B, K, H).
+
+    exp(i (kx a + ky b)) is the product of powers of exp(i a) and exp(i b), and kx and ky are small whole numbers: so
+    few cosines are taken, and multiplied.
+    """
+    turn = 2 * np.pi / TILE
+    kx, ky = frequencies.long().unbind(1)
+
+    def along(axis: int, length: int) -> Tensor:
+        place = (torch.arange(length, device=matrix.device, dtype=torch.float32) + 0.5) * turn
+        return _powers(kx, matrix[:, 0, axis, None] * place) * _powers(ky, matrix[:, 1, axis, None] * place)
+
+    constant = torch.einsum("kc,bc->bk", frequencies, offset) * turn + phases
+    return along(0, size[1]), along(1, size[0]) * torch.polar(torch.ones_like(constant), constant)[:, :, None]
+
+
+def _powers(exponents: Tensor, angle: Tensor) -> Tensor:
+    """exp(i k angle) for whole numbers k (K,) below half a tile and angles (B, N): (B, K, N) complex64."""
+    highest = TILE // 2 - 1  # see Design: a number, so that no device has to be asked
+    multiples = torch.arange(-highest, highest + 1, device=angle.device, dtype=angle.dtype)
+    turned = multiples[None, :, None] * angle[:, None]
+    return torch.polar(torch.ones_like(turned), turned).index_select(1, exponents + highest)

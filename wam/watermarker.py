@@ -1,0 +1,258 @@
+"""The public interface on pictures: ``Watermarker.embed`` and ``Watermarker.detect``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from wam.models.protocol import AnySizes, Explains, Finding, FoundPose, Glances, Model, SearchSummary
+from wam.pictures.quality import psnr
+from wam.region import Region, outline
+from wam.signal.filters import to_pixels
+from wam.signal.mark_grid import SMALLEST_SIDE
+from wam.signal.pattern import BITS
+
+STRENGTHS = (30.0, 55.0)  # accepted range, dB
+DEEP_MODES = ("I", "F")  # of Pillow, with more than 8 bits
+
+AnyImage = Image.Image | NDArray[np.uint8] | Tensor
+AnyBits = str | Sequence[str] | Sequence[int] | NDArray[Any] | Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """One watermark of a picture.
+
+    ``bits`` 32 characters as read, before any correction; ``logits`` (32,) float32, positive for a one; ``region`` in
+    pixels; ``score`` joint score and ``log10_p`` the chance of such a score without a watermark, counting all that was
+    tried; ``mask_score`` mean confidence of the mask in [0, 1]; ``key`` index of the carrier, 0 is the first;
+    ``how`` it was found, for people, empty where the model does not say.
+    """
+
+    bits: str
+    logits: NDArray[np.float32]
+    region: Region
+    score: float
+    log10_p: float
+    mask_score: float
+    pose: FoundPose
+    key: int
+    coarse_mask: NDArray[np.bool_]
+    size: tuple[int, int]
+    how: str = ""
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """(H, W) bool at the picture's own size."""
+        return resize_mask(self.coarse_mask, self.size)
+
+
+@dataclass(frozen=True, eq=False)
+class Marked:
+    """``image`` of the kind that was given; ``psnr_db`` against the input, on the 8-bit picture."""
+
+    image: AnyImage
+    psnr_db: float
+
+
+class Watermarker:
+    """Marks and reads pictures: PIL images, (H, W, 3) uint8 arrays, or (B, 3, H, W) float tensors in [0, 1].
+
+    ``keys``: the secrets that the model's carriers were drawn from, in their order, None for the public one.
+    """
+
+    def __init__(self, model: Model, *, device: str = "cpu", keys: Sequence[bytes | None] = (None,)) -> None:
+        self.model = model
+        self.device = torch.device(device)
+        self.keys = tuple(keys)
+
+    @property
+    def name(self) -> str:
+        """The model's, as NAME@HASH8."""
+        return self.model.description.name
+
+    def embed(self, image: AnyImage, bits: AnyBits, *, strength: float | None = None) -> Marked:
+        """Adds a 32-bit message. ``strength`` is the PSNR to aim for in dB; None leaves it to the model. Pictures that
+        show more get less.
+
+        A tensor may hold several pictures with one message each, bits (B, 32), or one message for all.
+        """
+        check_strength(strength)
+        batch = to_batch(image)
+        if min(batch.shape[-2:]) < SMALLEST_SIDE:
+            size = f"{batch.shape[-1]}x{batch.shape[-2]}"
+            raise ValueError(
+                f"image: expected sides of at least {SMALLEST_SIDE} pixels, found {size}; use a larger copy"
+            )
+        rows = to_bits(bits, len(batch)).to(self.device)
+        with torch.inference_mode():
+            marked = self.model.mark(batch.to(self.device), rows, psnr_db=strength).cpu()
+        return marked_like(marked, batch, image)
+
+    def embed_each(
+        self, pictures: Sequence[NDArray[np.uint8]], bits: Sequence[str], *, strength: float | None = None
+    ) -> list[NDArray[np.uint8]]:
+        """Marks (H, W, 3) uint8 arrays of any sizes with a message each, just as ``embed`` does one by one; a model
+        that can puts them through its networks together."""
+        too_small = any(min(pixels.shape[:2]) < SMALLEST_SIDE for pixels in pictures)
+        if len(pictures) < 2 or too_small or not isinstance(self.model, AnySizes):
+            marked = [self.embed(one, text, strength=strength) for one, text in zip(pictures, bits, strict=True)]
+            return [np.asarray(one.image) for one in marked]
+        check_strength(strength)
+        rows = torch.cat([to_bits(text, 1) for text in bits]).to(self.device)
+        with torch.inference_mode():
+            images = [to_batch(pixels)[0].to(self.device) for pixels in pictures]
+            return [to_pixels(image.cpu()) for image in self.model.mark_each(images, rows, psnr_db=strength)]
+
+    def detect(self, image: AnyImage, *, thorough: bool = False, max_log10_p: float | None = None) -> list[Detection]:
+        """Every watermark of one picture, surest first; an empty list when there is none.
+
+        ``max_log10_p``: the chance of a false alarm a detection may have, the model's own unless given; callers who
+        check the words may allow more.
+        """
+        return self.detect_and_explain(image, thorough=thorough, max_log10_p=max_log10_p)[0]
+
+    def glance(self, image: AnyImage, *, max_log10_p: float | None = None) -> list[Detection]:
+        """As ``detect``, of a picture that lies in the file as it was marked: sooner where there is no mark."""
+        model = self.model
+        if not isinstance(model, Glances):
+            return self.detect(image, max_log10_p=max_log10_p)
+        return self._read(image, lambda one: (model.glance(one), None), max_log10_p)[0]
+
+    def detect_and_explain(
+        self, image: AnyImage, *, thorough: bool = False, max_log10_p: float | None = None
+    ) -> tuple[list[Detection], SearchSummary | None]:
+        """As ``detect``, and what the search did; None where the model does not say, or nothing was searched."""
+        return self._read(image, lambda one: self._find(one, thorough), max_log10_p)
+
+    def _read(
+        self,
+        image: AnyImage,
+        find: Callable[[Tensor], tuple[list[Finding], SearchSummary | None]],
+        max_log10_p: float | None,
+    ) -> tuple[list[Detection], SearchSummary | None]:
+        """One picture as ``find`` reads it, what is too likely by chance left out, surest first."""
+        batch = to_batch(image)
+        if len(batch) != 1:
+            raise ValueError(f"image: expected one picture, found a batch of {len(batch)}; call once for each")
+        if min(batch.shape[-2:]) < SMALLEST_SIDE:
+            return [], None
+        allowed = self.model.description.present if max_log10_p is None else max_log10_p
+        with torch.inference_mode():
+            findings, summary = find(batch[0].to(self.device))
+        size = (int(batch.shape[-2]), int(batch.shape[-1]))
+        detections = [_describe(finding, size) for finding in findings if finding.log10_p <= allowed]
+        return sorted(detections, key=lambda detection: -detection.score), summary
+
+    def _find(self, image: Tensor, thorough: bool) -> tuple[list[Finding], SearchSummary | None]:
+        if isinstance(self.model, Explains):
+            return self.model.find_and_explain(image, thorough=thorough)
+        return self.model.find(image, thorough=thorough), None
+
+    def predict(self, image: AnyImage) -> Tensor:
+        """Mask logit and 32 bit logits of every pixel, as WAM gives them: (B, 33, H, W) float32 for B pictures."""
+        with torch.inference_mode():
+            return torch.stack([self.model.per_pixel(one.to(self.device)).cpu() for one in to_batch(image)])
+
+
+def marked_like(marked: Tensor, batch: Tensor, image: AnyImage) -> Marked:
+    """Rounds marked pictures to 8 bits and returns them as the kind of picture that was given; ``batch`` unmarked."""
+    if isinstance(image, Tensor):
+        marked = (marked * 255).round() / 255
+        error = float((marked - batch).double().square().mean())
+        return Marked(marked, float("inf") if error == 0 else -10 * float(np.log10(error)))
+    array = to_pixels(marked[0])
+    if isinstance(image, Image.Image):
+        return Marked(Image.fromarray(array), psnr(np.asarray(image.convert("RGB")), array))
+    return Marked(array, psnr(image, array))
+
+
+def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """A mask (h, w) at another size (height, width)."""
+    coarse = torch.from_numpy(mask)[None, None].float()
+    return (F.interpolate(coarse, size=size, mode="bilinear", align_corners=False)[0, 0] > 0.5).numpy()
+
+
+def check_strength(strength: float | None) -> None:
+    """Raises ``ValueError`` for a PSNR that no model marks with; None, the model's own, is fine."""
+    if strength is not None and not STRENGTHS[0] <= strength <= STRENGTHS[1]:
+        raise ValueError(
+            f"strength: expected {STRENGTHS[0]:g} to {STRENGTHS[1]:g} dB, found {strength:g}; leave it out"
+        )
+
+
+def to_batch(image: AnyImage) -> Tensor:
+    """Any accepted picture as (B, 3, H, W) float32 in [0, 1]."""
+    if isinstance(image, Image.Image):
+        if image.mode.startswith(DEEP_MODES):  # Pillow would cut their values off at 255
+            raise ValueError(f"image: expected 8 bits per sample, found mode {image.mode}; scale it to 8 bits first")
+        image = np.array(image.convert("RGB"))
+    if isinstance(image, np.ndarray):
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+            raise ValueError(
+                f"image: expected (H, W, 3) uint8 RGB, found {image.shape} {image.dtype}; convert it first"
+            )
+        pixels = torch.from_numpy(np.require(image, requirements=["C", "W"])).permute(2, 0, 1)[None]
+        return pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+    if not isinstance(image, Tensor):
+        raise ValueError(
+            f"image: expected a PIL image, an array or a tensor, found {type(image).__name__}; convert it first"
+        )
+    if image.ndim != 4 or image.shape[1] != 3 or not image.is_floating_point() or not image.numel():
+        raise ValueError(f"image: expected (B, 3, H, W) float in [0, 1], found {tuple(image.shape)} {image.dtype}")
+    if image.layout != torch.strided or image.is_meta:
+        kind = "meta" if image.is_meta else "sparse"
+        raise ValueError(
+            f"image: expected a tensor with values for all pixels, found a {kind} one; make it dense first"
+        )
+    values = image.detach().float()
+    if not torch.isfinite(values).all() or values.min() < 0 or values.max() > 1:
+        raise ValueError("image: expected finite values in [0, 1], found others; divide 8-bit values by 255")
+    return values
+
+
+def to_bits(bits: AnyBits, count: int) -> Tensor:
+    """Any accepted message as (count, 32) int64 in {0, 1}."""
+    if isinstance(bits, str):
+        bits = _digits(bits)
+    elif isinstance(bits, Sequence) and bits and all(isinstance(one, str) for one in bits):
+        bits = torch.tensor([_digits(str(one)) for one in bits])
+    rows = torch.as_tensor(np.asarray(bits) if not isinstance(bits, Tensor) else bits)
+    rows = rows[None].expand(count, -1) if rows.ndim == 1 else rows
+    if rows.shape != (count, BITS) or not bool(((rows == 0) | (rows == 1)).all()):
+        raise ValueError(f"bits: expected {count} message(s) of {BITS} zeros and ones, found shape {tuple(rows.shape)}")
+    return rows.long()
+
+
+def _digits(message: str) -> list[int]:
+    if len(message) != BITS or set(message) - {"0", "1"}:
+        raise ValueError(f"bits: expected {BITS} characters 0 or 1, found {message[:40]!r}")
+    return [int(character) for character in message]
+
+
+def _describe(finding: Finding, size: tuple[int, int]) -> Detection:
+    """A finding in a picture of ``size`` (height, width), its mask outlined."""
+    logits = finding.logits.float().cpu().numpy()
+    mask = finding.mask_logits.cpu()
+    inside = mask > 0
+    return Detection(
+        bits="".join("1" if value > 0 else "0" for value in logits),
+        logits=logits,
+        region=outline(inside.numpy(), size),
+        score=finding.score,
+        log10_p=finding.log10_p,
+        mask_score=round(float(torch.sigmoid(mask[inside]).mean()), 4) if inside.any() else 0.0,
+        pose=finding.pose,
+        key=finding.key,
+        coarse_mask=inside.numpy(),
+        size=size,
+        how=finding.how,
+    )
