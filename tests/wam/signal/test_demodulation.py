@@ -67,7 +67,7 @@ def test_logits_are_in_units_of_the_noise(carrier: Carrier) -> None:
 @pytest.mark.parametrize(("border", "mode"), [("replicate", "nearest"), ("zeros", "constant")])
 @pytest.mark.parametrize("longest", [LONG, 8])
 def test_gaussian_agrees_with_scipy(border: str, mode: str, longest: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wam.signal.demodulation.LONG", longest)
+    monkeypatch.setattr("wam.signal.filters.LONG", longest)
     field = noise((30, 40), seed=4).double()
     expected = ndimage.gaussian_filter(field.numpy(), 2.0, truncate=2.5, mode=mode)
     np.testing.assert_allclose(gaussian(field[None], 2.0, border=border)[0].numpy(), expected, atol=1e-9)
