@@ -10,7 +10,12 @@ import pytest
 
 import payload
 
-MODULES = sorted(path.stem for path in Path(payload.__file__).parent.glob("[a-z]*.py"))
+ROOT = Path(payload.__file__).parents[1]
+
+MODULES = sorted(
+    path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
+    for path in (ROOT / "payload").rglob("[a-z]*.py")
+)
 
 
 def test_all_names_what_can_be_imported() -> None:
@@ -25,7 +30,7 @@ def test_all_names_what_can_be_imported() -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_in_docstrings_hold(name: str) -> None:
-    assert doctest.testmod(import_module(f"payload.{name}")).failed == 0
+    assert doctest.testmod(import_module(name)).failed == 0
 
 
 def test_the_package_needs_neither_torch_nor_a_database() -> None:
