@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,6 @@ from wam.errors import WamError, show_name
 
 if TYPE_CHECKING:
     from payload.registry import Registry
-    from wam.pipeline.mark_link import Written
     from wam.watermarker import Watermarker
 
 Images = Annotated[
@@ -142,6 +141,24 @@ def marker_loader(
     return partial(zoo.load, model, device=device, keys=keys, precision=precision)
 
 
+def one_thread() -> None:
+    """Keeps the networks to one thread of this worker's: several files are worked on side by side, and threads that
+    wait for one another took 9 times the CPU beside other work."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def single_threaded(load: Callable[[], Watermarker]) -> Callable[[], Watermarker]:
+    """The same for a process of its own, whose model ``load`` makes."""
+    return partial(_load_single_threaded, load)
+
+
+def _load_single_threaded(load: Callable[[], Watermarker]) -> Watermarker:
+    one_thread()
+    return load()
+
+
 def read_key(path: Path | None) -> bytes | None:
     """The secret key of a file, or of $WAM_KEY, or None."""
     if path is None:
@@ -183,7 +200,7 @@ def open_registry_for_reading(url: str | None) -> Registry | None:
         fail(error)
 
 
-def print_json(value: dict[str, Any]) -> None:
+def print_json(value: Mapping[str, Any]) -> None:
     """One JSON line on standard output."""
     typer.echo(json.dumps(value, ensure_ascii=True))
 
@@ -223,14 +240,6 @@ def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
             bar.update(task, advance=1, rate=f"{done / max(monotonic() - started, 1e-3):.1f}/s")
 
         yield advance
-
-
-def marked_line(image: str, output: str, content: str, written: Written) -> str:
-    """What became of one file, ``content`` what was put in."""
-    lost = f"  (not kept: {', '.join(written.lost)})" if written.lost else ""
-    lost += "".join(f"  ({note})" for note in written.notes)
-    quality = f"{written.psnr_db:.1f} dB  SSIM {written.ssim:.3f}"
-    return f"{show_name(image)} -> {show_name(output)}  {content}  {quality}  self-check passed{lost}"
 
 
 def about(source: str | Path, error: BaseException) -> str:

@@ -47,20 +47,24 @@ class LatticeModel(WatermarkModel):
         """See ``ManyMarks.room``."""
         return room(height, width)
 
-    def mark_cells(
+    def mark_cells_each(
         self,
-        image: Tensor,
-        bits: Tensor,
-        cells: Sequence[Cell],
+        images: Sequence[Tensor],
+        bits: Sequence[Tensor],
+        cells: Sequence[Sequence[Cell]],
         *,
         psnr_db: float | None = None,
-        side: int | None = None,
-    ) -> Tensor:
-        """See ``WatermarkModel.mark_cells``; ``side`` None: the one that gives the cells enough room. Without a PSNR
+        sides: Sequence[int] | None = None,
+    ) -> list[Tensor]:
+        """See ``WatermarkModel.mark_cells_each``; ``sides`` None: those that give the cells enough room. Without a PSNR
         it is ``CELLS_PSNR``, whatever the picture."""
-        height, width = image.shape[-2:]
-        chosen = working_side(height, width, len(cells)) if side is None else side
-        return super().mark_cells(image, bits, cells, psnr_db=CELLS_PSNR if psnr_db is None else psnr_db, side=chosen)
+        if sides is None:
+            sides = [
+                working_side(int(image.shape[-2]), int(image.shape[-1]), len(own))
+                for image, own in zip(images, cells, strict=True)
+            ]
+        strength = CELLS_PSNR if psnr_db is None else psnr_db
+        return super().mark_cells_each(images, bits, cells, psnr_db=strength, sides=sides)
 
     def find(self, image: Tensor, *, thorough: bool = False) -> list[Finding]:
         """See ``Model.find``; ``thorough`` searches every resolution even when a mark was found."""

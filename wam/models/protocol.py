@@ -131,8 +131,16 @@ class ManyMarks(Protocol):
         """How many marks a picture of this size has room for."""
         ...
 
-    def mark_cells(self, image: Tensor, bits: Tensor, cells: Sequence[Cell], *, psnr_db: float | None = None) -> Tensor:
-        """One picture with a message in each cell: image (1, 3, H, W), bits (N, 32) in {0, 1} -> the same shape."""
+    def mark_cells_each(
+        self,
+        images: Sequence[Tensor],
+        bits: Sequence[Tensor],
+        cells: Sequence[Sequence[Cell]],
+        *,
+        psnr_db: float | None = None,
+    ) -> list[Tensor]:
+        """Pictures (3, H, W) of any sizes, each with a message (N, 32) in {0, 1} in each of its cells, in their own
+        sizes; with the same results as one by one."""
         ...
 
 

@@ -58,6 +58,14 @@ class WatermarkModel(nn.Module):
         Pictures that come to one working size go through the embedder together.
         """
         sides = [min(WORKING_SIDE, *image.shape[-2:]) for image in images]
+        gains = self._gains(images, sides, psnr_db)
+        return [
+            self._mark_strips(image[None], bits[index, None], gains[index], sides[index])[0]
+            for index, image in enumerate(images)
+        ]
+
+    def _gains(self, images: Sequence[Tensor], sides: Sequence[int], psnr_db: float | None) -> list[Tensor]:
+        """Gain map (1, 1, h, w) of each picture (3, H, W); those of one working size share the embedder."""
         small = [_working(image[None], side) for image, side in zip(images, sides, strict=True)]
         sizes: dict[torch.Size, list[int]] = {}
         for index, working in enumerate(small):
@@ -65,11 +73,8 @@ class WatermarkModel(nn.Module):
         gains: dict[int, Tensor] = {}
         for indices in sizes.values():
             gain = self._scaled(torch.cat([small[index] for index in indices]), psnr_db)
-            gains.update(zip(indices, gain.split(1), strict=True))
-        return [
-            self._mark_strips(image[None], bits[index, None], gains[index], sides[index])[0]
-            for index, image in enumerate(images)
-        ]
+            gains.update(zip(indices, torch.split(gain, 1), strict=True))
+        return [gains[index] for index in range(len(images))]
 
     def _mark_strips(self, images: Tensor, bits: Tensor, gain: Tensor, side: int) -> Tensor:
         """Marked pictures (B, 3, H, W) with the gain map of each, (B, 1, h, w)."""
@@ -88,7 +93,29 @@ class WatermarkModel(nn.Module):
         All cells have one pose; ``side`` is the short side that the pattern is made for, pixels. Pixels outside the
         cells stay as they are.
         """
-        gain = self._gain(image, side, psnr_db)
+        (marked,) = self.mark_cells_each([image[0]], [bits], [cells], psnr_db=psnr_db, sides=[side])
+        return marked[None]
+
+    def mark_cells_each(
+        self,
+        images: Sequence[Tensor],
+        bits: Sequence[Tensor],
+        cells: Sequence[Sequence[Cell]],
+        *,
+        psnr_db: float | None = None,
+        sides: Sequence[int],
+    ) -> list[Tensor]:
+        """Pictures of any sizes (3, H, W), each with a message (N, 32) in each of its cells, just as one by one.
+
+        Pictures that come to one working size go through the embedder together.
+        """
+        gains = self._gains(images, sides, psnr_db)
+        return [
+            self._fill_cells(image[None], bits[index], cells[index], gains[index], sides[index])[0]
+            for index, image in enumerate(images)
+        ]
+
+    def _fill_cells(self, image: Tensor, bits: Tensor, cells: Sequence[Cell], gain: Tensor, side: int) -> Tensor:
         marked = image.clone()
         for cell, message in zip(cells, bits, strict=True):
             part = self._mark_cell(image, message[None], gain, cell, side)

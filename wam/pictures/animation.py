@@ -43,6 +43,11 @@ def read_animation(source: str | os.PathLike[str] | bytes | BinaryIO) -> Animati
     Raises `ImageError` as `read_image` does, and when all frames together are more than `MAX_PIXELS`.
     """
     content, name = read_content(source)
+    return decode_animation(content, name=name)
+
+
+def decode_animation(content: bytes, *, name: str) -> Animation:
+    """The same of a file's content; `name` is what errors call it."""
     try:
         image = open_content(content)
         check_header(image, name, frames=True)
