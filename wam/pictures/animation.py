@@ -23,7 +23,6 @@ from wam.pictures.metadata import read_metadata, read_settings
 from wam.pictures.reader import ANIMATED, check_header, colour_space, decode, open_content, undecodable
 from wam.pictures.samples import Picture, Pixels, compose, visible
 from wam.pictures.writer import encode_frames
-from wam.provenance.aigc_label import Label
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,13 +118,12 @@ def encode_animation(
     format: str,
     quality: int | None = None,
     name: str | None = None,
-    label: Label | None = None,
 ) -> tuple[bytes, tuple[str, ...]]:
     """File content for the marked frames, and names for what it could not carry over; see `encode_image`."""
     first = like.pictures[0]
     name = name or first.name
     if len(like.pictures) == 1:
-        return encode_image(pixels[0], like=first, format=format, quality=quality, name=name, label=label)
+        return encode_image(pixels[0], like=first, format=format, quality=quality, name=name)
     if format not in ANIMATED:
         raise ImageError.about(
             name,
@@ -135,7 +133,7 @@ def encode_animation(
         )
     composed = [compose(frame, picture, format, name) for frame, picture in zip(pixels, like.pictures, strict=True)]
     mode = composed[0][1]
-    metadata, settings, dropped = describe(first, format, mode, label, name)
+    metadata, settings, dropped = describe(first, format, mode)
     lost = tuple(dict.fromkeys([*(part for _, _, parts in composed for part in parts), *dropped]))
     try:
         content = encode_frames(

@@ -25,12 +25,11 @@ from PIL import Image
 
 from wam.errors import ImageError
 from wam.pictures.atomic_write import save_atomically
-from wam.pictures.formats import GET_HEIF, KEEPS, MODES, SUFFIXES, Metadata, Settings, heif_works
+from wam.pictures.formats import GET_HEIF, SUFFIXES, Metadata, Settings, check_format, heif_works
 from wam.pictures.metadata import fit_metadata, reset_orientation
 from wam.pictures.reader import COPY_AGAIN, KNOWN, MAX_PIXELS, decode
 from wam.pictures.samples import Picture, Pixels, compose, turn
 from wam.pictures.writer import encode
-from wam.provenance.aigc_label import Label, attach_label
 from wam.signal.mark_grid import SMALLEST_SIDE
 
 Result = TypeVar("Result")
@@ -124,17 +123,16 @@ def encode_image(
     format: str,
     quality: int | None = None,
     name: str | None = None,
-    label: Label | None = None,
 ) -> tuple[bytes, tuple[str, ...]]:
     """File content for marked pixels, and names for what it could not carry over.
 
     `pixels` is (H, W, 3) uint8 RGB as in `like`. In the format of `like`, its own encoder
-    settings are used; `quality` (1 to 100) replaces those of JPEG, AVIF, HEIC and WebP. `label` goes to the XMP packet.
+    settings are used; `quality` (1 to 100) replaces those of JPEG, AVIF, HEIC and WebP.
     """
     _check_arguments(pixels, like, format, quality)
     name = name or like.name
     samples, mode, lost = compose(pixels, like, format, name)
-    metadata, settings, dropped = describe(like, format, mode, label, name)
+    metadata, settings, dropped = describe(like, format, mode)
     lost += tuple(part for part in dropped if part not in lost)
     if format == like.format:
         samples = turn(samples, {6: 8, 8: 6}.get(like.orientation, like.orientation))
@@ -152,35 +150,19 @@ def encode_image(
     return content, lost
 
 
-def describe(
-    like: Picture, format: str, mode: str, label: Label | None, name: str
-) -> tuple[Metadata, Settings, tuple[str, ...]]:
+def describe(like: Picture, format: str, mode: str) -> tuple[Metadata, Settings, tuple[str, ...]]:
     """Metadata and encoder settings of the new file, and names for what they leave out."""
-    metadata, settings, lost = like.metadata, like.settings, like.settings.lost
-    if format != like.format:
-        settings, metadata = Settings(), reset_orientation(metadata)
-    if label is not None and "xmp" not in KEEPS[format]:
-        lost += ("label",)
-    elif label is not None:
-        try:
-            metadata, settings, dropped = attach_label(metadata, settings, label)
-        except ValueError as error:
-            raise ImageError.about(
-                name, expected="room for a label", found=str(error), remedy="write a .png"
-            ) from error
-        lost += dropped
-    if format != like.format:
-        metadata, dropped = fit_metadata(metadata, format=format, mode=mode)
-        lost += dropped
-    return metadata, settings, lost
+    if format == like.format:
+        return like.metadata, like.settings, like.settings.lost
+    metadata, dropped = fit_metadata(reset_orientation(like.metadata), format=format, mode=mode)
+    return metadata, Settings(), like.settings.lost + dropped
 
 
 def _check_arguments(pixels: Pixels, like: Picture, format: str, quality: int | None) -> None:
     if pixels.shape != like.pixels.shape or pixels.dtype != np.uint8:
         found = f"{pixels.shape} {pixels.dtype}"
         raise ValueError(f"expected {like.pixels.shape} uint8 pixels, found {found}, convert them")
-    if format not in MODES:
-        raise ValueError(f"expected one of {', '.join(MODES)}, found {format}, choose one")
+    check_format(format)
     if quality is not None and not 1 <= quality <= 100:
         raise ValueError(f"expected a quality from 1 to 100, found {quality}, choose one")
 

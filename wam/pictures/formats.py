@@ -121,6 +121,12 @@ class Settings:
     """What no re-saved file carries: signatures over the old pixels, further pictures."""
 
 
+def check_format(format: str) -> None:
+    """Raise ``ValueError`` for a format that is not written."""
+    if format not in MODES:
+        raise ValueError(f"expected one of {', '.join(MODES)}, found {format}, choose one")
+
+
 def heif_works() -> bool:
     """Whether HEIC files can be read and written: registers the plugin of the extra `[heic]` with Pillow."""
     try:

@@ -18,7 +18,7 @@ from wam.pictures.formats import SUFFIXES
 from wam.pictures.quality import is_flat, psnr, ssim
 from wam.pictures.storage import Location, exists, read_frames, read_picture, suffix_of, write_content
 from wam.pipeline.frames import same_frame, telling_frame
-from wam.provenance.aigc_label import Label, mark_label, read_label
+from wam.provenance.aigc_label import Label, labelled, mark_label, read_label
 
 
 @dataclass(frozen=True)
@@ -107,12 +107,13 @@ def encode(
     loaded: Loaded, pixels: NDArray[np.uint8], label: Label | None = None
 ) -> tuple[bytes, Picture, tuple[str, ...]]:
     """The output's content, the picture a reader of it gets, and names for what it could not carry over."""
-    options: dict[str, Any] = {"format": loaded.format, "quality": loaded.quality, "label": label}
-    options["name"] = os.fspath(loaded.target)
+    target: dict[str, Any] = {"format": loaded.format, "name": os.fspath(loaded.target)}
     if loaded.animation is None:
-        content, lost = encode_image(pixels, like=loaded.picture, **options)
+        like = loaded.picture if label is None else labelled(loaded.picture, label, **target)[0]
+        content, lost = encode_image(pixels, like=like, quality=loaded.quality, **target)
         return content, read_image(content), lost
-    content, lost = encode_animation(list(pixels), like=loaded.animation, **options)
+    animation = loaded.animation if label is None else labelled(loaded.animation, label, **target)[0]
+    content, lost = encode_animation(list(pixels), like=animation, quality=loaded.quality, **target)
     return content, same_frame(loaded.animation, read_animation(content), loaded.picture), lost
 
 

@@ -22,14 +22,17 @@ import re
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, overload
 from xml.dom import minidom
 from xml.parsers.expat import ExpatError
 
 from PIL import Image
 
-from wam.pictures.formats import Metadata, Settings, quiet_pillow
-from wam.pictures.metadata import EXIF_PREFIX, JPEG_SEGMENT_BYTES
+from wam.errors import ImageError
+from wam.pictures.animation import Animation
+from wam.pictures.formats import KEEPS, Metadata, Settings, check_format, quiet_pillow
+from wam.pictures.metadata import EXIF_PREFIX, JPEG_SEGMENT_BYTES, reset_orientation
+from wam.pictures.samples import Picture
 
 GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 TC260 = "http://www.tc260.org.cn/ns/AIGC/1.0/"
@@ -118,6 +121,48 @@ def read_label(metadata: Metadata) -> Label | None:
         if label is not None:
             return replace(label, source_type=types[0] if types else "")
     return Label(value="", source_type=types[0]) if types else None
+
+
+@overload
+def labelled(source: Picture, label: Label, *, format: str, name: str) -> tuple[Picture, tuple[str, ...]]: ...
+@overload
+def labelled(source: Animation, label: Label, *, format: str, name: str) -> tuple[Animation, tuple[str, ...]]: ...
+def labelled(
+    source: Picture | Animation, label: Label, *, format: str, name: str
+) -> tuple[Picture | Animation, tuple[str, ...]]:
+    """The picture or animation with ``label`` in its XMP packet, to be encoded as ``format``, and what is lost by that.
+
+    The lost names stand in ``settings.lost`` too, so that ``encode_image`` and ``encode_animation`` say them in their
+    place among their own. A format without XMP carries no label: ``("label",)`` is lost and the metadata stays.
+    Raises ``ImageError`` about ``name``, the output, where its metadata has no room for a label; ``ValueError`` for a
+    format that is not written.
+    """
+    check_format(format)
+    first = source if isinstance(source, Picture) else source.pictures[0]
+    metadata, settings = first.metadata, first.settings
+    lost: tuple[str, ...] = ("label",)
+    if "xmp" in KEEPS[format]:
+        try:
+            metadata, settings, lost = _described(first, label, format)
+        except ValueError as error:
+            raise ImageError.about(
+                name, expected="room for a label", found=str(error), remedy="write a .png"
+            ) from error
+    settings = replace(settings, lost=settings.lost + lost)
+    if isinstance(source, Picture):
+        return replace(source, metadata=metadata, settings=settings), lost
+    pictures = tuple(replace(picture, metadata=metadata, settings=settings) for picture in source.pictures)
+    return replace(source, pictures=pictures), lost
+
+
+def _described(picture: Picture, label: Label, format: str) -> tuple[Metadata, Settings, tuple[str, ...]]:
+    """Metadata and settings with the label as a file of ``format`` has them, and what had to go."""
+    if format == picture.format:
+        return attach_label(picture.metadata, picture.settings, label)
+    # upright as the encoder makes it, before a damaged packet is replaced by a new one that keeps its orientation;
+    # the segments and chunks of the old format are not written, so their limits do not count
+    metadata, _, lost = attach_label(reset_orientation(picture.metadata), Settings(), label)
+    return metadata, picture.settings, lost
 
 
 def attach_label(metadata: Metadata, settings: Settings, label: Label) -> tuple[Metadata, Settings, tuple[str, ...]]:

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.wam.pictures.pictures import SRGB, XMP, colours, marked, opened, sample, saved
+from tests.wam.pictures.pictures import XMP, colours, marked, opened, sample, saved
 from tests.wam.synthetic import smooth_picture
 from wam.errors import ImageError
 from wam.pictures import reader
 from wam.pictures.animation import encode_animation, read_animation
 from wam.pictures.files import read_image
-from wam.provenance.aigc_label import mark_label, read_label
 from wam.watermarker import Watermarker
 
 DURATIONS = [100, 250, 400]
@@ -71,17 +70,6 @@ def test_each_frame_of_a_gif_reads_back(light: Watermarker) -> None:
     assert lost == ("colours beyond 255",)
     for picture in read_animation(content).pictures:
         assert bits in [found.bits for found in light.detect(picture.pixels)]
-
-
-@pytest.mark.parametrize("format", ["WEBP", "PNG", "AVIF"])
-def test_profile_and_label_go_with_an_animation(format: str) -> None:
-    animation = read_animation(animated(format, icc_profile=SRGB))
-    label = mark_label(None, owner="acme", link="wm:7Q3F-K2ND", message="01" * 16)
-    pixels = [picture.pixels for picture in animation.pictures]
-    content, _ = encode_animation(pixels, like=animation, format=format, label=label)
-    assert opened(content).info["icc_profile"] == SRGB
-    assert read_label(read_animation(content).pictures[0].metadata) == label
-    assert opened(content).n_frames == 3
 
 
 def test_gif_may_become_webp() -> None:

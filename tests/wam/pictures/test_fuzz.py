@@ -21,7 +21,7 @@ from wam.pictures import reader
 from wam.pictures.animation import Animation, encode_animation, read_animation
 from wam.pictures.files import read_image, write_bytes
 from wam.pictures.formats import heif_works
-from wam.provenance.aigc_label import mark_label, read_label
+from wam.provenance.aigc_label import labelled, mark_label, read_label
 from wam.signal.mark_grid import SMALLEST_SIDE
 
 FILES = int(os.environ.get("WAM_FUZZ_FILES", "10000"))
@@ -91,7 +91,8 @@ def take(content: bytes, folder: Path) -> str:
 def _encoded(animation: Animation) -> bytes:
     first = animation.pictures[0]
     pixels = [marked(p) if min(first.width, first.height) >= SMALLEST_SIDE else p.pixels for p in animation.pictures]
-    return encode_animation(pixels, like=animation, format=first.format, label=LABEL)[0]
+    like, _ = labelled(animation, LABEL, format=first.format, name=first.name)
+    return encode_animation(pixels, like=like, format=first.format)[0]
 
 
 def run(count: int, seed: int, folder: Path) -> set[str]:
