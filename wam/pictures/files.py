@@ -30,7 +30,6 @@ from wam.pictures.metadata import fit_metadata, reset_orientation
 from wam.pictures.reader import COPY_AGAIN, KNOWN, MAX_PIXELS, decode
 from wam.pictures.samples import Picture, Pixels, compose, turn
 from wam.pictures.writer import encode
-from wam.signal.mark_grid import SMALLEST_SIDE
 
 Result = TypeVar("Result")
 
@@ -85,12 +84,12 @@ def read_content(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[byt
         return _read_stream(stream, name), name
 
 
-def require_size(picture: Picture) -> None:
-    """Raise `ImageError` if the picture is too small to carry a watermark, or to be searched for one."""
-    if min(picture.width, picture.height) < SMALLEST_SIDE:
+def require_size(picture: Picture, least: int) -> None:
+    """Raise ``ImageError`` if a side of the picture is shorter than ``least`` pixels."""
+    if min(picture.width, picture.height) < least:
         raise ImageError.about(
             picture.name,
-            expected=f"a picture of at least {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels",
+            expected=f"a picture of at least {least}x{least} pixels",
             found=f"{picture.width}x{picture.height}",
             remedy="use a larger copy",
         )

@@ -19,6 +19,7 @@ from wam.pictures.quality import is_flat, psnr, ssim
 from wam.pictures.storage import Location, exists, read_frames, read_picture, suffix_of, write_content
 from wam.pipeline.frames import same_frame, telling_frame
 from wam.provenance.aigc_label import Label, labelled, mark_label, read_label
+from wam.signal.mark_grid import SMALLEST_SIDE
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def load(
     else:
         picture = read_picture(source) if animation is None else animation.pictures[0]
         animation = None
-    require_size(picture)
+    require_size(picture, SMALLEST_SIDE)
     return Loaded(source, target, picture, _format_of(target, picture), animation, label, quality)
 
 

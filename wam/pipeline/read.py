@@ -21,6 +21,7 @@ from wam.pipeline.frames import merge
 from wam.pipeline.record_marks import FoundRecord, find_records
 from wam.provenance.aigc_label import Label, read_label
 from wam.region import Region
+from wam.signal.mark_grid import SMALLEST_SIDE
 from wam.watermarker import Detection, Watermarker
 
 TRANSPLANT_DISTANCE = 22  # bits of 64: hashes of a marked picture and of another lie around 32, of its copies below 12
@@ -125,7 +126,7 @@ def examine(marker: Watermarker, picture: Picture, *more: Picture, thorough: boo
 
     ``more``: further frames of an animation, whose marks are gathered.
     """
-    require_size(picture)
+    require_size(picture, SMALLEST_SIDE)
     bounds = marker.model.description
     frames = [
         marker.detect_and_explain(one.pixels, thorough=thorough, max_log10_p=bounds.faint) for one in (picture, *more)

@@ -27,7 +27,6 @@ from wam.pictures.files import (
     write_image,
 )
 from wam.pictures.formats import SUFFIXES
-from wam.signal.mark_grid import SMALLEST_SIDE
 
 
 def test_content_wins_over_the_name(tmp_path: Path) -> None:
@@ -55,16 +54,13 @@ def test_endless_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         read_image(io.BytesIO(bytes(1001)))
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (SMALLEST_SIDE - 1, 200)])
-def test_small_picture_is_read_but_not_marked(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (31, 200), (200, 31)])
+def test_small_picture_is_read_and_refused_where_a_size_is_required(size: tuple[int, int]) -> None:
     picture = read_image(saved(Image.new("RGB", size), "PNG"))
     assert (picture.width, picture.height) == size
-    with pytest.raises(ImageError, match=f"at least 32x32 pixels, found {size[0]}x{size[1]}"):
-        require_size(picture)
-
-
-def test_picture_of_the_least_size_is_marked() -> None:
-    require_size(read_image(saved(Image.new("RGB", (32, 32)), "PNG")))
+    with pytest.raises(ImageError, match=f"at least 32x32 pixels, found {size[0]}x{size[1]}, use a larger copy"):
+        require_size(picture, 32)
+    require_size(picture, min(size))
 
 
 def test_missing_file(tmp_path: Path) -> None:
@@ -204,9 +200,9 @@ def test_long_thin_picture_is_read_and_marked_or_refused() -> None:
     thin = read_image(saved(Image.new("RGB", (1, 100_000)), "PNG"))
     assert (thin.width, thin.height) == (1, 100_000)
     with pytest.raises(ImageError, match="found 1x100000, use a larger copy"):
-        require_size(thin)
+        require_size(thin, 32)
     long = read_image(saved(Image.new("RGB", (100_000, 32)), "PNG"))
-    require_size(long)
+    require_size(long, 32)
     with pytest.raises(ImageError, match=r"fits JPEG, found 100000x32 .* write a \.png$"):
         encode_image(long.pixels, like=long, format="JPEG")
 
