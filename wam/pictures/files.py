@@ -1,6 +1,6 @@
-"""Files and pixels: reads a picture as a viewer shows it, writes it back as the file it was.
+"""Files and pixels: reads a picture as a viewer shows it, encodes it again as the file it was, writes it whole.
 
-`read_image` gives (H, W, 3) uint8 RGB whatever the file holds; `write_image` takes such pixels,
+``read_image`` gives (H, W, 3) uint8 RGB whatever the file holds; ``encode_image`` takes such pixels,
 marked, and applies the change to the file's own samples: 16-bit stays 16-bit, grey stays grey,
 inks stay inks, transparency is copied bit by bit and hidden colours are left alone. A palette
 or bilevel picture becomes RGB or grey, since its few colours cannot carry a watermark.
@@ -45,7 +45,6 @@ __all__ = [
     "read_image",
     "require_size",
     "write_bytes",
-    "write_image",
     "write_picture",
     "write_text",
 ]
@@ -54,24 +53,25 @@ MAX_BYTES = MAX_PIXELS * 8
 """The largest file that is read: all of `MAX_PIXELS` as raw 16-bit RGBA, in bytes."""
 
 
-def read_image(source: str | os.PathLike[str] | bytes | BinaryIO) -> Picture:
-    """Read a picture from a path, `"-"` (standard input), file content, or an open binary file.
+def read_image(source: str | os.PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read a picture from a path, ``"-"`` (standard input), file content, or an open binary file.
 
-    Raises `ImageError` for anything that is not one whole still picture of a known format.
+    Raises ``ImageError`` for anything that is not one whole still picture of a known format with at most
+    ``max_pixels``.
     """
     content, name = read_content(source)
-    return decode(content, name=name)
+    return decode(content, name=name, max_pixels=max_pixels)
 
 
-def read_content(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[bytes, str]:
-    """The bytes of a file and what errors call it; see `read_image`."""
+def read_content(source: str | os.PathLike[str] | bytes | BinaryIO, *, max_bytes: int = MAX_BYTES) -> tuple[bytes, str]:
+    """The bytes of a file, at most ``max_bytes`` unless they are given, and what errors call it; see ``read_image``."""
     if isinstance(source, bytes):
         return source, "picture"
     if source == "-":
-        return _read_stream(sys.stdin.buffer, "standard input"), "standard input"
+        return _read_stream(sys.stdin.buffer, "standard input", max_bytes), "standard input"
     if not isinstance(source, str | os.PathLike):
         name = str(getattr(source, "name", "picture"))
-        return _read_stream(source, name), name
+        return _read_stream(source, name, max_bytes), name
     name = os.fspath(source)
     if os.path.isdir(name):
         if not os.access(name, os.R_OK | os.X_OK):
@@ -81,7 +81,7 @@ def read_content(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[byt
         raise ImageError.about(name, expected=KNOWN, found="a folder with none", remedy="name a picture")
     remedy = "check the name and permissions"
     with _file_errors(name, expected="a readable file", remedy=remedy), open(name, "rb") as stream:
-        return _read_stream(stream, name), name
+        return _read_stream(stream, name, max_bytes), name
 
 
 def require_size(picture: Picture, least: int) -> None:
@@ -93,26 +93,6 @@ def require_size(picture: Picture, least: int) -> None:
             found=f"{picture.width}x{picture.height}",
             remedy="use a larger copy",
         )
-
-
-def write_image(
-    path: str | os.PathLike[str],
-    pixels: Pixels,
-    *,
-    like: Picture,
-    format: str | None = None,
-    quality: int | None = None,
-) -> tuple[str, ...]:
-    """Write marked pixels to `path`, whole or not at all; see `encode_image`.
-
-    The format is the one of the extension unless `format` says otherwise. Returns names for
-    what the new file could not carry over.
-    """
-    name = os.fspath(path)
-    chosen = format or format_of(name)
-    content, lost = encode_image(pixels, like=like, format=chosen, quality=quality, name=name)
-    write_bytes(path, content)
-    return lost
 
 
 def encode_image(
@@ -242,13 +222,13 @@ def _pictures_in(folder: Path) -> Iterator[Path]:
     yield from unlisted
 
 
-def _read_stream(stream: BinaryIO, name: str) -> bytes:
+def _read_stream(stream: BinaryIO, name: str, max_bytes: int) -> bytes:
     with _file_errors(name, expected="a readable file", remedy=COPY_AGAIN):
-        content = stream.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
+        content = stream.read(max_bytes + 1)
+    if len(content) > max_bytes:
         raise ImageError.about(
             name,
-            expected=f"at most {MAX_BYTES:,} bytes",
+            expected=f"at most {max_bytes:,} bytes",
             found="more",
             remedy="use a smaller copy",
         )

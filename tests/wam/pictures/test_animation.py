@@ -9,7 +9,6 @@ from PIL import Image
 from tests.wam.pictures.pictures import XMP, colours, marked, opened, sample, saved
 from tests.wam.synthetic import smooth_picture
 from wam.errors import ImageError
-from wam.pictures import reader
 from wam.pictures.animation import encode_animation, read_animation
 from wam.pictures.files import read_image
 from wam.watermarker import Watermarker
@@ -106,10 +105,17 @@ def test_pages_are_not_frames() -> None:
 
 
 def test_a_long_animation_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    content = animated("GIF")
-    monkeypatch.setattr(reader, "MAX_PIXELS", 2 * colours()[..., 0].size)
+    content, size = animated("GIF"), colours()[..., 0].size
+    assert len(read_animation(content, max_pixels=3 * size).pictures) == 3
+    monkeypatch.setattr(Image.Image, "load", lambda picture: pytest.fail("decoded"))
     with pytest.raises(ImageError, match="found 3 frames of 56x40, use a shorter or smaller copy"):
-        read_animation(content)
+        read_animation(content, max_pixels=3 * size - 1)
+
+
+def test_a_large_still_picture_is_refused_with_its_own_size() -> None:
+    content = saved(sample("RGB"), "BMP")
+    with pytest.raises(ImageError, match="at most 2,239 pixels, found 56x40, use a smaller copy"):
+        read_animation(content, max_pixels=2239)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.95])
