@@ -41,6 +41,11 @@ def read_animation(source: str | os.PathLike[str] | bytes | BinaryIO, *, max_pix
     Raises ``ImageError`` as ``read_image`` does, and when all frames together are more than ``max_pixels``.
     """
     content, name = read_content(source)
+    return decode_animation(content, name=name, max_pixels=max_pixels)
+
+
+def decode_animation(content: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> Animation:
+    """The same of a file's content; ``name`` is what errors call it."""
     try:
         image = open_content(content)
         check_header(image, name, frames=True, max_pixels=max_pixels)

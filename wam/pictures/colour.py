@@ -93,7 +93,7 @@ def _odd(table: Floats, values: Floats, *, root: bool) -> Floats:
     size = np.abs(values)
     places = np.sqrt(size) if root else size
     found = table[np.rint(places.clip(0, _REACH) * _GRID).astype(np.intp)]
-    return np.copysign(found, values)
+    return np.asarray(np.copysign(found, values))
 
 
 def strips(height: int, row_samples: int) -> Iterator[slice]:
@@ -222,4 +222,4 @@ def _icc_curve(tag: bytes) -> NDArray[np.float64]:
         constant = c if kind == 2 else 0.0
         c, d, e, f = 0.0, -b / a, constant, constant
     light = np.where(axis >= d, np.maximum(a * axis + b, 0) ** g + e, c * axis + f)
-    return light.clip(0, 1)
+    return np.asarray(light.clip(0, 1))

@@ -151,4 +151,4 @@ def font(size: int) -> Font:
 def _luminance(colour: Colour) -> float:
     """Relative luminance in [0, 1], about as sRGB defines it."""
     red, green, blue = ((value / 255) ** 2.2 for value in colour)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return float(0.2126 * red + 0.7152 * green + 0.0722 * blue)

@@ -41,12 +41,12 @@ class Picture:
     @property
     def width(self) -> int:
         """Columns of `pixels`."""
-        return self.pixels.shape[1]
+        return int(self.pixels.shape[1])
 
     @property
     def height(self) -> int:
         """Rows of `pixels`."""
-        return self.pixels.shape[0]
+        return int(self.pixels.shape[0])
 
 
 def turn(array: Samples, orientation: int) -> Samples:
@@ -81,7 +81,8 @@ def _shown(colours: Samples, mode: str, space: ColourSpace | None) -> Pixels:
         product = colours[..., :3] * white + 128
         return (white - ((product >> 8) + product >> 8)).clip(0, 255).astype(np.uint8)
     if space is not None:
-        return np.rint((space.show(colours) * 255).clip(0, 255)).astype(np.uint8)
+        shown: Pixels = np.rint((space.show(colours) * 255).clip(0, 255)).astype(np.uint8)
+        return shown
     return _eight_bits(colours)
 
 
@@ -156,7 +157,8 @@ def _moved(colours: Samples, change: NDArray[np.int32], space: ColourSpace | Non
         return (colours + 257 * change).clip(0, 65535).astype(np.uint16)
     if own_space:
         return space.shift(colours, change)
-    return np.rint((space.show(colours) + change / 255).clip(0, 1) * 65535).astype(np.uint16)
+    moved: Samples = np.rint((space.show(colours) + change / 255).clip(0, 1) * 65535).astype(np.uint16)
+    return moved
 
 
 def _lost_samples(like: Picture, format: str) -> tuple[str, ...]:
@@ -178,7 +180,7 @@ def _lost_samples(like: Picture, format: str) -> tuple[str, ...]:
 
 
 def _luma(pixels: Pixels) -> Pixels:
-    """(H, W, 1) by Rec. 601, exact where R = G = B."""
+    """(H, W, 1) by ITU-R BT.601, exact where R = G = B: in whole numbers, unlike the floats of ``filters.luma``."""
     weighted = pixels @ np.array([299, 587, 114], dtype=np.int32)
     return ((weighted + 500) // 1000).astype(np.uint8)[..., None]
 
