@@ -29,14 +29,12 @@ class Animation:
     """A decoded file of one or several frames, all of one size."""
 
     pictures: tuple[Picture, ...]
-    durations: tuple[int, ...]
-    """How long each frame is shown, ms; 0 for a still picture."""
-    loops: int | None
-    """How often it plays as the file says, 0 for ever; None if it says nothing."""
+    durations: tuple[int, ...]  # how long each frame is shown, ms; 0 for a still picture
+    loops: int | None  # how often it plays as the file says, 0 for ever; None if it says nothing
 
 
 def read_animation(source: str | os.PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Animation:
-    """Read all frames of a GIF, WebP, PNG or AVIF; any other still picture is one frame.
+    """Reads all frames of a GIF, WebP, PNG or AVIF; any other still picture is one frame.
 
     Raises ``ImageError`` as ``read_image`` does, and when all frames together are more than ``max_pixels``.
     """
@@ -124,7 +122,11 @@ def encode_animation(
     quality: int | None = None,
     name: str | None = None,
 ) -> tuple[bytes, tuple[str, ...]]:
-    """File content for the marked frames, and names for what it could not carry over; see `encode_image`."""
+    """File content for the marked frames, and names for what it could not carry over.
+
+    ``pixels`` holds (H, W, 3) uint8 RGB for each frame of ``like``. Raises ``ImageError`` for a format without
+    animations; the rest as ``encode_image``.
+    """
     first = like.pictures[0]
     name = name or first.name
     if len(like.pictures) == 1:

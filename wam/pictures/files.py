@@ -1,13 +1,12 @@
 """Files and pixels: reads a picture as a viewer shows it, encodes it again as the file it was, writes it whole.
 
-``read_image`` gives (H, W, 3) uint8 RGB whatever the file holds; ``encode_image`` takes such pixels,
-marked, and applies the change to the file's own samples: 16-bit stays 16-bit, grey stays grey,
-inks stay inks, transparency is copied bit by bit and hidden colours are left alone. A palette
-or bilevel picture becomes RGB or grey, since its few colours cannot carry a watermark.
+``read_image`` gives (H, W, 3) uint8 RGB whatever the file holds; ``encode_image`` takes such pixels, marked, and
+applies the change to the file's own samples: 16-bit stays 16-bit, grey stays grey, inks stay inks, transparency is
+copied bit by bit and hidden colours are left alone. A palette or bilevel picture becomes RGB or grey, since its few
+colours cannot carry a watermark.
 
-EXIF orientation: saved in its own format, a picture keeps its EXIF byte for byte and its pixels
-turn back to the stored orientation, so every viewer treats it as before. Saved in another
-format, pixels are upright and Orientation is 1.
+EXIF orientation: saved in its own format, a picture keeps its EXIF byte for byte and its pixels turn back to the stored
+orientation, so every viewer treats it as before. Saved in another format, pixels are upright and Orientation is 1.
 """
 
 from __future__ import annotations
@@ -49,12 +48,11 @@ __all__ = [
     "write_text",
 ]
 
-MAX_BYTES = MAX_PIXELS * 8
-"""The largest file that is read: all of `MAX_PIXELS` as raw 16-bit RGBA, in bytes."""
+MAX_BYTES = MAX_PIXELS * 8  # the largest file that is read: all of ``MAX_PIXELS`` as raw 16-bit RGBA, in bytes
 
 
 def read_image(source: str | os.PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Picture:
-    """Read a picture from a path, ``"-"`` (standard input), file content, or an open binary file.
+    """Reads a picture from a path, ``"-"`` (standard input), file content, or an open binary file.
 
     Raises ``ImageError`` for anything that is not one whole still picture of a known format with at most
     ``max_pixels``.
@@ -85,7 +83,7 @@ def read_content(source: str | os.PathLike[str] | bytes | BinaryIO, *, max_bytes
 
 
 def require_size(picture: Picture, least: int) -> None:
-    """Raise ``ImageError`` if a side of the picture is shorter than ``least`` pixels."""
+    """Raises ``ImageError`` if a side of the picture is shorter than ``least`` pixels."""
     if min(picture.width, picture.height) < least:
         raise ImageError.about(
             picture.name,
@@ -105,8 +103,10 @@ def encode_image(
 ) -> tuple[bytes, tuple[str, ...]]:
     """File content for marked pixels, and names for what it could not carry over.
 
-    `pixels` is (H, W, 3) uint8 RGB as in `like`. In the format of `like`, its own encoder
-    settings are used; `quality` (1 to 100) replaces those of JPEG, AVIF, HEIC and WebP.
+    ``pixels`` is (H, W, 3) uint8 RGB as in ``like``; ``format`` a key of ``formats.MODES``; ``name`` what errors call
+    the output. In the format of ``like``, its own encoder settings are used; ``quality`` (1 to 100) replaces those of
+    JPEG, AVIF, HEIC and WebP. Raises ``ImageError`` for a picture that the format cannot hold, ``ValueError`` for
+    arguments that are none of these.
     """
     _check_arguments(pixels, like, format, quality)
     name = name or like.name
@@ -147,7 +147,7 @@ def _check_arguments(pixels: Pixels, like: Picture, format: str, quality: int | 
 
 
 def format_of(name: str | os.PathLike[str]) -> str:
-    """The format of a file's name; raises `ImageError` for a name without one that is written."""
+    """The format of a file's name; raises ``ImageError`` for a name without one that is written."""
     suffix = Path(name).suffix.lower()
     if suffix not in SUFFIXES:
         raise ImageError.about(
@@ -160,20 +160,20 @@ def format_of(name: str | os.PathLike[str]) -> str:
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file whole or not at all; see `save_atomically`."""
+    """Writes a file whole or not at all; see ``save_atomically``."""
     with _file_errors(path, expected="a file that can be written", remedy="choose another place"):
         save_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def write_picture(path: str | os.PathLike[str], picture: Image.Image) -> None:
-    """Write a picture of our own making (an overlay, a mask) in the format of its extension, whole or not at all."""
+    """Writes a picture of our own making (an overlay, a mask) in the format of its extension, whole or not at all."""
     buffer = io.BytesIO()
     picture.save(buffer, format_of(path))
     write_bytes(path, buffer.getvalue())
 
 
 def write_text(path: str | os.PathLike[str], write: Callable[[TextIO], Result]) -> Result:
-    """Write a text file whole or not at all; `write` is given the open stream, its result is returned."""
+    """Writes a text file whole or not at all; ``write`` is given the open stream, its result is returned."""
     buffer = io.StringIO()
     result = write(buffer)
     write_bytes(path, buffer.getvalue().encode())
@@ -183,9 +183,9 @@ def write_text(path: str | os.PathLike[str], write: Callable[[TextIO], Result]) 
 def expand_inputs(paths: Iterable[str | os.PathLike[str]]) -> list[str | Path]:
     """The inputs with each folder replaced by the pictures in it, recursively and sorted.
 
-    Pictures are files with a suffix of `SUFFIXES`, not hidden; linked folders are
-    followed, each real folder once. `"-"` stays. A folder without pictures, or one that cannot
-    be listed, stays too: `read_image` then refuses it with the right error.
+    Pictures are files with a suffix of ``SUFFIXES``, not hidden; linked folders are
+    followed, each real folder once. ``"-"`` stays. A folder without pictures, or one that cannot
+    be listed, stays too: ``read_image`` then refuses it with the right error.
     """
     inputs: list[str | Path] = []
     for path in (os.fspath(path) for path in paths):
@@ -199,7 +199,7 @@ def expand_inputs(paths: Iterable[str | os.PathLike[str]]) -> list[str | Path]:
 
 
 def default_output(path: str | os.PathLike[str], *, format: str | None = None) -> Path:
-    """`NAME.wm.EXT` beside the input; `format` supplies EXT where the name has none we write."""
+    """``NAME.wm.EXT`` beside the input; ``format`` supplies EXT where the name has none we write."""
     name = Path(path)
     if format is not None and name.suffix.lower() not in SUFFIXES:
         suffix = next(suffix for suffix, known in SUFFIXES.items() if known == format)

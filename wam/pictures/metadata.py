@@ -13,8 +13,7 @@ from PIL import Image, JpegImagePlugin
 from wam.pictures.boxes import properties
 from wam.pictures.formats import KEEPS, METADATA_NAMES, Metadata, Settings
 
-JPEG_SEGMENT_BYTES = 65_533
-"""The most that one JPEG segment carries, in bytes."""
+JPEG_SEGMENT_BYTES = 65_533  # the most that one JPEG segment carries, in bytes
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 EXIF_PREFIX = b"Exif\0\0"
 # EXIF and TIFF tags that say something about the picture rather than how a file stores it.
@@ -65,7 +64,7 @@ def _read_text(image: Image.Image) -> Iterator[tuple[str, str]]:
 
 
 def _described_exif(source: Image.Exif) -> bytes | None:
-    """The tags of `source` that outlive its file, as a TIFF block."""
+    """The tags of ``source`` that outlive its file, as a TIFF block."""
     kept = Image.Exif()
     for tag in TIFF_TAGS:
         if tag in source:
@@ -74,7 +73,7 @@ def _described_exif(source: Image.Exif) -> bytes | None:
 
 
 def read_settings(image: Image.Image, content: bytes) -> Settings:
-    """How the file `content`, opened as `image`, was encoded."""
+    """How the file ``content``, opened as ``image``, was encoded."""
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         return _read_jpeg(image)
     if image.format == "PNG":
@@ -131,7 +130,7 @@ def _read_png(content: bytes) -> Settings:
 
 
 def _read_avif(content: bytes) -> Settings:
-    """Chroma and depth from the `av1C` box (AV1-ISOBMFF, section 2.3.3)."""
+    """Chroma and depth from the ``av1C`` box (AV1-ISOBMFF, section 2.3.3)."""
     box = next((box for box in properties(content) if box.kind == b"av1C" and box.end - box.start > 2), None)
     flags = 0 if box is None else content[box.start + 2]
     chroma = {0b00: "4:4:4", 0b10: "4:2:2"}.get(flags >> 2 & 0b11, "4:2:0")
@@ -163,7 +162,7 @@ def patch_colour_codes(content: bytes, codes: tuple[int, int]) -> bytes:
 
 
 def _colour_codes_place(content: bytes) -> int | None:
-    """Where the first `colr` property of kind `nclx` has its codes (ISO/IEC 14496-12, section 12.1.5)."""
+    """Where the first ``colr`` property of kind ``nclx`` has its codes (ISO/IEC 14496-12, section 12.1.5)."""
     for box in properties(content):
         if box.kind == b"colr" and content[box.start : box.start + 4] == b"nclx" and box.end - box.start >= 8:
             return box.start + 4
@@ -202,7 +201,7 @@ def reset_orientation(metadata: Metadata) -> Metadata:
 
 
 def _patch_orientation(exif: bytes) -> bytes:
-    """Overwrite the value in place: rebuilding the block would break maker notes."""
+    """Overwrites the value in place: rebuilding the block would break maker notes."""
     order = "<" if exif[:2] == b"II" else ">"
     try:
         (start,) = struct.unpack_from(f"{order}I", exif, 4)
@@ -217,7 +216,7 @@ def _patch_orientation(exif: bytes) -> bytes:
 
 
 def fit_metadata(metadata: Metadata, *, format: str, mode: str) -> tuple[Metadata, tuple[str, ...]]:
-    """The part of the metadata that `format` carries, and names for the rest."""
+    """The part of the metadata that ``format`` carries, and names for the rest."""
     drop = {name for name in METADATA_NAMES if name not in KEEPS[format]}
     if format in ("JPEG", "GIF") and [keyword for keyword, _ in metadata.text] == ["Comment"]:
         drop.discard("text")

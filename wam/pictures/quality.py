@@ -13,18 +13,13 @@ from wam.pictures.colour import strips
 from wam.pictures.samples import Pixels
 from wam.signal.filters import LUMA
 
-SSIM_SIDE = 256
-"""Short side that SSIM is taken at, as its authors advise, in pixels."""
-SSIM_WINDOW = 11
-"""Side of its window, in pixels."""
-SSIM_SIGMA = 1.5
-"""Standard deviation of the window, in pixels."""
-SSIM_LUMINANCE, SSIM_CONTRAST = 0.01**2, 0.03**2
-"""Its two constants, for values in [0, 1]."""
-FLAT_LEVELS = 1.0
-"""Standard deviation of a block that looks smooth, in 8-bit levels."""
+SSIM_SIDE = 256  # short side that SSIM is taken at, as its authors advise, in pixels
+SSIM_WINDOW = 11  # side of its window, in pixels
+SSIM_SIGMA = 1.5  # standard deviation of the window, in pixels
+SSIM_LUMINANCE, SSIM_CONTRAST = 0.01**2, 0.03**2  # its two constants, for values in [0, 1]
+FLAT_LEVELS = 1.0  # standard deviation of a block that looks smooth, in 8-bit levels
+# a picture with more smooth blocks than this is a place where a mark may be seen: flat drawings, gradients
 FLAT_SHARE = 0.55
-"""A picture with more smooth blocks than this is a place where a mark may be seen: flat drawings, gradients."""
 _BLOCK = 8
 
 

@@ -1,4 +1,4 @@
-"""File content to a `Picture`, or an `ImageError` that says what is wrong with it."""
+"""File content to a ``Picture``, or an ``ImageError`` that says what is wrong with it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from wam.pictures.formats import ANIMATED, GET_HEIF, Metadata, Samples, Settings
 from wam.pictures.metadata import png_chunks, read_metadata, read_settings
 from wam.pictures.samples import GREY_MODES, Picture, turn, visible
 
-MAX_PIXELS = 120_000_000
-"""Larger pictures are refused before they are decoded, in pixels."""
+MAX_PIXELS = 120_000_000  # larger pictures are refused before they are decoded, in pixels
 KNOWN = "a PNG, JPEG, WebP, AVIF, HEIC, TIFF, BMP or GIF picture"
 COPY_AGAIN = "copy or export it again"
 
@@ -90,13 +89,13 @@ def open_content(content: bytes) -> ImageFile.ImageFile:
 
 
 def _load(image: ImageFile.ImageFile) -> None:
-    """Decode, in parallel with other threads unless this decoder is one that warns."""
+    """Decodes, in parallel with other threads unless this decoder is one that warns."""
     with quiet_pillow() if image.format in ("TIFF", "GIF") else nullcontext():
         image.load()
 
 
 def check_header(image: ImageFile.ImageFile, name: str, *, frames: bool = False, max_pixels: int = MAX_PIXELS) -> None:
-    """Refuse what must not, or cannot, be decoded to one picture, or with ``frames`` to several."""
+    """Refuses what must not, or cannot, be decoded to one picture, or with ``frames`` to several."""
 
     def refuse(expected: str, found: str, remedy: str) -> ImageError:
         return ImageError.about(name, expected=expected, found=found, remedy=remedy)
@@ -178,7 +177,7 @@ def _low_bytes(tile: ImageFile._Tile) -> ImageFile._Tile:
 
 
 def check_end(image: ImageFile.ImageFile, content: bytes) -> None:
-    """Raise ``OSError`` for a PNG that is cut before its end, of which Pillow shows what there is."""
+    """Raises ``OSError`` for a PNG that is cut before its end, of which Pillow shows what there is."""
     if image.format == "PNG" and all(kind != b"IEND" for kind, _ in png_chunks(content)):
         raise OSError("no IEND chunk")
 

@@ -21,31 +21,24 @@ class Picture:
     """A decoded file, upright, with all that is needed to save it again."""
 
     name: str
-    pixels: Pixels
-    """(H, W, 3) uint8 sRGB as a viewer shows it: colour profile and EXIF orientation applied."""
-    alpha: Pixels | None
-    """(H, W) uint8, 0 is transparent."""
-    mode: str
-    """Pillow's mode of the source; `;16` is appended to those with 16 bits."""
-    format: str
-    """A key of `MODES`; what the content is, whatever the name says."""
-    orientation: int
-    """EXIF orientation of the stored pixels, 1 to 8."""
-    samples: Samples | None
-    """(H, W, C) of the file, upright; None if `pixels` and `alpha` hold everything."""
+    pixels: Pixels  # (H, W, 3) uint8 sRGB as a viewer shows it: colour profile and EXIF orientation applied
+    alpha: Pixels | None  # (H, W) uint8, 0 is transparent
+    mode: str  # Pillow's mode of the source; ``;16`` is appended to those with 16 bits
+    format: str  # a key of ``MODES``; what the content is, whatever the name says
+    orientation: int  # EXIF orientation of the stored pixels, 1 to 8
+    samples: Samples | None  # (H, W, C) of the file, upright; None if ``pixels`` and ``alpha`` hold everything
     metadata: Metadata
     settings: Settings
-    space: ColourSpace | None = None
-    """What `samples` mean, unless that is sRGB."""
+    space: ColourSpace | None = None  # what ``samples`` mean, unless that is sRGB
 
     @property
     def width(self) -> int:
-        """Columns of `pixels`."""
+        """Columns of ``pixels``."""
         return int(self.pixels.shape[1])
 
     @property
     def height(self) -> int:
-        """Rows of `pixels`."""
+        """Rows of ``pixels``."""
         return int(self.pixels.shape[0])
 
 
@@ -93,7 +86,7 @@ def _eight_bits(samples: Samples) -> Pixels:
 
 
 def compose(marked: Pixels, like: Picture, format: str, name: str) -> tuple[Samples, str, tuple[str, ...]]:
-    """Samples of `like` with the change that `marked` asks for, their mode, and what is lost."""
+    """Samples of ``like`` with the change that ``marked`` asks for, their mode, and what is lost."""
     alpha, modes, lost = like.alpha, MODES[format], _lost_samples(like, format)
     if alpha is not None and not {"LA", "RGBA"} & modes:
         if alpha.min() < 255:
@@ -122,14 +115,14 @@ def compose(marked: Pixels, like: Picture, format: str, name: str) -> tuple[Samp
 
 
 def carries_space(like: Picture, format: str, mode: str) -> bool:
-    """Whether a file of this format and mode says which colour space its samples are of, as `like` does."""
+    """Whether a file of this format and mode says which colour space its samples are of, as ``like`` does."""
     if like.space is None or like.space.bands != len(mode.removesuffix("A")):
         return False
     return format == like.format or (like.metadata.icc_profile is not None and "icc_profile" in KEEPS[format])
 
 
 def _fill(target: Samples, marked: Pixels, like: Picture, rows: slice, mode: str, own_space: bool) -> None:
-    """One strip of samples, colour and alpha, into `target`."""
+    """One strip of samples, colour and alpha, into ``target``."""
     before = like.pixels[rows]
     if like.alpha is not None:
         marked = np.where(like.alpha[rows, :, None] == 0, before, marked)  # hidden colours stay
@@ -186,7 +179,7 @@ def _luma(pixels: Pixels) -> Pixels:
 
 
 def _inks(marked: Pixels, shown: Pixels, inks: Samples) -> Samples:
-    """CMYK that `visible` shows as `marked`; inks of unchanged pixels stay as they are."""
+    """CMYK that ``visible`` shows as ``marked``; inks of unchanged pixels stay as they are."""
     before = inks.astype(np.int32)
     white = 255 - before[..., 3:]
     lighter = np.maximum(white, marked.max(axis=2, keepdims=True))  # less black where needed

@@ -1,15 +1,15 @@
 """The label in a file's metadata that says a picture was generated, and whether it agrees with the watermark.
 
-Two properties of the XMP packet: `TC260:AIGC`, the implicit label of GB 45438-2025 (annex E, written as the guide
-TC260-PG-20259A does), and `Iptc4xmpExt:DigitalSourceType` of the IPTC photo metadata standard. Anyone can write or
+Two properties of the XMP packet: ``TC260:AIGC``, the implicit label of GB 45438-2025 (annex E, written as the guide
+TC260-PG-20259A does), and ``Iptc4xmpExt:DigitalSourceType`` of the IPTC photo metadata standard. Anyone can write or
 strip such a label; what it says is worth something only where a watermark says the same.
 
-| field of the label | what is written                                       |
-|--------------------|-------------------------------------------------------|
-| Label              | 1, the content is generated                           |
-| ContentProducer    | the record's owner                                    |
-| ProduceID          | the short link of the watermark                       |
-| ReservedCode1      | `message=` and the watermark's 32 bits in hexadecimal |
+| field of the label | what is written                                         |
+|--------------------|---------------------------------------------------------|
+| Label              | 1, the content is generated                             |
+| ContentProducer    | the record's owner                                      |
+| ProduceID          | the short link of the watermark                         |
+| ReservedCode1      | ``message=`` and the watermark's 32 bits in hexadecimal |
 
 A picture that another producer has labelled keeps that part; owner, link and message go to ContentPropagator,
 PropagateID and ReservedCode2 then. A DigitalSourceType that is already stated is kept.
@@ -37,8 +37,7 @@ from wam.pictures.samples import Picture
 GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 TC260 = "http://www.tc260.org.cn/ns/AIGC/1.0/"
 IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
-MAX_XMP = 4_000_000
-"""Longer packets are not looked into, in bytes."""
+MAX_XMP = 4_000_000  # longer packets are not looked into, in bytes
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _TIFF = "http://ns.adobe.com/tiff/1.0/"
@@ -52,16 +51,14 @@ _EMPTY = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta 
 class Label:
     """What a label says; empty strings for what it does not."""
 
-    value: str = "1"
-    """1: generated, 2: possibly, 3: suspected; empty without an AIGC label."""
+    value: str = "1"  # 1: generated, 2: possibly, 3: suspected; empty without an AIGC label
     producer: str = ""
     produce_id: str = ""
     reserved1: str = ""
     propagator: str = ""
     propagate_id: str = ""
     reserved2: str = ""
-    source_type: str = ""
-    """URI of the IPTC digital source type."""
+    source_type: str = ""  # URI of the IPTC digital source type
 
     def to_dict(self) -> dict[str, str | None]:
         """The fields for JSON, null for what is not said."""
@@ -80,7 +77,7 @@ _KEYS = {
 
 
 def mark_label(existing: Label | None, *, owner: str, link: str, message: str) -> Label:
-    """The label for a picture marked with `message` (32 characters 0 and 1), next to what is stated already."""
+    """The label for a picture marked with ``message`` (32 characters 0 and 1), next to what is stated already."""
     code = f"message={int(message, 2):08x}"
     source_type = (existing and existing.source_type) or GENERATED
     if existing is None or not existing.value or existing.produce_id.startswith("wm:"):

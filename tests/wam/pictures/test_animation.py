@@ -14,8 +14,7 @@ from wam.pictures.files import read_image
 from wam.watermarker import Watermarker
 
 DURATIONS = [100, 250, 400]
-TOLERANCE = {"GIF": 3.0, "AVIF": 2.0, "WEBP": 0.0, "PNG": 0.0}
-"""The largest mean error of a frame, in 8-bit levels."""
+TOLERANCE = {"GIF": 3.0, "AVIF": 2.0, "WEBP": 0.0, "PNG": 0.0}  # the largest mean error of a frame, in 8-bit levels
 
 
 def animated(format: str, *, alpha: bool = False, **options: object) -> bytes:

@@ -86,7 +86,7 @@ def test_file_without_colour_codes_is_left_alone() -> None:
 @pytest.mark.parametrize("last", [box, long_box, last_box])
 def test_sizes_of_32_bits_of_64_bits_and_to_the_end(last: Callable[[bytes, bytes], bytes]) -> None:
     content = box(b"ftyp", b"avif") + long_box(b"free", b"abc") + last(b"mdat", b"data")
-    found = [(one.kind, content[one.start : one.end]) for one in boxes(content)]
+    found = [(each.kind, content[each.start : each.end]) for each in boxes(content)]
     assert found == [(b"ftyp", b"avif"), (b"free", b"abc"), (b"mdat", b"data")]
 
 
@@ -117,14 +117,14 @@ def test_properties_are_those_of_items_then_those_of_frames() -> None:
     items = box(b"meta", bytes(4) + box(b"hdlr", b"") + box(b"iprp", box(b"ipco", box(b"colr", b"item"))))
     stray = box(b"colr", b"stray")
     content = stray + box(b"moov", stray + track) + items + stray
-    assert [content[one.start : one.end] for one in properties(content)] == [b"item", b"frame"]
+    assert [content[each.start : each.end] for each in properties(content)] == [b"item", b"frame"]
 
 
 def test_properties_of_an_animation_are_those_pillow_wrote() -> None:
     content = animated("AVIF")
-    kinds = [one.kind for one in properties(content)]
+    kinds = [each.kind for each in properties(content)]
     assert kinds.count(b"av1C") == kinds.count(b"colr") == 2
-    stated = [content[one.start : one.end] for one in properties(content) if one.kind == b"colr"]
+    stated = [content[each.start : each.end] for each in properties(content) if each.kind == b"colr"]
     assert stated == [b"nclx" + struct.pack(">HHHB", 1, 13, 6, 128)] * 2
 
 

@@ -1,6 +1,6 @@
 """Mutated files of every format: read or refused in one line, never a crash, a hang or a part of an output.
 
-`make nightly` runs 10,000 of them (WAM_FUZZ_FILES). A failure names its seed and leaves the file that did it.
+``make nightly`` runs 10,000 of them (WAM_FUZZ_FILES). A failure names its seed and leaves the file that did it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from wam.signal.mark_grid import SMALLEST_SIDE
 
 FILES = int(os.environ.get("WAM_FUZZ_FILES", "10000"))
 CHUNK = 50
-SLOWEST = 10.0  # seconds for one file of at most `PIXELS`, on a busy machine
+SLOWEST = 10.0  # seconds for one file of at most ``PIXELS``, on a busy machine
 PIXELS = 200_000
 LABEL = mark_label(None, owner="acme", link="wm:7Q3F-K2ND", message="01" * 16)
 
