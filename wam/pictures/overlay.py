@@ -86,7 +86,7 @@ def _write(
         places = layout.place([plate.size for plate in plates], forced=lines == 0)
         if places is not None:
             cost = sum(place.cost + LOST * plate.lost + loss for plate, place in zip(plates, places, strict=True))
-            best = min(best or (cost, plates, places), (cost, plates, places), key=lambda one: one[0])
+            best = min(best or (cost, plates, places), (cost, plates, places), key=lambda attempt: attempt[0])
     assert best is not None  # the last attempt is forced
     _, plates, places = best
     for plate, place in zip(plates, places, strict=True):

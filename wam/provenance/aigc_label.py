@@ -174,8 +174,8 @@ def attach_label(metadata: Metadata, settings: Settings, label: Label) -> tuple[
         others = b"".join(part for part in _jpeg_segments(segments) if not part[4:].startswith(_JPEG_XMP))
         size = len(_JPEG_XMP) + len(packet) + 2
         exif_end = _exif_end(others)
-        own = struct.pack(">BBH", 0xFF, 0xE1, size) + _JPEG_XMP + packet
-        segments = others[:exif_end] + own + others[exif_end:]
+        stated = struct.pack(">BBH", 0xFF, 0xE1, size) + _JPEG_XMP + packet
+        segments = others[:exif_end] + stated + others[exif_end:]
     if chunks:
         others_png = tuple(part for part in chunks if not (part[0] == b"iTXt" and part[1].startswith(_PNG_XMP)))
         chunks = ((b"iTXt", _PNG_XMP + bytes(4) + packet, False), *others_png)
