@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from payload import PayloadError
-from wam.errors import WamError, show_name
+from wam.errors import WamError, is_out_of_memory, show_name
 
 if TYPE_CHECKING:
     from payload.registry import Registry
@@ -245,7 +245,7 @@ def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
 def about(source: str | Path, error: BaseException) -> str:
     """The error's line, with the file's name in front unless it is there already."""
     name = "standard input" if source == "-" else show_name(str(source))
-    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
+    if is_out_of_memory(error):
         return f"{name}: expected enough memory for the picture, found too little; use a smaller copy"
     text = show_name(str(error))
     return text if isinstance(error, WamError | PayloadError) else f"{name}: {text}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,8 @@ from wam.pictures.files import encode_image, format_of, read_image, require_size
 from wam.pictures.reader import decode
 from wam.pictures.samples import Picture
 from wam.pipeline.frames import same_frame, telling_frame
-from wam.provenance.aigc_label import Label
+from wam.provenance.aigc_label import Label, labelled
+from wam.signal.mark_grid import SMALLEST_SIDE
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def load(content: bytes, *, name: str = "picture", target: str | None = None, fr
     else:
         picture = decode(content, name=name) if animation is None else animation.pictures[0]
         animation = None
-    require_size(picture)
+    require_size(picture, SMALLEST_SIDE)
     written_as = target or name
     suffix = PurePosixPath(target or "").suffix.lower()
     format = picture.format if suffix in ("", ".wm") else format_of(written_as)
@@ -60,12 +62,11 @@ def encode(
 
     ``pixels`` (H, W, 3) uint8, with the frames of an animation in front; ``quality`` 1 to 100, None for the source's.
     """
+    target: dict[str, Any] = {"format": loaded.format, "name": loaded.target}
     if loaded.animation is None:
-        content, lost = encode_image(
-            pixels, like=loaded.picture, format=loaded.format, quality=quality, label=label, name=loaded.target
-        )
+        picture = loaded.picture if label is None else labelled(loaded.picture, label, **target)[0]
+        content, lost = encode_image(pixels, like=picture, quality=quality, **target)
         return content, read_image(content), lost
-    content, lost = encode_animation(
-        list(pixels), like=loaded.animation, format=loaded.format, quality=quality, label=label, name=loaded.target
-    )
+    animation = loaded.animation if label is None else labelled(loaded.animation, label, **target)[0]
+    content, lost = encode_animation(list(pixels), like=animation, quality=quality, **target)
     return content, same_frame(loaded.animation, read_animation(content), loaded.picture), lost

@@ -26,6 +26,7 @@ from wam.pipeline.registered_words import RegisteredWords
 from wam.pipeline.transplant import is_whole, link_is_transplanted
 from wam.provenance.aigc_label import Label, label_agrees, read_label
 from wam.region import Region
+from wam.signal.mark_grid import SMALLEST_SIDE
 from wam.watermarker import Detection, Watermarker
 
 
@@ -148,7 +149,7 @@ def examine(marker: Watermarker, picture: Picture, *more: Picture, thorough: boo
     ``more``: further frames of an animation, whose marks are gathered. ``thorough`` goes on through all resolutions,
     windows and angles of view when a mark was found.
     """
-    require_size(picture)
+    require_size(picture, SMALLEST_SIDE)
     bounds = marker.model.description
     frames = [
         marker.detect_and_explain(one.pixels, thorough=thorough, max_log10_p=bounds.faint) for one in (picture, *more)
