@@ -7,14 +7,16 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
 
 import typer
 
 from payload import PayloadError
+from payload.records.keys import SHORTEST_SECRET
 from wam.errors import WamError, is_out_of_memory, show_name
 
 if TYPE_CHECKING:
@@ -61,10 +63,24 @@ EngineOption = Annotated[
 AddressOption = Annotated[
     str | None, typer.Option("--address", metavar="HOST:PORT", help="Ray cluster to use; default: one started here.")
 ]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")]
 
-DEFAULT_MODEL = "lattice32"
-SHORTEST_KEY = 16  # bytes
+
+@dataclass
+class Told:
+    """What the command line says of itself, for whoever started it."""
+
+    debug: bool = False
+
+
+def _tell(context: typer.Context, debug: bool) -> bool:
+    told = context.find_root().obj
+    if isinstance(told, Told):
+        told.debug = debug
+    return debug
+
+
+DebugOption = Annotated[bool, typer.Option("--debug", callback=_tell, help="Show the full traceback of an error.")]
+
 REMEDY = "make one with: openssl rand -hex 32"
 EXPECTED_ERRORS = (WamError, PayloadError, ValueError, OSError, MemoryError, RuntimeError)  # torch raises the last
 ENGINES = ("local", "ray")
@@ -172,8 +188,8 @@ def read_key(path: Path | None) -> bytes | None:
         source = str(path)
     if not key and path is None:
         return None
-    if len(key) < SHORTEST_KEY:
-        fail(f"{source}: expected a key of at least {SHORTEST_KEY} bytes, found {len(key)}; {REMEDY}")
+    if len(key) < SHORTEST_SECRET:
+        fail(f"{source}: expected a key of at least {SHORTEST_SECRET} bytes, found {len(key)}; {REMEDY}")
     return key
 
 
@@ -205,14 +221,20 @@ def print_json(value: Mapping[str, Any]) -> None:
     typer.echo(json.dumps(value, ensure_ascii=True))
 
 
+class Advance(Protocol):
+    """Moves a progress bar on: by one, or to ``done`` of ``total``."""
+
+    def __call__(self, done: int | None = None, total: int | None = None, /) -> None: ...
+
+
 @contextmanager
-def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
+def progress(label: str, total: int | None) -> Iterator[Advance]:
     """A bar with rate and remaining time on standard error, if that is a terminal; call what it gives after each.
 
-    For one file, which cannot tell how far it is, only the time that has passed.
+    For one file, which cannot tell how far it is, only the time that has passed. ``total`` None: it is said later.
     """
-    if not sys.stderr.isatty() or not total:
-        yield lambda: None
+    if not sys.stderr.isatty() or total == 0:
+        yield lambda done=None, total=None, /: None
         return
     from rich.console import Console
     from rich.progress import (
@@ -226,18 +248,19 @@ def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
     )
 
     columns = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
-    if total > 1:
+    if total != 1:
         rate = TextColumn("{task.fields[rate]}")
         columns = [columns[1], BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn()]
     # what is printed meanwhile goes above the bar, unless it goes to a file
     bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty())
     with bar:
-        task = bar.add_task(label, total=total if total > 1 else None, rate="")
+        task = bar.add_task(label, total=None if total == 1 else total, rate="")
         started = monotonic()
 
-        def advance() -> None:
-            done = bar.tasks[0].completed + 1
-            bar.update(task, advance=1, rate=f"{done / max(monotonic() - started, 1e-3):.1f}/s")
+        def advance(done: int | None = None, total: int | None = None, /) -> None:
+            completed = bar.tasks[0].completed + 1 if done is None else done
+            rate = f"{completed / max(monotonic() - started, 1e-3):.1f}/s"
+            bar.update(task, completed=completed, rate=rate, total=bar.tasks[0].total if total is None else total)
 
         yield advance
 

@@ -12,6 +12,7 @@ import typer
 from wam.cli import common
 from wam.cli.print_detect import Counts, report_all, show_mark
 from wam.errors import WamError, show_name
+from wam.models.names import DEFAULT
 
 if TYPE_CHECKING:
     from wam.jobs.engines.local import Draw
@@ -80,7 +81,7 @@ def detect(
     frames: common.FramesOption = None,
     registry: common.RegistryOption = None,
     key_file: common.KeyOption = None,
-    model: common.ModelOption = common.DEFAULT_MODEL,
+    model: common.ModelOption = DEFAULT,
     device: common.DeviceOption = "auto",
     precision: common.PrecisionOption = "auto",
     workers: common.WorkersOption = None,

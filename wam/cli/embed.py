@@ -12,6 +12,7 @@ import typer
 from wam.cli import common
 from wam.cli.print_embed import note, note_changes, report_all, show_few
 from wam.errors import WamError
+from wam.models.names import DEFAULT
 
 if TYPE_CHECKING:
     from wam.jobs.engines.ray_pool import Cluster
@@ -118,7 +119,7 @@ def embed(
     frames: common.FramesOption = None,
     registry: common.RegistryOption = None,
     key_file: common.KeyOption = None,
-    model: common.ModelOption = common.DEFAULT_MODEL,
+    model: common.ModelOption = DEFAULT,
     device: common.DeviceOption = "auto",
     workers: common.WorkersOption = None,
     engine: common.EngineOption = "local",

@@ -9,6 +9,7 @@ import typer
 
 from wam.cli import common
 from wam.errors import WamError
+from wam.models.names import DEFAULT
 
 model_app = typer.Typer(no_args_is_help=True, help="Which models there are, and what a checkpoint is.")
 
@@ -17,7 +18,7 @@ model_app = typer.Typer(no_args_is_help=True, help="Which models there are, and 
 def list_models(as_json: common.JsonRowsOption = False) -> None:
     """List the models that --model knows by name, and those it takes as a file."""
     from wam.models.meta.weights import LICENCES
-    from wam.models.zoo import DEFAULT, KNOWN, shipped
+    from wam.models.zoo import KNOWN, shipped
 
     rows: list[dict[str, Any]] = [
         {"name": name, "licence": known.licence, "shipped": True, "default": name == DEFAULT, "file": known.file}
@@ -39,7 +40,7 @@ def list_models(as_json: common.JsonRowsOption = False) -> None:
 @model_app.command()
 def info(
     path: Annotated[str | None, typer.Argument(metavar="NAME|PATH", help="The same as --model.")] = None,
-    model: common.ModelOption = common.DEFAULT_MODEL,
+    model: common.ModelOption = DEFAULT,
     as_json: common.JsonRowsOption = False,
 ) -> None:
     """Show a checkpoint's architecture, hash, size, licence, parameters and figures."""

@@ -12,6 +12,7 @@ import torch
 from payload import derive_subkeys
 from wam.errors import ModelError
 from wam.models.checkpoints import load_checkpoint
+from wam.models.names import DEFAULT
 from wam.models.protocol import Checkpoint
 from wam.networks.precision import AUTO, best_precision, check_precision
 from wam.watermarker import Watermarker
@@ -26,7 +27,6 @@ class Known:
     licence: str
 
 
-DEFAULT = "lattice32"
 KNOWN = {
     DEFAULT: Known("lattice32.safetensors", "b4f631c7dcaa08c71c56565b0414afc0425eb16f3b636ac0c8254d27dcc2c2ca", "MIT")
 }
