@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 WORKING_SIDE = 256  # pixels: short side at which the pattern is made; smaller pictures are marked as they are
+LEVEL_RATIO = 1.6  # between the short sides that finer marks are made for, and that detection looks from
 TILE = 32  # working pixels per period
 BITS = 32  # message length
 LOWEST = 3.0  # cycles per tile: below it photos are strongest and eyes most sensitive
