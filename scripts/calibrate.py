@@ -20,6 +20,7 @@ import io
 import math
 import multiprocessing
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from attacks import parse
 from wam.detection.calibration import Calibration
+from wam.detection.config import DEFAULT_SEARCH
 from wam.detection.detector import SearchResult, search
 from wam.models.checkpoints import load_checkpoint, save_checkpoint
 from wam.networks.precision import best_precision
@@ -171,7 +173,8 @@ def main() -> int:
     torch.set_num_threads(1)  # before the workers are forked
     checkpoint = load_checkpoint(options.model)
     networks, precision = (checkpoint.embedder, checkpoint.extractor), best_precision("cpu")
-    model = WatermarkModel(*networks, [Carrier.from_key()], precision=precision, mask_head=checkpoint.mask_head).eval()
+    carrier = Carrier.from_key(signal=checkpoint.signal)
+    model = WatermarkModel(*networks, [carrier], precision=precision, mask_head=checkpoint.mask_head).eval()
     rows = null_scores(model, Photos.load(options.photos, validation=False), options.views, options.workers)
     scores, tried = np.array([row[1] for row in rows]), np.array([row[2] for row in rows])
     location, scale = tail_of(scores)
@@ -185,8 +188,13 @@ def main() -> int:
     )
     tail = f"tail {location:.2f} + {scale:.2f} x"
     basis = f"{len(rows)} unmarked or foreign training views in {precision}, highest {scores.max():.2f}, {tail}"
-    metadata = {**checkpoint.metadata, "calibration": vars(calibration), "calibration_basis": basis, "licence": "MIT"}
-    digest = save_checkpoint(options.out, *networks, metadata, mask_head=checkpoint.mask_head)
+    metadata = {
+        **checkpoint.metadata,
+        "calibration": {**asdict(calibration), "search": DEFAULT_SEARCH.digest()},
+        "calibration_basis": basis,
+        "licence": "MIT",
+    }
+    digest = save_checkpoint(options.out, *networks, metadata, signal=checkpoint.signal, mask_head=checkpoint.mask_head)
     buffer = io.StringIO()
     csv.writer(buffer).writerows([("attack", "strongest", "tried"), *rows])
     save_atomically(options.out.with_name("calibration.csv"), lambda path: path.write_text(buffer.getvalue()))

@@ -31,8 +31,9 @@ from wam.models.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from wam.networks.extractor import STRIDE
 from wam.networks.mask_head import MaskHead, cells, evidence, surroundings
 from wam.networks.watermark_network import WatermarkModel
-from wam.signal.pattern import BITS, Carrier
+from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose
+from wam.signal.specification import BITS
 from wam.training.photos import Photos
 from wam.watermarker import to_batch
 
@@ -225,7 +226,8 @@ def main() -> int:
     before, after = scores(head.eval(), held_out)
     figures = {"mask_iou_validation": {"handmade": round(before, 4), "head": round(after, 4), "scenes": len(held_out)}}
     metadata = {**checkpoint.metadata, **figures}
-    digest = save_checkpoint(arguments.out, checkpoint.embedder, checkpoint.extractor, metadata, mask_head=head)
+    networks, signal = (checkpoint.embedder, checkpoint.extractor), checkpoint.signal
+    digest = save_checkpoint(arguments.out, *networks, metadata, signal=signal, mask_head=head)
     print(f"IoU on {len(held_out)} validation scenes: hand-made {before:.3f}, head {after:.3f} (cells of {STRIDE} px)")
     print(f"{arguments.out} SHA-256 {digest}")
     return 0

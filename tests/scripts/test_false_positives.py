@@ -19,7 +19,7 @@ from payload import bits_from_word, decode_soft
 from tests.wam.synthetic import smooth_picture
 from wam.bench.photos import ImageSet
 from wam.detection.calibration import Calibration
-from wam.models.zoo import load
+from wam.watermarker import load
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "false_positives.py"
 
@@ -171,7 +171,7 @@ def test_every_picture_meets_every_attack_and_every_kind() -> None:
 
 
 def test_the_expected_share_is_the_tail_for_all_that_was_tried() -> None:
-    calibration = Calibration(threshold=20.0, null_location=10.0, null_scale=1.0)
+    calibration = Calibration(threshold=20.0, null_location=10.0, null_scale=1.0, bit_slope=2.2)
     far = NULL.expected_share(calibration, np.array([2, 4]), 20.0)
     assert far == pytest.approx(3 * np.exp(-10), rel=1e-3)
     assert NULL.expected_share(calibration, np.array([50]), 9.0) == 1.0

@@ -13,7 +13,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 
-from wam.signal.pattern import LEVEL_RATIO, TILE
+from wam.signal.specification import LEVEL_RATIO, TILE
 
 SEARCH_OF_0_2_0 = "0a4b917dcfd64d07"  # digest of the search of version 0.2.0, whose checkpoints name none
 

@@ -12,7 +12,8 @@ from wam.detection.config import SearchConfig
 from wam.detection.localization import OUTSIDE
 from wam.detection.merging import Found
 from wam.signal.demodulation import bit_logits, block_votes
-from wam.signal.pattern import BITS, Carrier
+from wam.signal.pattern import Carrier
+from wam.signal.specification import BITS
 
 
 def per_pixel(

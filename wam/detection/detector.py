@@ -25,8 +25,9 @@ from wam.detection.small_regions import enlarged, small_windows
 from wam.networks.extractor import ExtractorOutput
 from wam.networks.watermark_network import WatermarkModel
 from wam.signal.filters import box_max, resize, sized
-from wam.signal.pattern import WORKING_SIDE, Carrier
+from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose
+from wam.signal.specification import WORKING_SIDE
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from wam.detection.config import LatticeConfig
 from wam.signal.filters import box_max, box_mean
-from wam.signal.pattern import TILE
+from wam.signal.specification import TILE
 
 GROUP = 2  # fields at a time on a CPU: more do not stay in its cache
 

@@ -12,8 +12,8 @@ from wam.detection.config import MergingConfig, SearchConfig
 from wam.detection.homography import Bend
 from wam.detection.message_clustering import reads_alike
 from wam.signal.filters import box_max
-from wam.signal.pattern import TILE
 from wam.signal.pose import Pose
+from wam.signal.specification import TILE
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from wam.detection.localization import OUTSIDE, Ground, message_masks
 from wam.detection.synchronization import at_pose, bit_noise, joint_score, limited
 from wam.signal.demodulation import BlockVotes, block_votes
 from wam.signal.filters import box_max, gaussian
-from wam.signal.pattern import BITS, Carrier
+from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose
+from wam.signal.specification import BITS
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from wam.detection.config import RefinementConfig, SearchConfig
 from wam.detection.synchronization import Synchronised, at_pose
-from wam.signal.pattern import TILE, Carrier
+from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose
+from wam.signal.specification import TILE
 
 
 def refine(field: Tensor, found: Synchronised, carrier: Carrier, config: SearchConfig) -> Synchronised:

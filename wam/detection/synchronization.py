@@ -16,8 +16,9 @@ from torch import Tensor
 
 from wam.detection.config import SearchConfig, SynchronizationConfig
 from wam.detection.lattice_estimation import autocorrelation, comb, peak_lattices, refine_lattices, stretched_comb
-from wam.signal.pattern import BITS, TILE, Carrier
+from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose
+from wam.signal.specification import BITS, TILE
 
 # turns by 0, 90, 180, 270 degrees, then the same after a left-right mirror
 _TURNS = (((1, 0), (0, 1)), ((0, -1), (1, 0)), ((-1, 0), (0, -1)), ((0, 1), (-1, 0)))
@@ -96,7 +97,8 @@ def limited(coefficients: Tensor) -> Tensor:
     """Limits each frequency's vote: z / (|z| + median |z|), so that the picture's own texture cannot outvote a bit."""
     magnitude = coefficients.norm(dim=-1, keepdim=True)
     middle: Tensor = magnitude.median(dim=-2, keepdim=True).values
-    return coefficients / (magnitude + middle + 1e-9)
+    output: Tensor = coefficients / (magnitude + middle + 1e-9)
+    return output
 
 
 def pilot_surface(votes: Tensor, carrier: Carrier, *, shifts: int) -> Tensor:

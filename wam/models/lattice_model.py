@@ -16,7 +16,8 @@ from wam.models.protocol import Description, Finding, FoundPose, SearchSummary
 from wam.networks.embedder import Embedder
 from wam.networks.watermark_network import WatermarkModel
 from wam.signal.mark_grid import Cell, room, working_side
-from wam.signal.pattern import TILE, WORKING_SIDE, Carrier
+from wam.signal.pattern import Carrier
+from wam.signal.specification import TILE, WORKING_SIDE
 
 ARCHITECTURE = "lattice carrier, convolutional embedder and extractor"
 CELLS_PSNR = 42.0  # dB: marks in small cells need more than one mark in the whole picture
@@ -38,13 +39,22 @@ class LatticeModel(WatermarkModel):
         precision: str = "fp32",
         mask_head: nn.Module | None = None,
         config: SearchConfig = DEFAULT_SEARCH,
+        signal: str | None = None,
+        same_as: tuple[str, ...] = (),
     ) -> None:
         super().__init__(embedder, extractor, carriers, precision=precision, mask_head=mask_head)
         self.calibration = calibration
         self.config = config
         presence = config.presence
         self.description = Description(
-            name, ARCHITECTURE, licence, presence.reported_log10_p, presence.looked_up_log10_p
+            name,
+            ARCHITECTURE,
+            licence,
+            presence.reported_log10_p,
+            presence.looked_up_log10_p,
+            signal=signal,
+            search=config.digest(),
+            same_as=same_as,
         )
 
     def room(self, height: int, width: int) -> int:

@@ -60,4 +60,5 @@ class MaskHead(nn.Module):
         features = self.stem(maps)
         for layer in self.layers:
             features = features + layer(F.gelu(features))
-        return self.last(F.gelu(features))[:, 0]
+        output: Tensor = self.last(F.gelu(features))[:, 0]
+        return output

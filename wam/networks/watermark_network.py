@@ -14,7 +14,8 @@ from wam.networks.extractor import STRIDE, ExtractorOutput
 from wam.networks.precision import precision_of
 from wam.signal.filters import resize, sized
 from wam.signal.mark_grid import Cell
-from wam.signal.pattern import WORKING_SIDE, Carrier
+from wam.signal.pattern import Carrier
+from wam.signal.specification import WORKING_SIDE
 
 SEEN = 64  # rows beyond a strip that the extractor is shown: twelve 3 x 3 convolutions on cells of 4, windows of 13
 

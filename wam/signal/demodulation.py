@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wam.signal.filters import gaussian
-from wam.signal.pattern import BITS, TILE, Carrier
+from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose
+from wam.signal.specification import BITS, TILE
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from wam.signal.pattern import LEVEL_RATIO, TILE, WORKING_SIDE
+from wam.signal.specification import LEVEL_RATIO, TILE, WORKING_SIDE
 
 LEAST_AREA = 16 * TILE**2  # working pixels of a cell, 16 tiles
-SMALLEST_SIDE = TILE  # pixels: smaller pictures are read, but neither marked nor searched
+SMALLEST_SIDE = TILE  # pixels: smaller picture files are read, but neither marked nor searched
 WORKING_SIDES = tuple(round(WORKING_SIDE * LEVEL_RATIO**level) for level in range(4))  # pixels: detection looks from
 
 

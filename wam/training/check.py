@@ -23,8 +23,9 @@ from wam.pictures.quality import psnr, ssim
 from wam.pictures.samples import Pixels
 from wam.signal.filters import resize, sized, to_pixels
 from wam.signal.mark_grid import Cell
-from wam.signal.pattern import BITS, TILE, Carrier
+from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose
+from wam.signal.specification import BITS, TILE
 from wam.training.photos import Photos
 from wam.watermarker import to_batch
 

@@ -18,7 +18,7 @@ from wam.detection.config import DEFAULT_SEARCH, SEARCH_OF_0_2_0, SearchConfig
 from wam.detection.detector import search
 from wam.models.lattice_model import LatticeModel
 from wam.signal.mark_grid import WORKING_SIDES
-from wam.signal.pattern import WORKING_SIDE
+from wam.signal.specification import WORKING_SIDE
 from wam.watermarker import to_batch
 
 ROOM = Path(wam.__file__).parent / "detection"
@@ -77,9 +77,7 @@ def test_values_that_make_no_sense_are_refused(group: str, name: str, value: Any
 
 def test_every_value_says_what_it_is() -> None:
     lines = Path(config.__file__).read_text().splitlines()
-    stated = [
-        (before, line) for before, line in zip(lines, lines[1:], strict=False) if re.match(r"    \w+: .* = ", line)
-    ]
+    stated = [(before, line) for before, line in pairwise(lines) if re.match(r"    \w+: .* = ", line)]
     bare = [line for before, line in stated if "#" not in line and "#" not in before and "default_factory" not in line]
     assert bare == []
 

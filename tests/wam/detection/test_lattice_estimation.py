@@ -9,7 +9,8 @@ from scipy.signal import correlate
 from tests.wam.synthetic import message, noise, pattern_at, posed
 from wam.detection.config import LatticeConfig
 from wam.detection.lattice_estimation import autocorrelation, comb, periodicity
-from wam.signal.pattern import TILE, Carrier
+from wam.signal.pattern import Carrier
+from wam.signal.specification import TILE
 
 SIZE = (192, 224)
 LATTICE = LatticeConfig()

@@ -20,8 +20,9 @@ from wam.detection.synchronization import (
     symmetry_table,
     synchronise,
 )
-from wam.signal.pattern import TILE, Carrier
+from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose
+from wam.signal.specification import TILE
 
 SIZE = (192, 224)
 EVIDENCE = SEARCH.synchronization

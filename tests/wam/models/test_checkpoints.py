@@ -14,6 +14,7 @@ from wam.errors import ModelError
 from wam.models.checkpoints import FORMAT, load_checkpoint, save_checkpoint
 from wam.networks.embedder import Embedder
 from wam.networks.extractor import Extractor
+from wam.signal.specification import SIGNAL
 
 METADATA = {"step": 7, "licence": "MIT", "validation": {"correlation": 0.5}}
 
@@ -25,7 +26,7 @@ def tiny() -> tuple[Embedder, Extractor]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    save_checkpoint(tmp_path / "tiny.safetensors", *tiny(), METADATA)
+    save_checkpoint(tmp_path / "tiny.safetensors", *tiny(), METADATA, signal=SIGNAL)
     return tmp_path / "tiny.safetensors"
 
 
@@ -52,7 +53,7 @@ def test_a_checkpoint_rebuilds_its_own_networks(path: Path) -> None:
 def test_weights_are_halved_once_and_then_exact(path: Path, tmp_path: Path) -> None:
     first = load_checkpoint(path)
     again = tmp_path / "again.safetensors"
-    save_checkpoint(again, first.embedder, first.extractor, first.metadata)
+    save_checkpoint(again, first.embedder, first.extractor, first.metadata, signal=first.signal)
     before, after = load_file(path), load_file(again)
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -60,7 +61,7 @@ def test_weights_are_halved_once_and_then_exact(path: Path, tmp_path: Path) -> N
 
 def test_the_digest_is_the_one_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "tiny.safetensors"
-    digest = save_checkpoint(path, *tiny(), METADATA)
+    digest = save_checkpoint(path, *tiny(), METADATA, signal=SIGNAL)
     assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert load_checkpoint(path, sha256=digest).sha256 == digest
     assert list(tmp_path.iterdir()) == [path]

@@ -53,7 +53,7 @@ def test_the_models_bound_decides_unless_another_is_given(model: LatticeModel, m
     """A calibration that makes the same mark look like chance."""
     marker, image = Watermarker(model), marked(model, None)
     assert len(marker.detect(image)) == 1
-    doubtful = Calibration(threshold=27.0, null_location=26.0, null_scale=400.0)
+    doubtful = Calibration(threshold=27.0, null_location=26.0, null_scale=400.0, bit_slope=2.2)
     monkeypatch.setattr(model, "calibration", doubtful)
     assert marker.detect(image) == []
     assert len(marker.detect(image, max_log10_p=0.0)) == 1

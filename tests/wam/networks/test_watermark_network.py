@@ -13,7 +13,8 @@ from wam.networks.embedder import Embedder
 from wam.networks.extractor import Extractor
 from wam.networks.watermark_network import MemoryLimits, WatermarkModel
 from wam.signal.filters import resize, sized
-from wam.signal.pattern import TILE, WORKING_SIDE, Carrier
+from wam.signal.pattern import Carrier
+from wam.signal.specification import TILE, WORKING_SIDE
 from wam.watermarker import Watermarker
 
 

@@ -10,8 +10,9 @@ from scipy import ndimage
 from tests.wam.synthetic import message, noise, pattern_at, posed
 from wam.signal.demodulation import bit_logits, block_votes
 from wam.signal.filters import LONG, gaussian
-from wam.signal.pattern import BITS, Carrier
+from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose
+from wam.signal.specification import BITS
 
 BLOCK = 8  # pixels
 

@@ -37,6 +37,7 @@ class MetaWeights:
     metadata: dict[str, Any]
     tensors: dict[str, Tensor]
     architecture = ARCHITECTURE
+    signal = None
 
     @property
     def licence(self) -> str | None:
