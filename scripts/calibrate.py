@@ -20,8 +20,10 @@ import io
 import math
 import multiprocessing
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -65,7 +67,8 @@ def look(model: WatermarkModel, picture: np.ndarray, attack: str, seed: int) -> 
     """The search on one attacked 8-bit picture."""
     batch = to_batch(picture)
     attacked = parse(attack)(batch, seed=seed, originals=batch).images
-    return search(model, ((attacked.clamp(0, 1) * 255).round() / 255)[0], threshold=LOOSE)
+    shown = ((attacked.clamp(0, 1) * 255).round() / 255)[0]
+    return search(model, shown, threshold=LOOSE, config=DEFAULT_SEARCH)
 
 
 def mosaic(photos: Photos, generator: np.random.Generator) -> np.ndarray:
@@ -128,7 +131,7 @@ def right_votes(model: WatermarkModel, photos: Photos, views: int, psnr_db: floa
         bits = torch.randint(0, 2, (1, 32), generator=generator)
         with torch.inference_mode():
             marked = model.mark(to_batch(picture), bits, psnr_db=psnr_db)
-        pixels = (marked[0] * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
+        pixels = to_pixels(marked[0])
         found = look(model, pixels, BIT_ATTACKS[number % len(BIT_ATTACKS)], number).found
         votes += [one.votes.numpy() * (bits[0].numpy() * 2 - 1) for one in found[:1]]
     return np.concatenate(votes)
@@ -153,6 +156,12 @@ def threshold_of(location: float, scale: float) -> float:
     if threshold < LOOSE:
         raise SystemExit(f"error: expected a threshold of at least {LOOSE:g}, found {threshold:.2f}; lower LOOSE")
     return threshold
+
+
+def stated(metadata: Mapping[str, Any], calibration: Calibration, basis: str) -> dict[str, Any]:
+    """The metadata of a checkpoint with a calibration, which holds for the search as it is now."""
+    values = {**asdict(calibration), "search": DEFAULT_SEARCH.digest()}
+    return {**metadata, "calibration": values, "calibration_basis": basis, "licence": "MIT"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -188,12 +197,7 @@ def main() -> int:
     )
     tail = f"tail {location:.2f} + {scale:.2f} x"
     basis = f"{len(rows)} unmarked or foreign training views in {precision}, highest {scores.max():.2f}, {tail}"
-    metadata = {
-        **checkpoint.metadata,
-        "calibration": {**asdict(calibration), "search": DEFAULT_SEARCH.digest()},
-        "calibration_basis": basis,
-        "licence": "MIT",
-    }
+    metadata = stated(checkpoint.metadata, calibration, basis)
     digest = save_checkpoint(options.out, *networks, metadata, signal=checkpoint.signal, mask_head=checkpoint.mask_head)
     buffer = io.StringIO()
     csv.writer(buffer).writerows([("attack", "strongest", "tried"), *rows])

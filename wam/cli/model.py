@@ -76,6 +76,7 @@ def info(
         **{f"{network}_parameters": count for network, count in checkpoint.parameters.items()},
         "bits": BITS,
         "signal": checkpoint.signal and checkpoint.signal.name,
+        "same_as": list(checkpoint.same_as),
         "calibration": checkpoint.calibration,
         **{key: checkpoint.metadata.get(key) for key in ("step", "converted_from", "figures")},
     }
@@ -85,6 +86,8 @@ def info(
     for key, value in values.items():
         if isinstance(value, dict):
             value = ", ".join(f"{k} {v}" for k, v in value.items())
+        if isinstance(value, list):
+            value = ", ".join(value) or None
         typer.echo(f"{key:20} {'-' if value is None else value}")
 
 

@@ -150,7 +150,8 @@ class Checkpoint(Protocol):
     """A file of weights that was read and checked, and the model it makes.
 
     ``sha256`` hex digest of the file; ``licence`` of the weights, None if not stated; ``parameters`` by network;
-    ``signal`` that the networks were trained for, None if there is no such; ``calibration`` what its thresholds are and
+    ``signal`` that the networks were trained for, None if there is no such; ``same_as`` names of files that mark and
+    read just the same; ``calibration`` what its thresholds are and
     rest on, None if it has none; ``metadata`` JSON values as written beside the weights, ``figures`` among them if they
     were measured.
     """
@@ -167,6 +168,8 @@ class Checkpoint(Protocol):
     def parameters(self) -> dict[str, int]: ...
     @property
     def signal(self) -> Signal | None: ...
+    @property
+    def same_as(self) -> tuple[str, ...]: ...
     @property
     def calibration(self) -> dict[str, Any] | None: ...
     @property

@@ -34,7 +34,7 @@ DEFAULT = "lattice32"
 KNOWN = {
     DEFAULT: Known(
         file="lattice32.safetensors",
-        sha256="b4f631c7dcaa08c71c56565b0414afc0425eb16f3b636ac0c8254d27dcc2c2ca",
+        sha256="5d36c822185c9f149c28cf7c7f13775b81a51ff6f0ee233156697e6a7b202e2a",
         licence="MIT",
         signal=SIGNAL.name,
         size="small",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -52,6 +54,41 @@ def test_the_default_is_known_and_loads_from_the_top(shipped: Watermarker) -> No
     assert DEFAULT in KNOWN
     assert wam.load is load
     assert shipped.name == f"{DEFAULT}@{KNOWN[DEFAULT].sha256[:8]}"
+
+
+def strip(source: Path, target: Path) -> None:
+    """The file as version 0.2.0 shipped it: no signal, no search, no other names; the same tensors."""
+    content = source.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    stated = header["__metadata__"]
+    metadata = json.loads(stated["metadata"])
+    metadata["calibration"].pop("search")
+    kept = {"metadata": json.dumps(metadata), "format": stated["format"], "architecture": stated["architecture"]}
+    header["__metadata__"] = kept
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    target.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
+
+
+def test_the_file_of_0_2_0_is_read_and_marks_the_same(shipped: Watermarker, tmp_path: Path) -> None:
+    """Built from today's: bit for bit the file that version 0.2.0 knew as lattice32@b4f631c7."""
+    path = tmp_path / "lattice32.safetensors"
+    strip(zoo.shipped(KNOWN[DEFAULT].file), path)
+    earlier = load(path, device="cpu")
+    assert earlier.name == "lattice32@b4f631c7"
+    assert shipped.model.description.same_as == (earlier.name,) and shipped.model.description.goes_by(earlier.name)
+    marked = [np.asarray(one.embed(smooth_picture(), "01" * 16).image) for one in (shipped, earlier)]
+    np.testing.assert_array_equal(*marked)
+    (now,), (then,) = (one.detect(marked[0]) for one in (shipped, earlier))
+    assert (now.score, now.log10_p, now.bits) == (then.score, then.log10_p, then.bits)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_the_table_states_the_signal_of_the_file(name: str) -> None:
+    stated = open_checkpoint(name)[0].signal
+    assert stated is not None and stated.name == KNOWN[name].signal
+    assert KNOWN[name].size in ("small", "large")
 
 
 def test_a_path_is_named_after_its_file(tiny: Path) -> None:

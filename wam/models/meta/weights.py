@@ -38,6 +38,7 @@ class MetaWeights:
     tensors: dict[str, Tensor]
     architecture = ARCHITECTURE
     signal = None
+    same_as = ()
 
     @property
     def licence(self) -> str | None:
