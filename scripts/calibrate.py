@@ -39,7 +39,7 @@ from wam.models.checkpoints import load_checkpoint, save_checkpoint
 from wam.networks.precision import best_precision
 from wam.networks.watermark_network import WatermarkModel
 from wam.pictures.atomic_write import save_atomically
-from wam.signal.filters import to_pixels
+from wam.signal.filters import rounded, to_pixels
 from wam.signal.pattern import Carrier
 from wam.training.photos import Photos
 from wam.watermarker import to_batch
@@ -67,8 +67,7 @@ def look(model: WatermarkModel, picture: np.ndarray, attack: str, seed: int) -> 
     """The search on one attacked 8-bit picture."""
     batch = to_batch(picture)
     attacked = parse(attack)(batch, seed=seed, originals=batch).images
-    shown = ((attacked.clamp(0, 1) * 255).round() / 255)[0]
-    return search(model, shown, threshold=LOOSE, config=DEFAULT_SEARCH)
+    return search(model, rounded(attacked.clamp(0, 1))[0], threshold=LOOSE, config=DEFAULT_SEARCH)
 
 
 def mosaic(photos: Photos, generator: np.random.Generator) -> np.ndarray:

@@ -20,7 +20,7 @@ from wam.models.protocol import AnySizes, Explains, Finding, FoundPose, Glances,
 from wam.networks.precision import AUTO, check_precision
 from wam.pictures.quality import psnr
 from wam.region import Region, outline
-from wam.signal.filters import to_pixels
+from wam.signal.filters import rounded, to_pixels
 from wam.signal.mark_grid import SMALLEST_SIDE
 from wam.signal.specification import BITS
 
@@ -192,7 +192,7 @@ def marked_like(marked: Tensor, batch: Tensor, image: AnyImage) -> Marked:
     its device; ``batch`` unmarked. Measured on the CPU, as not every device has double precision."""
     marked, batch = marked.cpu(), batch.cpu()
     if isinstance(image, Tensor):
-        marked = (marked * 255).round() / 255
+        marked = rounded(marked)
         error = float((marked - batch).double().square().mean())
         return Marked(marked.to(image.device), float("inf") if error == 0 else -10 * float(np.log10(error)))
     array = to_pixels(marked[0])

@@ -120,6 +120,11 @@ def sized(height: int, width: int, short_side: float) -> tuple[int, int]:
     return max(8, round(height * factor)), max(8, round(width * factor))
 
 
+def rounded(images: Tensor) -> Tensor:
+    """Pictures of any shape in [0, 1], as 8 bits hold them."""
+    return (images * 255).round() / 255
+
+
 def to_pixels(image: Tensor) -> NDArray[np.uint8]:
     """(3, H, W) in [0, 1] -> (H, W, 3) uint8, some rows at a time, so that a large picture is not held a third time."""
     array = np.empty((*image.shape[1:], 3), np.uint8)
