@@ -21,7 +21,7 @@ from safetensors.torch import save as dump_tensors
 from torch import Tensor, nn
 
 from wam.detection.calibration import Calibration
-from wam.detection.config import DEFAULT_SEARCH, SEARCH_OF_0_2_0
+from wam.detection.config import DEFAULT_SEARCH, SEARCH_OF_0_2_0, SearchConfig
 from wam.errors import ModelError
 from wam.models.lattice_model import ARCHITECTURE, LatticeModel
 from wam.networks.embedder import Embedder
@@ -68,29 +68,38 @@ class Checkpoint:
         """As measured by ``scripts/calibrate.py`` and written into the file."""
         return self.metadata.get("calibration")
 
-    def build(self, *, name: str, keys: Sequence[bytes | None], device: str, precision: str) -> LatticeModel:
+    def build(
+        self,
+        *,
+        name: str,
+        keys: Sequence[bytes | None],
+        device: str,
+        precision: str,
+        config: SearchConfig = DEFAULT_SEARCH,
+    ) -> LatticeModel:
         """The model with one carrier for each key; None is the public one. Raises ``ModelError`` for a calibration that
-        was not made with the search as it is."""
+        was not made with the search of ``config``."""
         model = LatticeModel(
             self.embedder,
             self.extractor,
             [Carrier.from_key(key, device=device, signal=self.signal) for key in keys],
-            self._calibrated(),
+            self._calibrated(config.digest()),
             name=name,
             licence=self.licence,
             precision=precision,
             mask_head=self.mask_head,
+            config=config,
             signal=self.signal.name,
             same_as=self.same_as,
         )
         return model.eval().to(device).to(memory_format=torch.channels_last)
 
-    def _calibrated(self) -> Calibration:
-        """The calibration, if it is one of this search."""
+    def _calibrated(self, expected: str) -> Calibration:
+        """The calibration, if it was made with a search of that digest."""
         if self.calibration is None:
             raise ModelError(f"{self.path}: expected a calibrated checkpoint, found none; run {RECALIBRATE}")
         values = dict(self.calibration)
-        expected, found = DEFAULT_SEARCH.digest(), values.pop("search", SEARCH_OF_0_2_0)
+        found = values.pop("search", SEARCH_OF_0_2_0)
         if found != expected:
             raise ModelError(
                 f"{self.path}: expected a calibration made with search {expected}, found one made with {found}; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,17 @@ def test_a_calibration_made_with_another_search_is_refused(tmp_path: Path) -> No
         rf"found one made with 0123456789abcdef; calibrate it again: {command}$",
     ):
         calibrated(tmp_path / "a.safetensors", CALIBRATION | {"search": "0123456789abcdef"})
+
+
+@pytest.mark.parametrize("stated", [{}, {"search": DEFAULT_SEARCH.digest()}])
+def test_another_search_does_not_take_the_calibration_of_this_one(tmp_path: Path, stated: dict[str, object]) -> None:
+    changed = replace(DEFAULT_SEARCH, refinement=replace(DEFAULT_SEARCH.refinement, rounds=5))
+    path = tmp_path / "a.safetensors"
+    save_checkpoint(path, *tiny(), METADATA | {"calibration": CALIBRATION | stated}, signal=SIGNAL)
+    checkpoint = load_checkpoint(path)
+    problem = f"with search {changed.digest()}, found one made with {DEFAULT_SEARCH.digest()}; calibrate it again"
+    with pytest.raises(ModelError, match=problem):
+        checkpoint.build(name="tiny@0", keys=[None], device="cpu", precision="fp32", config=changed)
 
 
 @pytest.mark.parametrize("values", [{}, {"threshold": 31.0}, CALIBRATION | {"slope": 1.0}])
