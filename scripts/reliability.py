@@ -32,11 +32,11 @@ from payload import bits_from_word, encode, read_word
 from payload.layout import ID_COUNT
 from wam.bench.summary import interval
 from wam.errors import WamError
-from wam.models.zoo import DEFAULT, load
+from wam.models.zoo import DEFAULT
 from wam.pictures.atomic_write import save_atomically
 from wam.signal.filters import to_pixels
 from wam.training.photos import Photos
-from wam.watermarker import Watermarker, to_batch
+from wam.watermarker import Watermarker, load, to_batch
 
 ATTACKS = (
     *("identity", "jpeg=50", "jpeg=20", "rotate=30", "crop=0.2", "gaussian_blur=17", "contrast=2", "median=5"),

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from attacks.training import degrade_batch, straight_through
 from wam.networks.embedder import scale_evenly
-from wam.signal.pattern import BITS, Carrier
+from wam.signal.pattern import Carrier
+from wam.signal.specification import BITS
 
 CONTENT = 208  # content side, working pixels
 FILE = 192  # file side, pixels
