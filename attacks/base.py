@@ -4,6 +4,8 @@ Drawing is apart from applying: `sample` draws uniform numbers in [0, 1), which 
 every image size and on every device; `apply` is a pure function of images and parameters.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,6 +13,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+
+
+class UnknownAttackError(ValueError):
+    """A name that stands for no attack, suite or scene; the text lists those that do."""
+
 
 Params = dict[str, Tensor]
 """Random parameters by name, (B, ...) float64 on the CPU; slice along B for one image."""
@@ -62,7 +69,14 @@ def _check_shape(name: str, tensor: Tensor, expected: tuple[int | None, ...]) ->
 
 
 class Attack(ABC):
-    """A change to a batch of images; `parse` turns its `repr` back into the same attack."""
+    """A change to a batch of images; `parse` turns its `repr` back into the same attack.
+
+    `name` as in the registry, "" for a chain that has none there; `strength` the number after it, None where there is
+    none.
+    """
+
+    name: str
+    strength: float | None
 
     @property
     @abstractmethod
@@ -73,6 +87,10 @@ class Attack(ABC):
     @abstractmethod
     def uses_originals(self) -> bool:
         """Whether the attack looks at the unmarked originals."""
+
+    @abstractmethod
+    def applies(self, name: str) -> bool:
+        """Whether the attack of this name is this one or a step of it."""
 
     @abstractmethod
     def sample(self, count: int, generator: torch.Generator | None = None) -> Params:
@@ -189,6 +207,9 @@ class NamedAttack(Attack):
     @property
     def uses_originals(self) -> bool:
         return self.kind.uses_originals
+
+    def applies(self, name: str) -> bool:
+        return name == self.name
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Params:
         device = "cpu" if generator is None else generator.device

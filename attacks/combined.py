@@ -1,6 +1,8 @@
 """Attacks in sequence, among them those that the protocol knows by a name."""
 
-from dataclasses import dataclass, replace
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -17,6 +19,7 @@ class Chain(Attack):
 
     steps: tuple[Attack, ...]
     name: str = ""
+    strength: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         if not self.steps:
@@ -29,6 +32,9 @@ class Chain(Attack):
     @property
     def uses_originals(self) -> bool:
         return any(step.uses_originals for step in self.steps)
+
+    def applies(self, name: str) -> bool:
+        return name == self.name != "" or any(step.applies(name) for step in self.steps)
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Params:
         """Draw for all steps; the names carry the number of the step, as in "2.top"."""

@@ -1,5 +1,7 @@
 """Text and logo for the overlays, drawn by Pillow, (4, h, w) float32 RGBA in [0, 1]."""
 
+from __future__ import annotations
+
 from functools import lru_cache
 
 import numpy as np

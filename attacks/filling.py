@@ -1,5 +1,7 @@
 """Fill holes in images from their surroundings, without a learned model."""
 
+from __future__ import annotations
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor

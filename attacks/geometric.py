@@ -5,6 +5,8 @@ where they shrink), masks with `nearest=True`, so that binary masks stay binary.
 outside is 0 (black).
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import replace
 

@@ -1,5 +1,7 @@
 """Random fields from numbers in [0, 1): the same number, the same field, on every device."""
 
+from __future__ import annotations
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor

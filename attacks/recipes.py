@@ -4,12 +4,15 @@
 multi_jpeg=3
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from attacks.base import UnknownAttackError
 from attacks.registry import parse
 from attacks.scenes import Scene, collage_scene, regions_scene
 
@@ -37,7 +40,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.name not in _AFTER:
-            raise ValueError(f"expected a scene, found {self.name!r}; known: {', '.join(_AFTER)}")
+            raise UnknownAttackError(f"expected a scene, found {self.name!r}; known: {', '.join(_AFTER)}")
         if not 1 <= self.count <= MOST:
             raise ValueError(f"{self.name}: expected 1 to {MOST} marks, as in {self.name}=3; found {self.count}")
 

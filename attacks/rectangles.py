@@ -1,5 +1,7 @@
 """Rectangles of a given area, as splices and scenes need them."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from types import EllipsisType

@@ -4,8 +4,10 @@
 jpeg=80,crop=0.5
 """
 
+from __future__ import annotations
+
 from attacks import compression, geometric, splicing, valuemetric
-from attacks.base import Attack, NamedAttack
+from attacks.base import Attack, NamedAttack, UnknownAttackError
 from attacks.combined import CHAINS, Chain
 
 KINDS = {**valuemetric.TABLE, **compression.TABLE, **geometric.TABLE, **splicing.TABLE}
@@ -23,7 +25,7 @@ def make(name: str, strength: float | None = None) -> Attack:
             raise ValueError(f"{name}: expected no strength, found {strength:g}; leave it out")
         return CHAINS[name]
     if name not in KINDS:
-        raise ValueError(f"expected an attack, found {name!r}; known: {', '.join(names())}")
+        raise UnknownAttackError(f"expected an attack, found {name!r}; known: {', '.join(names())}")
     return NamedAttack(name, strength, KINDS[name])
 
 

@@ -3,6 +3,8 @@
 A scene is followed by any attack: `attack(scene.image[None], scene.masks[None])`.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -4,6 +4,8 @@ Every function gives what is put in, (B, 3, H, W), and the share of the marked i
 pixel keeps, (B, 1, H, W). Masks become 0 wherever that is half or less.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import replace
 

@@ -1,6 +1,8 @@
 """The attacks of the evaluation protocol, by group, and the WAM paper's."""
 
-from attacks.base import Attack
+from __future__ import annotations
+
+from attacks.base import Attack, UnknownAttackError
 from attacks.recipes import Recipe, parse_recipe
 from attacks.registry import make
 
@@ -41,7 +43,7 @@ def suite(name: str) -> tuple[Attack, ...]:
         return tuple(attack for group in GROUPS for attack in suite(group))
     tables = {**_ROWS, "wam": _WAM}
     if name not in tables:
-        raise ValueError(f"expected a suite, found {name!r}; known: all, {', '.join(tables)}")
+        raise UnknownAttackError(f"expected a suite, found {name!r}; known: all, {', '.join(tables)}")
     return _read(tables[name])
 
 

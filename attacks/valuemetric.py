@@ -3,6 +3,8 @@
 `images` are (B, 3, H, W) float in [0, 1], RGB, here and in the results.
 """
 
+from __future__ import annotations
+
 import math
 
 import numpy as np

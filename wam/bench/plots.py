@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from wam.bench.report import Report, entrant
 from wam.bench.results import Result
+from wam.bench.rows import choose_rows
 from wam.bench.summary import Line
 from wam.pictures.files import write_bytes
 
@@ -25,7 +25,6 @@ CELL = (3.1, 2.4)  # inches
 AREA_EDGES = (0.0, 0.03, 0.06, 0.09, 0.13, 0.2, 0.3, 0.5, 0.8, 1.0)  # of the bins over marked area
 MARKED_GROUPS = ("none", "splicing", "multi")
 """Groups whose masks show a part of the picture or all of it."""
-_SWEPT = re.compile(r"^([a-z_]+)=(-?[0-9.]+)$")
 
 Draw = Callable[[Report, Sequence[Result]], Figure | None]
 
@@ -45,9 +44,10 @@ def over_strength(report: Report, results: Sequence[Result]) -> Figure | None:
     """Bit accuracy against the attack's strength, a small plot for each attack that has two strengths or more."""
     sweeps: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for line in report.rows:
-        match = _SWEPT.match(line.row)
-        if match and line.bits is not None and line.group != "multi":
-            sweeps.setdefault(match[1], {}).setdefault(entrant(line), []).append((float(match[2]), line.bits))
+        (row,) = choose_rows(line.row)
+        if row.swept and line.bits is not None:
+            name, strength = row.swept
+            sweeps.setdefault(name, {}).setdefault(entrant(line), []).append((strength, line.bits))
     sweeps = {name: own for name, own in sweeps.items() if max(map(len, own.values())) > 1}
     if not sweeps:
         return None
@@ -115,10 +115,11 @@ def over_count(report: Report, results: Sequence[Result]) -> Figure | None:
     """Marks found for a picture, against marks embedded in it, for each kind of scene."""
     kinds: dict[str, list[tuple[int, float]]] = {}
     for line in report.rows:
-        match = _SWEPT.match(line.row)
-        if match and line.group == "multi" and line.photos:
-            label = match[1] if line.strength is None else f"{match[1]}, {line.strength:g} dB"
-            kinds.setdefault(label, []).append((int(match[2]), line.found / line.photos))
+        (row,) = choose_rows(line.row)
+        if row.recipe is not None and line.photos:
+            name = row.recipe.name
+            label = name if line.strength is None else f"{name}, {line.strength:g} dB"
+            kinds.setdefault(label, []).append((row.recipe.count, line.found / line.photos))
     if not kinds:
         return None
     figure, cells = _grid(1, cell=(4.6, 3.4))
