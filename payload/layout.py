@@ -86,7 +86,8 @@ HEADER_BITS = sum(field.bits for field in FRAME_LAYOUT[:4])
 SEAL_BITS = FRAME_LAYOUT[-1].bits
 SEAL_BYTES = SEAL_BITS // 8
 TIME_BITS = FRAME_LAYOUT[4].bits
-HASH_BITS = FRAME_LAYOUT[8].bits
+FRAME_HASH_BITS = FRAME_LAYOUT[8].bits
+"""Of the picture's hash in a frame, see `phash.shorten`."""
 LEAST_DATA_MARKS = 7
 """The shortest frame: time, asset and owner of one digit each."""
 

@@ -63,8 +63,9 @@ class WeighedBits:
     def variants(self) -> Words:
         """Give the word with every sign of its eight least certain bits, (256,), for a Chase search."""
         weakest = np.argsort(self.weights, kind="stable")[:_FLIPPED_BITS]
-        flips = (_BYTE_BITS << (WORD_BITS - 1 - weakest)).sum(axis=1).astype(np.uint32)
-        return flips ^ np.uint32(self.word)
+        flips: Words = (_BYTE_BITS << (WORD_BITS - 1 - weakest)).sum(axis=1).astype(np.uint32)
+        variants: Words = flips ^ np.uint32(self.word)
+        return variants
 
     def discrepancies(self, words: Words) -> npt.NDArray[np.int64]:
         """Add up the weights of the bits in which words differ from this reading, byte by byte."""

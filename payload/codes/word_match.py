@@ -52,7 +52,6 @@ def read_word(
     logits: npt.ArrayLike,
     registry_words: Words | None,
     *,
-    tried: int = 1,
     presence_log10_p: float = 0.0,
     max_log10_p: float = MAX_LOG10_P,
 ) -> Match:
@@ -68,32 +67,30 @@ def read_word(
     present must come from the detector. `unreadable`: neither. `registry_words` is (N,) uint32, or
     None without a registry: nothing is `verified` then.
 
-    `tried` is the number of poses and regions that were read; `presence_log10_p` is the probability
-    that one of them looks as marked as this one by luck, if the detector can tell, independent of
-    the bits. A mark from another registry, read without error, is one of 2^21 words: it is taken
-    for one of these with probability N / 2^21, which `log10_p` cannot cover; a picture hash can.
+    `presence_log10_p` is the probability that any of all poses and regions that were read looks as
+    marked as this one by luck, if the detector can tell, independent of the bits. A mark from another
+    registry, read without error, is one of 2^21 words: it is taken for one of these with probability
+    N / 2^21, which `log10_p` cannot cover; a picture hash can.
     """
-    if tried < 1 or presence_log10_p > 0:
-        found = f"tried {tried}, presence_log10_p {presence_log10_p}"
-        raise ValueError(f"expected tried >= 1 and presence_log10_p <= 0, found {found}")
-    chance_of_mark = log10(tried) + presence_log10_p
+    if presence_log10_p > 0:
+        raise ValueError(f"expected presence_log10_p <= 0, found {presence_log10_p}; pass log10 of a probability")
     registered = None if registry_words is None else nearest(logits, registry_words)
     if registered is not None:
-        log10_p = _both(chance_of_mark, registered.log10_p)
+        log10_p = _both(presence_log10_p, registered.log10_p)
         trusted = registered.log10_p <= MAX_LOG10_WORD_P and log10_p <= max_log10_p
         trusted = trusted and registered.certainty >= MIN_CERTAINTY
         if trusted and registered.within(_MAX_PATTERNS):
             return _match(logits, "verified", registered, log10_p)
     decoded = decode_soft(logits)
     if decoded is not None and not _contains(registry_words, decoded.word):
-        return _match(logits, "unregistered", decoded, _both(chance_of_mark, decoded.log10_p))
-    return _match(logits, "unreadable", None, min(0.0, chance_of_mark))
+        return _match(logits, "unregistered", decoded, _both(presence_log10_p, decoded.log10_p))
+    return _match(logits, "unreadable", None, min(0.0, presence_log10_p))
 
 
 def _both(first: float, second: float) -> float:
     """Combine two independent p-values, as log10, by Fisher's method: P(p1 p2 <= x) = x (1 - ln x)."""
     product = first + second
-    if first >= 0:  # nothing known of the presence: the word alone, times the number of tries
+    if first >= 0:  # nothing known of the presence: the word alone
         return min(0.0, product)
     return min(0.0, product + log10(1.0 - product * log(10.0)))
 

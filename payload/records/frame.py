@@ -15,8 +15,8 @@ from typing import Literal
 
 from payload.errors import RecordTooLongError
 from payload.layout import (
+    FRAME_HASH_BITS,
     FRAME_VERSION,
-    HASH_BITS,
     HEADER_BITS,
     LEAST_DATA_MARKS,
     MARK_LAYOUT,
@@ -82,7 +82,7 @@ def seal_frame(
         if text is not None:
             write_text(writer, text)
     if phash is not None:
-        writer.write(phash, HASH_BITS)
+        writer.write(phash, FRAME_HASH_BITS)
     marks = -(-(writer.count + SEAL_BITS) // _DATA_BITS)
     if marks > MOST_DATA_MARKS:
         raise too_long(record, room=MOST_MARKS, hashed=phash is not None)
@@ -116,7 +116,7 @@ def frame_tag(frame: bytes) -> int:
 def field_bits(record: Record, *, hashed: bool = False) -> int:
     """Count the bits of a record in a frame, without padding and seal."""
     texts = [record.asset, record.owner] + ([] if record.user is None else [record.user])
-    return HEADER_BITS + TIME_BITS + sum(map(text_bits, texts)) + HASH_BITS * hashed
+    return HEADER_BITS + TIME_BITS + sum(map(text_bits, texts)) + FRAME_HASH_BITS * hashed
 
 
 def marks_needed(record: Record, *, hashed: bool = False) -> int:
@@ -181,7 +181,7 @@ def _parse(body: bytes) -> Opened | None:
         time = EPOCH + timedelta(seconds=reader.read(TIME_BITS))
         asset, owner = read_text(reader), read_text(reader)
         record = Record(asset, owner, read_text(reader) if has_user else None, time)
-        phash = reader.read(HASH_BITS) if has_hash else None
+        phash = reader.read(FRAME_HASH_BITS) if has_hash else None
     except ValueError:
         return None
     return Opened(version, PROTECTIONS[protection], record, phash) if reader.rest_is_zero() else None

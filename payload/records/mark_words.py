@@ -57,7 +57,8 @@ class Hypothesis:
 
 def encode_marks(contents: npt.ArrayLike, tag: int) -> Words:
     """Turn (data, index) pairs, 21 bits each, into words of one tag."""
-    return bch.encode(contents) ^ _SHIFT[tag]
+    words: Words = bch.encode(contents) ^ _SHIFT[tag]
+    return words
 
 
 def read_mark(logits: npt.ArrayLike) -> list[Hypothesis]:

@@ -106,7 +106,8 @@ def _choices(text: str) -> list[tuple[int, int, int, int]]:
 
 def _symbol_bits(base: int, length: int) -> int:
     """Count the bits of the largest number of so many symbols."""
-    return (base**length - 1).bit_length()
+    largest: int = base**length - 1
+    return largest.bit_length()
 
 
 def _write_length(writer: BitWriter, length: int) -> None:

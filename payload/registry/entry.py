@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from payload.codes import bch
 from payload.codes.id_permutation import permute
 from payload.codes.short_link import format_link, parse_link
-from payload.phash import HASH_BITS
+from payload.phash import PHASH_BITS
 from payload.records.record import Record, format_time, now, parse_time
 
 State = Literal["pending", "marked", "discarded", "withdrawn"]
@@ -18,7 +18,7 @@ STATES: tuple[State, ...] = get_args(State)
 IN_USE: tuple[State, ...] = ("pending", "marked")
 """States whose word may be in a picture that is to be recognised."""
 
-_HASH_DIGITS = HASH_BITS // 4
+_HASH_DIGITS = PHASH_BITS // 4
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ def hash_text(phash: int | None) -> str | None:
     """Write a perceptual hash as 16 hexadecimal digits."""
     if phash is None:
         return None
-    if not 0 <= phash < 1 << HASH_BITS:
-        raise ValueError(f"expected a hash of {HASH_BITS} bits, found {phash}; use hash_luma")
+    if not 0 <= phash < 1 << PHASH_BITS:
+        raise ValueError(f"expected a hash of {PHASH_BITS} bits, found {phash}; use hash_rgb")
     return f"{phash:0{_HASH_DIGITS}x}"
 
 

@@ -9,7 +9,6 @@ a detection. Any number of processes may use one registry at once.
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TextIO
@@ -95,7 +94,7 @@ class Registry:
             raise _unknown(link, self.name)
         return entry
 
-    def list(self, *, state: State | None = None) -> Iterator[Entry]:
+    def entries(self, *, state: State | None = None) -> Iterator[Entry]:
         """Go through the entries in order of allocation, all or those in one state."""
 
         def page(after: int) -> Sequence[Entry]:
@@ -104,11 +103,7 @@ class Registry:
 
         return _through(page)
 
-    def count(self) -> int:
-        """Count the words in use, which a chance match is counted against."""
-        used = select(func.count()).where(entry_table.c.state.in_(IN_USE))
-        with transaction(self._engine) as connection:
-            return connection.execute(used).scalar_one()
+    list = entries  # the name in 0.2.0, which callers may still use
 
     def counts(self) -> dict[State, int]:
         """Count the entries of each state, states without any left out."""
@@ -146,7 +141,7 @@ class Registry:
                     f"{place_of(name, 1)}: expected an export of registry {self.name}, found one of another; "
                     "import it into a new registry"
                 )
-            while batch := builtins.list(islice(entries, _BATCH)):
+            while batch := list(islice(entries, _BATCH)):
                 _check_conflicts(connection, batch, name)
                 new = [entry.to_row() for entry in batch if entry.serial >= own.count]
                 if new:

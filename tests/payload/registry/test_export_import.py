@@ -44,7 +44,7 @@ def source(tmp_path: Path) -> Registry:
 
 def test_an_import_gives_the_same_entries_and_the_same_next_ids(source: Registry, registry: Registry) -> None:
     assert registry.import_(io.StringIO(exported(source))) == 4
-    assert [*registry.list()] == [*source.list()]
+    assert [*registry.entries()] == [*source.entries()]
     assert exported(registry) == exported(source)
     assert registry.allocate(RECORD).word == source.allocate(RECORD).word
 
@@ -91,7 +91,7 @@ def test_the_export_of_another_registry_is_refused(source: Registry, registry: R
 
 def test_entries_that_went_apart_are_refused(registry: Registry, source: Registry) -> None:
     registry.import_(io.StringIO(exported(source)))
-    entry = next(registry.list(state="marked"))
+    entry = next(registry.entries(state="marked"))
     registry.withdraw(entry.link)
     source.allocate(RECORD)
     before = exported(registry)
