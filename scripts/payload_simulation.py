@@ -15,10 +15,11 @@ import argparse
 import csv
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,9 @@ from payload import Record, bits_from_word, encode, read_records, read_word, sea
 from payload.codes.soft_decoding import patterns_of
 from payload.codes.word_match import MAX_LOG10_WORD_P
 from payload.layout import ID_COUNT, MOST_MARKS, WORD_BITS, data_marks
+
+if TYPE_CHECKING:
+    from wam.watermarker import Watermarker
 
 TIME = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 RECORDS = {
@@ -116,21 +120,21 @@ def measure(folder: Path, limit: int) -> Iterator[Row]:
         yield from measure_one(marker, pixels, path.name)
 
 
-def measure_one(marker: object, pixels: NDArray[np.uint8], name: str) -> Iterator[Row]:
+def measure_one(marker: Watermarker, pixels: NDArray[np.uint8], name: str) -> Iterator[Row]:
     """One picture: crops from the right, recompression, blur."""
     from wam.pipeline.record_marks import embed_record, find_records, plan_record
 
     word = int(encode(4321))
-    link = marker.embed(pixels, bits_from_word(word)).image  # type: ignore[attr-defined]
+    link = np.asarray(marker.embed(pixels, bits_from_word(word)).image)
     record = RECORDS["record, 12 marks"]
-    plan = plan_record(marker, pixels.shape[:2], record)  # type: ignore[arg-type]
-    whole = embed_record(marker, pixels, plan).image  # type: ignore[arg-type]
+    plan = plan_record(marker, (pixels.shape[0], pixels.shape[1]), record)
+    whole = np.asarray(embed_record(marker, pixels, plan).image)
     for attack, change in ATTACKS.items():
-        found = marker.detect(change(link), max_log10_p=-1.0)  # type: ignore[attr-defined]
+        found = marker.detect(change(link), max_log10_p=-1.0)
         matches = [read_word(one.logits, encode([4321]), presence_log10_p=one.log10_p) for one in found]
         right = any(match.status == "verified" for match in matches)
         yield row(f"{name} {attack}", "link", "attack", attack, 0, 1, right, 0)
-        detections = marker.detect(change(whole), max_log10_p=-1.0)  # type: ignore[attr-defined]
+        detections = marker.detect(change(whole), max_log10_p=-1.0)
         records, _ = find_records(detections)
         lost = len(plan.words) - max((one.reading.read for one in records), default=0)
         right = any(one.reading.record == record for one in records)
@@ -152,7 +156,7 @@ def cut(pixels: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels[:, : round(pixels.shape[1] * share)])
 
 
-ATTACKS = {
+ATTACKS: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     "none": lambda pixels: pixels,
     "JPEG 80": lambda pixels: recompress(pixels, 80),
     "JPEG 50": lambda pixels: recompress(pixels, 50),

@@ -86,7 +86,7 @@ def make_photos(folder: Path, count: int, photos: list[Path]) -> None:
             photo = opened.convert("RGB")
         side = rng.uniform(0.8, 1.0)  # of each cut
         width, height = round(photo.width * side), round(photo.height * side)
-        left, top = rng.integers(photo.width - width + 1), rng.integers(photo.height - height + 1)
+        left, top = (int(rng.integers(room + 1)) for room in (photo.width - width, photo.height - height))
         factor = (pixels[number] / (width * height)) ** 0.5
         size = (round(width * factor), round(height * factor))
         cut = photo.resize(size, Image.Resampling.LANCZOS, box=(left, top, left + width, top + height))
