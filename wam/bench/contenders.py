@@ -70,7 +70,7 @@ class MarkerContender:
     def __init__(self, marker: Watermarker, other: Callable[[], Watermarker]) -> None:
         self.marker = marker
         self.name = marker.name
-        self.keyed = hasattr(marker.model, "carriers")
+        self.keyed = marker.model.description.keyed
         self._make_other = other
         self._other: Watermarker | None = None
 

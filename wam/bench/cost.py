@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -115,9 +114,8 @@ def _prepare_model(what: Measurement) -> Callable[[], object]:
     photos = _photos(what)
     bits = "01" * 16
     if what.action == "extract":
-        network: Any = marker.model  # both kinds of model have it, and neither is imported for nothing
         there = photos.to(what.device)
-        return lambda: network.extract(there)
+        return lambda: marker.model.extract(there)
     if what.action == "embed":
         return lambda: marker.embed(photos, bits)
     if what.action == "detect":

@@ -41,7 +41,7 @@ class LatticeModel(WatermarkModel):
     ) -> None:
         super().__init__(embedder, extractor, carriers, precision=precision, mask_head=mask_head)
         self.calibration = calibration
-        self.description = Description(name, ARCHITECTURE, licence, PRESENT, FAINT)
+        self.description = Description(name, ARCHITECTURE, licence, PRESENT, FAINT, keyed=True)
 
     def room(self, height: int, width: int) -> int:
         """See ``ManyMarks.room``."""

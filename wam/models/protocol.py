@@ -17,7 +17,8 @@ class Description:
     """What callers need to know of a model.
 
     ``name`` as NAME@HASH8; ``present`` and ``faint``: log10 of the chance of a false alarm that a mark may have to be
-    reported, and to have its word looked up in a registry. ``licence`` None: not stated.
+    reported, and to have its word looked up in a registry. ``licence`` None: not stated. ``keyed``: marks made with one
+    key are not found with another.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Description:
     present: float
     faint: float
     bits: int = 32
+    keyed: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,11 @@ class Model(Protocol):
 
         ``thorough`` goes on looking where the model would otherwise stop.
         """
+        ...
+
+    def extract(self, images: Tensor) -> object:
+        """One pass of the extractor alone over pictures (B, 3, H, W), in the model's own form: what costs are measured
+        of."""
         ...
 
     def per_pixel(self, image: Tensor) -> Tensor:
