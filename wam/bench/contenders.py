@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from wam.models.zoo import load
+from wam.signal.filters import to_pixels
 from wam.watermarker import Watermarker
 
 OTHER_KEY = b"a key that no picture was marked with"
@@ -132,8 +133,7 @@ class PeerContender:
 
 def to_bgr(batch: Tensor) -> npt.NDArray[np.uint8]:
     """(1, 3, H, W) RGB in [0, 1] as (H, W, 3) uint8 BGR, the order of OpenCV."""
-    values = (batch[0].clamp(0, 1) * 255).round().byte().flip(0).permute(1, 2, 0)
-    return np.ascontiguousarray(values.cpu().numpy())
+    return np.ascontiguousarray(to_pixels(batch[0].clamp(0, 1).cpu())[..., ::-1])
 
 
 def from_bgr(image: npt.NDArray[np.uint8]) -> Tensor:
