@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, TypeVar
 
 import torch
@@ -15,7 +15,7 @@ Found = TypeVar("Found")
 
 def map_forked(
     function: Callable[[Shared, Given], Found], shared: Shared, inputs: Iterable[Given], *, workers: int
-) -> Iterator[Found]:
+) -> Generator[Found]:
     """``function(shared, given)`` of each input, in order; with one worker in this process.
 
     ``shared`` is not copied: each process sees it as it is when the first result is asked for. A program that forks has

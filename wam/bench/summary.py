@@ -115,6 +115,11 @@ def interval(count: int, total: int) -> tuple[float, float]:
     return float(bounds.low), float(bounds.high)
 
 
+def upper_bound(count: int, total: int) -> float:
+    """The upper end of the one-sided exact 95% interval of a share: about 3 / total where nothing was seen."""
+    return float(binomtest(count, total, alternative="less").proportion_ci(CONFIDENCE, method="exact").high)
+
+
 def quality_lines(results: Sequence[Result]) -> list[dict[str, Any]]:
     """Mean quality of each contender at each strength, and the lowest PSNR."""
     groups: dict[tuple[str, float | None], list[Result]] = {}
