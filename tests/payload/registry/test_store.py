@@ -91,12 +91,6 @@ def test_entries_are_listed_in_order_of_allocation(registry: Registry) -> None:
     assert [*registry.list(state="marked")] == [*registry.entries(state="marked")]  # the name in 0.2.0
 
 
-def test_long_lists_are_complete(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("payload.registry.store._BATCH", 3)
-    words = [registry.allocate(RECORD).word for _ in range(7)]
-    assert [entry.word for entry in registry.entries()] == words
-
-
 def test_links_are_accepted_as_people_type_them(registry: Registry) -> None:
     entry = mark(registry)
     typed = entry.link.removeprefix("wm:").replace("-", " ").lower()
