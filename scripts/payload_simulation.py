@@ -32,6 +32,8 @@ from payload.codes.word_match import MAX_LOG10_WORD_P
 from payload.layout import ID_COUNT, MOST_MARKS, WORD_BITS, data_marks
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from wam.watermarker import Watermarker
 
 TIME = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
@@ -204,20 +206,20 @@ def draw(rows: list[Row], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def draw_pictures(panel: object, rows: list[Row]) -> None:
+def draw_pictures(panel: Axes, rows: list[Row]) -> None:
     """Bars of the share of pictures read, for each attack."""
     modes = list(dict.fromkeys(str(each["mode"]) for each in rows))
     names = list(dict.fromkeys(str(each["value"]) for each in rows))
     for place, mode in enumerate(modes):
         results = [[int(str(r["right"])) for r in rows if (r["mode"], r["value"]) == (mode, name)] for name in names]
         shares = [sum(each) / len(each) for each in results]
-        panel.bar(np.arange(len(names)) + 0.4 * place - 0.2, shares, 0.38, label=mode)  # type: ignore[attr-defined]
+        panel.bar(np.arange(len(names)) + 0.4 * place - 0.2, shares, 0.38, label=mode)
     count = len(rows) // max(1, len(modes) * len(names))
-    panel.set_xticks(range(len(names)), names, fontsize=8)  # type: ignore[attr-defined]
-    panel.set(title=f"measured on {count} photos", ylabel="read exactly")  # type: ignore[attr-defined]
+    panel.set_xticks(range(len(names)), names, fontsize=8)
+    panel.set(title=f"measured on {count} photos", ylabel="read exactly")
 
 
-def line(panel: object, rows: list[Row], mode: str, axis: str, style: str, *, lost: int | None = None) -> None:
+def line(panel: Axes, rows: list[Row], mode: str, axis: str, style: str, *, lost: int | None = None) -> None:
     """One curve of shares read exactly."""
     chosen = [each for each in rows if each["mode"] == mode and each["axis"] == axis]
     chosen = [each for each in chosen if lost is None or int(str(each["lost"])) == lost]
@@ -226,7 +228,7 @@ def line(panel: object, rows: list[Row], mode: str, axis: str, style: str, *, lo
         colour = f"C{['link', *RECORDS].index(mode.removesuffix(', 0%').removesuffix(', 4%'))}"
         label = mode if style == "-" else None
         values = [float(str(each["value"])) for each in chosen]
-        panel.plot(values, shares, style, color=colour, marker=".", label=label)  # type: ignore[attr-defined]
+        panel.plot(values, shares, style, color=colour, marker=".", label=label)
 
 
 def main() -> None:
