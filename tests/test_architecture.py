@@ -27,6 +27,9 @@ TURNING = {
 }
 """Imports against the rings that are being turned; empty when the house stands. One that is gone has to leave here."""
 
+SETTING = {"wam.jobs.engines.local"}
+"""Modules that still set the number of threads of the program that calls them; empty when the house stands."""
+
 
 @dataclass(frozen=True)
 class Import:
@@ -39,10 +42,12 @@ class Import:
 
 @dataclass(frozen=True)
 class House:
-    """The page's table: ``floor`` of each room, 0 the highest, and the rooms it may import beside those below."""
+    """The page's table: ``floor`` of each room, 0 the highest, the rooms it may import ``beside`` those below, and the
+    modules and folders that its line ``names``."""
 
     floor: dict[str, int]
     beside: dict[str, frozenset[str]]
+    names: dict[str, frozenset[str]]
 
     def allows(self, importer: str, target: str) -> bool:
         """Whether a room may import another."""
@@ -65,13 +70,15 @@ def read_house(page: str) -> House:
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
     floor: dict[str, int] = {}
     beside: dict[str, frozenset[str]] = {}
+    names: dict[str, frozenset[str]] = {}
     level = -1
-    for ring, room, _, others in rows:
+    for ring, room, holds, others in rows:
         level += bool(ring)
         name = room.strip("`").removesuffix(".py").rstrip("/")
         floor[name] = level
+        names[name] = frozenset(re.findall(r"`(\w+)/?`", holds))
         beside[name] = frozenset(re.findall(r"`(\w+)/?(?:\.py)?`", others))
-    return House(floor, beside)
+    return House(floor, beside, names)
 
 
 def module_files() -> dict[str, Path]:
@@ -144,6 +151,13 @@ def test_the_page_names_every_room_and_no_other() -> None:
     assert set(HOUSE.floor) == rooms
 
 
+def test_the_line_of_a_room_names_its_modules() -> None:
+    for module in FILES:
+        package, *inside = module.split(".")
+        if package == "wam" and len(inside) > 1 and inside[0] != "cli":  # named there by their commands
+            assert inside[1] in HOUSE.names[inside[0]], module
+
+
 def test_rooms_named_as_importable_are_rooms_of_the_same_ring_or_stand_apart() -> None:
     for room, others in HOUSE.beside.items():
         for other in others:
@@ -197,6 +211,19 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         tuple(TopologicalSorter(graph).static_order())
     except CycleError as error:
         pytest.fail(" -> ".join(reversed(error.args[1])))
+
+
+def test_programs_alone_set_the_number_of_threads() -> None:
+    """A service that calls the library keeps its own; the modules named here start processes of one thread each."""
+    starting = {"wam.bench.parallel", "wam.bench.runner", "wam.jobs.engines.ray_pool"}
+    setting = {
+        module
+        for module, path in FILES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in ("set_num_threads", "set_num_interop_threads")
+        if room_of(module) not in ("cli", "scripts")
+    }
+    assert setting - starting == SETTING
 
 
 def parsed(module: str, code: str) -> list[tuple[str, bool]]:
