@@ -12,7 +12,7 @@ from attacks.base import Attack, Batch, NamedAttack, Params
 
 @dataclass(frozen=True, repr=False)
 class Chain(Attack):
-    """Apply `steps` in order; `name` is set for those that the registry knows by one.
+    """Apply ``steps`` in order; ``name`` is set for those that the registry knows by one.
 
     Originals go through the same steps, with the same parameters, while a later step needs them.
     """
@@ -66,6 +66,7 @@ def _chain(name: str, **strengths: float) -> Chain:
     return Chain(steps, name)
 
 
+# The WAM paper's combination, a photo on a page of the screen, and an upload to a network.
 CHAINS: dict[str, Chain] = {
     chain.name: chain
     for chain in (
@@ -74,4 +75,3 @@ CHAINS: dict[str, Chain] = {
         _chain("social", fit=1080, jpeg=70),
     )
 }
-"""The WAM paper's combination, a photo on a page of the screen, and an upload to a network."""

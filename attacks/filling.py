@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SMOOTHING_STEPS = 8
-"""Steps of diffusion at each size, which hide the blocks of the next coarser one."""
+SMOOTHING_STEPS = 8  # steps of diffusion at each size, which hide the blocks of the next coarser one
 
 
 def diffuse(images: Tensor, known: Tensor) -> Tensor:

@@ -14,12 +14,12 @@ KINDS = {**valuemetric.TABLE, **compression.TABLE, **geometric.TABLE, **splicing
 
 
 def names() -> tuple[str, ...]:
-    """All names that `make` and `parse` know."""
+    """All names that ``make`` and ``parse`` know."""
     return (*KINDS, *CHAINS)
 
 
 def make(name: str, strength: float | None = None) -> Attack:
-    """Make an attack at a strength of the protocol; `None` where there is a default or none."""
+    """Make an attack at a strength of the protocol; ``None`` where there is a default or none."""
     if name in CHAINS:
         if strength is not None:
             raise ValueError(f"{name}: expected no strength, found {strength:g}; leave it out")
@@ -30,7 +30,7 @@ def make(name: str, strength: float | None = None) -> Attack:
 
 
 def parse(text: str) -> Attack:
-    """Read an attack, `name` or `name=strength`, or several with commas between, applied in order.
+    """Read an attack, ``name`` or ``name=strength``, or several with commas between, applied in order.
 
     >>> parse("resize=0.5").group
     'geometric'

@@ -21,8 +21,7 @@ _ROWS: dict[str, str] = {
     "combined": "combination · screenshot · social",
 }
 
-GROUPS = tuple(_ROWS)
-"""The groups of the protocol, in its order."""
+GROUPS = tuple(_ROWS)  # the groups of the protocol, in its order
 
 _SCENES = "multi 1 2 3 4 5 · multi_flip 1 2 3 4 5 · multi_jpeg 1 2 3 4 5 · composite 2 3 4"
 
@@ -48,7 +47,7 @@ def suite(name: str) -> tuple[Attack, ...]:
 
 
 def scene_suite() -> tuple[Recipe, ...]:
-    """The scenes with several marks, for `composite`."""
+    """The scenes with several marks, for ``composite``."""
     rows = (row.split() for row in _SCENES.split("·"))
     return tuple(parse_recipe(f"{name}={count}") for name, *counts in rows for count in counts)
 

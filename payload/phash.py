@@ -15,8 +15,7 @@ import numpy.typing as npt
 
 from payload.layout import FRAME_HASH_BITS
 
-PHASH_BITS = 64
-"""Of a whole hash, as a registry keeps it; a frame carries the `FRAME_HASH_BITS` of lowest frequency."""
+PHASH_BITS = 64  # of a whole hash, as a registry keeps it; a frame carries the ``FRAME_HASH_BITS`` of lowest frequency
 
 _SIDE = 32
 _FREQUENCIES = 8

@@ -1,9 +1,9 @@
-"""Whether `wam embed DIR` and `wam detect DIR` keep the CPUs busy, against the bare networks and codecs.
+"""Whether ``wam embed DIR`` and ``wam detect DIR`` keep the CPUs busy, against the bare networks and codecs.
 
     python scripts/throughput.py --count 500 --photos PHOTOS         # about 10 minutes on two idle cores
     python scripts/throughput.py --count 12                          # a trial on the packaged samples
 
-Writes photos of 1 to 2 megapixels to a temporary folder, takes the bare steps on every `--sample`-th of them (one
+Writes photos of 1 to 2 megapixels to a temporary folder, takes the bare steps on every ``--sample``-th of them (one
 thread, nothing in between), then runs the commands themselves on all, each in a process of its own. Both are counted in
 CPU seconds, user and system, of all their threads, so that other work on the machine does not count.
 
@@ -144,7 +144,7 @@ class Bare:
 
 
 def run_command(*arguments: str | Path, workers: int) -> Watched:
-    """`wam` with these arguments, watched; raises `CalledProcessError` if it fails, other than on single photos."""
+    """``wam`` with these arguments, watched; raises ``CalledProcessError`` if it fails, other than on single photos."""
     command = [
         sys.executable,
         "-m",

@@ -1,6 +1,6 @@
 """The registry: the records behind the short links, in SQLite or PostgreSQL.
 
-An id is allocated before its picture is marked (`pending`), and then confirmed (`marked`) or, if
+An id is allocated before its picture is marked (``pending``), and then confirmed (``marked``) or, if
 marking failed, discarded. A marked one may be withdrawn. Entries are never deleted and ids never
 reused; the 2^21st allocation is the last. Pending and marked words are in use: a pending one may
 already be in a file whose confirmation was cut off. Discarded and withdrawn ones are never named by
@@ -29,7 +29,7 @@ _BATCH = 1000  # entries that are read or written at a time
 
 
 class Registry:
-    """The records of one registry, opened by `Registry.open`."""
+    """The records of one registry, opened by ``Registry.open``."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -51,7 +51,7 @@ class Registry:
         return cls(connect(locate(url), create=create))
 
     def allocate(self, record: Record) -> Entry:
-        """Reserve the next id for a record, in state `pending`."""
+        """Reserve the next id for a record, in state ``pending``."""
         following = (
             update(registry_table)
             .where(registry_table.c.next_serial < ID_COUNT)
@@ -130,7 +130,7 @@ class Registry:
         """Read an export, all or nothing; returns the number of new entries.
 
         A registry without entries takes over the secret and thus the ids. Any other must have the
-        same secret, and every entry that both have must be the same. Raise `ImportFileError`
+        same secret, and every entry that both have must be the same. Raise ``ImportFileError``
         with the line and what to call the file.
         """
         header, entries = read_lines(stream, name)

@@ -58,8 +58,7 @@ class Contender(Protocol):
         ...
 
 
-Build = Callable[[], Contender]
-"""Makes a contender in the process that runs it; must be picklable."""
+Build = Callable[[], Contender]  # makes a contender in the process that runs it; must be picklable
 
 
 class MarkerContender:

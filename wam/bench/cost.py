@@ -24,8 +24,8 @@ MEGABYTE = 2**20
 
 @dataclass(frozen=True)
 class Measurement:
-    """What is measured: ``subject`` a model or `ARCHITECTURE`; pictures of ``side`` x ``side`` pixels; ``precision`` of
-    the extractor."""
+    """What is measured: ``subject`` a model or ``ARCHITECTURE``; pictures of ``side`` x ``side`` pixels; ``precision``
+    of the extractor."""
 
     subject: str
     action: str

@@ -23,8 +23,7 @@ from wam.pictures.files import write_bytes
 COLUMNS = 4  # of small plots
 CELL = (3.1, 2.4)  # inches
 AREA_EDGES = (0.0, 0.03, 0.06, 0.09, 0.13, 0.2, 0.3, 0.5, 0.8, 1.0)  # of the bins over marked area
-MARKED_GROUPS = ("none", "splicing", "multi")
-"""Groups whose masks show a part of the picture or all of it."""
+MARKED_GROUPS = ("none", "splicing", "multi")  # groups whose masks show a part of the picture or all of it
 
 Draw = Callable[[Report, Sequence[Result]], Figure | None]
 

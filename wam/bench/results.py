@@ -12,8 +12,7 @@ from wam.append_log import append, read
 from wam.errors import WamError
 from wam.pictures.atomic_write import save_atomically
 
-QUALITY = "quality"
-"""The row that holds the marked photo's quality instead of a judgement."""
+QUALITY = "quality"  # the row that holds the marked photo's quality instead of a judgement
 
 
 class Key(NamedTuple):

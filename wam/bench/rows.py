@@ -29,7 +29,7 @@ class Row:
     """One line of the tables.
 
     ``attack``: what the marked photo goes through; ``recipe``: a scene instead, with several marks; ``null``:
-    `UNMARKED` or `WRONG_KEY` where every detection is a false alarm.
+    ``UNMARKED`` or ``WRONG_KEY`` where every detection is a false alarm.
     """
 
     attack: Attack | None = None
@@ -71,7 +71,7 @@ class Row:
 
 
 def choose_rows(names: str) -> list[Row]:
-    """The rows of ``--attacks``: suites (`SUITES`), attacks, scenes, "unmarked"; each row once.
+    """The rows of ``--attacks``: suites (``SUITES``), attacks, scenes, "unmarked"; each row once.
 
     Rows are separated by commas, the steps of one row by plus signs. Raises ``ValueError`` for what is not known.
 

@@ -23,8 +23,7 @@ from wam.bench.views import Stage
 from wam.bench.words import WordBook
 from wam.errors import WamError, show_name
 
-Report = Callable[[int, int], None]
-"""Is told how many results there are, and how many there will be."""
+Report = Callable[[int, int], None]  # is told how many results there are, and how many there will be
 
 _KEPT_STAGES = 2
 

@@ -31,8 +31,8 @@ COSTS = ("none", "short", "full")
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure. ``attacks`` as `choose_rows` reads them, "" for none; ``images`` None for the packaged photos;
-    ``negatives`` folder of unmarked pictures; ``strengths`` in dB, () for the model's own; ``cost`` one of `COSTS`;
+    """What to measure. ``attacks`` as ``choose_rows`` reads them, "" for none; ``images`` None for the packaged photos;
+    ``negatives`` folder of unmarked pictures; ``strengths`` in dB, () for the model's own; ``cost`` one of ``COSTS``;
     ``workers`` None for one per core; ``command`` that made the figures, for the captions."""
 
     attacks: str
