@@ -39,18 +39,18 @@ class Chain(Attack):
     def sample(self, count: int, generator: torch.Generator | None = None) -> Params:
         """Draw for all steps; the names carry the number of the step, as in "2.top"."""
         drawn = [step.sample(count, generator) for step in self.steps]
-        return {f"{i}.{name}": values for i, own in enumerate(drawn) for name, values in own.items()}
+        return {f"{i}.{name}": values for i, params in enumerate(drawn) for name, values in params.items()}
 
     def run(self, batch: Batch, params: Params) -> Batch:
         for number, step in enumerate(self.steps):
             prefix = f"{number}."
-            own = {name.removeprefix(prefix): values for name, values in params.items() if name.startswith(prefix)}
+            drawn = {name.removeprefix(prefix): values for name, values in params.items() if name.startswith(prefix)}
             originals = batch.originals
             later = any(other.uses_originals for other in self.steps[number + 1 :])
             if originals is not None and later:
                 unmarked = replace(batch, images=originals, masks=None)
-                originals = step.run(unmarked, own).images
-            after = step.run(batch, own)
+                originals = step.run(unmarked, drawn).images
+            after = step.run(batch, drawn)
             batch = replace(after, originals=originals if later else None)
         return batch
 

@@ -75,7 +75,8 @@ def simulate_record(mode: str, error_rate: float, lost: int, axis: str, trials: 
     right = wrong = 0
     for _ in range(trials):
         kept = [words[place] for place in rng.permutation(len(words))[lost:]]
-        found = [one.record for one in read_records(list(logits(kept, error_rate, rng))) if one.record is not None]
+        read = [each.record for each in read_records(list(logits(kept, error_rate, rng)))]
+        found = [other for other in read if other is not None]
         right += record in found
         wrong += any(other != record for other in found)
     value = error_rate if axis == "bit error rate" else lost
@@ -133,14 +134,14 @@ def measure_one(marker: Watermarker, pixels: NDArray[np.uint8], name: str) -> It
     whole = np.asarray(embed_record(marker, pixels, plan).image)
     for attack, change in ATTACKS.items():
         found = marker.detect(change(link), max_log10_p=-1.0)
-        matches = [read_word(one.logits, encode([4321]), presence_log10_p=one.log10_p) for one in found]
+        matches = [read_word(each.logits, encode([4321]), presence_log10_p=each.log10_p) for each in found]
         right = any(match.status == "verified" for match in matches)
         yield row(f"{name} {attack}", "link", "attack", attack, 0, 1, right, 0)
         detections = marker.detect(change(whole), max_log10_p=-1.0)
         records, _ = find_records(detections)
-        lost = len(plan.words) - max((one.reading.read for one in records), default=0)
-        right = any(one.reading.record == record for one in records)
-        wrong = any(one.reading.record not in (None, record) for one in records)
+        lost = len(plan.words) - max((each.reading.read for each in records), default=0)
+        right = any(each.reading.record == record for each in records)
+        wrong = any(each.reading.record not in (None, record) for each in records)
         yield row(f"{name} {attack}", "record, 12 marks", "attack", attack, lost, 1, right, wrong)
 
 

@@ -90,13 +90,13 @@ class WeighedBits:
         Beforehand it is one of them or, as likely, of another registry: any other link word, the
         near ones found by a Chase search, the far ones taken together.
         """
-        own = np.exp(-self.step * discrepancies) / words.size
+        registered = np.exp(-self.step * discrepancies) / words.size
         decoded = bch.decode(self.variants())
         near = np.setdiff1d(decoded.words[decoded.accepted], words)
         others = max(1, ID_COUNT - words.size)
         foreign = np.exp(-self.step * self.discrepancies(near)).sum() / others
         far = np.exp(np.log1p(np.exp(-self.step * self.weights)).sum()) / 2.0**WORD_BITS
-        return float(own.max() / (own.sum() + foreign + far))
+        return float(registered.max() / (registered.sum() + foreign + far))
 
     def candidate(self, word: int, discrepancy: int, *, compared: int) -> Candidate:
         """Describe the word that fitted best among ``compared`` words."""

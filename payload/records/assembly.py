@@ -112,9 +112,9 @@ class _Group:
     @classmethod
     def of(cls, hypotheses: Iterable[tuple[int, Hypothesis]]) -> _Group:
         least: dict[int, dict[Symbols, int]] = defaultdict(dict)
-        for penalty, one in hypotheses:
-            known, cost = least[one.mark.index], penalty + one.discrepancy
-            known[one.mark.symbols] = min(cost, known.get(one.mark.symbols, cost))
+        for penalty, hypothesis in hypotheses:
+            known, cost = least[hypothesis.mark.index], penalty + hypothesis.discrepancy
+            known[hypothesis.mark.symbols] = min(cost, known.get(hypothesis.mark.symbols, cost))
         return cls({i: sorted((cost, pair) for pair, cost in known.items()) for i, known in least.items()})
 
     @property
@@ -141,8 +141,12 @@ def _first_frame(hypotheses: Sequence[list[Hypothesis]], left: set[int], tries: 
     for tag, count in support.most_common():
         if count < _TAG_SUPPORT:
             break
-        options = ((place, one) for place, each in enumerate(hypotheses) for one in each if one.mark.tag == tag)
-        group = _Group.of((0 if place in left else _USED, one) for place, one in options)
+        group = _Group.of(
+            (0 if place in left else _USED, hypothesis)
+            for place, each in enumerate(hypotheses)
+            for hypothesis in each
+            if hypothesis.mark.tag == tag
+        )
         for frame in _frames(group):
             if tries.holds(frame, tag):
                 return frame

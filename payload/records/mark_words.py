@@ -78,7 +78,7 @@ def read_mark(logits: npt.ArrayLike) -> list[Hypothesis]:
     first = order[np.unique(tags[order], return_index=True)[1]]  # the best of each tag
     first = first[discrepancies[first] <= discrepancies[first].min(initial=_NEVER) + SURPLUS]
     found = [_hypothesis(int(tags[place]), int(words[place]), int(discrepancies[place]), reading) for place in first]
-    return sorted((one for one in found if one.corrected <= MAX_CORRECTED), key=lambda one: one.discrepancy)
+    return sorted((each for each in found if each.corrected <= MAX_CORRECTED), key=lambda each: each.discrepancy)
 
 
 def distance_to(logits: npt.ArrayLike, words: Sequence[int]) -> npt.NDArray[np.int64]:

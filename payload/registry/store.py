@@ -135,21 +135,21 @@ class Registry:
         """
         header, entries = read_lines(stream, name)
         with transaction(self._engine, write=True) as connection:
-            own = _header(connection)
-            if own.count and own.secret != header.secret:
+            present = _header(connection)
+            if present.count and present.secret != header.secret:
                 raise ImportFileError(
                     f"{place_of(name, 1)}: expected an export of registry {self.name}, found one of another; "
                     "import it into a new registry"
                 )
             while batch := list(islice(entries, _BATCH)):
                 _check_conflicts(connection, batch, name)
-                new = [entry.to_row() for entry in batch if entry.serial >= own.count]
+                new = [entry.to_row() for entry in batch if entry.serial >= present.count]
                 if new:
                     connection.execute(insert(entry_table), new)
-            count = max(own.count, header.count)
+            count = max(present.count, header.count)
             merged = {"secret": header.secret.hex(), "next_serial": count}
             connection.execute(update(registry_table).values(merged))
-        return count - own.count
+        return count - present.count
 
     def _move(
         self,

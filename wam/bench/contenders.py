@@ -91,7 +91,7 @@ class MarkerContender:
 def _readings(marker: Watermarker, image: Tensor) -> list[Reading]:
     limits = marker.model.description
     found = marker.detect(image, max_log10_p=limits.faint)
-    return [Reading(one.logits, one.log10_p, one.log10_p <= limits.present, one.mask) for one in found]
+    return [Reading(each.logits, each.log10_p, each.log10_p <= limits.present, each.mask) for each in found]
 
 
 def build_marker(model: str, device: str) -> Contender:

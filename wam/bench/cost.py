@@ -61,14 +61,14 @@ def measurements(model: str, device: str, *, full: bool) -> Iterator[Measurement
     """
     from wam.models.zoo import default_precision
 
-    own = default_precision(model, device)
+    usual = default_precision(model, device)
     for side, batch in FULL if full else SHORT:
         for action in ACTIONS:
-            yield Measurement(model, action, side, batch, device, own)
-        if own != "fp32":
+            yield Measurement(model, action, side, batch, device, usual)
+        if usual != "fp32":
             yield Measurement(model, "extract", side, batch, device)
         yield Measurement(ARCHITECTURE, "embed", side, batch, device)
-        for precision in dict.fromkeys(("fp32", own)):
+        for precision in dict.fromkeys(("fp32", usual)):
             yield Measurement(ARCHITECTURE, "extract", side, batch, device, precision)
 
 

@@ -47,12 +47,12 @@ def over_strength(report: Report, results: Sequence[Result]) -> Figure | None:
         if row.swept and line.bits is not None:
             name, strength = row.swept
             sweeps.setdefault(name, {}).setdefault(entrant(line), []).append((strength, line.bits))
-    sweeps = {name: own for name, own in sweeps.items() if max(map(len, own.values())) > 1}
+    sweeps = {name: curves for name, curves in sweeps.items() if max(map(len, curves.values())) > 1}
     if not sweeps:
         return None
     figure, cells = _grid(len(sweeps))
-    for axes, (name, own) in zip(cells, sweeps.items(), strict=True):
-        for label, points in own.items():
+    for axes, (name, curves) in zip(cells, sweeps.items(), strict=True):
+        for label, points in curves.items():
             axes.plot(*zip(*sorted(points), strict=True), "o-", markersize=3, label=label)
         axes.set_title(name, fontsize=9)
         axes.set_ylim(0.45, 1.02)
@@ -70,8 +70,8 @@ def over_quality(report: Report, results: Sequence[Result]) -> Figure | None:
     if not points or len({entrant(line) for line in report.groups}) < 2:
         return None
     figure, cells = _grid(len(points))
-    for axes, (group, own) in zip(cells, points.items(), strict=True):
-        for label, lines in own.items():
+    for axes, (group, curves) in zip(cells, points.items(), strict=True):
+        for label, lines in curves.items():
             pairs = sorted((line.psnr_db or 0.0, line.bits or 0.0) for line in lines)
             axes.plot(*zip(*pairs, strict=True), "o-", markersize=4, label=label)
         axes.set_title(group, fontsize=9)

@@ -85,10 +85,10 @@ def make_plan(options: Options, build: Build) -> Plan:
     if options.negatives is not None:
         parts.append(Part(options.negatives, tuple(negative_rows()), options.limit, negatives=True))
     entrants = []
-    for one in (build, *options.peers):
-        contender = one()
+    for make in (build, *options.peers):
+        contender = make()
         strengths = options.strengths if contender.adjustable and options.strengths else (None,)
-        entrants.append(Entrant(contender.name, one, strengths, contender.decides, contender.keyed))
+        entrants.append(Entrant(contender.name, make, strengths, contender.decides, contender.keyed))
     return Plan(tuple(entrants), tuple(parts), options.seed)
 
 
@@ -134,9 +134,9 @@ def _costs(options: Options, progress: Callable[[int, int], None]) -> list[CostL
         return []
     todo = list(measurements(options.model, options.device, full=options.cost == "full"))
     lines = []
-    for number, one in enumerate(todo):
+    for number, measurement in enumerate(todo):
         progress(number, len(todo))
-        lines.append(measure(one))
+        lines.append(measure(measurement))
     progress(len(todo), len(todo))
     return lines
 

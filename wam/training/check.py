@@ -131,19 +131,19 @@ def corners(box: Box) -> Tensor:
 
 def read(estimate: Tensor, box: Box, pose: Pose, carrier: Carrier) -> Tensor:
     """Signed votes (32,) of a region of the estimate (H, W) at a pose of the whole."""
-    field, own = _cut(estimate, box, pose)
-    return at_pose(field, own, carrier).bit_votes
+    field, inside = _cut(estimate, box, pose)
+    return at_pose(field, inside, carrier).bit_votes
 
 
 def pose_found(estimate: Tensor, box: Box, pose: Pose, carrier: Carrier) -> bool:
     """Whether synchronising a region by itself gives its pose."""
-    field, own = _cut(estimate, box, pose)
+    field, inside = _cut(estimate, box, pose)
     candidates = synchronise(field, torch.ones_like(field), carrier)[:REFINED]
     if not candidates:
         return False
-    best = max((refine(field, one, carrier) for one in candidates), key=lambda found: found.score).pose
+    best = max((refine(field, candidate, carrier) for candidate in candidates), key=lambda found: found.score).pose
     at = corners((0, 0, field.shape[0], field.shape[1]))
-    apart = at @ (best.matrix - own.matrix).T + best.offset - own.offset
+    apart = at @ (best.matrix - inside.matrix).T + best.offset - inside.offset
     apart = apart - (apart.mean(0) / TILE).round() * TILE  # the same number of tiles everywhere
     return float(apart.abs().max()) < NEAR
 
