@@ -123,7 +123,7 @@ def test_nothing_is_printed_or_warned_about_on_import() -> None:
     assert python("import wam; wam.load") == ""
 
 
-@pytest.mark.parametrize(("inner", "outer"), [("wam", ("scripts", "tests")), ("payload", ("wam", "attacks", "torch"))])
-def test_inner_rings_do_not_import_outer_ones(inner: str, outer: tuple[str, ...]) -> None:
-    imports = re.compile(rf"^\s*(from|import) ({'|'.join(outer)})\b", flags=re.MULTILINE)
+@pytest.mark.parametrize(("inner", "outer"), [("wam", "tests"), ("payload", "torch")])
+def test_no_module_imports_what_its_package_does_without(inner: str, outer: str) -> None:
+    imports = re.compile(rf"^\s*(from|import) {outer}\b", flags=re.MULTILINE)
     assert [path.name for path in (ROOT / inner).rglob("*.py") if imports.search(path.read_text())] == []

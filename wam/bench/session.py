@@ -23,9 +23,8 @@ from wam.bench.summary import failures, group_lines, null_lines, quality_lines, 
 from wam.bench.words import RECORDS
 from wam.models.zoo import default_precision
 
-COSTLY_PHOTOS = (
-    2  # packaged photos that the rows which search everything are measured on, unless --limit says otherwise
-)
+# packaged photos that the rows which search everything are measured on, unless --limit says otherwise
+COSTLY_PHOTOS = 2
 COSTS = ("none", "short", "full")
 
 
