@@ -24,10 +24,10 @@ from wam.bench.report import markdown
 from wam.bench.session import Options, run
 from wam.errors import WamError
 from wam.models.lattice_model import LatticeModel
-from wam.models.zoo import DEFAULT, choose_device, load
+from wam.models.zoo import DEFAULT, choose_device
 from wam.networks.baseline_extractor import HandmadeExtractor
 from wam.networks.embedder import Embedder
-from wam.watermarker import Watermarker
+from wam.watermarker import Watermarker, load
 
 HAND_MADE = ("none", "extractor", "embedder")
 

@@ -30,11 +30,11 @@ from payload.layout import ID_COUNT
 from wam.bench.parallel import map_forked
 from wam.bench.summary import interval
 from wam.errors import WamError
-from wam.models.zoo import DEFAULT, load
+from wam.models.zoo import DEFAULT
 from wam.pictures.atomic_write import save_atomically
 from wam.signal.filters import to_pixels
 from wam.training.photos import Photos
-from wam.watermarker import Watermarker, to_batch
+from wam.watermarker import Watermarker, load, to_batch
 
 ATTACKS = (
     *("identity", "jpeg=50", "jpeg=20", "rotate=30", "crop=0.2", "gaussian_blur=17", "contrast=2", "median=5"),

@@ -21,7 +21,6 @@ PAGE = ROOT / "docs" / "architecture.md"
 PACKAGES = ("wam", "payload", "attacks", "scripts")
 
 TURNING = {
-    ("wam.models.zoo", "wam.watermarker"),
     ("wam.pictures.animation", "wam.provenance.aigc_label"),
     ("wam.pictures.files", "wam.provenance.aigc_label"),
 }

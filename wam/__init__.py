@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wam.errors import ImageError, ModelError, WamError
-    from wam.models.zoo import load
     from wam.region import Region
-    from wam.watermarker import Detection, Marked, Watermarker
+    from wam.watermarker import Detection, Marked, Watermarker, load
 
 __all__ = ["Detection", "ImageError", "Marked", "ModelError", "Region", "WamError", "Watermarker", "load"]
 __version__ = "0.2.0"
@@ -20,7 +19,7 @@ _HOMES = {
     "Region": "wam.region",
     "WamError": "wam.errors",
     "Watermarker": "wam.watermarker",
-    "load": "wam.models.zoo",
+    "load": "wam.watermarker",
 }
 
 

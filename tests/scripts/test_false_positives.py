@@ -19,7 +19,7 @@ from payload import bits_from_word, decode_soft
 from tests.wam.synthetic import smooth_picture
 from wam.bench.photos import ImageSet
 from wam.detection.calibration import Calibration
-from wam.models.zoo import load
+from wam.watermarker import load
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "false_positives.py"
 
@@ -114,6 +114,26 @@ def test_rows_of_another_checkpoint_or_setup_are_refused(
     assert table.read_text() == first.replace("# checkpoint ", "# checkpoint 0")
 
 
+def test_tables_of_the_same_networks_and_search_are_taken(
+    null: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As version 0.2.0 wrote them, of the checkpoint before its header was rewritten; not those of another search."""
+    assert null("--views", "2") == 0
+    table = tmp_path / "null.csv"
+    whole = table.read_text()
+    named, _, rest = whole.partition(" in ")
+    description = load(device="cpu").model.description
+    assert named == f"# checkpoint {description.name[-8:]}, search {description.search}"
+    for other in ("# checkpoint b4f631c7", f"# checkpoint b4f631c7, search {description.search}"):
+        table.write_text(f"{other} in {rest}")
+        assert null("--summary") == 0
+        assert null("--views", "3") == 0 and len(rows(tmp_path)) == 3
+    capsys.readouterr()
+    table.write_text(f"# checkpoint b4f631c7, search 0123456789abcdef in {rest}")
+    assert null("--summary") == 2
+    assert "found those of checkpoint b4f631c7, search 0123456789abcdef" in capsys.readouterr().err
+
+
 def test_minutes_end_a_run_and_the_summary_asks_for_rows(
     null: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -171,7 +191,7 @@ def test_every_picture_meets_every_attack_and_every_kind() -> None:
 
 
 def test_the_expected_share_is_the_tail_for_all_that_was_tried() -> None:
-    calibration = Calibration(threshold=20.0, null_location=10.0, null_scale=1.0)
+    calibration = Calibration(threshold=20.0, null_location=10.0, null_scale=1.0, bit_slope=2.2)
     far = NULL.expected_share(calibration, np.array([2, 4]), 20.0)
     assert far == pytest.approx(3 * np.exp(-10), rel=1e-3)
     assert NULL.expected_share(calibration, np.array([50]), 9.0) == 1.0

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from wam.models.zoo import load
 from wam.signal.filters import to_pixels
-from wam.watermarker import Watermarker
+from wam.signal.mark_grid import SMALLEST_SIDE
+from wam.watermarker import Watermarker, load
 
 OTHER_KEY = b"a key that no picture was marked with"
 
@@ -89,6 +89,8 @@ class MarkerContender:
 
 
 def _readings(marker: Watermarker, image: Tensor) -> list[Reading]:
+    if min(image.shape[-2:]) < SMALLEST_SIDE:  # an attack left less than can be searched: the mark is lost
+        return []
     limits = marker.model.description
     found = marker.detect(image, max_log10_p=limits.faint)
     return [Reading(each.logits, each.log10_p, each.log10_p <= limits.present, each.mask) for each in found]

@@ -108,7 +108,7 @@ def run_here(what: Measurement) -> tuple[float, float | None]:
 
 
 def _prepare_model(what: Measurement) -> Callable[[], object]:
-    from wam.models.zoo import load
+    from wam.watermarker import load
 
     marker = load(what.subject, device=what.device, precision=what.precision)
     photos = _photos(what)

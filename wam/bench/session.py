@@ -21,6 +21,7 @@ from wam.bench.runner import Report as Progress
 from wam.bench.runner import run_plan, usual_workers
 from wam.bench.summary import failures, group_lines, null_lines, quality_lines, results_of, row_lines
 from wam.bench.words import RECORDS
+from wam.detection.config import DEFAULT_SEARCH
 from wam.models.zoo import default_precision
 
 # packaged photos that the rows which search everything are measured on, unless --limit says otherwise
@@ -102,6 +103,7 @@ def make_report(options: Options, plan: Plan, results: Sequence[Result], costs: 
         "seed": str(options.seed),
         "registry": f"{RECORDS} records, which chance matches are counted against",
         "version": f"wam {__version__}",
+        "search": DEFAULT_SEARCH.digest(),
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
     }
     return Report(

@@ -128,7 +128,7 @@ def marker_loader(
     model: str, device: str, key_file: Path | None, *, reading: bool, precision: str = "auto"
 ) -> Callable[[], Watermarker]:
     """What makes the model, here or in another process."""
-    from wam.models import zoo
+    from wam import watermarker
     from wam.networks.precision import check_precision
 
     try:
@@ -139,7 +139,7 @@ def marker_loader(
     keys: list[bytes | None] = [key] if key is not None else [None]
     if reading and key is not None:
         keys.append(None)
-    return partial(zoo.load, model, device=device, keys=keys, precision=precision)
+    return partial(watermarker.load, model, device=device, keys=keys, precision=precision)
 
 
 def read_key(path: Path | None) -> bytes | None:

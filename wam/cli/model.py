@@ -20,19 +20,36 @@ def list_models(as_json: common.JsonRowsOption = False) -> None:
     from wam.models.zoo import DEFAULT, KNOWN, shipped
 
     rows: list[dict[str, Any]] = [
-        {"name": name, "licence": known.licence, "shipped": True, "default": name == DEFAULT, "file": known.file}
+        {
+            "name": name,
+            "licence": known.licence,
+            "shipped": True,
+            "default": name == DEFAULT,
+            "file": known.file,
+            "signal": known.signal,
+            "size": known.size,
+        }
         for name, known in KNOWN.items()
         if shipped(known.file).exists()
     ]
     rows += [
-        {"name": name, "licence": licence, "shipped": False, "default": False, "file": f"{name}.pth"}
+        {
+            "name": name,
+            "licence": licence,
+            "shipped": False,
+            "default": False,
+            "file": f"{name}.pth",
+            "signal": None,
+            "size": None,
+        }
         for name, licence in LICENCES.items()
     ]
     for row in rows:
         if as_json:
             common.print_json(row)
             continue
-        place = "shipped" if row["shipped"] else f"Meta's WAM, not shipped: --model PATH/{row['file']}"
+        signal = f"{row['signal']}, {row['size']}, shipped"
+        place = signal if row["shipped"] else f"Meta's WAM, not shipped: --model PATH/{row['file']}"
         typer.echo(f"{row['name']:12} {row['licence']:10} {place}{', the default' if row['default'] else ''}")
 
 
@@ -44,7 +61,7 @@ def info(
 ) -> None:
     """Show a checkpoint's architecture, hash, size, licence, parameters and figures."""
     from wam.models.zoo import open_checkpoint
-    from wam.signal.pattern import BITS
+    from wam.signal.specification import BITS
 
     try:
         checkpoint, name = open_checkpoint(path or model)
@@ -58,6 +75,8 @@ def info(
         "licence": checkpoint.licence,
         **{f"{network}_parameters": count for network, count in checkpoint.parameters.items()},
         "bits": BITS,
+        "signal": checkpoint.signal and checkpoint.signal.name,
+        "same_as": list(checkpoint.same_as),
         "calibration": checkpoint.calibration,
         **{key: checkpoint.metadata.get(key) for key in ("step", "converted_from", "figures")},
     }
@@ -67,6 +86,8 @@ def info(
     for key, value in values.items():
         if isinstance(value, dict):
             value = ", ".join(f"{k} {v}" for k, v in value.items())
+        if isinstance(value, list):
+            value = ", ".join(value) or None
         typer.echo(f"{key:20} {'-' if value is None else value}")
 
 

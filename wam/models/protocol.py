@@ -10,15 +10,18 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor
 
 from wam.signal.mark_grid import Cell
+from wam.signal.specification import Signal
 
 
 @dataclass(frozen=True)
 class Description:
     """What callers need to know of a model.
 
-    ``name`` as NAME@HASH8; ``present`` and ``faint``: log10 of the chance of a false alarm that a mark may have to be
-    reported, and to have its word looked up in a registry. ``licence`` None: not stated. ``keyed``: marks made with one
-    key are not found with another.
+    ``name`` as NAME@HASH8; ``same_as`` names of other files that mark and read just the same; ``present`` and
+    ``faint``: log10 of the chance of a false alarm that a mark may have to be reported, and to have its word looked up
+    in a registry. ``licence`` None: not stated. ``keyed``: marks made with one key are not found with another.
+    ``signal``: the algorithm of the marks, as ``wam-lattice-1``, and ``search``: the digest of the search's values that
+    the calibration holds for; None where there is none.
     """
 
     name: str
@@ -28,6 +31,13 @@ class Description:
     faint: float
     bits: int = 32
     keyed: bool = False
+    signal: str | None = None
+    search: str | None = None
+    same_as: tuple[str, ...] = ()
+
+    def goes_by(self, name: str | None) -> bool:
+        """Whether that is the model's name, or one of a file that marks and reads just the same."""
+        return name == self.name or name in self.same_as
 
 
 @dataclass(frozen=True)
@@ -147,8 +157,10 @@ class Checkpoint(Protocol):
     """A file of weights that was read and checked, and the model it makes.
 
     ``sha256`` hex digest of the file; ``licence`` of the weights, None if not stated; ``parameters`` by network;
-    ``calibration`` what its thresholds are and rest on, None if it has none; ``metadata`` JSON values as written beside
-    the weights, ``figures`` among them if they were measured.
+    ``signal`` that the networks were trained for, None if there is no such; ``same_as`` names of files that mark and
+    read just the same; ``calibration`` what its thresholds are and
+    rest on, None if it has none; ``metadata`` JSON values as written beside the weights, ``figures`` among them if they
+    were measured.
     """
 
     @property
@@ -161,6 +173,10 @@ class Checkpoint(Protocol):
     def licence(self) -> str | None: ...
     @property
     def parameters(self) -> dict[str, int]: ...
+    @property
+    def signal(self) -> Signal | None: ...
+    @property
+    def same_as(self) -> tuple[str, ...]: ...
     @property
     def calibration(self) -> dict[str, Any] | None: ...
     @property

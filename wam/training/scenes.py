@@ -17,7 +17,8 @@ from torch import Tensor
 from attacks.base import straight_through
 from attacks.training import degrade_batch
 from wam.networks.embedder import scale_evenly
-from wam.signal.pattern import BITS, Carrier
+from wam.signal.pattern import Carrier
+from wam.signal.specification import BITS
 
 CONTENT = 208  # content side, working pixels
 FILE = 192  # file side, pixels

@@ -91,8 +91,9 @@ def test_a_picture_that_is_nothing_but_mark(shipped: Watermarker) -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 300), (300, 1), (31, 31), (1, 1)])
-def test_pictures_below_the_least_size_carry_nothing(shipped: Watermarker, size: tuple[int, int]) -> None:
-    assert shipped.detect(np.zeros((*size, 3), np.uint8)) == []
+def test_pictures_below_the_least_size_are_refused(shipped: Watermarker, size: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="expected sides of at least 32 pixels"):
+        shipped.detect(np.zeros((*size, 3), np.uint8))
 
 
 @pytest.mark.parametrize("size", [(32, 4000), (4000, 32), (33, 33)])
