@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import argparse
 import csv
-import functools
 import io
 import math
-import multiprocessing
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -32,6 +30,7 @@ from scipy.optimize import minimize_scalar
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from attacks import parse
+from wam.bench.parallel import map_forked
 from wam.detection.calibration import Calibration
 from wam.detection.config import DEFAULT_SEARCH
 from wam.detection.detector import SearchResult, search
@@ -103,22 +102,18 @@ def null_score(model: WatermarkModel, photos: Photos, number: int, views: int) -
 def null_scores(model: WatermarkModel, photos: Photos, views: int, workers: int) -> list[tuple[str, float, int]]:
     """``null_score`` of many views, by processes that share the model and the photos."""
     rows = []
-    one = functools.partial(_in_worker, views=views)
-    _SHARED.append((model, photos))
-    with multiprocessing.get_context("fork").Pool(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        for row in pool.imap(one, range(views)):
-            rows.append(row)
-            if len(rows) % 20 == 0:
-                highest = max(rows, key=lambda row: row[1])
-                print(f"{len(rows)} views, highest {highest[1]:.1f} ({highest[0]})", file=sys.stderr, flush=True)
+    shared = (model, photos, views)
+    for row in map_forked(_null_score, shared, range(views), workers=workers):
+        rows.append(row)
+        if len(rows) % 20 == 0:
+            highest = max(rows, key=lambda row: row[1])
+            print(f"{len(rows)} views, highest {highest[1]:.1f} ({highest[0]})", file=sys.stderr, flush=True)
     return rows
 
 
-_SHARED: list[tuple[WatermarkModel, Photos]] = []  # what forked workers read
-
-
-def _in_worker(number: int, views: int) -> tuple[str, float, int]:
-    return null_score(*_SHARED[0], number, views)
+def _null_score(shared: tuple[WatermarkModel, Photos, int], number: int) -> tuple[str, float, int]:
+    model, photos, views = shared
+    return null_score(model, photos, number, views)
 
 
 def right_votes(model: WatermarkModel, photos: Photos, views: int, psnr_db: float | None) -> np.ndarray:

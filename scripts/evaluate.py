@@ -14,6 +14,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import torch
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from wam.bench.contenders import OTHER_KEY, Contender, MarkerContender
@@ -71,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     arguments = parser().parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)  # as in each worker: sums depend on it, and any number of workers gives the same table
     try:
         device = choose_device(arguments.device)
         options = Options(

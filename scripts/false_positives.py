@@ -22,15 +22,11 @@ import argparse
 import csv
 import hashlib
 import io
-import multiprocessing
-import os
 import sys
 import tempfile
 import time
-from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -38,7 +34,6 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -49,7 +44,10 @@ from payload.records.record import parse_time
 from payload.registry import Registry
 from payload.registry.entry import Entry, word_of
 from payload.registry.export_import import Header, write_lines
+from wam.append_log import append, read
+from wam.bench.parallel import map_forked
 from wam.bench.photos import ImageSet
+from wam.bench.summary import upper_bound
 from wam.detection.calibration import Calibration
 from wam.detection.config import SEARCH_OF_0_2_0
 from wam.errors import WamError
@@ -146,23 +144,6 @@ def read_view(setup: Setup, number: int) -> dict[str, object]:
     return dict(zip(COLUMNS, (*values, "" if best is None else round(best.log10_p, 2)), strict=True))
 
 
-def read_views(setup: Setup, numbers: list[int], workers: int) -> Generator[dict[str, object]]:
-    """``read_view`` of many, in order, by processes that share the model and the pictures."""
-    if workers == 1:
-        yield from map(partial(read_view, setup), numbers)
-        return
-    _SHARED.append(setup)
-    with multiprocessing.get_context("fork").Pool(workers, torch.set_num_threads, (1,)) as pool:
-        yield from pool.imap(_in_worker, numbers)
-
-
-_SHARED: list[Setup] = []  # what forked workers read
-
-
-def _in_worker(number: int) -> dict[str, object]:
-    return read_view(_SHARED[-1], number)
-
-
 def beginnings(description: Description) -> tuple[str, ...]:
     """How the first line of a table begins that was read with a checkpoint and search: as it is written now, then for
     other files of the same networks, and tables of version 0.2.0, which did not name the search."""
@@ -175,8 +156,7 @@ def beginnings(description: Description) -> tuple[str, ...]:
 def read_table(path: Path, headers: tuple[str, ...]) -> list[dict[str, str]]:
     """The rows of a run, without one that a kill cut off; raises ``ValueError`` where the first line does not begin
     with one of ``headers``."""
-    text = path.read_text(encoding="utf-8")
-    found, _, rest = text[: text.rfind("\n") + 1].partition("\n")
+    found, _, rest = read(path).partition("\n")
     if not found.startswith(headers):
         expected, found = headers[0].removeprefix("# ").removesuffix(" in "), found.removeprefix("# ")
         raise ValueError(f"{path}: expected rows of {expected}, found those of {found}; give another --out")
@@ -187,18 +167,14 @@ def start_table(path: Path, headers: tuple[str, ...]) -> set[int]:
     """Makes the table, with the first of ``headers``, or takes up an earlier one; returns the views that it has."""
     if not path.exists():
         save_atomically(path, lambda new: new.write_text(f"{headers[0]}\n{','.join(COLUMNS)}\n", encoding="utf-8"))
-    done = {int(row["view"]) for row in read_table(path, headers)}
-    with path.open("r+b") as file:
-        file.truncate(file.read().rfind(b"\n") + 1)
-    return done
+    return {int(row["view"]) for row in read_table(path, headers)}
 
 
-def append(path: Path, rows: list[dict[str, object]]) -> None:
-    """Adds rows and waits until they are on the disk."""
-    with path.open("a", encoding="utf-8", newline="") as file:
-        csv.DictWriter(file, COLUMNS, lineterminator="\n").writerows(rows)
-        file.flush()
-        os.fsync(file.fileno())
+def as_csv(rows: list[dict[str, object]]) -> str:
+    """Rows as lines of the table."""
+    text = io.StringIO(newline="")
+    csv.DictWriter(text, COLUMNS, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def run(options: argparse.Namespace, marker: Watermarker, model: LatticeModel, table: Path) -> None:
@@ -218,9 +194,9 @@ def run(options: argparse.Namespace, marker: Watermarker, model: LatticeModel, t
         registry = make_registry(Path(folder) / "registry.sqlite", options.records)
         larger = ImageSet.of(options.photos, size=options.large)
         setup = Setup(marker, model, registry, registry.words(), names, decoded, larger)
-        with closing(read_views(setup, numbers, options.workers)) as views:
+        with closing(map_forked(read_view, setup, numbers, workers=options.workers)) as views:
             while time.monotonic() < end and (rows := list(islice(views, CHUNK))):
-                append(table, rows)
+                append(table, as_csv(rows))
                 print(f"view {rows[-1]['view']}", file=sys.stderr, flush=True)
 
 
@@ -231,7 +207,7 @@ def expected_share(calibration: Calibration, tried: NDArray[np.int64], score: fl
 
 def at_most(count: int, total: int) -> str:
     """A rate with the upper end of its one-sided 95% interval (Clopper and Pearson; 3 / total for nothing seen)."""
-    return f"{count} in {total} (below {binomtest(count, total, alternative='less').proportion_ci(0.95).high:.3%})"
+    return f"{count} in {total} (below {upper_bound(count, total):.3%})"
 
 
 def tail(rows: list[dict[str, str]]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

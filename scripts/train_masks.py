@@ -179,8 +179,8 @@ def loss_of(logits: Tensor, truth: Tensor) -> Tensor:
 
 def fit(head: MaskHead, examples: list[Example], steps: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
-    maps = torch.stack([one.maps for one in examples])
-    truth = torch.stack([one.truth for one in examples])
+    maps = torch.stack([each.maps for each in examples])
+    truth = torch.stack([each.truth for each in examples])
     optimiser = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
     for step in range(steps):
@@ -202,9 +202,9 @@ def fit(head: MaskHead, examples: list[Example], steps: int, seed: int) -> None:
 @torch.inference_mode()
 def scores(head: MaskHead, examples: list[Example]) -> tuple[float, float]:
     """Mean IoU of hand-made masks and of the head's, at its own resolution."""
-    present = [one for one in examples if float(one.truth.sum()) > 50]
-    own = [overlap(head(one.maps[None])[0] > 0, one.truth > 0.5) for one in present]
-    return float(np.mean([one.handmade for one in present])), float(np.mean(own))
+    present = [each for each in examples if float(each.truth.sum()) > 50]
+    learned = [overlap(head(each.maps[None])[0] > 0, each.truth > 0.5) for each in present]
+    return float(np.mean([each.handmade for each in present])), float(np.mean(learned))
 
 
 def main() -> int:

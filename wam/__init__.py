@@ -28,3 +28,8 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'wam' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names and the version; what else is bound here is how they are brought."""
+    return sorted([*__all__, "__version__"])

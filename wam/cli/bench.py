@@ -79,12 +79,15 @@ def bench(
     """
     from functools import partial
 
+    import torch
+
     from wam.bench.contenders import build_marker
     from wam.bench.peers import choose_peers
     from wam.bench.session import COSTS, Options, run
     from wam.models.zoo import choose_device
     from wam.watermarker import check_strength
 
+    torch.set_num_threads(1)  # as in each worker: sums depend on it, and any number of workers gives the same table
     rows = attacks if attacks is not None else "" if negatives else "all"
     chosen_cost = cost or ("short" if rows == "all" else "none")
     if chosen_cost not in COSTS:

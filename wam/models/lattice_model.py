@@ -52,6 +52,7 @@ class LatticeModel(WatermarkModel):
             licence,
             presence.reported_log10_p,
             presence.looked_up_log10_p,
+            keyed=True,
             signal=signal,
             search=config.digest(),
             same_as=same_as,

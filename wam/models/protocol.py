@@ -19,8 +19,9 @@ class Description:
 
     ``name`` as NAME@HASH8; ``same_as`` names of other files that mark and read just the same; ``present`` and
     ``faint``: log10 of the chance of a false alarm that a mark may have to be reported, and to have its word looked up
-    in a registry. ``licence`` None: not stated. ``signal``: the algorithm of the marks, as ``wam-lattice-1``, and
-    ``search``: the digest of the search's values that the calibration holds for; None where there is none.
+    in a registry. ``licence`` None: not stated. ``keyed``: marks made with one key are not found with another.
+    ``signal``: the algorithm of the marks, as ``wam-lattice-1``, and ``search``: the digest of the search's values that
+    the calibration holds for; None where there is none.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Description:
     present: float
     faint: float
     bits: int = 32
+    keyed: bool = False
     signal: str | None = None
     search: str | None = None
     same_as: tuple[str, ...] = ()
@@ -99,6 +101,11 @@ class Model(Protocol):
 
         ``thorough`` goes on looking where the model would otherwise stop.
         """
+        ...
+
+    def extract(self, images: Tensor) -> object:
+        """One pass of the extractor alone over pictures (B, 3, H, W), in the model's own form: what costs are measured
+        of."""
         ...
 
     def per_pixel(self, image: Tensor) -> Tensor:

@@ -132,22 +132,22 @@ def corners(box: Box) -> Tensor:
 
 def read(estimate: Tensor, box: Box, pose: Pose, carrier: Carrier) -> Tensor:
     """Signed votes (32,) of a region of the estimate (H, W) at a pose of the whole."""
-    field, own = _cut(estimate, box, pose)
-    return at_pose(field, own, carrier, DEFAULT_SEARCH.synchronization).bit_votes
+    field, inside = _cut(estimate, box, pose)
+    return at_pose(field, inside, carrier, DEFAULT_SEARCH.synchronization).bit_votes
 
 
 def pose_found(estimate: Tensor, box: Box, pose: Pose, carrier: Carrier) -> bool:
     """Whether synchronising a region by itself gives its pose."""
-    field, own = _cut(estimate, box, pose)
+    field, inside = _cut(estimate, box, pose)
     candidates = synchronise(field, torch.ones_like(field), carrier, DEFAULT_SEARCH)
     if not candidates:
         return False
     best = max(
-        (refine(field, one, carrier, DEFAULT_SEARCH) for one in candidates[: DEFAULT_SEARCH.level.refined]),
+        (refine(field, each, carrier, DEFAULT_SEARCH) for each in candidates[: DEFAULT_SEARCH.level.refined]),
         key=lambda found: found.score,
     ).pose
     at = corners((0, 0, field.shape[0], field.shape[1]))
-    apart = at @ (best.matrix - own.matrix).T + best.offset - own.offset
+    apart = at @ (best.matrix - inside.matrix).T + best.offset - inside.offset
     apart = apart - (apart.mean(0) / TILE).round() * TILE  # the same number of tiles everywhere
     return float(apart.abs().max()) < NEAR
 
