@@ -24,7 +24,8 @@ from wam.bench.report import markdown
 from wam.bench.session import Options, run
 from wam.errors import WamError
 from wam.models.lattice_model import LatticeModel
-from wam.models.zoo import DEFAULT, choose_device
+from wam.models.names import DEFAULT
+from wam.models.zoo import choose_device
 from wam.networks.baseline_extractor import HandmadeExtractor
 from wam.networks.embedder import Embedder
 from wam.watermarker import Watermarker, load

@@ -22,6 +22,7 @@ import argparse
 import csv
 import hashlib
 import io
+import math
 import sys
 import tempfile
 import time
@@ -39,7 +40,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from attacks import parse
 from payload import PayloadError, Record, bits_from_word, derive_subkeys, encode
-from payload.layout import ID_COUNT, Words
+from payload.layout import ID_COUNT
 from payload.records.record import parse_time
 from payload.registry import Registry
 from payload.registry.entry import Entry, word_of
@@ -52,13 +53,15 @@ from wam.detection.calibration import Calibration
 from wam.detection.config import SEARCH_OF_0_2_0
 from wam.errors import WamError
 from wam.models.lattice_model import LatticeModel
+from wam.models.names import DEFAULT
 from wam.models.protocol import Description
-from wam.models.zoo import DEFAULT, default_precision
+from wam.models.zoo import default_precision
 from wam.networks.watermark_network import WatermarkModel
 from wam.pictures.atomic_write import save_atomically
 from wam.pictures.formats import Metadata, Settings
 from wam.pictures.samples import Picture, Pixels
 from wam.pipeline.read import examine, judge
+from wam.pipeline.registered_words import RegisteredWords
 from wam.signal.filters import to_pixels
 from wam.signal.pattern import Carrier
 from wam.watermarker import Watermarker, load, to_batch
@@ -86,7 +89,7 @@ class Setup:
     marker: Watermarker
     model: LatticeModel
     registry: Registry
-    words: Words
+    words: RegisteredWords
     names: list[str]
     pictures: dict[int, Pixels]
     larger: ImageSet
@@ -114,7 +117,7 @@ def marked(setup: Setup, pixels: Pixels, kind: str, number: int) -> Pixels:
     """A picture with a word that is not registered, or with any link word and a key of its own."""
     generator = np.random.default_rng([11, number])
     word = int(encode(int(generator.integers(ID_COUNT))))
-    while kind == "other-registry" and bool((setup.words == np.uint32(word)).any()):
+    while kind == "other-registry" and np.isin(word, setup.words.get()):
         word = int(encode(int(generator.integers(ID_COUNT))))
     if kind == "other-registry":
         return np.asarray(setup.marker.embed(pixels, bits_from_word(word)).image)
@@ -134,7 +137,7 @@ def read_view(setup: Setup, number: int) -> dict[str, object]:
     shown = to_pixels(parse(attack)(batch, seed=number, originals=to_batch(pixels)).images[0].clamp(0, 1))
     picture = Picture(setup.names[place], shown, None, "RGB", "PNG", 1, None, Metadata(), Settings())
     examined = examine(setup.marker, picture)
-    readings = judge(examined, setup.registry, setup.words if examined.has_marks else None)
+    readings = judge(examined, setup.registry, setup.words).readings
     marks = [*examined.detections, *(mark for record in examined.records for mark in record.detections)]
     best = max(marks, key=lambda mark: mark.score, default=None)
     scores = [search.strongest for search in examined.searches] + [mark.score for mark in marks]
@@ -193,7 +196,7 @@ def run(options: argparse.Namespace, marker: Watermarker, model: LatticeModel, t
     with tempfile.TemporaryDirectory() as folder:
         registry = make_registry(Path(folder) / "registry.sqlite", options.records)
         larger = ImageSet.of(options.photos, size=options.large)
-        setup = Setup(marker, model, registry, registry.words(), names, decoded, larger)
+        setup = Setup(marker, model, registry, RegisteredWords(registry, seconds=math.inf), names, decoded, larger)
         with closing(map_forked(read_view, setup, numbers, workers=options.workers)) as views:
             while time.monotonic() < end and (rows := list(islice(views, CHUNK))):
                 append(table, as_csv(rows))

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from payload import derive_subkeys
 from wam.models import zoo
+from wam.models.names import DEFAULT
 from wam.models.protocol import AnySizes, Explains, Finding, FoundPose, Glances, Model, SearchSummary
 from wam.networks.precision import AUTO, check_precision
 from wam.pictures.quality import psnr
@@ -168,7 +169,7 @@ class Watermarker:
 
 
 def load(
-    model: str | Path = zoo.DEFAULT,
+    model: str | Path = DEFAULT,
     *,
     device: str = "auto",
     keys: Sequence[bytes | None] = (None,),

@@ -19,6 +19,7 @@ from payload import bits_from_word, decode_soft
 from tests.wam.synthetic import smooth_picture
 from wam.bench.photos import ImageSet
 from wam.detection.calibration import Calibration
+from wam.pipeline.registered_words import RegisteredWords
 from wam.watermarker import load
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "false_positives.py"
@@ -72,7 +73,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> object:
     photo = folder / "a.png"
     Image.fromarray(smooth_picture(192, 216)).save(photo)
     pictures, larger = {0: smooth_picture(128, 144)}, ImageSet.of([str(photo)])
-    return NULL.Setup(marker, marker.model, registry, registry.words(), ["a.png"], pictures, larger)
+    return NULL.Setup(marker, marker.model, registry, RegisteredWords(registry), ["a.png"], pictures, larger)
 
 
 def test_a_run_goes_on_after_a_kill_and_ends_with_the_same_rows(
@@ -152,7 +153,7 @@ def test_processes_give_the_same_rows(null: Callable[..., int], photos: Path, tm
 
 def test_a_registered_word_counts_as_named(setup: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """What would be a record named wrongly, if the registry were another's."""
-    words = setup.words  # type: ignore[attr-defined]
+    words = setup.words.get()  # type: ignore[attr-defined]
     unmarked = NULL.read_view(setup, 13)
     assert (unmarked["named"], unmarked["anonymous"]) == (0, 0)
     bits = bits_from_word(int(words[3]))
@@ -177,7 +178,7 @@ def test_marks_of_others_are_readable_and_not_registered(setup: object) -> None:
     picture, marker = setup.pictures[0], setup.marker  # type: ignore[attr-defined]
     (found,) = marker.detect(NULL.marked(setup, picture, "other-registry", 7))
     word = decode_soft(found.logits)
-    assert word is not None and word.word not in setup.words  # type: ignore[attr-defined]
+    assert word is not None and word.word not in setup.words.get()  # type: ignore[attr-defined]
     other = NULL.marked(setup, picture, "other-key", 15)
     assert (other != picture).any() and marker.detect(other) == []
 

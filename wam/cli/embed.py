@@ -167,7 +167,7 @@ def _opened(marker: Watermarker, options: MarkOptions, registry: str | None, out
 
     records = common.open_registry(registry, create=True) if options.mode == "link" else None
     with _open_manifest(out_dir) as manifest:
-        journal = Journal(marker.name, manifest, options)
+        journal = Journal(marker.name, manifest, options, same_as=marker.model.description.same_as)
         yield RecordMode(journal) if records is None else LinkMode(records, journal)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -18,10 +18,19 @@ from wam.pipeline.options import MarkOptions
 
 
 class Journal:
-    """One run's manifest, None where outputs lie beside their inputs; ``model`` as NAME@HASH8. Safe for threads."""
+    """One run's manifest, None where outputs lie beside their inputs; ``model`` as NAME@HASH8, ``same_as`` others that
+    mark just the same. Safe for threads."""
 
-    def __init__(self, model: str, manifest: Manifest | None = None, options: MarkOptions | None = None) -> None:
+    def __init__(
+        self,
+        model: str,
+        manifest: Manifest | None = None,
+        options: MarkOptions | None = None,
+        *,
+        same_as: Collection[str] = (),
+    ) -> None:
         self.model = model
+        self.same_as = same_as
         self.manifest = manifest
         self.options = options or MarkOptions()
         self.noted = 0  # files that this run has marked
@@ -46,7 +55,7 @@ class Journal:
         if line is None:
             return ()
         changed = differences(self.options, line)
-        if line.get("model") != self.model:
+        if line.get("model") not in (self.model, *self.same_as):
             changed += (f"model was {line.get('model')}, is {self.model}",)
         return changed if same_record(item, line) else (*changed, "the record was another")
 

@@ -18,7 +18,8 @@ from wam.detection.calibration import Calibration
 from wam.errors import ModelError
 from wam.models import zoo
 from wam.models.checkpoints import save_checkpoint
-from wam.models.zoo import DEFAULT, KNOWN, Known, choose_device, open_checkpoint, shipped
+from wam.models.names import DEFAULT
+from wam.models.zoo import KNOWN, Known, choose_device, open_checkpoint, shipped
 from wam.networks.embedder import Embedder
 from wam.networks.extractor import Extractor
 from wam.signal.specification import SIGNAL
