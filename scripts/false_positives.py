@@ -116,8 +116,9 @@ def make_registry(path: Path, records: int) -> Registry:
 def marked(setup: Setup, pixels: Pixels, kind: str, number: int) -> Pixels:
     """A picture with a word that is not registered, or with any link word and a key of its own."""
     generator = np.random.default_rng([11, number])
-    word = int(encode(int(generator.integers(ID_COUNT))))
-    while kind == "other-registry" and np.isin(word, setup.words.get()):
+    word, registered = int(encode(int(generator.integers(ID_COUNT)))), setup.words.get()
+    assert registered is not None
+    while kind == "other-registry" and bool((registered == np.uint32(word)).any()):
         word = int(encode(int(generator.integers(ID_COUNT))))
     if kind == "other-registry":
         return np.asarray(setup.marker.embed(pixels, bits_from_word(word)).image)
