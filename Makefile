@@ -15,7 +15,8 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.tests
 	$(BIN)/ruff check .
-	$(BIN)/mypy wam attacks payload
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy wam attacks payload scripts
 	$(BIN)/python -m pytest
 
 nightly: $(VENV)/.tests

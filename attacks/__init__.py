@@ -1,6 +1,6 @@
 """Attacks on watermarked images: named, repeatable, on batches of tensors and their masks."""
 
-from attacks.base import Attack, AttackResult, Params
+from attacks.base import Attack, AttackResult, Params, UnknownAttackError
 from attacks.combined import Chain
 from attacks.recipes import Recipe, composite, parse_recipe, recipe_names
 from attacks.registry import make, names, parse
@@ -16,6 +16,7 @@ __all__ = [
     "Placement",
     "Recipe",
     "Scene",
+    "UnknownAttackError",
     "collage_scene",
     "composite",
     "make",

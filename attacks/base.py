@@ -1,8 +1,10 @@
 """What all attacks share: parameters, results, legal strengths and how an attack is called.
 
-Drawing is apart from applying: `sample` draws uniform numbers in [0, 1), which mean the same at
-every image size and on every device; `apply` is a pure function of images and parameters.
+Drawing is apart from applying: ``sample`` draws uniform numbers in [0, 1), which mean the same at
+every image size and on every device; ``apply`` is a pure function of images and parameters.
 """
+
+from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -12,8 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Params = dict[str, Tensor]
-"""Random parameters by name, (B, ...) float64 on the CPU; slice along B for one image."""
+
+class UnknownAttackError(ValueError):
+    """A name that stands for no attack, suite or scene; the text lists those that do."""
+
+
+Params = dict[str, Tensor]  # random parameters by name, (B, ...) float64 on the CPU; slice along B for one image
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,7 @@ class AttackResult:
 
 @dataclass(frozen=True)
 class Batch:
-    """What an attack may look at; `originals` are `images` without marks, pixel by pixel."""
+    """What an attack may look at; ``originals`` are ``images`` without marks, pixel by pixel."""
 
     images: Tensor
     masks: Tensor | None = None
@@ -62,7 +68,14 @@ def _check_shape(name: str, tensor: Tensor, expected: tuple[int | None, ...]) ->
 
 
 class Attack(ABC):
-    """A change to a batch of images; `parse` turns its `repr` back into the same attack."""
+    """A change to a batch of images; ``parse`` turns its ``repr`` back into the same attack.
+
+    ``name`` as in the registry, "" for a chain that has none there; ``strength`` the number after it, None where there
+    is none.
+    """
+
+    name: str
+    strength: float | None
 
     @property
     @abstractmethod
@@ -75,12 +88,16 @@ class Attack(ABC):
         """Whether the attack looks at the unmarked originals."""
 
     @abstractmethod
+    def applies(self, name: str) -> bool:
+        """Whether the attack of this name is this one or a step of it."""
+
+    @abstractmethod
     def sample(self, count: int, generator: torch.Generator | None = None) -> Params:
-        """Draw the parameters for `count` images; without a generator, from torch's global one."""
+        """Draw the parameters for ``count`` images; without a generator, from torch's global one."""
 
     @abstractmethod
     def run(self, batch: Batch, params: Params) -> Batch:
-        """Change images and masks; the inner step of `apply`, for attacks made of attacks."""
+        """Change images and masks; the inner step of ``apply``, for attacks made of attacks."""
 
     def apply(
         self,
@@ -94,7 +111,7 @@ class Attack(ABC):
         """Attack images (B, 3, H, W) float in [0, 1], RGB: the same parameters, the same result.
 
         Masks (B, K, H, W) follow the pixels, by nearest neighbour: binary in, binary out, 0 where
-        nothing of the images is left. `originals` are the images without marks, `backgrounds`
+        nothing of the images is left. ``originals`` are the images without marks, ``backgrounds``
         foreign photos (B, 3, any, any).
         """
         for name, values in params.items():
@@ -113,7 +130,7 @@ class Attack(ABC):
         originals: Tensor | None = None,
         backgrounds: Tensor | None = None,
     ) -> AttackResult:
-        """Draw parameters, from `generator` or a new one started at `seed`, and `apply` them."""
+        """Draw parameters, from ``generator`` or a new one started at ``seed``, and ``apply`` them."""
         if seed is not None:
             if generator is not None:
                 raise ValueError("expected a generator or a seed, found both; give one")
@@ -124,7 +141,7 @@ class Attack(ABC):
 
 @dataclass(frozen=True)
 class Strength:
-    """The strengths an attack accepts, from `low` to `high`, and the one meant if none is given."""
+    """The strengths an attack accepts, from ``low`` to ``high``, and the one meant if none is given."""
 
     low: float
     high: float
@@ -158,11 +175,11 @@ class Kind(ABC):
 
     @abstractmethod
     def run(self, batch: Batch, strength: tuple[float, ...], params: Params) -> Batch:
-        """Call the function on what it changes; `strength` holds one number or none."""
+        """Call the function on what it changes; ``strength`` holds one number or none."""
 
 
 class PixelKind(Kind):
-    """`function(images, [strength], **params) -> images`: no pixel moves, the masks stay."""
+    """``function(images, [strength], **params) -> images``: no pixel moves, the masks stay."""
 
     def run(self, batch: Batch, strength: tuple[float, ...], params: Params) -> Batch:
         return replace(batch, images=self.function(batch.images, *strength, **params))
@@ -170,7 +187,7 @@ class PixelKind(Kind):
 
 @dataclass(frozen=True, repr=False)
 class NamedAttack(Attack):
-    """One attack of the registry at one strength, `None` where the kind has no strength."""
+    """One attack of the registry at one strength, ``None`` where the kind has no strength."""
 
     name: str
     strength: float | None
@@ -189,6 +206,9 @@ class NamedAttack(Attack):
     @property
     def uses_originals(self) -> bool:
         return self.kind.uses_originals
+
+    def applies(self, name: str) -> bool:
+        return name == self.name
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Params:
         device = "cpu" if generator is None else generator.device
@@ -220,6 +240,6 @@ class _StraightThrough(torch.autograd.Function):
 
 
 def straight_through(images: Tensor, changed: Tensor) -> Tensor:
-    """Give `changed` exactly, and pass its gradient on to `images` as if nothing had changed."""
+    """Give ``changed`` exactly, and pass its gradient on to ``images`` as if nothing had changed."""
     result: Tensor = _StraightThrough.apply(images, changed.detach())
     return result

@@ -1,6 +1,8 @@
 """Attacks in sequence, among them those that the protocol knows by a name."""
 
-from dataclasses import dataclass, replace
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -10,13 +12,14 @@ from attacks.base import Attack, Batch, NamedAttack, Params
 
 @dataclass(frozen=True, repr=False)
 class Chain(Attack):
-    """Apply `steps` in order; `name` is set for those that the registry knows by one.
+    """Apply ``steps`` in order; ``name`` is set for those that the registry knows by one.
 
     Originals go through the same steps, with the same parameters, while a later step needs them.
     """
 
     steps: tuple[Attack, ...]
     name: str = ""
+    strength: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         if not self.steps:
@@ -30,21 +33,24 @@ class Chain(Attack):
     def uses_originals(self) -> bool:
         return any(step.uses_originals for step in self.steps)
 
+    def applies(self, name: str) -> bool:
+        return name == self.name != "" or any(step.applies(name) for step in self.steps)
+
     def sample(self, count: int, generator: torch.Generator | None = None) -> Params:
         """Draw for all steps; the names carry the number of the step, as in "2.top"."""
         drawn = [step.sample(count, generator) for step in self.steps]
-        return {f"{i}.{name}": values for i, own in enumerate(drawn) for name, values in own.items()}
+        return {f"{i}.{name}": values for i, params in enumerate(drawn) for name, values in params.items()}
 
     def run(self, batch: Batch, params: Params) -> Batch:
         for number, step in enumerate(self.steps):
             prefix = f"{number}."
-            own = {name.removeprefix(prefix): values for name, values in params.items() if name.startswith(prefix)}
+            drawn = {name.removeprefix(prefix): values for name, values in params.items() if name.startswith(prefix)}
             originals = batch.originals
             later = any(other.uses_originals for other in self.steps[number + 1 :])
             if originals is not None and later:
                 unmarked = replace(batch, images=originals, masks=None)
-                originals = step.run(unmarked, own).images
-            after = step.run(batch, own)
+                originals = step.run(unmarked, drawn).images
+            after = step.run(batch, drawn)
             batch = replace(after, originals=originals if later else None)
         return batch
 
@@ -60,6 +66,7 @@ def _chain(name: str, **strengths: float) -> Chain:
     return Chain(steps, name)
 
 
+# The WAM paper's combination, a photo on a page of the screen, and an upload to a network.
 CHAINS: dict[str, Chain] = {
     chain.name: chain
     for chain in (
@@ -68,4 +75,3 @@ CHAINS: dict[str, Chain] = {
         _chain("social", fit=1080, jpeg=70),
     )
 }
-"""The WAM paper's combination, a photo on a page of the screen, and an upload to a network."""

@@ -1,7 +1,9 @@
 """Real codecs, by Pillow, in 8 bits on the CPU; gradients pass straight through.
 
-`images` are (B, 3, H, W) float in [0, 1], RGB, here and in the results.
+``images`` are (B, 3, H, W) float in [0, 1], RGB, here and in the results.
 """
+
+from __future__ import annotations
 
 import io
 import os
@@ -15,8 +17,7 @@ from torch import Tensor
 
 from attacks.base import Kind, PixelKind, Strength, straight_through
 
-WORKERS = os.cpu_count() or 1
-"""Images coded at the same time; Pillow lets go of the interpreter while it codes."""
+WORKERS = os.cpu_count() or 1  # images coded at the same time; Pillow lets go of the interpreter while it codes
 
 
 def jpeg(images: Tensor, quality: float) -> Tensor:

@@ -1,5 +1,7 @@
 """Text and logo for the overlays, drawn by Pillow, (4, h, w) float32 RGBA in [0, 1]."""
 
+from __future__ import annotations
+
 from functools import lru_cache
 
 import numpy as np
@@ -8,13 +10,12 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 TEXT = "Read more at example.com"
-FINER = 4
-"""The logo is drawn this many times larger and reduced, which gives it smooth edges."""
+FINER = 4  # the logo is drawn this many times larger and reduced, which gives it smooth edges
 
 
 @lru_cache(maxsize=8)
 def text(width: int) -> Tensor:
-    """One line, white with a dark outline, about `width` pixels wide."""
+    """One line, white with a dark outline, about ``width`` pixels wide."""
     trial = 100
     length = ImageFont.load_default(trial).getlength(TEXT)
     font_size = max(6, round(trial * width / length))
@@ -28,7 +29,7 @@ def text(width: int) -> Tensor:
 
 @lru_cache(maxsize=8)
 def logo(side: int) -> Tensor:
-    """A red disc with a white ring and a white triangle, `side` pixels wide and high."""
+    """A red disc with a white ring and a white triangle, ``side`` pixels wide and high."""
     image = Image.new("RGBA", (side * FINER, side * FINER), (255, 255, 255, 0))
     draw = ImageDraw.Draw(image)
     unit = side * FINER / 16

@@ -1,11 +1,12 @@
 """Fill holes in images from their surroundings, without a learned model."""
 
+from __future__ import annotations
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SMOOTHING_STEPS = 8
-"""Steps of diffusion at each size, which hide the blocks of the next coarser one."""
+SMOOTHING_STEPS = 8  # steps of diffusion at each size, which hide the blocks of the next coarser one
 
 
 def diffuse(images: Tensor, known: Tensor) -> Tensor:

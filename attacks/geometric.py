@@ -1,9 +1,11 @@
 """Attacks on positions: pixels move, and the masks move with them.
 
 Every function warps images or masks (B, C, H, W) alike. Images are read bilinearly (anti-aliased
-where they shrink), masks with `nearest=True`, so that binary masks stay binary. What comes from
+where they shrink), masks with ``nearest=True``, so that binary masks stay binary. What comes from
 outside is 0 (black).
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +20,7 @@ from attacks.base import Batch, Kind, Params, Strength
 
 
 class WarpKind(Kind):
-    """`function(images, [strength], nearest=, **params) -> images`, called for masks as well."""
+    """``function(images, [strength], nearest=, **params) -> images``, called for masks as well."""
 
     def run(self, batch: Batch, strength: tuple[float, ...], params: Params) -> Batch:
         images = self.function(batch.images, *strength, nearest=False, **params)
@@ -29,7 +31,7 @@ class WarpKind(Kind):
 
 
 def scale_to(images: Tensor, height: int, width: int, *, nearest: bool) -> Tensor:
-    """Resample to a size in pixels, as torchvision's `resize`."""
+    """Resample to a size in pixels, as torchvision's ``resize``."""
     size = (max(height, 1), max(width, 1))
     if tuple(images.shape[2:]) == size:
         return images
@@ -72,7 +74,7 @@ def crop_keep(images: Tensor, area: float, *, nearest: bool, top: Tensor, left: 
 
 
 def crop(images: Tensor, area: float, *, nearest: bool, top: Tensor, left: Tensor) -> Tensor:
-    """As `crop_keep`, then scaled back to the size before."""
+    """As ``crop_keep``, then scaled back to the size before."""
     inner = crop_keep(images, area, nearest=nearest, top=top, left=left)
     return scale_to(inner, *images.shape[2:], nearest=nearest)
 
@@ -108,7 +110,7 @@ def vflip(images: Tensor, *, nearest: bool) -> Tensor:
 def perspective(images: Tensor, distortion: float, *, nearest: bool, corners: Tensor) -> Tensor:
     """Draw each corner inwards by up to a share of half a side, as RandomPerspective (torchvision).
 
-    `corners` (B, 4, 2) in [0, 1) are the steps in x, y of the top left, top right, bottom right and
+    ``corners`` (B, 4, 2) in [0, 1) are the steps in x, y of the top left, top right, bottom right and
     bottom left corner.
     """
     height, width = images.shape[2:]

@@ -1,11 +1,12 @@
 """Random fields from numbers in [0, 1): the same number, the same field, on every device."""
 
+from __future__ import annotations
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SEEDS = 2**53
-"""As many different fields as a float64 in [0, 1) can name."""
+SEEDS = 2**53  # as many different fields as a float64 in [0, 1) can name
 
 
 def white(seed: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -18,7 +19,7 @@ def white(seed: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 
 def smooth(seed: Tensor, size: tuple[int, int], *, channels: int = 1, cells: int = 5) -> Tensor:
-    """Blobs, about `cells` across, the same at every size, (B, channels, H, W) float32, CPU."""
+    """Blobs, about ``cells`` across, the same at every size, (B, channels, H, W) float32, CPU."""
     coarse = white(seed, (channels, cells, cells))
     return F.interpolate(coarse, size, mode="bicubic", align_corners=False)
 

@@ -4,19 +4,20 @@
 multi_jpeg=3
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from attacks.base import UnknownAttackError
 from attacks.registry import parse
 from attacks.scenes import Scene, collage_scene, regions_scene
 
-AREA = 0.1
-"""Share of the picture that each mark of a `multi` scene covers."""
-MOST = 9
-"""Marks that a scene can be asked for; ten regions of a tenth would have to be a perfect tiling."""
+AREA = 0.1  # share of the picture that each mark of a ``multi`` scene covers
+MOST = 9  # marks that a scene can be asked for; ten regions of a tenth would have to be a perfect tiling
 
 _AFTER = {
     "multi": "identity",
@@ -30,14 +31,14 @@ _ANGLES = {"composite": (0.0, 10.0), "composite_turned": (0.0, 360.0)}  # of pas
 
 @dataclass(frozen=True, repr=False)
 class Recipe:
-    """A scene of the protocol with `count` marks; `parse_recipe` turns its `repr` back into the same recipe."""
+    """A scene of the protocol with ``count`` marks; ``parse_recipe`` turns its ``repr`` back into the same recipe."""
 
     name: str
     count: int
 
     def __post_init__(self) -> None:
         if self.name not in _AFTER:
-            raise ValueError(f"expected a scene, found {self.name!r}; known: {', '.join(_AFTER)}")
+            raise UnknownAttackError(f"expected a scene, found {self.name!r}; known: {', '.join(_AFTER)}")
         if not 1 <= self.count <= MOST:
             raise ValueError(f"{self.name}: expected 1 to {MOST} marks, as in {self.name}=3; found {self.count}")
 
@@ -56,12 +57,12 @@ class Recipe:
 
 
 def recipe_names() -> tuple[str, ...]:
-    """All names that `parse_recipe` knows."""
+    """All names that ``parse_recipe`` knows."""
     return tuple(_AFTER)
 
 
 def parse_recipe(text: str) -> Recipe:
-    """Read a scene, `name=marks`.
+    """Read a scene, ``name=marks``.
 
     >>> parse_recipe("composite=2").pasted
     True
@@ -81,11 +82,11 @@ def composite(
 ) -> Scene:
     """Build a multi-mark scene of the protocol: (3, H, W) float in [0, 1] and a binary mask for each mark.
 
-    `multi=n`: `marked` are n or more versions of the picture `background`, each with its own mark; n rectangles of a
-    tenth of the area show one version each. `multi_flip`, `multi_jpeg`: then mirrored with contrast 1.5, or as JPEG 80.
-    `composite=k`: `marked` are k marked photos; they are scaled by .4 to 1, turned by 0 to 10 degrees, pasted side by
-    side on `background` and saved as JPEG 85. `composite_turned=k`: the same, turned by any angle. Placements are those
-    before what follows. Raises `ValueError` if the parts find no room.
+    ``multi=n``: ``marked`` are n or more versions of the picture ``background``, each with its own mark; n rectangles
+    of a tenth of the area show one version each. ``multi_flip``, ``multi_jpeg``: then mirrored with contrast 1.5, or as
+    JPEG 80. ``composite=k``: ``marked`` are k marked photos; they are scaled by .4 to 1, turned by 0 to 10 degrees,
+    pasted side by side on ``background`` and saved as JPEG 85. ``composite_turned=k``: the same, turned by any angle.
+    Placements are those before what follows. Raises ``ValueError`` if the parts find no room.
     """
     recipe = parse_recipe(recipe) if isinstance(recipe, str) else recipe
     if len(marked) < recipe.count:

@@ -1,5 +1,7 @@
 """Rectangles of a given area, as splices and scenes need them."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from types import EllipsisType
@@ -7,13 +9,12 @@ from types import EllipsisType
 import torch
 from torch import Tensor
 
-MAX_ASPECT = 2.0
-"""Random rectangles are at most this many times as tall as wide, and the other way round."""
+MAX_ASPECT = 2.0  # random rectangles are at most this many times as tall as wide, and the other way round
 
 
 @dataclass(frozen=True)
 class Box:
-    """Rows `top` to `top + height`, columns `left` to `left + width`, in pixels."""
+    """Rows ``top`` to ``top + height``, columns ``left`` to ``left + width``, in pixels."""
 
     top: int
     left: int
@@ -34,7 +35,7 @@ class Box:
 
 
 def sides(size: tuple[int, int], area: float, shape: float) -> tuple[int, int]:
-    """Height and width for a share `area` of `size`: wide (shape 0), square (.5) or tall (1)."""
+    """Height and width for a share ``area`` of ``size``: wide (shape 0), square (.5) or tall (1)."""
     pixels = area * size[0] * size[1]
     tallness = MAX_ASPECT ** (2 * shape - 1)
     height = min(size[0], round(math.sqrt(pixels * tallness)))
@@ -45,7 +46,7 @@ def sides(size: tuple[int, int], area: float, shape: float) -> tuple[int, int]:
 
 
 def put(size: tuple[int, int], inner: tuple[int, int], top: float, left: float) -> Box:
-    """Place `inner` = (height, width) in `size`; `top` and `left` in [0, 1) reach all positions."""
+    """Place ``inner`` = (height, width) in ``size``; ``top`` and ``left`` in [0, 1) reach all positions."""
     row = int(top * (size[0] - inner[0] + 1))
     column = int(left * (size[1] - inner[1] + 1))
     return Box(row, column, *inner)

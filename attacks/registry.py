@@ -4,31 +4,33 @@
 jpeg=80,crop=0.5
 """
 
+from __future__ import annotations
+
 from attacks import compression, geometric, splicing, valuemetric
-from attacks.base import Attack, NamedAttack
+from attacks.base import Attack, NamedAttack, UnknownAttackError
 from attacks.combined import CHAINS, Chain
 
 KINDS = {**valuemetric.TABLE, **compression.TABLE, **geometric.TABLE, **splicing.TABLE}
 
 
 def names() -> tuple[str, ...]:
-    """All names that `make` and `parse` know."""
+    """All names that ``make`` and ``parse`` know."""
     return (*KINDS, *CHAINS)
 
 
 def make(name: str, strength: float | None = None) -> Attack:
-    """Make an attack at a strength of the protocol; `None` where there is a default or none."""
+    """Make an attack at a strength of the protocol; ``None`` where there is a default or none."""
     if name in CHAINS:
         if strength is not None:
             raise ValueError(f"{name}: expected no strength, found {strength:g}; leave it out")
         return CHAINS[name]
     if name not in KINDS:
-        raise ValueError(f"expected an attack, found {name!r}; known: {', '.join(names())}")
+        raise UnknownAttackError(f"expected an attack, found {name!r}; known: {', '.join(names())}")
     return NamedAttack(name, strength, KINDS[name])
 
 
 def parse(text: str) -> Attack:
-    """Read an attack, `name` or `name=strength`, or several with commas between, applied in order.
+    """Read an attack, ``name`` or ``name=strength``, or several with commas between, applied in order.
 
     >>> parse("resize=0.5").group
     'geometric'

@@ -1,7 +1,9 @@
 """Scenes with several marked parts and their ground truth, for the protocol's multi rows.
 
-A scene is followed by any attack: `attack(scene.image[None], scene.masks[None])`.
+A scene is followed by any attack: ``attack(scene.image[None], scene.masks[None])``.
 """
+
+from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,15 +17,14 @@ from torch import Tensor
 from attacks import rectangles
 from attacks.rectangles import Box
 
-LAYOUTS = 100
-"""Random layouts that are tried before a scene is given up as too full."""
+LAYOUTS = 100  # random layouts that are tried before a scene is given up as too full
 
 
 @dataclass(frozen=True)
 class Placement:
     """Where a marked part went: its bounding box in the scene, and how it was scaled and turned.
 
-    `rotation_deg` is counter-clockwise. Parts that stay where they were have scale 1, rotation 0.
+    ``rotation_deg`` is counter-clockwise. Parts that stay where they were have scale 1, rotation 0.
     """
 
     box: Box
@@ -48,9 +49,9 @@ def regions_scene(
     area: float,
     generator: torch.Generator | None = None,
 ) -> Scene:
-    """Put `count` rectangles, each of the share `area`, into a picture, from marked versions of it.
+    """Put ``count`` rectangles, each of the share ``area``, into a picture, from marked versions of it.
 
-    `original` and the versions `marked` are (3, H, W). Rectangle i shows version i, in its place;
+    ``original`` and the versions ``marked`` are (3, H, W). Rectangle i shows version i, in its place;
     none overlap.
     """
     if any(version.shape != original.shape for version in marked):
@@ -111,7 +112,7 @@ def _arrange(
     size: tuple[int, int],
     generator: torch.Generator | None,
 ) -> tuple[Placement, ...]:
-    """Draw placements until there is a layout of `size` in which all their boxes find a place."""
+    """Draw placements until there is a layout of ``size`` in which all their boxes find a place."""
     for _ in range(LAYOUTS):
         parts = draft()
         boxes = _place([part.box for part in parts], size, generator)

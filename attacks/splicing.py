@@ -4,6 +4,8 @@ Every function gives what is put in, (B, 3, H, W), and the share of the marked i
 pixel keeps, (B, 1, H, W). Masks become 0 wherever that is half or less.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -16,7 +18,7 @@ from attacks.rectangles import Box
 
 
 class SpliceKind(Kind):
-    """`function(batch, [strength], **params) -> (other images, share that is kept)`."""
+    """``function(batch, [strength], **params) -> (other images, share that is kept)``."""
 
     def run(self, batch: Batch, strength: tuple[float, ...], params: Params) -> Batch:
         other, kept = self.function(batch, *strength, **params)
@@ -42,7 +44,7 @@ def collage(
 ) -> tuple[Tensor, Tensor]:
     """Keep a random rectangle of the given share of the area, in its place on a foreign photo.
 
-    Without `backgrounds` the foreign photo is the previous image of the batch: of the originals if
+    Without ``backgrounds`` the foreign photo is the previous image of the batch: of the originals if
     they are given, else of the marked images themselves, whose marks the masks then do not show.
     An image alone gets a random texture.
     """
@@ -96,7 +98,7 @@ def _overlay(batch: Batch, layer: Tensor, opacity: float, top: Tensor, left: Ten
 
 
 def _cover(photos: Tensor, size: tuple[int, int]) -> Tensor:
-    """Scale photos until they cover `size`, and cut out the centre."""
+    """Scale photos until they cover ``size``, and cut out the centre."""
     factor = max(size[0] / photos.shape[2], size[1] / photos.shape[3])
     height = max(size[0], round(photos.shape[2] * factor))
     width = max(size[1], round(photos.shape[3] * factor))

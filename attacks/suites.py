@@ -1,6 +1,8 @@
 """The attacks of the evaluation protocol, by group, and the WAM paper's."""
 
-from attacks.base import Attack
+from __future__ import annotations
+
+from attacks.base import Attack, UnknownAttackError
 from attacks.recipes import Recipe, parse_recipe
 from attacks.registry import make
 
@@ -19,8 +21,7 @@ _ROWS: dict[str, str] = {
     "combined": "combination · screenshot · social",
 }
 
-GROUPS = tuple(_ROWS)
-"""The groups of the protocol, in its order."""
+GROUPS = tuple(_ROWS)  # the groups of the protocol, in its order
 
 _SCENES = "multi 1 2 3 4 5 · multi_flip 1 2 3 4 5 · multi_jpeg 1 2 3 4 5 · composite 2 3 4"
 
@@ -41,12 +42,12 @@ def suite(name: str) -> tuple[Attack, ...]:
         return tuple(attack for group in GROUPS for attack in suite(group))
     tables = {**_ROWS, "wam": _WAM}
     if name not in tables:
-        raise ValueError(f"expected a suite, found {name!r}; known: all, {', '.join(tables)}")
+        raise UnknownAttackError(f"expected a suite, found {name!r}; known: all, {', '.join(tables)}")
     return _read(tables[name])
 
 
 def scene_suite() -> tuple[Recipe, ...]:
-    """The scenes with several marks, for `composite`."""
+    """The scenes with several marks, for ``composite``."""
     rows = (row.split() for row in _SCENES.split("·"))
     return tuple(parse_recipe(f"{name}={count}") for name, *counts in rows for count in counts)
 

@@ -14,14 +14,9 @@ import torch
 from kornia import filters
 from torch import Tensor
 
-from attacks import base, compression, valuemetric
+from attacks import compression, valuemetric
 
 Degradation = Callable[[Tensor, float], Tensor]
-
-
-def straight_through(attacked: Tensor, images: Tensor) -> Tensor:
-    """The attacked values forward, the gradient of the identity backward."""
-    return base.straight_through(images, attacked)
 
 
 def blur(images: Tensor, sigma: float) -> Tensor:

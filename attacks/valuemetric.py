@@ -1,7 +1,9 @@
 """Attacks on values: every pixel stays where it is.
 
-`images` are (B, 3, H, W) float in [0, 1], RGB, here and in the results.
+``images`` are (B, 3, H, W) float in [0, 1], RGB, here and in the results.
 """
+
+from __future__ import annotations
 
 import math
 
@@ -22,22 +24,22 @@ def identity(images: Tensor) -> Tensor:
 
 
 def brightness(images: Tensor, factor: float) -> Tensor:
-    """Multiply all values, as torchvision's `adjust_brightness`."""
+    """Multiply all values, as torchvision's ``adjust_brightness``."""
     return enhance.adjust_brightness_accumulative(images, float(factor))
 
 
 def contrast(images: Tensor, factor: float) -> Tensor:
-    """Scale the distance to the mean grey of each image, as torchvision's `adjust_contrast`."""
+    """Scale the distance to the mean grey of each image, as torchvision's ``adjust_contrast``."""
     return enhance.adjust_contrast_with_mean_subtraction(images, float(factor))
 
 
 def saturation(images: Tensor, factor: float) -> Tensor:
-    """Scale the distance to the grey of each pixel, as torchvision's `adjust_saturation`."""
+    """Scale the distance to the grey of each pixel, as torchvision's ``adjust_saturation``."""
     return enhance.adjust_saturation_with_gray_subtraction(images, float(factor))
 
 
 def hue(images: Tensor, turn: float) -> Tensor:
-    """Turn all hues by a share of the colour circle, as torchvision's `adjust_hue`."""
+    """Turn all hues by a share of the colour circle, as torchvision's ``adjust_hue``."""
     return enhance.adjust_hue(images, 2 * math.pi * turn)
 
 
@@ -54,14 +56,14 @@ def gamma(images: Tensor, exponent: float) -> Tensor:
 
 
 def gaussian_blur(images: Tensor, kernel: float) -> Tensor:
-    """Blur over `kernel` pixels a side; sigma = 0.3 ((kernel - 1) / 2 - 1) + 0.8, torchvision's."""
+    """Blur over ``kernel`` pixels a side; sigma = 0.3 ((kernel - 1) / 2 - 1) + 0.8, torchvision's."""
     size = int(kernel)
     sigma = 0.3 * ((size - 1) / 2 - 1) + 0.8
     return filters.gaussian_blur2d(images, (size, size), (sigma, sigma)).clamp(max=1)  # its weights sum to 1 + 1e-7
 
 
 def median(images: Tensor, kernel: float) -> Tensor:
-    """Take the median of `kernel` x `kernel` pixels, channel by channel, reflecting at the border; straight through."""
+    """Take the median of ``kernel`` x ``kernel`` pixels, by channel, reflecting at the border; straight through."""
     size = int(kernel)
     reach = size // 2
     # kornia's is twice as fast as Pillow's up to 5 x 5 (at 12 megapixels as fast), and from 7 x 7 slower. It holds all
@@ -95,7 +97,7 @@ def sharpness(images: Tensor, factor: float) -> Tensor:
 
 
 def posterize(images: Tensor, bits: float) -> Tensor:
-    """Keep the top `bits` of the 8-bit values, as Pillow's `posterize`; straight through."""
+    """Keep the top ``bits`` of the 8-bit values, as Pillow's ``posterize``; straight through."""
     step = 2 ** (8 - int(bits))  # kornia's truncates to 8 bits where Pillow gets rounded values
     values = (images * 255).round()
     return straight_through(images, torch.floor(values / step) * step / 255)

@@ -1,6 +1,6 @@
 """Payloads of watermarks: 32-bit words, short links, records split over several words, and the registry.
 
-The registry needs SQLAlchemy and is imported by name: `from payload.registry import Registry`.
+The registry needs SQLAlchemy and is imported by name: ``from payload.registry import Registry``.
 """
 
 from payload.codes.bch import HardDecoded, decode, encode

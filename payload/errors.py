@@ -7,7 +7,7 @@
         ├── UnknownLinkError     no entry belongs to this link
         └── RegistryFullError    every id of this registry has been allocated
 
-Bad arguments (a malformed link, an empty owner) are plain `ValueError`s.
+Bad arguments (a malformed link, an empty owner) are plain ``ValueError``s.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The bit layouts of link words, record marks and record frames: tables that code, tests and README share.
 
 Bit 0 is the first character of a bit string and the most significant bit of the word. A link word
-is an extended BCH code word laid out as `LINK_LAYOUT`, XOR `LINK_MASK`; a record mark is laid out
-as `MARK_LAYOUT`, XOR `MARK_MASK`. Words hold no version field, so another layout of them needs
+is an extended BCH code word laid out as ``LINK_LAYOUT``, XOR ``LINK_MASK``; a record mark is laid out
+as ``MARK_LAYOUT``, XOR ``MARK_MASK``. Words hold no version field, so another layout of them needs
 another carrier, not another reading of these bits. A record frame, which is spread over several
-marks, is laid out as `FRAME_LAYOUT` and begins with its version.
+marks, is laid out as ``FRAME_LAYOUT`` and begins with its version.
 """
 
 from __future__ import annotations
@@ -37,21 +37,19 @@ REDUNDANT_BITS = sum(field.bits for field in LINK_LAYOUT[1:])
 WORD_BITS = ID_BITS + REDUNDANT_BITS
 ID_COUNT = 1 << ID_BITS
 
+# Bytes 4 to 7 of SHA-256("wam link word"), big-endian. It moves the code away from the words that a failing extractor
+# tends to read: all zeros, all ones, every repetition of two or four bits, and runs of 8 or 16 zeros and ones in turn
+# are three bits or more from any link word, so they are refused.
 LINK_MASK = 0x7A1BD0FD
-"""Bytes 4 to 7 of SHA-256("wam link word"), big-endian. It moves the code away from the words that
-a failing extractor tends to read: all zeros, all ones, every repetition of two or four bits, and
-runs of 8 or 16 zeros and ones in turn are three bits or more from any link word, so they are
-refused."""
 
+# A mark of a record. Marks of one tag are six bits apart, like link words; of different tags, four. The tag (5 bits of
+# SHA-256 of the frame) names the record, so that marks of different records in one picture are told apart.
 MARK_LAYOUT = (
     Field("data", 16, "two symbols of the Reed-Solomon code word of the frame"),
     Field("index", 5, "which mark of the record this is, from 0"),
     Field("check", 10, "remainder of (data, index) * x^10 divided by bch.GENERATOR, XOR tag * (x^5 + x^2 + 1)"),
     Field("parity", 1, "makes the number of ones of the 32 bits even"),
 )
-"""A mark of a record. Marks of one tag are six bits apart, like link words; of different tags, four.
-The tag (5 bits of SHA-256 of the frame) names the record, so that marks of different records in one
-picture are told apart."""
 
 SYMBOL_BITS = 8
 MARK_SYMBOLS = MARK_LAYOUT[0].bits // SYMBOL_BITS
@@ -59,14 +57,15 @@ INDEX_BITS = MARK_LAYOUT[1].bits
 MOST_MARKS = 1 << INDEX_BITS
 TAG_BITS = 5
 TAG_COUNT = 1 << TAG_BITS
+# x^5 + x^2 + 1, a factor of ``bch.GENERATOR``: with any tag, words are of the extended Hamming code [32, 26, 4].
 TAG_FACTOR = 0b10_0101
-"""x^5 + x^2 + 1, a factor of `bch.GENERATOR`: with any tag, words are of the extended Hamming code [32, 26, 4]."""
 
+# The first four bytes of SHA-256("wam record mark 1"), big-endian. Every mark, whatever its tag, differs in two bits at
+# least from every link word.
 MARK_MASK = 0x0B3F1DCF
-"""The first four bytes of SHA-256("wam record mark 1"), big-endian. Every mark, whatever its tag,
-differs in two bits at least from every link word."""
 
 FRAME_VERSION = 1
+# A frame; fields of 0 bits have the length of their contents. Texts: see ``text_packing.CLASSES``.
 FRAME_LAYOUT = (
     Field("version", 4, "1; another one is unreadable, and said to be"),
     Field("protection", 2, "0 checksum, 1 keyed (HMAC), 2 keyed and encrypted, 3 unused"),
@@ -80,15 +79,13 @@ FRAME_LAYOUT = (
     Field("padding", 0, "zeros up to a whole number of marks"),
     Field("seal", 32, "SHA-256 or HMAC-SHA-256 of everything before, cut to its first 32 bits"),
 )
-"""A frame; fields of 0 bits have the length of their contents. Texts: see `text_packing.CLASSES`."""
 
 HEADER_BITS = sum(field.bits for field in FRAME_LAYOUT[:4])
 SEAL_BITS = FRAME_LAYOUT[-1].bits
 SEAL_BYTES = SEAL_BITS // 8
 TIME_BITS = FRAME_LAYOUT[4].bits
-HASH_BITS = FRAME_LAYOUT[8].bits
-LEAST_DATA_MARKS = 7
-"""The shortest frame: time, asset and owner of one digit each."""
+FRAME_HASH_BITS = FRAME_LAYOUT[8].bits  # of the picture's hash in a frame, see ``phash.shorten``
+LEAST_DATA_MARKS = 7  # the shortest frame: time, asset and owner of one digit each
 
 
 def data_marks(marks: int) -> int:
@@ -101,7 +98,7 @@ def data_marks(marks: int) -> int:
 
 
 def marks_for(data: int) -> int:
-    """The fewest marks of which a third may be lost and so many are left, the inverse of `data_marks`.
+    """The fewest marks of which a third may be lost and so many are left, the inverse of ``data_marks``.
 
     >>> [marks_for(k) for k in (6, 8, 21)]
     [9, 12, 32]

@@ -13,7 +13,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-HASH_BITS = 64
+from payload.layout import FRAME_HASH_BITS
+
+PHASH_BITS = 64  # of a whole hash, as a registry keeps it; a frame carries the ``FRAME_HASH_BITS`` of lowest frequency
 
 _SIDE = 32
 _FREQUENCIES = 8
@@ -64,7 +66,7 @@ def shorten(phash: int) -> int:
     """Keep the 32 bits of lowest frequency of a hash, in their order, first bit highest."""
     kept = 0
     for place in _LOWEST:
-        kept = kept << 1 | phash >> (HASH_BITS - 1 - place) & 1
+        kept = kept << 1 | phash >> (PHASH_BITS - 1 - place) & 1
     return kept
 
 
@@ -111,6 +113,6 @@ def _low_frequencies() -> npt.NDArray[np.float64]:
 
 
 _DCT = _low_frequencies()
-_BY_FREQUENCY = sorted(range(HASH_BITS), key=lambda place: (sum(divmod(place, _FREQUENCIES)), place))
-_LOWEST = sorted(_BY_FREQUENCY[: HASH_BITS // 2])
-assert _FREQUENCIES**2 == HASH_BITS
+_BY_FREQUENCY = sorted(range(PHASH_BITS), key=lambda place: (sum(divmod(place, _FREQUENCIES)), place))
+_LOWEST = sorted(_BY_FREQUENCY[:FRAME_HASH_BITS])
+assert _FREQUENCIES**2 == PHASH_BITS

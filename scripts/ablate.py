@@ -119,7 +119,7 @@ def measure(
         run.average.extractor = HandmadeExtractor()
     figures: dict[str, float] = {"steps": run.step, "minutes": minutes}
     figures |= run.validate(validation, batches=options.validation_batches)
-    carrier = Carrier.from_key(design=run.settings.design)
+    carrier = Carrier.from_key(signal=run.settings.signal)
     model = WatermarkModel(run.average.embedder, run.average.extractor, [carrier]).eval().cpu()
     return figures | check(model, validation, count=options.checked, side=run.settings.working_side)
 

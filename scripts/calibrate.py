@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-import functools
 import io
 import math
-import multiprocessing
 import sys
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,13 +30,15 @@ from scipy.optimize import minimize_scalar
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from attacks import parse
+from wam.bench.parallel import map_forked
 from wam.detection.calibration import Calibration
+from wam.detection.config import DEFAULT_SEARCH
 from wam.detection.detector import SearchResult, search
 from wam.models.checkpoints import load_checkpoint, save_checkpoint
 from wam.networks.precision import best_precision
 from wam.networks.watermark_network import WatermarkModel
 from wam.pictures.atomic_write import save_atomically
-from wam.signal.filters import to_pixels
+from wam.signal.filters import rounded, to_pixels
 from wam.signal.pattern import Carrier
 from wam.training.photos import Photos
 from wam.watermarker import to_batch
@@ -63,7 +66,7 @@ def look(model: WatermarkModel, picture: np.ndarray, attack: str, seed: int) -> 
     """The search on one attacked 8-bit picture."""
     batch = to_batch(picture)
     attacked = parse(attack)(batch, seed=seed, originals=batch).images
-    return search(model, ((attacked.clamp(0, 1) * 255).round() / 255)[0], threshold=LOOSE)
+    return search(model, rounded(attacked.clamp(0, 1))[0], threshold=LOOSE, config=DEFAULT_SEARCH)
 
 
 def mosaic(photos: Photos, generator: np.random.Generator) -> np.ndarray:
@@ -99,22 +102,18 @@ def null_score(model: WatermarkModel, photos: Photos, number: int, views: int) -
 def null_scores(model: WatermarkModel, photos: Photos, views: int, workers: int) -> list[tuple[str, float, int]]:
     """``null_score`` of many views, by processes that share the model and the photos."""
     rows = []
-    one = functools.partial(_in_worker, views=views)
-    _SHARED.append((model, photos))
-    with multiprocessing.get_context("fork").Pool(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        for row in pool.imap(one, range(views)):
-            rows.append(row)
-            if len(rows) % 20 == 0:
-                highest = max(rows, key=lambda row: row[1])
-                print(f"{len(rows)} views, highest {highest[1]:.1f} ({highest[0]})", file=sys.stderr, flush=True)
+    shared = (model, photos, views)
+    for row in map_forked(_null_score, shared, range(views), workers=workers):
+        rows.append(row)
+        if len(rows) % 20 == 0:
+            highest = max(rows, key=lambda row: row[1])
+            print(f"{len(rows)} views, highest {highest[1]:.1f} ({highest[0]})", file=sys.stderr, flush=True)
     return rows
 
 
-_SHARED: list[tuple[WatermarkModel, Photos]] = []  # what forked workers read
-
-
-def _in_worker(number: int, views: int) -> tuple[str, float, int]:
-    return null_score(*_SHARED[0], number, views)
+def _null_score(shared: tuple[WatermarkModel, Photos, int], number: int) -> tuple[str, float, int]:
+    model, photos, views = shared
+    return null_score(model, photos, number, views)
 
 
 def right_votes(model: WatermarkModel, photos: Photos, views: int, psnr_db: float | None) -> np.ndarray:
@@ -126,7 +125,7 @@ def right_votes(model: WatermarkModel, photos: Photos, views: int, psnr_db: floa
         bits = torch.randint(0, 2, (1, 32), generator=generator)
         with torch.inference_mode():
             marked = model.mark(to_batch(picture), bits, psnr_db=psnr_db)
-        pixels = (marked[0] * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
+        pixels = to_pixels(marked[0])
         found = look(model, pixels, BIT_ATTACKS[number % len(BIT_ATTACKS)], number).found
         votes += [one.votes.numpy() * (bits[0].numpy() * 2 - 1) for one in found[:1]]
     return np.concatenate(votes)
@@ -153,6 +152,12 @@ def threshold_of(location: float, scale: float) -> float:
     return threshold
 
 
+def stated(metadata: Mapping[str, Any], calibration: Calibration, basis: str) -> dict[str, Any]:
+    """The metadata of a checkpoint with a calibration, which holds for the search as it is now."""
+    values = {**asdict(calibration), "search": DEFAULT_SEARCH.digest()}
+    return {**metadata, "calibration": values, "calibration_basis": basis, "licence": "MIT"}
+
+
 def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--photos", type=Path, required=True)
@@ -171,7 +176,8 @@ def main() -> int:
     torch.set_num_threads(1)  # before the workers are forked
     checkpoint = load_checkpoint(options.model)
     networks, precision = (checkpoint.embedder, checkpoint.extractor), best_precision("cpu")
-    model = WatermarkModel(*networks, [Carrier.from_key()], precision=precision, mask_head=checkpoint.mask_head).eval()
+    carrier = Carrier.from_key(signal=checkpoint.signal)
+    model = WatermarkModel(*networks, [carrier], precision=precision, mask_head=checkpoint.mask_head).eval()
     rows = null_scores(model, Photos.load(options.photos, validation=False), options.views, options.workers)
     scores, tried = np.array([row[1] for row in rows]), np.array([row[2] for row in rows])
     location, scale = tail_of(scores)
@@ -185,8 +191,8 @@ def main() -> int:
     )
     tail = f"tail {location:.2f} + {scale:.2f} x"
     basis = f"{len(rows)} unmarked or foreign training views in {precision}, highest {scores.max():.2f}, {tail}"
-    metadata = {**checkpoint.metadata, "calibration": vars(calibration), "calibration_basis": basis, "licence": "MIT"}
-    digest = save_checkpoint(options.out, *networks, metadata, mask_head=checkpoint.mask_head)
+    metadata = stated(checkpoint.metadata, calibration, basis)
+    digest = save_checkpoint(options.out, *networks, metadata, signal=checkpoint.signal, mask_head=checkpoint.mask_head)
     buffer = io.StringIO()
     csv.writer(buffer).writerows([("attack", "strongest", "tried"), *rows])
     save_atomically(options.out.with_name("calibration.csv"), lambda path: path.write_text(buffer.getvalue()))

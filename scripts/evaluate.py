@@ -14,6 +14,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import torch
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from wam.bench.contenders import OTHER_KEY, Contender, MarkerContender
@@ -22,10 +24,11 @@ from wam.bench.report import markdown
 from wam.bench.session import Options, run
 from wam.errors import WamError
 from wam.models.lattice_model import LatticeModel
-from wam.models.zoo import DEFAULT, choose_device, load
+from wam.models.names import DEFAULT
+from wam.models.zoo import choose_device
 from wam.networks.baseline_extractor import HandmadeExtractor
 from wam.networks.embedder import Embedder
-from wam.watermarker import Watermarker
+from wam.watermarker import Watermarker, load
 
 HAND_MADE = ("none", "extractor", "embedder")
 
@@ -71,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     arguments = parser().parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)  # as in each worker: sums depend on it, and any number of workers gives the same table
     try:
         device = choose_device(arguments.device)
         options = Options(

@@ -9,10 +9,11 @@ all: a word that the registry does not have, or any word with another key, by tu
 wrong. (A registry with another secret shares words with this one in proportion to their sizes; those are left out,
 since nothing in the pixels differs.)
 
-Rows are appended to OUT.csv; a run with the same --out goes on where it was killed or stopped by --minutes. At the end,
-or with --summary, the counts are printed, and OUT.png shows the strongest scores of unmarked views beside the tail that
-the checkpoint's calibration expects; it was fitted with a lower threshold, where more is refined and read, so that
-below the threshold fewer are seen than expected. About a second for each view on one core.
+Rows are appended to OUT.csv, whose first line names checkpoint and search; a run with the same --out goes on where it
+was killed or stopped by --minutes. At the end, or with --summary, the counts are printed, and OUT.png shows the
+strongest scores of unmarked views beside the tail that the checkpoint's calibration expects; it was fitted with a lower
+threshold, where more is refined and read, so that below the threshold fewer are seen than expected. About a second for
+each view on one core.
 """
 
 from __future__ import annotations
@@ -21,15 +22,12 @@ import argparse
 import csv
 import hashlib
 import io
-import multiprocessing
-import os
+import math
 import sys
 import tempfile
 import time
-from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -37,30 +35,36 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from attacks import parse
 from payload import PayloadError, Record, bits_from_word, derive_subkeys, encode
-from payload.layout import ID_COUNT, Words
+from payload.layout import ID_COUNT
 from payload.records.record import parse_time
 from payload.registry import Registry
 from payload.registry.entry import Entry, word_of
 from payload.registry.export_import import Header, write_lines
+from wam.append_log import append, read
+from wam.bench.parallel import map_forked
 from wam.bench.photos import ImageSet
+from wam.bench.summary import upper_bound
 from wam.detection.calibration import Calibration
+from wam.detection.config import SEARCH_OF_0_2_0
 from wam.errors import WamError
-from wam.models.lattice_model import PRESENT, LatticeModel
-from wam.models.zoo import DEFAULT, default_precision, load
+from wam.models.lattice_model import LatticeModel
+from wam.models.names import DEFAULT
+from wam.models.protocol import Description
+from wam.models.zoo import default_precision
 from wam.networks.watermark_network import WatermarkModel
 from wam.pictures.atomic_write import save_atomically
 from wam.pictures.formats import Metadata, Settings
 from wam.pictures.samples import Picture, Pixels
 from wam.pipeline.read import examine, judge
+from wam.pipeline.registered_words import RegisteredWords
 from wam.signal.filters import to_pixels
 from wam.signal.pattern import Carrier
-from wam.watermarker import Watermarker, to_batch
+from wam.watermarker import Watermarker, load, to_batch
 
 ATTACKS = (
     *("identity", "jpeg=60", "rotate=17", "crop=0.33", "gaussian_blur=9", "brightness=2", "resize=0.6", "median=5"),
@@ -85,7 +89,7 @@ class Setup:
     marker: Watermarker
     model: LatticeModel
     registry: Registry
-    words: Words
+    words: RegisteredWords
     names: list[str]
     pictures: dict[int, Pixels]
     larger: ImageSet
@@ -112,8 +116,9 @@ def make_registry(path: Path, records: int) -> Registry:
 def marked(setup: Setup, pixels: Pixels, kind: str, number: int) -> Pixels:
     """A picture with a word that is not registered, or with any link word and a key of its own."""
     generator = np.random.default_rng([11, number])
-    word = int(encode(int(generator.integers(ID_COUNT))))
-    while kind == "other-registry" and bool((setup.words == np.uint32(word)).any()):
+    word, registered = int(encode(int(generator.integers(ID_COUNT)))), setup.words.get()
+    assert registered is not None
+    while kind == "other-registry" and bool((registered == np.uint32(word)).any()):
         word = int(encode(int(generator.integers(ID_COUNT))))
     if kind == "other-registry":
         return np.asarray(setup.marker.embed(pixels, bits_from_word(word)).image)
@@ -133,7 +138,7 @@ def read_view(setup: Setup, number: int) -> dict[str, object]:
     shown = to_pixels(parse(attack)(batch, seed=number, originals=to_batch(pixels)).images[0].clamp(0, 1))
     picture = Picture(setup.names[place], shown, None, "RGB", "PNG", 1, None, Metadata(), Settings())
     examined = examine(setup.marker, picture)
-    readings = judge(examined, setup.registry, setup.words if examined.has_marks else None)
+    readings = judge(examined, setup.registry, setup.words).readings
     marks = [*examined.detections, *(mark for record in examined.records for mark in record.detections)]
     best = max(marks, key=lambda mark: mark.score, default=None)
     scores = [search.strongest for search in examined.searches] + [mark.score for mark in marks]
@@ -143,60 +148,48 @@ def read_view(setup: Setup, number: int) -> dict[str, object]:
     return dict(zip(COLUMNS, (*values, "" if best is None else round(best.log10_p, 2)), strict=True))
 
 
-def read_views(setup: Setup, numbers: list[int], workers: int) -> Generator[dict[str, object]]:
-    """``read_view`` of many, in order, by processes that share the model and the pictures."""
-    if workers == 1:
-        yield from map(partial(read_view, setup), numbers)
-        return
-    _SHARED.append(setup)
-    with multiprocessing.get_context("fork").Pool(workers, torch.set_num_threads, (1,)) as pool:
-        yield from pool.imap(_in_worker, numbers)
+def beginnings(description: Description) -> tuple[str, ...]:
+    """How the first line of a table begins that was read with a checkpoint and search: as it is written now, then for
+    other files of the same networks, and tables of version 0.2.0, which did not name the search."""
+    hashes = [name.rpartition("@")[2] for name in (description.name, *description.same_as)]
+    named = [f"# checkpoint {digits}, search {description.search} in " for digits in hashes]
+    unnamed = [f"# checkpoint {digits} in " for digits in hashes] if description.search == SEARCH_OF_0_2_0 else []
+    return (*named, *unnamed)
 
 
-_SHARED: list[Setup] = []  # what forked workers read
-
-
-def _in_worker(number: int) -> dict[str, object]:
-    return read_view(_SHARED[-1], number)
-
-
-def read_table(path: Path, header: str) -> list[dict[str, str]]:
+def read_table(path: Path, headers: tuple[str, ...]) -> list[dict[str, str]]:
     """The rows of a run, without one that a kill cut off; raises ``ValueError`` where the first line does not begin
-    with ``header``."""
-    text = path.read_text(encoding="utf-8")
-    found, _, rest = text[: text.rfind("\n") + 1].partition("\n")
-    if not found.startswith(header):
-        expected, found = header.removeprefix("# "), found.removeprefix("# ")
+    with one of ``headers``."""
+    found, _, rest = read(path).partition("\n")
+    if not found.startswith(headers):
+        expected, found = headers[0].removeprefix("# ").removesuffix(" in "), found.removeprefix("# ")
         raise ValueError(f"{path}: expected rows of {expected}, found those of {found}; give another --out")
     return list(csv.DictReader(io.StringIO(rest)))
 
 
-def start_table(path: Path, header: str) -> set[int]:
-    """Makes the table, or takes up an earlier one; returns the views that it has."""
+def start_table(path: Path, headers: tuple[str, ...]) -> set[int]:
+    """Makes the table, with the first of ``headers``, or takes up an earlier one; returns the views that it has."""
     if not path.exists():
-        save_atomically(path, lambda new: new.write_text(f"{header}\n{','.join(COLUMNS)}\n", encoding="utf-8"))
-    done = {int(row["view"]) for row in read_table(path, header)}
-    with path.open("r+b") as file:
-        file.truncate(file.read().rfind(b"\n") + 1)
-    return done
+        save_atomically(path, lambda new: new.write_text(f"{headers[0]}\n{','.join(COLUMNS)}\n", encoding="utf-8"))
+    return {int(row["view"]) for row in read_table(path, headers)}
 
 
-def append(path: Path, rows: list[dict[str, object]]) -> None:
-    """Adds rows and waits until they are on the disk."""
-    with path.open("a", encoding="utf-8", newline="") as file:
-        csv.DictWriter(file, COLUMNS, lineterminator="\n").writerows(rows)
-        file.flush()
-        os.fsync(file.fileno())
+def as_csv(rows: list[dict[str, object]]) -> str:
+    """Rows as lines of the table."""
+    text = io.StringIO(newline="")
+    csv.DictWriter(text, COLUMNS, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
-def run(options: argparse.Namespace, marker: Watermarker, model: LatticeModel, table: Path, header: str) -> None:
-    """Reads the views that the table does not have yet, until the time is over; ``header`` names the checkpoint."""
+def run(options: argparse.Namespace, marker: Watermarker, model: LatticeModel, table: Path) -> None:
+    """Reads the views that the table does not have yet, until the time is over."""
     images = ImageSet.of(options.photos, size=options.side)
     names = [path.name for path in images.paths]
     digest = hashlib.sha256("\0".join(names).encode("utf-8", "backslashreplace")).hexdigest()[:8]
     pictures = f"{len(names)} pictures ({digest}) of at most {options.side} and {options.large} pixels"
     precision = default_precision(options.model, "cpu")
-    done = start_table(table, f"{header} in {precision}, {options.records} records, {pictures}")
+    setting = f"{precision}, {options.records} records, {pictures}"
+    done = start_table(table, tuple(f"{start}{setting}" for start in beginnings(model.description)))
     numbers = [number for number in range(options.views) if number not in done]
     print(f"{len(done)} views done, {len(numbers)} to do", file=sys.stderr, flush=True)
     decoded = {place: to_pixels(images.photo(place)[0]) for place in {number % len(names) for number in numbers}}
@@ -204,10 +197,10 @@ def run(options: argparse.Namespace, marker: Watermarker, model: LatticeModel, t
     with tempfile.TemporaryDirectory() as folder:
         registry = make_registry(Path(folder) / "registry.sqlite", options.records)
         larger = ImageSet.of(options.photos, size=options.large)
-        setup = Setup(marker, model, registry, registry.words(), names, decoded, larger)
-        with closing(read_views(setup, numbers, options.workers)) as views:
+        setup = Setup(marker, model, registry, RegisteredWords(registry, seconds=math.inf), names, decoded, larger)
+        with closing(map_forked(read_view, setup, numbers, workers=options.workers)) as views:
             while time.monotonic() < end and (rows := list(islice(views, CHUNK))):
-                append(table, rows)
+                append(table, as_csv(rows))
                 print(f"view {rows[-1]['view']}", file=sys.stderr, flush=True)
 
 
@@ -218,7 +211,7 @@ def expected_share(calibration: Calibration, tried: NDArray[np.int64], score: fl
 
 def at_most(count: int, total: int) -> str:
     """A rate with the upper end of its one-sided 95% interval (Clopper and Pearson; 3 / total for nothing seen)."""
-    return f"{count} in {total} (below {binomtest(count, total, alternative='less').proportion_ci(0.95).high:.3%})"
+    return f"{count} in {total} (below {upper_bound(count, total):.3%})"
 
 
 def tail(rows: list[dict[str, str]]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -246,11 +239,12 @@ def summary(rows: list[dict[str, str]], calibration: Calibration) -> str:
     return "\n".join(lines)
 
 
-def draw(rows: list[dict[str, str]], calibration: Calibration, name: str, path: Path) -> None:
+def draw(rows: list[dict[str, str]], calibration: Calibration, description: Description, path: Path) -> None:
     """Share of unmarked views whose strongest score is at least so high, seen and expected."""
+    present = description.present
     scores, tried = tail(rows)
     scores, count = np.sort(scores), len(scores)
-    reported = calibration.null_location + calibration.null_scale * np.log(np.median(tried) / 10**PRESENT)
+    reported = calibration.null_location + calibration.null_scale * np.log(np.median(tried) / 10**present)
     grid = np.linspace(scores[0] - 1, max(reported, scores[-1], calibration.threshold) + 2, 200)
     figure = Figure(figsize=(7, 4.6), layout="constrained")
     panel = figure.subplots()
@@ -258,9 +252,9 @@ def draw(rows: list[dict[str, str]], calibration: Calibration, name: str, path: 
     shares = [expected_share(calibration, tried, float(score)) for score in grid]
     panel.plot(grid, shares, "--", label="expected by the calibration")
     panel.axvline(calibration.threshold, color="grey", linestyle=":", label="a region is read from here on")
-    panel.axvline(reported, color="k", linewidth=0.8, label=f"reported without a record: chance 1e{PRESENT:.0f}")
+    panel.axvline(reported, color="k", linewidth=0.8, label=f"reported without a record: chance 1e{present:.0f}")
     panel.set(yscale="log", ylim=(0.3 / count, 1.5), xlabel="strongest score of a view", ylabel="share of views")
-    panel.set_title(f"Unmarked views, checkpoint {name}", fontsize=10)
+    panel.set_title(f"Unmarked views, checkpoint {description.name}", fontsize=10)
     panel.grid(alpha=0.3)
     panel.legend(fontsize=8)
     save_atomically(path, lambda new: figure.savefig(new, format="png", dpi=110))
@@ -287,19 +281,18 @@ def main() -> int:
     torch.set_num_threads(1)  # before the workers are forked
     try:
         marker = load(options.model, device="cpu")
-        header = f"# checkpoint {marker.name.rpartition('@')[2]}"
         if not isinstance(marker.model, LatticeModel) or bool(options.photos) == options.summary:
             raise ValueError("expected a model of this toolkit, and either --photos or --summary; change the options")
         if options.photos:
-            run(options, marker, marker.model, table, header)
-        rows = read_table(table, header)
+            run(options, marker, marker.model, table)
+        rows = read_table(table, beginnings(marker.model.description))
         if KINDS[0] not in [row["kind"] for row in rows]:
             raise ValueError(f"{table}: expected unmarked views, found none; read some first")
     except (ValueError, OSError, WamError, PayloadError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(summary(rows, marker.model.calibration))
-    draw(rows, marker.model.calibration, marker.name, options.out.with_suffix(".png"))
+    draw(rows, marker.model.calibration, marker.model.description, options.out.with_suffix(".png"))
     return 0
 
 

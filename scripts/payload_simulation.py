@@ -15,10 +15,11 @@ import argparse
 import csv
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,11 @@ from payload import Record, bits_from_word, encode, read_records, read_word, sea
 from payload.codes.soft_decoding import patterns_of
 from payload.codes.word_match import MAX_LOG10_WORD_P
 from payload.layout import ID_COUNT, MOST_MARKS, WORD_BITS, data_marks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from wam.watermarker import Watermarker
 
 TIME = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 RECORDS = {
@@ -69,7 +75,8 @@ def simulate_record(mode: str, error_rate: float, lost: int, axis: str, trials: 
     right = wrong = 0
     for _ in range(trials):
         kept = [words[place] for place in rng.permutation(len(words))[lost:]]
-        found = [one.record for one in read_records(list(logits(kept, error_rate, rng))) if one.record is not None]
+        read = [each.record for each in read_records(list(logits(kept, error_rate, rng)))]
+        found = [other for other in read if other is not None]
         right += record in found
         wrong += any(other != record for other in found)
     value = error_rate if axis == "bit error rate" else lost
@@ -116,25 +123,25 @@ def measure(folder: Path, limit: int) -> Iterator[Row]:
         yield from measure_one(marker, pixels, path.name)
 
 
-def measure_one(marker: object, pixels: NDArray[np.uint8], name: str) -> Iterator[Row]:
+def measure_one(marker: Watermarker, pixels: NDArray[np.uint8], name: str) -> Iterator[Row]:
     """One picture: crops from the right, recompression, blur."""
     from wam.pipeline.record_marks import embed_record, find_records, plan_record
 
     word = int(encode(4321))
-    link = marker.embed(pixels, bits_from_word(word)).image  # type: ignore[attr-defined]
+    link = np.asarray(marker.embed(pixels, bits_from_word(word)).image)
     record = RECORDS["record, 12 marks"]
-    plan = plan_record(marker, pixels.shape[:2], record)  # type: ignore[arg-type]
-    whole = embed_record(marker, pixels, plan).image  # type: ignore[arg-type]
+    plan = plan_record(marker, (pixels.shape[0], pixels.shape[1]), record)
+    whole = np.asarray(embed_record(marker, pixels, plan).image)
     for attack, change in ATTACKS.items():
-        found = marker.detect(change(link), max_log10_p=-1.0)  # type: ignore[attr-defined]
-        matches = [read_word(one.logits, encode([4321]), presence_log10_p=one.log10_p) for one in found]
+        found = marker.detect(change(link), max_log10_p=-1.0)
+        matches = [read_word(each.logits, encode([4321]), presence_log10_p=each.log10_p) for each in found]
         right = any(match.status == "verified" for match in matches)
         yield row(f"{name} {attack}", "link", "attack", attack, 0, 1, right, 0)
-        detections = marker.detect(change(whole), max_log10_p=-1.0)  # type: ignore[attr-defined]
+        detections = marker.detect(change(whole), max_log10_p=-1.0)
         records, _ = find_records(detections)
-        lost = len(plan.words) - max((one.reading.read for one in records), default=0)
-        right = any(one.reading.record == record for one in records)
-        wrong = any(one.reading.record not in (None, record) for one in records)
+        lost = len(plan.words) - max((each.reading.read for each in records), default=0)
+        right = any(each.reading.record == record for each in records)
+        wrong = any(each.reading.record not in (None, record) for each in records)
         yield row(f"{name} {attack}", "record, 12 marks", "attack", attack, lost, 1, right, wrong)
 
 
@@ -152,7 +159,7 @@ def cut(pixels: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
     return np.ascontiguousarray(pixels[:, : round(pixels.shape[1] * share)])
 
 
-ATTACKS = {
+ATTACKS: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     "none": lambda pixels: pixels,
     "JPEG 80": lambda pixels: recompress(pixels, 80),
     "JPEG 50": lambda pixels: recompress(pixels, 50),
@@ -200,20 +207,20 @@ def draw(rows: list[Row], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def draw_pictures(panel: object, rows: list[Row]) -> None:
+def draw_pictures(panel: Axes, rows: list[Row]) -> None:
     """Bars of the share of pictures read, for each attack."""
     modes = list(dict.fromkeys(str(each["mode"]) for each in rows))
     names = list(dict.fromkeys(str(each["value"]) for each in rows))
     for place, mode in enumerate(modes):
         results = [[int(str(r["right"])) for r in rows if (r["mode"], r["value"]) == (mode, name)] for name in names]
         shares = [sum(each) / len(each) for each in results]
-        panel.bar(np.arange(len(names)) + 0.4 * place - 0.2, shares, 0.38, label=mode)  # type: ignore[attr-defined]
+        panel.bar(np.arange(len(names)) + 0.4 * place - 0.2, shares, 0.38, label=mode)
     count = len(rows) // max(1, len(modes) * len(names))
-    panel.set_xticks(range(len(names)), names, fontsize=8)  # type: ignore[attr-defined]
-    panel.set(title=f"measured on {count} photos", ylabel="read exactly")  # type: ignore[attr-defined]
+    panel.set_xticks(range(len(names)), names, fontsize=8)
+    panel.set(title=f"measured on {count} photos", ylabel="read exactly")
 
 
-def line(panel: object, rows: list[Row], mode: str, axis: str, style: str, *, lost: int | None = None) -> None:
+def line(panel: Axes, rows: list[Row], mode: str, axis: str, style: str, *, lost: int | None = None) -> None:
     """One curve of shares read exactly."""
     chosen = [each for each in rows if each["mode"] == mode and each["axis"] == axis]
     chosen = [each for each in chosen if lost is None or int(str(each["lost"])) == lost]
@@ -222,7 +229,7 @@ def line(panel: object, rows: list[Row], mode: str, axis: str, style: str, *, lo
         colour = f"C{['link', *RECORDS].index(mode.removesuffix(', 0%').removesuffix(', 4%'))}"
         label = mode if style == "-" else None
         values = [float(str(each["value"])) for each in chosen]
-        panel.plot(values, shares, style, color=colour, marker=".", label=label)  # type: ignore[attr-defined]
+        panel.plot(values, shares, style, color=colour, marker=".", label=label)
 
 
 def main() -> None:

@@ -13,11 +13,8 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import multiprocessing
 import sys
-from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +27,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from attacks import parse
 from payload import bits_from_word, encode, read_word
 from payload.layout import ID_COUNT
+from wam.bench.parallel import map_forked
 from wam.bench.summary import interval
 from wam.errors import WamError
-from wam.models.zoo import DEFAULT, load
+from wam.models.names import DEFAULT
 from wam.pictures.atomic_write import save_atomically
 from wam.signal.filters import to_pixels
 from wam.training.photos import Photos
-from wam.watermarker import Watermarker, to_batch
+from wam.watermarker import Watermarker, load, to_batch
 
 ATTACKS = (
     *("identity", "jpeg=50", "jpeg=20", "rotate=30", "crop=0.2", "gaussian_blur=17", "contrast=2", "median=5"),
@@ -79,23 +77,12 @@ def bits_of(marker: Watermarker, photos: list[NDArray[np.uint8]], view: int) -> 
     return max(results, key=lambda bits: int(bits[1].sum()), default=None)
 
 
-def each_bits(
-    marker: Watermarker, photos: list[NDArray[np.uint8]], views: range, workers: int
-) -> Iterator[Bits | None]:
-    """``bits_of`` all views, by processes that share the model and the photos."""
-    if workers == 1:
-        yield from map(partial(bits_of, marker, photos), views)
-        return
-    _SHARED.append((marker, photos))
-    with multiprocessing.get_context("fork").Pool(workers, torch.set_num_threads, (1,)) as pool:
-        yield from pool.imap(_in_worker, views)
-
-
 def all_bits(marker: Watermarker, photos: list[NDArray[np.uint8]], workers: int) -> tuple[Bits, int, int]:
     """The bits of all views; how many views, and in how many a mark was reported."""
     views = range(len(photos) * len(ATTACKS))
     found = []
-    for done, bits in enumerate(each_bits(marker, photos, views, workers), start=1):
+    shared = (marker, photos)
+    for done, bits in enumerate(map_forked(_bits_of, shared, views, workers=workers), start=1):
         found += [] if bits is None else [bits]
         if done % 50 == 0:
             print(f"{done} of {len(views)} views", file=sys.stderr, flush=True)
@@ -105,11 +92,8 @@ def all_bits(marker: Watermarker, photos: list[NDArray[np.uint8]], workers: int)
     return (confidence, right), len(views), len(found)
 
 
-_SHARED: list[tuple[Watermarker, list[NDArray[np.uint8]]]] = []  # what forked workers read
-
-
-def _in_worker(view: int) -> Bits | None:
-    return bits_of(*_SHARED[-1], view)
+def _bits_of(shared: tuple[Watermarker, list[NDArray[np.uint8]]], view: int) -> Bits | None:
+    return bits_of(*shared, view)
 
 
 def bins_of(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> list[Bin]:

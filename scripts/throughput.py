@@ -1,9 +1,9 @@
-"""Whether `wam embed DIR` and `wam detect DIR` keep the CPUs busy, against the bare networks and codecs.
+"""Whether ``wam embed DIR`` and ``wam detect DIR`` keep the CPUs busy, against the bare networks and codecs.
 
     python scripts/throughput.py --count 500 --photos PHOTOS         # about 10 minutes on two idle cores
     python scripts/throughput.py --count 12                          # a trial on the packaged samples
 
-Writes photos of 1 to 2 megapixels to a temporary folder, takes the bare steps on every `--sample`-th of them (one
+Writes photos of 1 to 2 megapixels to a temporary folder, takes the bare steps on every ``--sample``-th of them (one
 thread, nothing in between), then runs the commands themselves on all, each in a process of its own. Both are counted in
 CPU seconds, user and system, of all their threads, so that other work on the machine does not count.
 
@@ -86,7 +86,7 @@ def make_photos(folder: Path, count: int, photos: list[Path]) -> None:
             photo = opened.convert("RGB")
         side = rng.uniform(0.8, 1.0)  # of each cut
         width, height = round(photo.width * side), round(photo.height * side)
-        left, top = rng.integers(photo.width - width + 1), rng.integers(photo.height - height + 1)
+        left, top = (int(rng.integers(room + 1)) for room in (photo.width - width, photo.height - height))
         factor = (pixels[number] / (width * height)) ** 0.5
         size = (round(width * factor), round(height * factor))
         cut = photo.resize(size, Image.Resampling.LANCZOS, box=(left, top, left + width, top + height))
@@ -144,7 +144,7 @@ class Bare:
 
 
 def run_command(*arguments: str | Path, workers: int) -> Watched:
-    """`wam` with these arguments, watched; raises `CalledProcessError` if it fails, other than on single photos."""
+    """``wam`` with these arguments, watched; raises ``CalledProcessError`` if it fails, other than on single photos."""
     command = [
         sys.executable,
         "-m",

@@ -24,6 +24,8 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import torch
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from wam.errors import WamError
@@ -73,6 +75,8 @@ def main() -> int:
     arguments = parser().parse_args()
     started = time.monotonic()
     processes = Processes.join()
+    if processes.shares_cores:
+        torch.set_num_threads(1)
     try:
         folder, limit = Path(arguments.photos), arguments.limit
         photos = Photos.load(folder, limit=limit, validation=False)

@@ -24,13 +24,16 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from attacks.training import degrade
+from wam.detection.config import DEFAULT_SEARCH
 from wam.detection.localization import Ground, flat_energy, made_again, message_masks
 from wam.detection.synchronization import at_pose
 from wam.models.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from wam.networks.mask_head import STRIDE, MaskHead, cells, evidence, surroundings
+from wam.networks.extractor import STRIDE
+from wam.networks.mask_head import MaskHead, cells, evidence, surroundings
 from wam.networks.watermark_network import WatermarkModel
-from wam.signal.pattern import BITS, Carrier
+from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose
+from wam.signal.specification import BITS
 from wam.training.photos import Photos
 from wam.watermarker import to_batch
 
@@ -140,9 +143,9 @@ def example(model: WatermarkModel, photos: Photos, carrier: Carrier, generator: 
     pose = Pose(matrix * step, offset * step)
     output = model.extract(view)
     pattern = output.pattern[0, 0]
-    votes = at_pose(pattern * (truth[0, 0] > 0.5), pose, carrier).bit_votes
-    ground = Ground(flat_energy(view))
-    hand = message_masks(pattern, votes[None], pose, carrier, ground)[0] > 0
+    votes = at_pose(pattern * (truth[0, 0] > 0.5), pose, carrier, DEFAULT_SEARCH.synchronization).bit_votes
+    ground = Ground(flat_energy(view, DEFAULT_SEARCH.localization))
+    hand = message_masks(pattern, votes[None], pose, carrier, ground, DEFAULT_SEARCH)[0] > 0
     made = made_again(votes[None], pose, carrier, VIEW)
     maps = torch.cat([evidence(pattern, made)[0], surroundings(view, output.mask_logits)])
     return Example(maps, cells(truth[0])[0], overlap(hand, truth[0, 0] > 0.5))
@@ -176,8 +179,8 @@ def loss_of(logits: Tensor, truth: Tensor) -> Tensor:
 
 def fit(head: MaskHead, examples: list[Example], steps: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
-    maps = torch.stack([one.maps for one in examples])
-    truth = torch.stack([one.truth for one in examples])
+    maps = torch.stack([each.maps for each in examples])
+    truth = torch.stack([each.truth for each in examples])
     optimiser = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
     for step in range(steps):
@@ -199,9 +202,9 @@ def fit(head: MaskHead, examples: list[Example], steps: int, seed: int) -> None:
 @torch.inference_mode()
 def scores(head: MaskHead, examples: list[Example]) -> tuple[float, float]:
     """Mean IoU of hand-made masks and of the head's, at its own resolution."""
-    present = [one for one in examples if float(one.truth.sum()) > 50]
-    own = [overlap(head(one.maps[None])[0] > 0, one.truth > 0.5) for one in present]
-    return float(np.mean([one.handmade for one in present])), float(np.mean(own))
+    present = [each for each in examples if float(each.truth.sum()) > 50]
+    learned = [overlap(head(each.maps[None])[0] > 0, each.truth > 0.5) for each in present]
+    return float(np.mean([each.handmade for each in present])), float(np.mean(learned))
 
 
 def main() -> int:
@@ -223,7 +226,8 @@ def main() -> int:
     before, after = scores(head.eval(), held_out)
     figures = {"mask_iou_validation": {"handmade": round(before, 4), "head": round(after, 4), "scenes": len(held_out)}}
     metadata = {**checkpoint.metadata, **figures}
-    digest = save_checkpoint(arguments.out, checkpoint.embedder, checkpoint.extractor, metadata, mask_head=head)
+    networks, signal = (checkpoint.embedder, checkpoint.extractor), checkpoint.signal
+    digest = save_checkpoint(arguments.out, *networks, metadata, signal=signal, mask_head=head)
     print(f"IoU on {len(held_out)} validation scenes: hand-made {before:.3f}, head {after:.3f} (cells of {STRIDE} px)")
     print(f"{arguments.out} SHA-256 {digest}")
     return 0

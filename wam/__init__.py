@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wam.errors import ImageError, ModelError, WamError
-    from wam.models.zoo import load
     from wam.region import Region
-    from wam.watermarker import Detection, Marked, Watermarker
+    from wam.watermarker import Detection, Marked, Watermarker, load
 
 __all__ = ["Detection", "ImageError", "Marked", "ModelError", "Region", "WamError", "Watermarker", "load"]
 __version__ = "0.2.0"
@@ -20,7 +19,7 @@ _HOMES = {
     "Region": "wam.region",
     "WamError": "wam.errors",
     "Watermarker": "wam.watermarker",
-    "load": "wam.models.zoo",
+    "load": "wam.watermarker",
 }
 
 
@@ -29,3 +28,8 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'wam' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names and the version; what else is bound here is how they are brought."""
+    return sorted([*__all__, "__version__"])

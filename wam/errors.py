@@ -7,7 +7,9 @@ WamError
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 from typing import Self
 
 
@@ -26,6 +28,30 @@ class ImageError(WamError):
 
 class ModelError(WamError):
     """A checkpoint is missing, altered or does not fit this version."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, or one that it was raised from, says that memory ran out, of this machine or of a device.
+
+    Known by type: ``MemoryError``, the system's ENOMEM, and torch's error for CUDA. Torch has no type for the same on a
+    CPU or on MPS: a ``RuntimeError`` says "can't allocate memory" or "out of memory" there, and only there is a text
+    looked at.
+
+    >>> is_out_of_memory(MemoryError()), is_out_of_memory(ValueError("out of memory"))
+    (True, False)
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno == errno.ENOMEM):
+            return True
+        torch = sys.modules.get("torch")  # an error of torch is only there where torch is, and it is slow to import
+        if torch is not None and isinstance(cause, torch.cuda.OutOfMemoryError):
+            return True
+        text = str(cause) if isinstance(cause, RuntimeError) else ""
+        if "allocate memory" in text or "out of memory" in text:
+            return True
+        cause = cause.__cause__
+    return False
 
 
 def show_name(name: str | os.PathLike[str]) -> str:

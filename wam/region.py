@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +29,9 @@ class Region:
 
 def outline(mask: NDArray[np.bool_], size: tuple[int, int]) -> Region:
     """Describes a mask (h, w) in pixels of a picture of ``size`` (height, width)."""
-    from skimage.measure import find_contours  # seconds to import, and most runs need it late or never
+    from skimage import measure  # seconds to import, and most runs need it late or never
+
+    contours_of: Callable[[NDArray[np.float64], float], list[NDArray[np.float64]]] = measure.find_contours
 
     height, width = size
     scale_y, scale_x = height / mask.shape[0], width / mask.shape[1]
@@ -44,7 +47,7 @@ def outline(mask: NDArray[np.bool_], size: tuple[int, int]) -> Region:
     labels, count = ndimage.label(kept)
     for part in range(1, count + 1):
         solid = ndimage.binary_fill_holes(labels == part)
-        contour = max(find_contours(np.pad(solid, 1).astype(float), 0.5), key=len)
+        contour = max(contours_of(np.pad(solid, 1).astype(float), 0.5), key=len)
         corners = _simplify(contour + first - 0.5)  # undo the padding; a pixel is named by its corner
         x = np.clip(np.round(corners[:, 1] * scale_x), 0, width).astype(int)
         y = np.clip(np.round(corners[:, 0] * scale_y), 0, height).astype(int)

@@ -1,9 +1,10 @@
-"""The public interface on pictures: ``Watermarker.embed`` and ``Watermarker.detect``."""
+"""The public interface on pictures: ``load``, ``Watermarker.embed`` and ``Watermarker.detect``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from payload import derive_subkeys
+from wam.models import zoo
+from wam.models.names import DEFAULT
 from wam.models.protocol import AnySizes, Explains, Finding, FoundPose, Glances, Model, SearchSummary
+from wam.networks.precision import AUTO, check_precision
 from wam.pictures.quality import psnr
 from wam.region import Region, outline
-from wam.signal.filters import to_pixels
+from wam.signal.filters import rounded, to_pixels
 from wam.signal.mark_grid import SMALLEST_SIDE
-from wam.signal.pattern import BITS
+from wam.signal.specification import BITS
 
 STRENGTHS = (30.0, 55.0)  # accepted range, dB
 DEEP_MODES = ("I", "F")  # of Pillow, with more than 8 bits
@@ -87,14 +92,10 @@ class Watermarker:
         """
         check_strength(strength)
         batch = to_batch(image)
-        if min(batch.shape[-2:]) < SMALLEST_SIDE:
-            size = f"{batch.shape[-1]}x{batch.shape[-2]}"
-            raise ValueError(
-                f"image: expected sides of at least {SMALLEST_SIDE} pixels, found {size}; use a larger copy"
-            )
+        check_size(batch)
         rows = to_bits(bits, len(batch)).to(self.device)
         with torch.inference_mode():
-            marked = self.model.mark(batch.to(self.device), rows, psnr_db=strength).cpu()
+            marked = self.model.mark(batch.to(self.device), rows, psnr_db=strength)
         return marked_like(marked, batch, image)
 
     def embed_each(
@@ -115,6 +116,8 @@ class Watermarker:
     def detect(self, image: AnyImage, *, thorough: bool = False, max_log10_p: float | None = None) -> list[Detection]:
         """Every watermark of one picture, surest first; an empty list when there is none.
 
+        Raises ``ValueError`` for what is no picture, or too small to be searched.
+
         ``max_log10_p``: the chance of a false alarm a detection may have, the model's own unless given; callers who
         check the words may allow more.
         """
@@ -130,7 +133,7 @@ class Watermarker:
     def detect_and_explain(
         self, image: AnyImage, *, thorough: bool = False, max_log10_p: float | None = None
     ) -> tuple[list[Detection], SearchSummary | None]:
-        """As ``detect``, and what the search did; None where the model does not say, or nothing was searched."""
+        """As ``detect``, and what the search did; None where the model does not say."""
         return self._read(image, lambda one: self._find(one, thorough), max_log10_p)
 
     def _read(
@@ -143,8 +146,7 @@ class Watermarker:
         batch = to_batch(image)
         if len(batch) != 1:
             raise ValueError(f"image: expected one picture, found a batch of {len(batch)}; call once for each")
-        if min(batch.shape[-2:]) < SMALLEST_SIDE:
-            return [], None
+        check_size(batch)
         allowed = self.model.description.present if max_log10_p is None else max_log10_p
         with torch.inference_mode():
             findings, summary = find(batch[0].to(self.device))
@@ -158,17 +160,42 @@ class Watermarker:
         return self.model.find(image, thorough=thorough), None
 
     def predict(self, image: AnyImage) -> Tensor:
-        """Mask logit and 32 bit logits of every pixel, as WAM gives them: (B, 33, H, W) float32 for B pictures."""
+        """Mask logit and 32 bit logits of every pixel, as WAM gives them: (B, 33, H, W) float32 for B pictures, on the
+        device of a tensor that was given, else on the CPU."""
+        batch = to_batch(image)
+        check_size(batch)
         with torch.inference_mode():
-            return torch.stack([self.model.per_pixel(one.to(self.device)).cpu() for one in to_batch(image)])
+            return torch.stack([self.model.per_pixel(one.to(self.device)).to(batch.device) for one in batch])
+
+
+def load(
+    model: str | Path = DEFAULT,
+    *,
+    device: str = "auto",
+    keys: Sequence[bytes | None] = (None,),
+    precision: str = AUTO,
+) -> Watermarker:
+    """Loads a model by name or path: a checkpoint of this toolkit, or Meta's WAM weights.
+
+    ``device`` "auto" takes CUDA, then MPS, then the CPU. ``keys``: secrets of at least 16 bytes that carriers are drawn
+    from, by way of ``payload.derive_subkeys``; the first marks, all are tried in reading, None is the public carrier.
+    ``precision`` "bf16" or "fp16" runs the extractor in autocast; "auto": see ``zoo.default_precision``. Raises
+    ``ModelError`` for a missing, altered or foreign file and an absent device, ``ValueError`` for an unknown precision.
+    """
+    check_precision(precision)
+    carriers = [None if key is None else derive_subkeys(key).carrier for key in keys]
+    built = zoo.build(model, device=device, carriers=carriers, precision=precision)
+    return Watermarker(built, device=zoo.choose_device(device), keys=keys)
 
 
 def marked_like(marked: Tensor, batch: Tensor, image: AnyImage) -> Marked:
-    """Rounds marked pictures to 8 bits and returns them as the kind of picture that was given; ``batch`` unmarked."""
+    """Rounds marked pictures (B, 3, H, W) to 8 bits and returns them as the kind of picture that was given, a tensor on
+    its device; ``batch`` unmarked. Measured on the CPU, as not every device has double precision."""
+    marked, batch = marked.cpu(), batch.cpu()
     if isinstance(image, Tensor):
-        marked = (marked * 255).round() / 255
+        marked = rounded(marked)
         error = float((marked - batch).double().square().mean())
-        return Marked(marked, float("inf") if error == 0 else -10 * float(np.log10(error)))
+        return Marked(marked.to(image.device), float("inf") if error == 0 else -10 * float(np.log10(error)))
     array = to_pixels(marked[0])
     if isinstance(image, Image.Image):
         return Marked(Image.fromarray(array), psnr(np.asarray(image.convert("RGB")), array))
@@ -179,6 +206,15 @@ def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bo
     """A mask (h, w) at another size (height, width)."""
     coarse = torch.from_numpy(mask)[None, None].float()
     return (F.interpolate(coarse, size=size, mode="bilinear", align_corners=False)[0, 0] > 0.5).numpy()
+
+
+def check_size(batch: Tensor) -> None:
+    """Raises ``ValueError`` for pictures (B, 3, H, W) too small to be marked or searched."""
+    height, width = batch.shape[-2:]
+    if min(height, width) < SMALLEST_SIDE:
+        raise ValueError(
+            f"image: expected sides of at least {SMALLEST_SIDE} pixels, found {width}x{height}; use a larger copy"
+        )
 
 
 def check_strength(strength: float | None) -> None:

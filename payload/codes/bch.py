@@ -1,7 +1,7 @@
 """The code of link words: extended BCH, [32, 21, 6], hard decisions.
 
 BCH(31, 21, 5) and an overall parity bit (Lin and Costello, Error Control Coding, 2nd edition,
-chapter 6), shifted by `layout.LINK_MASK`. Two words differ in at least six bits, so two wrong bits
+chapter 6), shifted by ``layout.LINK_MASK``. Two words differ in at least six bits, so two wrong bits
 are corrected and three are always noticed. 529 of the 2048 syndromes are correctable: about 26% of
 random words decode to some id, hence a word that decodes is no proof of a watermark.
 """
@@ -24,14 +24,12 @@ from payload.layout import (
     Words,
 )
 
+# (x^5 + x^2 + 1)(x^5 + x^4 + x^3 + x^2 + 1), the roots a and a^3 of GF(32) with a^5 = a^2 + 1.
 GENERATOR = 0b111_0110_1001
-"""(x^5 + x^2 + 1)(x^5 + x^4 + x^3 + x^2 + 1), the roots a and a^3 of GF(32) with a^5 = a^2 + 1."""
 
-CORRECTABLE = 2
-"""Wrong bits that the hard decoder corrects."""
+CORRECTABLE = 2  # wrong bits that the hard decoder corrects
 
-REFUSED = 0xFF
-"""In place of a number of wrong bits, where there are more."""
+REFUSED = 0xFF  # in place of a number of wrong bits, where there are more
 
 _CHUNK_BITS = 7  # an id is coded by a few table look-ups of this many bits each
 _CHUNKS = ID_BITS // _CHUNK_BITS
@@ -44,7 +42,7 @@ _REDUNDANT_PART = np.uint32((1 << REDUNDANT_BITS) - 1)
 class HardDecoded:
     """What hard decisions make of words; each array has the shape of the words.
 
-    `accepted` is False where more than two bits are wrong: ids and words there mean nothing.
+    ``accepted`` is False where more than two bits are wrong: ids and words there mean nothing.
     """
 
     accepted: npt.NDArray[np.bool_]
@@ -75,7 +73,7 @@ def syndromes(words: Words) -> npt.NDArray[np.uint32]:
 
 
 def correct(syndromes: npt.NDArray[np.uint32]) -> tuple[Words, npt.NDArray[np.uint8]]:
-    """Look up the wrong bits that syndromes stand for, and their number: `REFUSED` for more than two."""
+    """Look up the wrong bits that syndromes stand for, and their number: ``REFUSED`` for more than two."""
     return _ERROR[syndromes], _ERROR_WEIGHT[syndromes]
 
 

@@ -1,4 +1,4 @@
-"""Short links: a link word as `wm:3ZT3-GTKS`, to print, read aloud and type.
+"""Short links: a link word as ``wm:3ZT3-GTKS``, to print, read aloud and type.
 
 Seven Crockford base 32 symbols carry the 32-bit word, most significant first (the first symbol is 0
 to 3, as 35 bits have room to spare); the eighth is a check symbol from the same alphabet. With a
@@ -13,8 +13,8 @@ from payload.codes import bch
 from payload.layout import WORD_BITS
 
 PREFIX = "wm:"
+# Crockford's base 32, https://www.crockford.com/base32.html; I, L, O and U are left out.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32, https://www.crockford.com/base32.html; I, L, O and U are left out."""
 
 _SYMBOL_BITS = 5
 _DATA_SYMBOLS = -(-WORD_BITS // _SYMBOL_BITS)

@@ -18,8 +18,7 @@ import numpy.typing as npt
 from payload.codes import bch
 from payload.layout import ID_COUNT, WORD_BITS, Words
 
-MAX_CORRECTED = 6
-"""Bits that soft decisions may change at most."""
+MAX_CORRECTED = 6  # bits that soft decisions may change at most
 
 _FLIPPED_BITS = 8  # the Chase search tries every sign of these least certain bits
 _STEPS = 255  # weight of the most certain bits
@@ -30,10 +29,10 @@ _CERTAIN = 4.0  # a logit counts at most this many times the median magnitude
 class Candidate:
     """The word that fits a reading best.
 
-    `corrected` is the number of bits in which it differs from the reading, `patterns` the number of
-    sign patterns, of 2^32, that are at least as close to the reading, and `log10_p` the probability
-    that random signs come as close to any of the words that were compared. `certainty`, of a word
-    that was sought among few, is the probability that the mark is that one, see `nearest`.
+    ``corrected`` is the number of bits in which it differs from the reading, ``patterns`` the number of
+    sign patterns, of 2^32, that are at least as close to the reading, and ``log10_p`` the probability
+    that random signs come as close to any of the words that were compared. ``certainty``, of a word
+    that was sought among few, is the probability that the mark is that one, see ``nearest``.
     """
 
     word: int
@@ -43,8 +42,8 @@ class Candidate:
     certainty: float = 1.0
 
     def within(self, patterns: int) -> bool:
-        """Tell whether two bits at most were corrected, or more, up to `MAX_CORRECTED`, that are so
-        uncertain that no more than `patterns` sign patterns are as close.
+        """Tell whether two bits at most were corrected, or more, up to ``MAX_CORRECTED``, that are so
+        uncertain that no more than ``patterns`` sign patterns are as close.
         """
         few = self.corrected <= bch.CORRECTABLE
         return few or (self.corrected <= MAX_CORRECTED and self.patterns <= patterns)
@@ -52,7 +51,7 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class WeighedBits:
-    """32 logits as hard decisions and whole weights, (32,) int64, bit 0 first; `step`: the logit that
+    """32 logits as hard decisions and whole weights, (32,) int64, bit 0 first; ``step``: the logit that
     one unit of weight stands for.
     """
 
@@ -63,8 +62,9 @@ class WeighedBits:
     def variants(self) -> Words:
         """Give the word with every sign of its eight least certain bits, (256,), for a Chase search."""
         weakest = np.argsort(self.weights, kind="stable")[:_FLIPPED_BITS]
-        flips = (_BYTE_BITS << (WORD_BITS - 1 - weakest)).sum(axis=1).astype(np.uint32)
-        return flips ^ np.uint32(self.word)
+        flips: Words = (_BYTE_BITS << (WORD_BITS - 1 - weakest)).sum(axis=1).astype(np.uint32)
+        variants: Words = flips ^ np.uint32(self.word)
+        return variants
 
     def discrepancies(self, words: Words) -> npt.NDArray[np.int64]:
         """Add up the weights of the bits in which words differ from this reading, byte by byte."""
@@ -90,16 +90,16 @@ class WeighedBits:
         Beforehand it is one of them or, as likely, of another registry: any other link word, the
         near ones found by a Chase search, the far ones taken together.
         """
-        own = np.exp(-self.step * discrepancies) / words.size
+        registered = np.exp(-self.step * discrepancies) / words.size
         decoded = bch.decode(self.variants())
         near = np.setdiff1d(decoded.words[decoded.accepted], words)
         others = max(1, ID_COUNT - words.size)
         foreign = np.exp(-self.step * self.discrepancies(near)).sum() / others
         far = np.exp(np.log1p(np.exp(-self.step * self.weights)).sum()) / 2.0**WORD_BITS
-        return float(own.max() / (own.sum() + foreign + far))
+        return float(registered.max() / (registered.sum() + foreign + far))
 
     def candidate(self, word: int, discrepancy: int, *, compared: int) -> Candidate:
-        """Describe the word that fitted best among `compared` words."""
+        """Describe the word that fitted best among ``compared`` words."""
         patterns = self.patterns_within(discrepancy)
         chance = log10(compared * patterns) - WORD_BITS * log10(2)
         return Candidate(word, (word ^ self.word).bit_count(), patterns, min(0.0, chance))
@@ -133,7 +133,7 @@ def decode_soft(logits: npt.ArrayLike) -> Candidate | None:
     class of algorithms for decoding block codes with channel measurement information, 1972). None
     if the best word found changes more than two bits, unless they are at most six and so uncertain
     that no more sign patterns are as close than for two wrong bits of equal weight. Equal
-    magnitudes thus give exactly the hard decoder. `log10_p` counts all 2^21 words.
+    magnitudes thus give exactly the hard decoder. ``log10_p`` counts all 2^21 words.
     """
     reading = weigh(logits)
     decoded = bch.decode(reading.variants())
@@ -149,8 +149,8 @@ def decode_soft(logits: npt.ArrayLike) -> Candidate | None:
 def nearest(logits: npt.ArrayLike, words: Words) -> Candidate | None:
     """Find which of words, (N,) uint32, is the likeliest for 32 logits.
 
-    None if there are no words or two of them fit equally well. `log10_p` counts the N words; the
-    caller decides whether that and `certainty` will do: the posterior probability of the word, own
+    None if there are no words or two of them fit equally well. ``log10_p`` counts the N words; the
+    caller decides whether that and ``certainty`` will do: the posterior probability of the word, own
     and foreign marks being equally likely and logits true log-odds.
     """
     reading = weigh(logits)

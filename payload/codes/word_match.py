@@ -13,17 +13,15 @@ from payload.codes.bch import CORRECTABLE
 from payload.codes.soft_decoding import Candidate, check_logits, decode_soft, hard_word, nearest, patterns_of
 from payload.layout import Words, bits_from_word
 
+# ``read_word`` knows no states: who asks the registry tells a ``withdrawn`` word from an ``unregistered`` one.
 Status = Literal["verified", "withdrawn", "unregistered", "unreadable"]
-"""`read_word` knows no states: who asks the registry tells a `withdrawn` word from an `unregistered` one."""
 
-MAX_LOG10_P = -4.0
-"""Chance matches that `verified` allows over all that was tried, as a power of ten."""
+MAX_LOG10_P = -4.0  # chance matches that ``verified`` allows over all that was tried, as a power of ten
 
+# Chance matches that ``verified`` allows for a region that does carry a mark, but a foreign one.
 MAX_LOG10_WORD_P = -2.0
-"""Chance matches that `verified` allows for a region that does carry a mark, but a foreign one."""
 
-MIN_CERTAINTY = 0.98
-"""Probability that `verified` asks for that a mark is the registered word, see `soft.nearest`."""
+MIN_CERTAINTY = 0.98  # probability that ``verified`` asks for that a mark is the registered word, see ``soft.nearest``
 
 _MAX_PATTERNS = patterns_of(CORRECTABLE + 1) - 1  # so that three equal wrong bits are refused
 
@@ -32,10 +30,10 @@ _MAX_PATTERNS = patterns_of(CORRECTABLE + 1) - 1  # so that three equal wrong bi
 class Match:
     """What a reading of 32 bits amounts to.
 
-    `bits` is the reading before correction and `message` the accepted word as 32 characters;
-    `message`, `word` and `corrected` are None where no word was accepted. `bit_confidence` has 32
-    numbers in [0.5, 1], bit 0 first. `log10_p` is the probability, for a picture without a
-    watermark, of a result at least this strong, counting all that was tried; of an `unreadable` one
+    ``bits`` is the reading before correction and ``message`` the accepted word as 32 characters;
+    ``message``, ``word`` and ``corrected`` are None where no word was accepted. ``bit_confidence`` has 32
+    numbers in [0.5, 1], bit 0 first. ``log10_p`` is the probability, for a picture without a
+    watermark, of a result at least this strong, counting all that was tried; of an ``unreadable`` one
     it is that of the presence alone.
     """
 
@@ -52,48 +50,45 @@ def read_word(
     logits: npt.ArrayLike,
     registry_words: Words | None,
     *,
-    tried: int = 1,
     presence_log10_p: float = 0.0,
     max_log10_p: float = MAX_LOG10_P,
 ) -> Match:
     """Judge 32 bit logits, (32,) float, greater than zero for a one, against the registered words.
 
-    `verified`: the nearest registered word differs in at most two bits, or in at most six so
-    uncertain that fewer sign patterns are as close than for three of equal weight; `log10_p` is at
-    most `max_log10_p`; the chance that random bits come as close to any of the N registered
-    words is at most 10^`MAX_LOG10_WORD_P`, however certain it is that there is a mark; and it is
-    the registered word with a probability of `MIN_CERTAINTY`, not a foreign one that fits better.
-    `unregistered`: otherwise, a word that `decode_soft` accepts. About 26% of random words are
-    within two bits of some link word, so `unregistered` proves nothing: whether a watermark is
-    present must come from the detector. `unreadable`: neither. `registry_words` is (N,) uint32, or
-    None without a registry: nothing is `verified` then.
+    ``verified``: the nearest registered word differs in at most two bits, or in at most six so
+    uncertain that fewer sign patterns are as close than for three of equal weight; ``log10_p`` is at
+    most ``max_log10_p``; the chance that random bits come as close to any of the N registered
+    words is at most 10^``MAX_LOG10_WORD_P``, however certain it is that there is a mark; and it is
+    the registered word with a probability of ``MIN_CERTAINTY``, not a foreign one that fits better.
+    ``unregistered``: otherwise, a word that ``decode_soft`` accepts. About 26% of random words are
+    within two bits of some link word, so ``unregistered`` proves nothing: whether a watermark is
+    present must come from the detector. ``unreadable``: neither. ``registry_words`` is (N,) uint32, or
+    None without a registry: nothing is ``verified`` then.
 
-    `tried` is the number of poses and regions that were read; `presence_log10_p` is the probability
-    that one of them looks as marked as this one by luck, if the detector can tell, independent of
-    the bits. A mark from another registry, read without error, is one of 2^21 words: it is taken
-    for one of these with probability N / 2^21, which `log10_p` cannot cover; a picture hash can.
+    ``presence_log10_p`` is the probability that any of all poses and regions that were read looks as
+    marked as this one by luck, if the detector can tell, independent of the bits. A mark from another
+    registry, read without error, is one of 2^21 words: it is taken for one of these with probability
+    N / 2^21, which ``log10_p`` cannot cover; a picture hash can.
     """
-    if tried < 1 or presence_log10_p > 0:
-        found = f"tried {tried}, presence_log10_p {presence_log10_p}"
-        raise ValueError(f"expected tried >= 1 and presence_log10_p <= 0, found {found}")
-    chance_of_mark = log10(tried) + presence_log10_p
+    if presence_log10_p > 0:
+        raise ValueError(f"expected presence_log10_p <= 0, found {presence_log10_p}; pass log10 of a probability")
     registered = None if registry_words is None else nearest(logits, registry_words)
     if registered is not None:
-        log10_p = _both(chance_of_mark, registered.log10_p)
+        log10_p = _both(presence_log10_p, registered.log10_p)
         trusted = registered.log10_p <= MAX_LOG10_WORD_P and log10_p <= max_log10_p
         trusted = trusted and registered.certainty >= MIN_CERTAINTY
         if trusted and registered.within(_MAX_PATTERNS):
             return _match(logits, "verified", registered, log10_p)
     decoded = decode_soft(logits)
     if decoded is not None and not _contains(registry_words, decoded.word):
-        return _match(logits, "unregistered", decoded, _both(chance_of_mark, decoded.log10_p))
-    return _match(logits, "unreadable", None, min(0.0, chance_of_mark))
+        return _match(logits, "unregistered", decoded, _both(presence_log10_p, decoded.log10_p))
+    return _match(logits, "unreadable", None, min(0.0, presence_log10_p))
 
 
 def _both(first: float, second: float) -> float:
     """Combine two independent p-values, as log10, by Fisher's method: P(p1 p2 <= x) = x (1 - ln x)."""
     product = first + second
-    if first >= 0:  # nothing known of the presence: the word alone, times the number of tries
+    if first >= 0:  # nothing known of the presence: the word alone
         return min(0.0, product)
     return min(0.0, product + log10(1.0 - product * log(10.0)))
 

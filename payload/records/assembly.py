@@ -22,11 +22,9 @@ from payload.records.record import Record
 
 RecordStatus = Literal["verified", "unverified", "unreadable"]
 
-MEMBER_LOG10_P = -3.0
-"""Chance, as a power of ten, that a mark counted as one of a record that was read is none of it."""
+MEMBER_LOG10_P = -3.0  # chance, as a power of ten, that a mark counted as one of a record that was read is none of it
 
-REMAINS_LOG10_P = -4.0
-"""The same for marks too few for a record, of one tag, together."""
+REMAINS_LOG10_P = -4.0  # the same for marks too few for a record, of one tag, together
 
 _USED = 1 << 20  # discrepancy added to marks of records already found
 _TAG_SUPPORT = 3  # marks that a tag fits best from which it is looked into
@@ -37,15 +35,15 @@ _DROPPED = 4  # doubtful marks that the search for consistent choices leaves out
 class RecordReading:
     """One record of a picture, or what is left of it.
 
-    `verified`: the seal holds under the key. `unverified`: the checksum holds, so this is what was
-    written, but anyone can have written it. `unreadable`: too few marks, a seal that does not hold,
-    or another version; `record` is None then, and `problem` says why. No field of an incomplete
+    ``verified``: the seal holds under the key. ``unverified``: the checksum holds, so this is what was
+    written, but anyone can have written it. ``unreadable``: too few marks, a seal that does not hold,
+    or another version; ``record`` is None then, and ``problem`` says why. No field of an incomplete
     record is given, since nothing vouches for a part of it.
 
-    `members` are positions in the list of readings; `read` counts the different marks among them,
-    `needed` of the `embedded` ones are enough (both None where the number of marks is not known);
-    `words` are all marks as 32-bit words. `phash` is the 32-bit hash of the picture it was made
-    for, if it has one. `log10_p`: the probability that so good a result comes from random words,
+    ``members`` are positions in the list of readings; ``read`` counts the different marks among them,
+    ``needed`` of the ``embedded`` ones are enough (both None where the number of marks is not known);
+    ``words`` are all marks as 32-bit words. ``phash`` is the 32-bit hash of the picture it was made
+    for, if it has one. ``log10_p``: the probability that so good a result comes from random words,
     counting all that was tried.
     """
 
@@ -66,7 +64,7 @@ class RecordReading:
 def read_records(readings: Sequence[npt.ArrayLike], *, subkeys: Subkeys | None = None) -> list[RecordReading]:
     """Find every record among readings of 32 logits each, greater than zero for a one, in any order.
 
-    All readings are of one carrier, and `subkeys` are those of its key. Marks of different records,
+    All readings are of one carrier, and ``subkeys`` are those of its key. Marks of different records,
     and link words, may be among them; what belongs to no record is left out. Whole records first.
     """
     hypotheses = [read_mark(logits) for logits in readings]
@@ -114,9 +112,9 @@ class _Group:
     @classmethod
     def of(cls, hypotheses: Iterable[tuple[int, Hypothesis]]) -> _Group:
         least: dict[int, dict[Symbols, int]] = defaultdict(dict)
-        for penalty, one in hypotheses:
-            known, cost = least[one.mark.index], penalty + one.discrepancy
-            known[one.mark.symbols] = min(cost, known.get(one.mark.symbols, cost))
+        for penalty, hypothesis in hypotheses:
+            known, cost = least[hypothesis.mark.index], penalty + hypothesis.discrepancy
+            known[hypothesis.mark.symbols] = min(cost, known.get(hypothesis.mark.symbols, cost))
         return cls({i: sorted((cost, pair) for pair, cost in known.items()) for i, known in least.items()})
 
     @property
@@ -143,8 +141,12 @@ def _first_frame(hypotheses: Sequence[list[Hypothesis]], left: set[int], tries: 
     for tag, count in support.most_common():
         if count < _TAG_SUPPORT:
             break
-        options = ((place, one) for place, each in enumerate(hypotheses) for one in each if one.mark.tag == tag)
-        group = _Group.of((0 if place in left else _USED, one) for place, one in options)
+        group = _Group.of(
+            (0 if place in left else _USED, hypothesis)
+            for place, each in enumerate(hypotheses)
+            for hypothesis in each
+            if hypothesis.mark.tag == tag
+        )
         for frame in _frames(group):
             if tries.holds(frame, tag):
                 return frame

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class BitWriter:
-    """Collects bits; `count` is how many there are."""
+    """Collects bits; ``count`` is how many there are."""
 
     def __init__(self) -> None:
         self._value = 0
@@ -30,7 +30,7 @@ class BitReader:
         self.left = 8 * len(content)
 
     def read(self, bits: int) -> int:
-        """Take the next bits as a number; `ValueError` where there are too few."""
+        """Take the next bits as a number; ``ValueError`` where there are too few."""
         if bits > self.left:
             raise ValueError(f"expected {bits} more bits, found {self.left}")
         self.left -= bits

@@ -1,6 +1,6 @@
 """A frame spread over marks by a Reed-Solomon code, and read back from what is left of them.
 
-Reed-Solomon over GF(256), as reedsolo's `RSCodec` has it by default (generator roots 2^0, 2^1, ...
+Reed-Solomon over GF(256), as reedsolo's ``RSCodec`` has it by default (generator roots 2^0, 2^1, ...
 in the field of x^8 + x^4 + x^3 + x^2 + 1), systematic. Mark i carries symbols 2i and 2i + 1, so a
 lost mark is two erasures and a wrong one at most two errors.
 """
@@ -32,7 +32,7 @@ def split_frame(frame: bytes) -> list[Mark]:
 def join_frame(symbols: Mapping[int, Symbols], marks: int, *, doubtful: Sequence[int] = ()) -> Iterator[bytes]:
     """Give the frames that so many marks may have carried, the likeliest first; none where too many are missing.
 
-    `symbols` by index; all others are erasures. `doubtful` lists indices, the worst first, that are
+    ``symbols`` by index; all others are erasures. ``doubtful`` lists indices, the worst first, that are
     taken as erasures too, one after another, as long as enough marks are left (generalised minimum
     distance decoding, Forney 1966). A frame that comes out proves nothing before its seal is checked.
     """

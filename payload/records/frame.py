@@ -1,4 +1,4 @@
-"""A record as a frame of bytes and back: `layout.FRAME_LAYOUT`, sealed, optionally encrypted.
+"""A record as a frame of bytes and back: ``layout.FRAME_LAYOUT``, sealed, optionally encrypted.
 
 The seal is computed first, over the plain frame. Encryption then XORs everything between the header
 and the seal with a key stream that starts from the seal (a synthetic initialisation vector, as in
@@ -15,8 +15,8 @@ from typing import Literal
 
 from payload.errors import RecordTooLongError
 from payload.layout import (
+    FRAME_HASH_BITS,
     FRAME_VERSION,
-    HASH_BITS,
     HEADER_BITS,
     LEAST_DATA_MARKS,
     MARK_LAYOUT,
@@ -35,8 +35,7 @@ from payload.records.record import Record, format_time
 from payload.records.text_packing import read_text, text_bits, write_text
 
 Protection = Literal["checksum", "keyed", "encrypted"]
-PROTECTIONS: tuple[Protection, ...] = ("checksum", "keyed", "encrypted")
-"""Positions are the numbers in the frame."""
+PROTECTIONS: tuple[Protection, ...] = ("checksum", "keyed", "encrypted")  # positions are the numbers in the frame
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = EPOCH + timedelta(seconds=(1 << TIME_BITS) - 1)
@@ -49,9 +48,9 @@ _TAG_LABEL = b"wam record tag 1"
 
 @dataclass(frozen=True)
 class Opened:
-    """What a frame whose seal holds says; `record` and `phash` are None for an unknown `version`.
+    """What a frame whose seal holds says; ``record`` and ``phash`` are None for an unknown ``version``.
 
-    `phash` is None, too, where the frame holds none; else 32 bits, see `phash.shorten`.
+    ``phash`` is None, too, where the frame holds none; else 32 bits, see ``phash.shorten``.
     """
 
     version: int
@@ -65,9 +64,9 @@ def seal_frame(
 ) -> bytes:
     """Write a record as the shortest frame, two bytes for each data mark.
 
-    Without `subkeys` the seal is a checksum, which shows damage but not forgery. `phash`, 32 bits,
-    binds the record to its picture. `ValueError` for a time outside 2000 to 2136 and for encryption
-    without a key; `RecordTooLongError` for more than 21 data marks.
+    Without ``subkeys`` the seal is a checksum, which shows damage but not forgery. ``phash``, 32 bits,
+    binds the record to its picture. ``ValueError`` for a time outside 2000 to 2136 and for encryption
+    without a key; ``RecordTooLongError`` for more than 21 data marks.
     """
     if encrypt and subkeys is None:
         raise ValueError("encryption: expected a key, found none; pass --key-file or set WAM_KEY")
@@ -82,7 +81,7 @@ def seal_frame(
         if text is not None:
             write_text(writer, text)
     if phash is not None:
-        writer.write(phash, HASH_BITS)
+        writer.write(phash, FRAME_HASH_BITS)
     marks = -(-(writer.count + SEAL_BITS) // _DATA_BITS)
     if marks > MOST_DATA_MARKS:
         raise too_long(record, room=MOST_MARKS, hashed=phash is not None)
@@ -116,16 +115,16 @@ def frame_tag(frame: bytes) -> int:
 def field_bits(record: Record, *, hashed: bool = False) -> int:
     """Count the bits of a record in a frame, without padding and seal."""
     texts = [record.asset, record.owner] + ([] if record.user is None else [record.user])
-    return HEADER_BITS + TIME_BITS + sum(map(text_bits, texts)) + HASH_BITS * hashed
+    return HEADER_BITS + TIME_BITS + sum(map(text_bits, texts)) + FRAME_HASH_BITS * hashed
 
 
 def marks_needed(record: Record, *, hashed: bool = False) -> int:
-    """Count the marks that a record is split over, more than `MOST_MARKS` for one that is too long."""
+    """Count the marks that a record is split over, more than ``MOST_MARKS`` for one that is too long."""
     return marks_for(-(-(field_bits(record, hashed=hashed) + SEAL_BITS) // _DATA_BITS))
 
 
 def room_for(marks: int) -> int:
-    """Count the bits of a record that fit into so many marks, see `field_bits`; 0 for too few marks."""
+    """Count the bits of a record that fit into so many marks, see ``field_bits``; 0 for too few marks."""
     data = data_marks(min(marks, MOST_MARKS))
     return 0 if data < LEAST_DATA_MARKS else data * _DATA_BITS - SEAL_BITS
 
@@ -181,7 +180,7 @@ def _parse(body: bytes) -> Opened | None:
         time = EPOCH + timedelta(seconds=reader.read(TIME_BITS))
         asset, owner = read_text(reader), read_text(reader)
         record = Record(asset, owner, read_text(reader) if has_user else None, time)
-        phash = reader.read(HASH_BITS) if has_hash else None
+        phash = reader.read(FRAME_HASH_BITS) if has_hash else None
     except ValueError:
         return None
     return Opened(version, PROTECTIONS[protection], record, phash) if reader.rest_is_zero() else None

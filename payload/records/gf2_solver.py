@@ -16,8 +16,7 @@ from reedsolo import rs_calc_syndromes
 from payload.layout import MARK_SYMBOLS, MOST_MARKS, SYMBOL_BITS, data_marks
 from payload.records.erasure_code import Symbols, codec
 
-MOST_FREE = 6
-"""Dimension of the solution space up to which all its points are looked at; R records make it R - 1."""
+MOST_FREE = 6  # dimension of the solution space up to which all its points are looked at; R records make it R - 1
 
 
 def consistent_choices(candidates: Mapping[int, Sequence[Symbols]], marks: int) -> Iterator[dict[int, Symbols]]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 SUBKEY_BYTES = 32
-SHORTEST_SECRET = 16
-"""Bytes of the shortest secret that is accepted."""
+SHORTEST_SECRET = 16  # bytes of the shortest secret that is accepted
 
 _INFO = "wam-toolkit {} key 1"
 

@@ -1,4 +1,4 @@
-"""The marks of a record: 32-bit words of `layout.MARK_LAYOUT`, written, and read with soft decisions."""
+"""The marks of a record: 32-bit words of ``layout.MARK_LAYOUT``, written, and read with soft decisions."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from payload.layout import (
     Words,
 )
 
+# How much worse than the best tag, in steps of ``WeighedBits.weights``, another tag may fit and still be considered:
+# two bits of median certainty.
 SURPLUS = 128
-"""How much worse than the best tag, in steps of `WeighedBits.weights`, another tag may fit and still be considered: two
-bits of median certainty."""
 
 
 @dataclass(frozen=True, order=True)
@@ -46,8 +46,8 @@ class Mark:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One way to read 32 logits as a mark: `discrepancy` adds up the weights of the bits it changes, `corrected` counts
-    them.
+    """One way to read 32 logits as a mark: ``discrepancy`` adds up the weights of the bits it changes, ``corrected``
+    counts them.
     """
 
     mark: Mark
@@ -57,13 +57,14 @@ class Hypothesis:
 
 def encode_marks(contents: npt.ArrayLike, tag: int) -> Words:
     """Turn (data, index) pairs, 21 bits each, into words of one tag."""
-    return bch.encode(contents) ^ _SHIFT[tag]
+    words: Words = bch.encode(contents) ^ _SHIFT[tag]
+    return words
 
 
 def read_mark(logits: npt.ArrayLike) -> list[Hypothesis]:
     """List how 32 logits can be read as a mark: the best reading for each tag that fits about as well as the best tag.
 
-    Chase's second algorithm as in `soft.decode_soft`, once for each tag. Readings that change more
+    Chase's second algorithm as in ``soft.decode_soft``, once for each tag. Readings that change more
     than six bits are left out. Best first. That there is a reading proves nothing: every word is
     within two bits of one.
     """
@@ -77,7 +78,7 @@ def read_mark(logits: npt.ArrayLike) -> list[Hypothesis]:
     first = order[np.unique(tags[order], return_index=True)[1]]  # the best of each tag
     first = first[discrepancies[first] <= discrepancies[first].min(initial=_NEVER) + SURPLUS]
     found = [_hypothesis(int(tags[place]), int(words[place]), int(discrepancies[place]), reading) for place in first]
-    return sorted((one for one in found if one.corrected <= MAX_CORRECTED), key=lambda one: one.discrepancy)
+    return sorted((each for each in found if each.corrected <= MAX_CORRECTED), key=lambda each: each.discrepancy)
 
 
 def distance_to(logits: npt.ArrayLike, words: Sequence[int]) -> npt.NDArray[np.int64]:
@@ -93,7 +94,7 @@ def _hypothesis(tag: int, word: int, discrepancy: int, reading: WeighedBits) -> 
 
 
 def _tag_words() -> Words:
-    """Tabulate what a tag changes in a link word: the carry-less product with `TAG_FACTOR`, its parity, both masks."""
+    """Tabulate what a tag changes in a link word: its carry-less product with ``TAG_FACTOR``, parity, both masks."""
     words = np.zeros(TAG_COUNT, dtype=np.uint32)
     for tag in range(TAG_COUNT):
         product = 0

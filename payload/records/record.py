@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-MAX_CHARACTERS = 256
-"""Longest asset, owner or user, in Unicode characters."""
+MAX_CHARACTERS = 256  # longest asset, owner or user, in Unicode characters
 
 # Categories of characters that would break a line, a terminal or a database.
 _CONTROL = {"Cc", "Cs", "Zl", "Zp"}
@@ -26,8 +25,8 @@ def now() -> datetime:
 class Record:
     """What a watermark stands for.
 
-    `asset`, `owner` and `user` have 1 to 256 characters, not only blanks and no control characters;
-    `ingested_at` has a time zone and is kept in UTC, cut to the second.
+    ``asset``, ``owner`` and ``user`` have 1 to 256 characters, not only blanks and no control characters;
+    ``ingested_at`` has a time zone and is kept in UTC, cut to the second.
     """
 
     asset: str
@@ -53,7 +52,7 @@ class Record:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Record:
-        """Read what `to_dict` gives."""
+        """Read what ``to_dict`` gives."""
         expected = {"asset", "owner", "user", "ingested_at"}
         if not isinstance(values, Mapping) or set(values) != expected:
             found = sorted(values) if isinstance(values, Mapping) else values

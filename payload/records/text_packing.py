@@ -27,6 +27,7 @@ class TextClass:
         return len(self.alphabet) or 256
 
 
+# Class numbers in the frame are positions in this table; symbol values are positions in the alphabet.
 CLASSES = (
     TextClass("digits", digits),
     TextClass("hexadecimal", digits + "abcdef"),
@@ -40,7 +41,6 @@ CLASSES = (
     TextClass("UUID in lower case", digits + "abcdef"),
     TextClass("UTF-8", ""),
 )
-"""Class numbers in the frame are positions in this table; symbol values are positions in the alphabet."""
 
 CLASS_BITS = 4
 _UUID_CLASS = 9
@@ -57,7 +57,7 @@ def write_text(writer: BitWriter, text: str) -> None:
 
 
 def read_text(reader: BitReader) -> str:
-    """Read what `write_text` wrote; `ValueError` for bits that it cannot have written."""
+    """Read what ``write_text`` wrote; ``ValueError`` for bits that it cannot have written."""
     number = reader.read(CLASS_BITS)
     if number >= len(CLASSES):
         raise ValueError(f"text: expected a class below {len(CLASSES)}, found {number}")
@@ -80,7 +80,7 @@ def read_text(reader: BitReader) -> str:
 
 
 def text_bits(text: str) -> int:
-    """Count the bits that `write_text` takes."""
+    """Count the bits that ``write_text`` takes."""
     writer = BitWriter()
     write_text(writer, text)
     return writer.count
@@ -106,7 +106,8 @@ def _choices(text: str) -> list[tuple[int, int, int, int]]:
 
 def _symbol_bits(base: int, length: int) -> int:
     """Count the bits of the largest number of so many symbols."""
-    return (base**length - 1).bit_length()
+    largest: int = base**length - 1
+    return largest.bit_length()
 
 
 def _write_length(writer: BitWriter, length: int) -> None:
@@ -120,7 +121,7 @@ def _write_length(writer: BitWriter, length: int) -> None:
 
 
 def _read_length(reader: BitReader) -> int:
-    """Read what `_write_length` wrote."""
+    """Read what ``_write_length`` wrote."""
     value = 0
     while True:
         group = reader.read(_LENGTH_GROUP + 1)

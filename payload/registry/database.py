@@ -17,8 +17,7 @@ from payload.errors import ImportFileError, RegistryError
 from payload.registry import schema
 
 ENVIRONMENT_VARIABLE = "WAM_REGISTRY"
-BUSY_SECONDS = 30
-"""How long a write waits for other processes to finish theirs."""
+BUSY_SECONDS = 30  # how long a write waits for other processes to finish theirs
 
 _WRITE = "wam_write"
 _DRIVERS = {
@@ -32,7 +31,7 @@ _DRIVERS = {
 def locate(url: str | None) -> URL:
     """Turn a URL, a file path or None into a database URL.
 
-    None is the environment variable `WAM_REGISTRY`, or else a file in the user's data directory.
+    None is the environment variable ``WAM_REGISTRY``, or else a file in the user's data directory.
     """
     chosen = url or os.environ.get(ENVIRONMENT_VARIABLE) or _default_path()
     if "://" not in chosen:
@@ -127,7 +126,7 @@ def _find_file(url: URL, *, create: bool) -> None:
 
 
 def _configure_sqlite(connection: Any, _: Any) -> None:
-    """Leave transactions to `_begin_sqlite`; let readers go on while another process writes."""
+    """Leave transactions to ``_begin_sqlite``; let readers go on while another process writes."""
     connection.isolation_level = None
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         with suppress(sqlite3.OperationalError):  # a read-only file stays as it is

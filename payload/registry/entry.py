@@ -10,24 +10,23 @@ from typing import Any, Literal, get_args
 from payload.codes import bch
 from payload.codes.id_permutation import permute
 from payload.codes.short_link import format_link, parse_link
-from payload.phash import HASH_BITS
+from payload.phash import PHASH_BITS
 from payload.records.record import Record, format_time, now, parse_time
 
 State = Literal["pending", "marked", "discarded", "withdrawn"]
 STATES: tuple[State, ...] = get_args(State)
-IN_USE: tuple[State, ...] = ("pending", "marked")
-"""States whose word may be in a picture that is to be recognised."""
+IN_USE: tuple[State, ...] = ("pending", "marked")  # states whose word may be in a picture that is to be recognised
 
-_HASH_DIGITS = HASH_BITS // 4
+_HASH_DIGITS = PHASH_BITS // 4
 
 
 @dataclass(frozen=True)
 class Entry:
     """One allocated id.
 
-    `serial` counts allocations from 0 and `word` is the link word that the picture carries.
-    `phash` is the 64-bit hash of the marked picture and `output` where it was written, None until
-    the mark is confirmed; `updated_at` is the time of the latest change of `state`.
+    ``serial`` counts allocations from 0 and ``word`` is the link word that the picture carries.
+    ``phash`` is the 64-bit hash of the marked picture and ``output`` where it was written, None until
+    the mark is confirmed; ``updated_at`` is the time of the latest change of ``state``.
     """
 
     serial: int
@@ -70,7 +69,7 @@ class Entry:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the entry as a JSON object, as `wam registry show` and `export` write it."""
+        """Give the entry as a JSON object, as ``wam registry show`` and ``export`` write it."""
         return {
             "serial": self.serial,
             "link": self.link,
@@ -83,7 +82,7 @@ class Entry:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Entry:
-        """Read what `to_dict` gives."""
+        """Read what ``to_dict`` gives."""
         _check_keys(values)
         if values["state"] not in STATES:
             raise ValueError(f"expected a state of {STATES}, found {values['state']!r}")
@@ -107,8 +106,8 @@ def hash_text(phash: int | None) -> str | None:
     """Write a perceptual hash as 16 hexadecimal digits."""
     if phash is None:
         return None
-    if not 0 <= phash < 1 << HASH_BITS:
-        raise ValueError(f"expected a hash of {HASH_BITS} bits, found {phash}; use hash_luma")
+    if not 0 <= phash < 1 << PHASH_BITS:
+        raise ValueError(f"expected a hash of {PHASH_BITS} bits, found {phash}; use hash_rgb")
     return f"{phash:0{_HASH_DIGITS}x}"
 
 

@@ -23,7 +23,7 @@ FIRST_ENTRY = 2  # line of serial 0, counted from 1
 
 @dataclass(frozen=True)
 class Header:
-    """What an export says about the registry as a whole; `count` is the number of its entries."""
+    """What an export says about the registry as a whole; ``count`` is the number of its entries."""
 
     secret: bytes
     count: int
@@ -45,7 +45,7 @@ def write_lines(header: Header, entries: Iterable[Entry]) -> Iterator[str]:
 def read_lines(lines: Iterable[str], name: str = "import") -> tuple[Header, Iterator[Entry]]:
     """Read the header, and the entries one by one as they are asked for, each checked.
 
-    Raise `ImportFileError` naming the file, by `name`, and the line.
+    Raise ``ImportFileError`` naming the file, by ``name``, and the line.
     """
     numbered = _numbered(lines, name)
     place, first = next(numbered, (place_of(name, 1), ""))

@@ -26,8 +26,8 @@ from payload.records.record import MAX_CHARACTERS
 
 SCHEMA_VERSION = 1
 
+# From version n to n + 1, run in one transaction; every version below ``SCHEMA_VERSION`` has one.
 MIGRATIONS: dict[int, Callable[[Connection], None]] = {}
-"""From version n to n + 1, run in one transaction; every version below `SCHEMA_VERSION` has one."""
 
 # Numbers that no other program on the same PostgreSQL server is likely to lock: "wam" in ASCII.
 _LOCK_KEY = 0x77616D

@@ -1,6 +1,6 @@
 """The registry: the records behind the short links, in SQLite or PostgreSQL.
 
-An id is allocated before its picture is marked (`pending`), and then confirmed (`marked`) or, if
+An id is allocated before its picture is marked (``pending``), and then confirmed (``marked``) or, if
 marking failed, discarded. A marked one may be withdrawn. Entries are never deleted and ids never
 reused; the 2^21st allocation is the last. Pending and marked words are in use: a pending one may
 already be in a file whose confirmation was cut off. Discarded and withdrawn ones are never named by
@@ -9,7 +9,6 @@ a detection. Any number of processes may use one registry at once.
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TextIO
@@ -30,7 +29,7 @@ _BATCH = 1000  # entries that are read or written at a time
 
 
 class Registry:
-    """The records of one registry, opened by `Registry.open`."""
+    """The records of one registry, opened by ``Registry.open``."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -52,7 +51,7 @@ class Registry:
         return cls(connect(locate(url), create=create))
 
     def allocate(self, record: Record) -> Entry:
-        """Reserve the next id for a record, in state `pending`."""
+        """Reserve the next id for a record, in state ``pending``."""
         following = (
             update(registry_table)
             .where(registry_table.c.next_serial < ID_COUNT)
@@ -95,7 +94,7 @@ class Registry:
             raise _unknown(link, self.name)
         return entry
 
-    def list(self, *, state: State | None = None) -> Iterator[Entry]:
+    def entries(self, *, state: State | None = None) -> Iterator[Entry]:
         """Go through the entries in order of allocation, all or those in one state."""
 
         def page(after: int) -> Sequence[Entry]:
@@ -104,11 +103,7 @@ class Registry:
 
         return _through(page)
 
-    def count(self) -> int:
-        """Count the words in use, which a chance match is counted against."""
-        used = select(func.count()).where(entry_table.c.state.in_(IN_USE))
-        with transaction(self._engine) as connection:
-            return connection.execute(used).scalar_one()
+    list = entries  # the name in 0.2.0, which callers may still use
 
     def counts(self) -> dict[State, int]:
         """Count the entries of each state, states without any left out."""
@@ -135,26 +130,26 @@ class Registry:
         """Read an export, all or nothing; returns the number of new entries.
 
         A registry without entries takes over the secret and thus the ids. Any other must have the
-        same secret, and every entry that both have must be the same. Raise `ImportFileError`
+        same secret, and every entry that both have must be the same. Raise ``ImportFileError``
         with the line and what to call the file.
         """
         header, entries = read_lines(stream, name)
         with transaction(self._engine, write=True) as connection:
-            own = _header(connection)
-            if own.count and own.secret != header.secret:
+            present = _header(connection)
+            if present.count and present.secret != header.secret:
                 raise ImportFileError(
                     f"{place_of(name, 1)}: expected an export of registry {self.name}, found one of another; "
                     "import it into a new registry"
                 )
-            while batch := builtins.list(islice(entries, _BATCH)):
+            while batch := list(islice(entries, _BATCH)):
                 _check_conflicts(connection, batch, name)
-                new = [entry.to_row() for entry in batch if entry.serial >= own.count]
+                new = [entry.to_row() for entry in batch if entry.serial >= present.count]
                 if new:
                     connection.execute(insert(entry_table), new)
-            count = max(own.count, header.count)
+            count = max(present.count, header.count)
             merged = {"secret": header.secret.hex(), "next_serial": count}
             connection.execute(update(registry_table).values(merged))
-        return count - own.count
+        return count - present.count
 
     def _move(
         self,

@@ -1,6 +1,7 @@
 """Names, strengths and what is said when they are wrong."""
 
 import doctest
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -76,6 +77,46 @@ def test_parameters_of_another_draw_are_refused() -> None:
         crop.apply(images, crop.sample(3))
     with pytest.raises(ValueError, match="left"):
         crop.apply(images, rotate.sample(2))
+
+
+@pytest.mark.parametrize("unknown", ["jpg=80", "hflip,blur", "jpgs"])
+def test_unknown_names_are_an_error_of_their_own(unknown: str) -> None:
+    with pytest.raises(attacks.UnknownAttackError, match="known: identity, brightness"):
+        parse(unknown)
+
+
+@pytest.mark.parametrize("ask", [attacks.suite, attacks.parse_recipe])
+def test_unknown_suites_and_scenes_are_too(ask: Callable[[str], object]) -> None:
+    with pytest.raises(attacks.UnknownAttackError, match="known: "):
+        ask("jpeg=80")
+
+
+def test_a_wrong_strength_of_a_known_attack_is_not() -> None:
+    with pytest.raises(ValueError, match="jpeg: expected") as raised:
+        parse("jpeg=0")
+    assert not isinstance(raised.value, attacks.UnknownAttackError)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "strength"),
+    [
+        ("jpeg=80", "jpeg", 80.0),
+        ("overlay_text", "overlay_text", 1.0),
+        ("hflip", "hflip", None),
+        ("social", "social", None),
+        ("jpeg=80,crop=.5", "", None),
+    ],
+)
+def test_attacks_tell_their_name_and_strength(text: str, name: str, strength: float | None) -> None:
+    attack = parse(text)
+    assert (attack.name, attack.strength) == (name, strength)
+
+
+def test_attacks_tell_what_they_apply() -> None:
+    assert parse("perspective=.3").applies("perspective")
+    chain = parse("jpeg=80,social,perspective=.3")
+    assert all(chain.applies(name) for name in ("jpeg", "social", "perspective"))
+    assert not chain.applies("crop") and not chain.applies("")
 
 
 def test_public_names_are_there() -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from attacks import parse, training
+from attacks import parse
 from attacks.training import CHOICES, degrade, degrade_batch
 
 BY_NAME = {name: function for name, function, _, _ in CHOICES}
@@ -38,14 +38,6 @@ def test_gradients_reach_the_picture_over_the_whole_range(choice: tuple, end: in
     images = photos.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(function(images, bounds[end]).square().sum(), images)
     assert gradient.isfinite().all() and (gradient != 0).float().mean() > 0.05
-
-
-def test_straight_through_passes_values_and_gradients() -> None:
-    images = torch.rand(2, 3, 4, 4, requires_grad=True)
-    changed = training.straight_through(images.round(), images)
-    assert torch.equal(changed, images.detach().round())
-    (gradient,) = torch.autograd.grad((changed * 3).sum(), images)
-    assert torch.equal(gradient, torch.full_like(gradient, 3.0))
 
 
 def test_the_same_generators_draw_the_same(photos: Tensor) -> None:

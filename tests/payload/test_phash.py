@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from payload.phash import distance, hash_luma, hash_rgb, hashes_before_cut
+from payload.layout import FRAME_HASH_BITS
+from payload.phash import PHASH_BITS, distance, hash_luma, hash_rgb, hashes_before_cut, shorten
 
 RNG = np.random.default_rng(11)
 
@@ -40,6 +41,11 @@ def test_noise_size_and_brightness_change_few_bits() -> None:
     assert distance(original, hash_luma(noisy)) <= 8
     assert distance(original, hash_luma(smooth_picture(171, 333, seed=1))) <= 8
     assert distance(original, hash_luma(picture * 0.7 + 20)) <= 4
+
+
+def test_a_frame_carries_half_of_the_bits_of_a_hash() -> None:
+    assert (FRAME_HASH_BITS, PHASH_BITS) == (32, 64)
+    assert shorten((1 << PHASH_BITS) - 1) == (1 << FRAME_HASH_BITS) - 1
 
 
 def test_unrelated_pictures_differ_in_about_half_of_the_bits() -> None:

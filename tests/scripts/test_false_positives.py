@@ -19,7 +19,8 @@ from payload import bits_from_word, decode_soft
 from tests.wam.synthetic import smooth_picture
 from wam.bench.photos import ImageSet
 from wam.detection.calibration import Calibration
-from wam.models.zoo import load
+from wam.pipeline.registered_words import RegisteredWords
+from wam.watermarker import load
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "false_positives.py"
 
@@ -72,7 +73,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> object:
     photo = folder / "a.png"
     Image.fromarray(smooth_picture(192, 216)).save(photo)
     pictures, larger = {0: smooth_picture(128, 144)}, ImageSet.of([str(photo)])
-    return NULL.Setup(marker, marker.model, registry, registry.words(), ["a.png"], pictures, larger)
+    return NULL.Setup(marker, marker.model, registry, RegisteredWords(registry), ["a.png"], pictures, larger)
 
 
 def test_a_run_goes_on_after_a_kill_and_ends_with_the_same_rows(
@@ -114,6 +115,26 @@ def test_rows_of_another_checkpoint_or_setup_are_refused(
     assert table.read_text() == first.replace("# checkpoint ", "# checkpoint 0")
 
 
+def test_tables_of_the_same_networks_and_search_are_taken(
+    null: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As version 0.2.0 wrote them, of the checkpoint before its header was rewritten; not those of another search."""
+    assert null("--views", "2") == 0
+    table = tmp_path / "null.csv"
+    whole = table.read_text()
+    named, _, rest = whole.partition(" in ")
+    description = load(device="cpu").model.description
+    assert named == f"# checkpoint {description.name[-8:]}, search {description.search}"
+    for other in ("# checkpoint b4f631c7", f"# checkpoint b4f631c7, search {description.search}"):
+        table.write_text(f"{other} in {rest}")
+        assert null("--summary") == 0
+        assert null("--views", "3") == 0 and len(rows(tmp_path)) == 3
+    capsys.readouterr()
+    table.write_text(f"# checkpoint b4f631c7, search 0123456789abcdef in {rest}")
+    assert null("--summary") == 2
+    assert "found those of checkpoint b4f631c7, search 0123456789abcdef" in capsys.readouterr().err
+
+
 def test_minutes_end_a_run_and_the_summary_asks_for_rows(
     null: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -132,7 +153,7 @@ def test_processes_give_the_same_rows(null: Callable[..., int], photos: Path, tm
 
 def test_a_registered_word_counts_as_named(setup: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """What would be a record named wrongly, if the registry were another's."""
-    words = setup.words  # type: ignore[attr-defined]
+    words = setup.words.get()  # type: ignore[attr-defined]
     unmarked = NULL.read_view(setup, 13)
     assert (unmarked["named"], unmarked["anonymous"]) == (0, 0)
     bits = bits_from_word(int(words[3]))
@@ -157,7 +178,7 @@ def test_marks_of_others_are_readable_and_not_registered(setup: object) -> None:
     picture, marker = setup.pictures[0], setup.marker  # type: ignore[attr-defined]
     (found,) = marker.detect(NULL.marked(setup, picture, "other-registry", 7))
     word = decode_soft(found.logits)
-    assert word is not None and word.word not in setup.words  # type: ignore[attr-defined]
+    assert word is not None and word.word not in setup.words.get()  # type: ignore[attr-defined]
     other = NULL.marked(setup, picture, "other-key", 15)
     assert (other != picture).any() and marker.detect(other) == []
 
@@ -171,7 +192,7 @@ def test_every_picture_meets_every_attack_and_every_kind() -> None:
 
 
 def test_the_expected_share_is_the_tail_for_all_that_was_tried() -> None:
-    calibration = Calibration(threshold=20.0, null_location=10.0, null_scale=1.0)
+    calibration = Calibration(threshold=20.0, null_location=10.0, null_scale=1.0, bit_slope=2.2)
     far = NULL.expected_share(calibration, np.array([2, 4]), 20.0)
     assert far == pytest.approx(3 * np.exp(-10), rel=1e-3)
     assert NULL.expected_share(calibration, np.array([50]), 9.0) == 1.0

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from tests.wam.synthetic import smooth_picture
-from wam.models.zoo import load
+from wam.watermarker import load
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "reliability.py"
 

@@ -12,8 +12,9 @@ from wam.detection.calibration import Calibration
 from wam.models.lattice_model import LatticeModel
 from wam.networks.baseline_extractor import HandmadeExtractor
 from wam.networks.embedder import Embedder
-from wam.signal.pattern import BITS, Carrier
+from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose
+from wam.signal.specification import BITS
 from wam.watermarker import Watermarker
 
 THRESHOLD = 27.0  # joint score
@@ -68,7 +69,7 @@ def handmade_marker(*keys: bytes | None) -> Watermarker:
     """A marker without weights, quick on small smooth pictures."""
     carriers = [Carrier.from_key(key) for key in keys or (None,)]
     torch.manual_seed(0)
-    calibration = Calibration(threshold=THRESHOLD)
+    calibration = Calibration(threshold=THRESHOLD, null_location=13.5, null_scale=1.35, bit_slope=2.2)
     return Watermarker(
         LatticeModel(Embedder(), HandmadeExtractor(), carriers, calibration, name="handmade@00000000").eval(),
         keys=keys or (None,),

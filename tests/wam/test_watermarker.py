@@ -10,7 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.wam.elsewhere import ELSEWHERE, WithElsewhere, there
 from tests.wam.synthetic import handmade_marker, message, smooth_picture, text
+from wam.models.lattice_model import LatticeModel
 from wam.signal.mark_grid import SMALLEST_SIDE
 from wam.watermarker import Detection, Watermarker, to_batch, to_bits
 
@@ -111,8 +113,10 @@ def test_no_watermark_is_an_empty_list(light: Watermarker) -> None:
     assert light.detect(PICTURE) == []
 
 
-def test_pictures_too_small_to_be_marked_are_not_searched(light: Watermarker) -> None:
-    assert light.detect(np.zeros((SMALLEST_SIDE - 1, 200, 3), np.uint8)) == []
+@pytest.mark.parametrize("method", ["detect", "glance", "detect_and_explain", "predict"])
+def test_a_picture_too_small_to_be_searched_is_an_error_not_none(light: Watermarker, method: str) -> None:
+    with pytest.raises(ValueError, match=r"^image: expected sides of at least 32 pixels, found 200x31; use a larger"):
+        getattr(light, method)(np.zeros((SMALLEST_SIDE - 1, 200, 3), np.uint8))
 
 
 def test_the_smallest_picture_is_marked(light: Watermarker) -> None:
@@ -206,6 +210,36 @@ def test_other_pictures_are_refused(light: Watermarker, command: str, image: Any
 def test_other_messages_are_refused(light: Watermarker, bits: Any, problem: str) -> None:
     with pytest.raises(ValueError, match=f"^bits: .*{problem}"):
         light.embed(PICTURE, bits)
+
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else []), *(["mps"] if torch.mps.is_available() else [])]
+
+
+def test_a_tensor_on_another_device_comes_back_there(light: Watermarker) -> None:
+    here = to_batch(PICTURE)
+    usual = light.embed(here, BITS)
+    with WithElsewhere():
+        marked = light.embed(there(here), BITS)
+        assert marked.psnr_db == usual.psnr_db
+        assert isinstance(marked.image, torch.Tensor) and marked.image.device == ELSEWHERE
+        assert isinstance(usual.image, torch.Tensor) and torch.equal(marked.image.cpu(), usual.image)
+        assert read(light, marked.image) == [BITS]
+        maps = light.predict(marked.image)
+        assert maps.device == ELSEWHERE and torch.equal(maps.cpu(), light.predict(usual.image))
+
+
+@pytest.mark.parametrize("place", DEVICES)
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_model_may_be_on_another_device_than_the_picture(device: str, place: str) -> None:
+    model = handmade_marker().model
+    assert isinstance(model, LatticeModel)
+    model.carriers = [carrier.to(device) for carrier in model.carriers]
+    marker = Watermarker(model.to(device), device=device)
+    marked = marker.embed(to_batch(PICTURE).to(place), BITS)
+    assert isinstance(marked.image, torch.Tensor) and marked.image.device.type == place
+    assert marked.psnr_db > 39 and read(marker, marked.image) == [BITS]
+    arrays = marker.embed_each([PICTURE, smooth_picture(64, 80)], [BITS, BITS])
+    assert [read(marker, array) for array in arrays] == [[BITS], [BITS]]
 
 
 @pytest.mark.parametrize("strength", [29.9, 55.1, -1.0, float("nan"), float("inf")])

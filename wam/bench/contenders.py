@@ -11,8 +11,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from wam.models.zoo import load
-from wam.watermarker import Watermarker
+from wam.signal.filters import to_pixels
+from wam.signal.mark_grid import SMALLEST_SIDE
+from wam.watermarker import Watermarker, load
 
 OTHER_KEY = b"a key that no picture was marked with"
 
@@ -57,8 +58,7 @@ class Contender(Protocol):
         ...
 
 
-Build = Callable[[], Contender]
-"""Makes a contender in the process that runs it; must be picklable."""
+Build = Callable[[], Contender]  # makes a contender in the process that runs it; must be picklable
 
 
 class MarkerContender:
@@ -70,7 +70,7 @@ class MarkerContender:
     def __init__(self, marker: Watermarker, other: Callable[[], Watermarker]) -> None:
         self.marker = marker
         self.name = marker.name
-        self.keyed = hasattr(marker.model, "carriers")
+        self.keyed = marker.model.description.keyed
         self._make_other = other
         self._other: Watermarker | None = None
 
@@ -89,9 +89,11 @@ class MarkerContender:
 
 
 def _readings(marker: Watermarker, image: Tensor) -> list[Reading]:
+    if min(image.shape[-2:]) < SMALLEST_SIDE:  # an attack left less than can be searched: the mark is lost
+        return []
     limits = marker.model.description
     found = marker.detect(image, max_log10_p=limits.faint)
-    return [Reading(one.logits, one.log10_p, one.log10_p <= limits.present, one.mask) for one in found]
+    return [Reading(each.logits, each.log10_p, each.log10_p <= limits.present, each.mask) for each in found]
 
 
 def build_marker(model: str, device: str) -> Contender:
@@ -132,8 +134,7 @@ class PeerContender:
 
 def to_bgr(batch: Tensor) -> npt.NDArray[np.uint8]:
     """(1, 3, H, W) RGB in [0, 1] as (H, W, 3) uint8 BGR, the order of OpenCV."""
-    values = (batch[0].clamp(0, 1) * 255).round().byte().flip(0).permute(1, 2, 0)
-    return np.ascontiguousarray(values.cpu().numpy())
+    return np.ascontiguousarray(to_pixels(batch[0].clamp(0, 1).cpu())[..., ::-1])
 
 
 def from_bgr(image: npt.NDArray[np.uint8]) -> Tensor:

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,8 +24,8 @@ MEGABYTE = 2**20
 
 @dataclass(frozen=True)
 class Measurement:
-    """What is measured: ``subject`` a model or `ARCHITECTURE`; pictures of ``side`` x ``side`` pixels; ``precision`` of
-    the extractor."""
+    """What is measured: ``subject`` a model or ``ARCHITECTURE``; pictures of ``side`` x ``side`` pixels; ``precision``
+    of the extractor."""
 
     subject: str
     action: str
@@ -62,14 +61,14 @@ def measurements(model: str, device: str, *, full: bool) -> Iterator[Measurement
     """
     from wam.models.zoo import default_precision
 
-    own = default_precision(model, device)
+    usual = default_precision(model, device)
     for side, batch in FULL if full else SHORT:
         for action in ACTIONS:
-            yield Measurement(model, action, side, batch, device, own)
-        if own != "fp32":
+            yield Measurement(model, action, side, batch, device, usual)
+        if usual != "fp32":
             yield Measurement(model, "extract", side, batch, device)
         yield Measurement(ARCHITECTURE, "embed", side, batch, device)
-        for precision in dict.fromkeys(("fp32", own)):
+        for precision in dict.fromkeys(("fp32", usual)):
             yield Measurement(ARCHITECTURE, "extract", side, batch, device, precision)
 
 
@@ -109,15 +108,14 @@ def run_here(what: Measurement) -> tuple[float, float | None]:
 
 
 def _prepare_model(what: Measurement) -> Callable[[], object]:
-    from wam.models.zoo import load
+    from wam.watermarker import load
 
     marker = load(what.subject, device=what.device, precision=what.precision)
     photos = _photos(what)
     bits = "01" * 16
     if what.action == "extract":
-        network: Any = marker.model  # both kinds of model have it, and neither is imported for nothing
         there = photos.to(what.device)
-        return lambda: network.extract(there)
+        return lambda: marker.model.extract(there)
     if what.action == "embed":
         return lambda: marker.embed(photos, bits)
     if what.action == "detect":

@@ -63,8 +63,8 @@ def judge(view: View, readings: Sequence[Reading], book: WordBook, *, decides: b
     pairs = _pair([reading for reading, _ in kept], truths)
     marks = []
     for index, word in enumerate(view.words):
-        one = kept[pairs[index]] if index in pairs else None
-        marks.append(_score(one, truths[index], word, clean=not wrong, decides=decides))
+        pair = kept[pairs[index]] if index in pairs else None
+        marks.append(_score(pair, truths[index], word, clean=not wrong, decides=decides))
     return Judgement(tuple(marks), len(kept) if decides else 0, wrong, foreign)
 
 
@@ -95,12 +95,12 @@ def _overlap_with(reading: Reading, truth: npt.NDArray[np.bool_]) -> float:
 
 
 def _score(
-    one: tuple[Reading, Match] | None, truth: npt.NDArray[np.bool_], word: int, *, clean: bool, decides: bool
+    pair: tuple[Reading, Match] | None, truth: npt.NDArray[np.bool_], word: int, *, clean: bool, decides: bool
 ) -> MarkScore:
     area = float(truth.mean())
-    if one is None:
+    if pair is None:
         return MarkScore(area, False if decides else None, CHANCE, False, False, None)
-    reading, match = one
+    reading, match = pair
     bits = bits_from_word(word)
     right = sum(a == b for a, b in zip(match.bits, bits, strict=True)) / len(bits)
     record = clean and match.status == "verified" and match.word == word

@@ -14,6 +14,7 @@ from torch import Tensor
 from wam.errors import ImageError
 from wam.pictures.files import expand_inputs, read_image, require_size
 from wam.signal.filters import resize, sized
+from wam.signal.mark_grid import SMALLEST_SIDE
 from wam.watermarker import to_batch
 
 PACKAGED = "packaged"
@@ -94,7 +95,7 @@ class ImageSet:
 def _read(path: Path, place: Path, changed: int, size: int | None) -> Tensor:
     """The photo; the file's ``place`` and time of change are there for the cache to tell files apart."""
     picture = read_image(path)
-    require_size(picture)
+    require_size(picture, SMALLEST_SIDE)
     batch = to_batch(picture.pixels)
     height, width = batch.shape[-2:]
     if size is not None and min(height, width) > size:

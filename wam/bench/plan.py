@@ -102,9 +102,9 @@ def _join(cells: list[Task], portions: int) -> Iterator[Task]:
     """Portions of about equal work: neighbours in the list, which cost alike, go to different ones."""
     portions = max(portions, -(-len(cells) // MOST_ROWS))
     for index in range(portions):
-        own = cells[index::portions]
-        if own:
-            rows = tuple(row for cell in own for row in cell.rows)
-            first = own[0]
-            quality = any(cell.quality for cell in own)
+        portion = cells[index::portions]
+        if portion:
+            rows = tuple(row for cell in portion for row in cell.rows)
+            first = portion[0]
+            quality = any(cell.quality for cell in portion)
             yield Task(first.entrant, first.strength, first.part, first.number, rows, quality)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,15 +16,14 @@ from matplotlib.ticker import MaxNLocator
 
 from wam.bench.report import Report, entrant
 from wam.bench.results import Result
+from wam.bench.rows import choose_rows
 from wam.bench.summary import Line
 from wam.pictures.files import write_bytes
 
 COLUMNS = 4  # of small plots
 CELL = (3.1, 2.4)  # inches
 AREA_EDGES = (0.0, 0.03, 0.06, 0.09, 0.13, 0.2, 0.3, 0.5, 0.8, 1.0)  # of the bins over marked area
-MARKED_GROUPS = ("none", "splicing", "multi")
-"""Groups whose masks show a part of the picture or all of it."""
-_SWEPT = re.compile(r"^([a-z_]+)=(-?[0-9.]+)$")
+MARKED_GROUPS = ("none", "splicing", "multi")  # groups whose masks show a part of the picture or all of it
 
 Draw = Callable[[Report, Sequence[Result]], Figure | None]
 
@@ -45,15 +43,16 @@ def over_strength(report: Report, results: Sequence[Result]) -> Figure | None:
     """Bit accuracy against the attack's strength, a small plot for each attack that has two strengths or more."""
     sweeps: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for line in report.rows:
-        match = _SWEPT.match(line.row)
-        if match and line.bits is not None and line.group != "multi":
-            sweeps.setdefault(match[1], {}).setdefault(entrant(line), []).append((float(match[2]), line.bits))
-    sweeps = {name: own for name, own in sweeps.items() if max(map(len, own.values())) > 1}
+        (row,) = choose_rows(line.row)
+        if row.swept and line.bits is not None:
+            name, strength = row.swept
+            sweeps.setdefault(name, {}).setdefault(entrant(line), []).append((strength, line.bits))
+    sweeps = {name: curves for name, curves in sweeps.items() if max(map(len, curves.values())) > 1}
     if not sweeps:
         return None
     figure, cells = _grid(len(sweeps))
-    for axes, (name, own) in zip(cells, sweeps.items(), strict=True):
-        for label, points in own.items():
+    for axes, (name, curves) in zip(cells, sweeps.items(), strict=True):
+        for label, points in curves.items():
             axes.plot(*zip(*sorted(points), strict=True), "o-", markersize=3, label=label)
         axes.set_title(name, fontsize=9)
         axes.set_ylim(0.45, 1.02)
@@ -71,8 +70,8 @@ def over_quality(report: Report, results: Sequence[Result]) -> Figure | None:
     if not points or len({entrant(line) for line in report.groups}) < 2:
         return None
     figure, cells = _grid(len(points))
-    for axes, (group, own) in zip(cells, points.items(), strict=True):
-        for label, lines in own.items():
+    for axes, (group, curves) in zip(cells, points.items(), strict=True):
+        for label, lines in curves.items():
             pairs = sorted((line.psnr_db or 0.0, line.bits or 0.0) for line in lines)
             axes.plot(*zip(*pairs, strict=True), "o-", markersize=4, label=label)
         axes.set_title(group, fontsize=9)
@@ -115,10 +114,11 @@ def over_count(report: Report, results: Sequence[Result]) -> Figure | None:
     """Marks found for a picture, against marks embedded in it, for each kind of scene."""
     kinds: dict[str, list[tuple[int, float]]] = {}
     for line in report.rows:
-        match = _SWEPT.match(line.row)
-        if match and line.group == "multi" and line.photos:
-            label = match[1] if line.strength is None else f"{match[1]}, {line.strength:g} dB"
-            kinds.setdefault(label, []).append((int(match[2]), line.found / line.photos))
+        (row,) = choose_rows(line.row)
+        if row.recipe is not None and line.photos:
+            name = row.recipe.name
+            label = name if line.strength is None else f"{name}, {line.strength:g} dB"
+            kinds.setdefault(label, []).append((row.recipe.count, line.found / line.photos))
     if not kinds:
         return None
     figure, cells = _grid(1, cell=(4.6, 3.4))

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 
 import torch
-from piq import haarpsi, multi_scale_ssim, ssim, vif_p
+from piq import haarpsi, multi_scale_ssim, vif_p
 from torch import Tensor
+
+from wam.pictures.quality import psnr, ssim
+from wam.signal.filters import to_pixels
 
 SMALLEST_FOR_SCALES = 161  # pixels: short side that MS-SSIM's five scales and window of 11 need
 SMALLEST_FOR_VIF = 41  # pixels: the same for VIF
@@ -14,16 +17,18 @@ SMALLEST_FOR_VIF = 41  # pixels: the same for VIF
 
 @torch.inference_mode()
 def quality(marked: Tensor, original: Tensor) -> dict[str, float | None]:
-    """PSNR in dB, SSIM, MS-SSIM, VIF and HaarPSI of two (1, 3, H, W) in [0, 1]; None where a picture is too small.
+    """PSNR in dB, SSIM, MS-SSIM, VIF and HaarPSI of two (1, 3, H, W) of 8-bit values in [0, 1]; None where a picture
+    is too small, and for the PSNR of equal ones.
 
     HaarPSI (Reisenhofer et al., 2018) and VIF (Sheikh and Bovik, 2006, pixel domain) model perception without learned
-    weights, so that they work offline. All by piq.
+    weights, so that they work offline; they and MS-SSIM by piq.
     """
-    error = float((marked.double() - original.double()).square().mean())
+    first, second = to_pixels(marked[0]), to_pixels(original[0])
+    found = psnr(first, second)
     short = min(original.shape[-2:])
     return {
-        "psnr_db": -10 * math.log10(error) if error else None,
-        "ssim": float(ssim(marked, original, data_range=1.0)),
+        "psnr_db": found if math.isfinite(found) else None,
+        "ssim": ssim(first, second),
         "ms_ssim": float(multi_scale_ssim(marked, original, data_range=1.0)) if short >= SMALLEST_FOR_SCALES else None,
         "vif": float(vif_p(marked, original, data_range=1.0)) if short >= SMALLEST_FOR_VIF else None,
         "haarpsi": float(haarpsi(marked, original, data_range=1.0)),

@@ -14,6 +14,7 @@ from wam.bench.cost import CostLine
 from wam.bench.summary import NAMES, Line, NullLine
 from wam.pictures.files import write_text
 
+# Columns of the tables and what they are called.
 COLUMNS = {
     "photos": "photos",
     "psnr_db": "PSNR",
@@ -25,7 +26,6 @@ COLUMNS = {
     "iou": "IoU",
     "wrong": "wrong",
 }
-"""Columns of the tables and what they are called."""
 LEGEND = (
     "PSNR (dB) of the marked photos before the attack · found: share of marks found at the one presence threshold · "
     "bits: bit accuracy, a mark not found counts one half · worst: bit accuracy of the worst photo · "

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from wam.append_log import append, read
 from wam.errors import WamError
 from wam.pictures.atomic_write import save_atomically
 
-QUALITY = "quality"
-"""The row that holds the marked photo's quality instead of a judgement."""
+QUALITY = "quality"  # the row that holds the marked photo's quality instead of a judgement
 
 
 class Key(NamedTuple):
@@ -61,15 +61,14 @@ class ResultsFile:
         if self.path is not None and self.path.exists():
             self.known = _read(self.path)
             self.kept = len(self.known)
-            self._rewrite()  # without a last line that was cut off
+            self._rewrite()  # without errors, which are tried again
 
     def add(self, results: Iterable[Result]) -> None:
         """Keep results, on disk at once."""
         fresh = list(results)
         self.known.update((result.key, result) for result in fresh)
-        if self.path is not None:
-            with open(self.path, "a", encoding="utf-8") as stream:
-                stream.writelines(_line(result) for result in fresh)
+        if self.path is not None and fresh:
+            append(self.path, "".join(map(_line, fresh)))
 
     def _rewrite(self) -> None:
         text = "".join(_line(result) for result in self.known.values())
@@ -82,15 +81,12 @@ def _line(result: Result) -> str:
 
 
 def _read(path: Path) -> dict[Key, Result]:
-    """Results that succeeded; the last line may be cut off, any other has to be whole."""
+    """Results that succeeded; raises ``WamError`` where a line is none."""
     found: dict[Key, Result] = {}
-    lines = path.read_text(encoding="utf-8").splitlines()
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read(path).splitlines(), start=1):
         try:
             result = Result.from_dict(json.loads(line))
         except (ValueError, KeyError, TypeError) as error:
-            if number == len(lines) and isinstance(error, json.JSONDecodeError):
-                break
             found_line = f"{path}: expected results of wam bench, found others in line {number}"
             raise WamError(f"{found_line}; choose another --out") from error
         if result.error is None:

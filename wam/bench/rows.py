@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from attacks import GROUPS, Attack, Recipe, parse, parse_recipe, recipe_names, scene_suite, suite
+from attacks import (
+    GROUPS,
+    Attack,
+    Recipe,
+    UnknownAttackError,
+    parse,
+    parse_recipe,
+    recipe_names,
+    scene_suite,
+    suite,
+)
 
 UNMARKED, WRONG_KEY = "unmarked", "wrong_key"
 FLOOR = ("identity", "jpeg=80", "jpeg=50", "rotate=10", "rotate=45", "crop=0.5", "collage=0.25")
@@ -19,7 +29,7 @@ class Row:
     """One line of the tables.
 
     ``attack``: what the marked photo goes through; ``recipe``: a scene instead, with several marks; ``null``:
-    `UNMARKED` or `WRONG_KEY` where every detection is a false alarm.
+    ``UNMARKED`` or ``WRONG_KEY`` where every detection is a false alarm.
     """
 
     attack: Attack | None = None
@@ -49,12 +59,19 @@ class Row:
     @property
     def costly(self) -> bool:
         """Whether every resolution is searched, which takes ten times as long as reading a whole marked photo."""
-        bent = self.attack is not None and repr(self.attack).startswith("perspective")
+        bent = self.attack is not None and self.attack.applies("perspective")
         return bent or self.group in ("splicing", "multi")
+
+    @property
+    def swept(self) -> tuple[str, float] | None:
+        """Name and strength of the one attack on a marked photo, which a plot over strengths is drawn of; else None."""
+        if self.attack is None or self.null is not None or self.attack.strength is None:
+            return None
+        return self.attack.name, self.attack.strength
 
 
 def choose_rows(names: str) -> list[Row]:
-    """The rows of ``--attacks``: suites (`SUITES`), attacks, scenes, "unmarked"; each row once.
+    """The rows of ``--attacks``: suites (``SUITES``), attacks, scenes, "unmarked"; each row once.
 
     Rows are separated by commas, the steps of one row by plus signs. Raises ``ValueError`` for what is not known.
 
@@ -87,10 +104,9 @@ def _expand(name: str) -> list[Row]:
         return [Row(recipe=parse_recipe(name))]
     try:
         return [Row(parse(name.replace("+", ",")))]
-    except ValueError as error:
-        if "known:" in str(error):
-            raise ValueError(f"{error}; suites: {', '.join(SUITES)}; scenes: {', '.join(recipe_names())}") from error
-        raise
+    except UnknownAttackError as error:
+        suites, scenes = ", ".join(SUITES), ", ".join(recipe_names())
+        raise UnknownAttackError(f"{error}; suites: {suites}; scenes: {scenes}") from error
 
 
 def _scenes() -> list[Row]:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 
 import torch
 
@@ -24,8 +23,7 @@ from wam.bench.views import Stage
 from wam.bench.words import WordBook
 from wam.errors import WamError, show_name
 
-Report = Callable[[int, int], None]
-"""Is told how many results there are, and how many there will be."""
+Report = Callable[[int, int], None]  # is told how many results there are, and how many there will be
 
 _KEPT_STAGES = 2
 
@@ -111,8 +109,7 @@ def usual_workers(device: str) -> int:
 def _results(plan: Plan, tasks: list[Task], workers: int) -> Iterator[list[Result]]:
     if workers <= 1:
         bench = Workbench(plan)
-        with _one_thread():
-            yield from (bench.run(task) for task in tasks)
+        yield from (bench.run(task) for task in tasks)
         return
     context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads half
     pool = ProcessPoolExecutor(workers, context, _start_worker, (plan,))
@@ -127,17 +124,6 @@ def _results(plan: Plan, tasks: list[Task], workers: int) -> Iterator[list[Resul
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums depend on the number of threads; with one, any number of workers gives the same table."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 _bench: Workbench | None = None

@@ -21,18 +21,18 @@ from wam.bench.runner import Report as Progress
 from wam.bench.runner import run_plan, usual_workers
 from wam.bench.summary import failures, group_lines, null_lines, quality_lines, results_of, row_lines
 from wam.bench.words import RECORDS
+from wam.detection.config import DEFAULT_SEARCH
 from wam.models.zoo import default_precision
 
-COSTLY_PHOTOS = (
-    2  # packaged photos that the rows which search everything are measured on, unless --limit says otherwise
-)
+# packaged photos that the rows which search everything are measured on, unless --limit says otherwise
+COSTLY_PHOTOS = 2
 COSTS = ("none", "short", "full")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure. ``attacks`` as `choose_rows` reads them, "" for none; ``images`` None for the packaged photos;
-    ``negatives`` folder of unmarked pictures; ``strengths`` in dB, () for the model's own; ``cost`` one of `COSTS`;
+    """What to measure. ``attacks`` as ``choose_rows`` reads them, "" for none; ``images`` None for the packaged photos;
+    ``negatives`` folder of unmarked pictures; ``strengths`` in dB, () for the model's own; ``cost`` one of ``COSTS``;
     ``workers`` None for one per core; ``command`` that made the figures, for the captions."""
 
     attacks: str
@@ -85,10 +85,10 @@ def make_plan(options: Options, build: Build) -> Plan:
     if options.negatives is not None:
         parts.append(Part(options.negatives, tuple(negative_rows()), options.limit, negatives=True))
     entrants = []
-    for one in (build, *options.peers):
-        contender = one()
+    for make in (build, *options.peers):
+        contender = make()
         strengths = options.strengths if contender.adjustable and options.strengths else (None,)
-        entrants.append(Entrant(contender.name, one, strengths, contender.decides, contender.keyed))
+        entrants.append(Entrant(contender.name, make, strengths, contender.decides, contender.keyed))
     return Plan(tuple(entrants), tuple(parts), options.seed)
 
 
@@ -103,6 +103,7 @@ def make_report(options: Options, plan: Plan, results: Sequence[Result], costs: 
         "seed": str(options.seed),
         "registry": f"{RECORDS} records, which chance matches are counted against",
         "version": f"wam {__version__}",
+        "search": DEFAULT_SEARCH.digest(),
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
     }
     return Report(
@@ -134,9 +135,9 @@ def _costs(options: Options, progress: Callable[[int, int], None]) -> list[CostL
         return []
     todo = list(measurements(options.model, options.device, full=options.cost == "full"))
     lines = []
-    for number, one in enumerate(todo):
+    for number, measurement in enumerate(todo):
         progress(number, len(todo))
-        lines.append(measure(one))
+        lines.append(measure(measurement))
     progress(len(todo), len(todo))
     return lines
 

@@ -20,6 +20,7 @@ from wam.bench.rows import Row
 from wam.bench.views import Stage, View
 from wam.bench.words import WordBook
 from wam.pictures.files import write_bytes
+from wam.signal.filters import to_pixels
 
 AMPLIFIED = 10  # times the difference is shown
 PREFERRED = ("identity", "jpeg=50", "crop=0.5", "rotate=10", "collage=0.25", "collage=0.1", "composite=3", "multi=3")
@@ -82,8 +83,7 @@ def _paint(view: View, masks: Sequence[npt.NDArray[np.bool_] | None]) -> npt.NDA
 
 
 def _array(batch: Tensor) -> npt.NDArray[np.uint8]:
-    values = (batch[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
-    return _small(np.ascontiguousarray(values.cpu().numpy()))
+    return _small(to_pixels(batch[0].clamp(0, 1).cpu()))
 
 
 def _small(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

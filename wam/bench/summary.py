@@ -76,7 +76,7 @@ def row_lines(results: Sequence[Result]) -> list[Line]:
     for result in results:
         if result.group not in (QUALITY, "unmarked"):
             rows.setdefault((result.key.contender, result.key.strength, result.key.row), []).append(result)
-    return [_line(own, seen) for own in rows.values()]
+    return [_line(members, seen) for members in rows.values()]
 
 
 def group_lines(lines: Sequence[Line]) -> list[Line]:
@@ -97,8 +97,13 @@ def null_lines(results: Sequence[Result]) -> list[NullLine]:
         if result.group == "unmarked" and result.error is None:
             rows.setdefault((result.key.contender, result.key.row), []).append(result)
     lines = [
-        _null(contender, row, [bool(one.values["detections"]) for one in own], sum(r.values["wrong"] for r in own))
-        for (contender, row), own in rows.items()
+        _null(
+            contender,
+            row,
+            [bool(each.values["detections"]) for each in members],
+            sum(m.values["wrong"] for m in members),
+        )
+        for (contender, row), members in rows.items()
     ]
     for contender in dict.fromkeys(result.key.contender for result in results):
         read = [r for r in results if r.key.contender == contender and r.group != QUALITY and r.error is None]
@@ -115,6 +120,11 @@ def interval(count: int, total: int) -> tuple[float, float]:
     return float(bounds.low), float(bounds.high)
 
 
+def upper_bound(count: int, total: int) -> float:
+    """The upper end of the one-sided exact 95% interval of a share: about 3 / total where nothing was seen."""
+    return float(binomtest(count, total, alternative="less").proportion_ci(CONFIDENCE, method="exact").high)
+
+
 def quality_lines(results: Sequence[Result]) -> list[dict[str, Any]]:
     """Mean quality of each contender at each strength, and the lowest PSNR."""
     groups: dict[tuple[str, float | None], list[Result]] = {}
@@ -122,11 +132,18 @@ def quality_lines(results: Sequence[Result]) -> list[dict[str, Any]]:
         if result.group == QUALITY and result.error is None:
             groups.setdefault((result.key.contender, result.key.strength), []).append(result)
     lines = []
-    for (contender, strength), own in groups.items():
-        means = {name: rounded(mean(one.values[name] for one in own)) for name in QUALITIES}
-        lowest = min((one.values["psnr_db"] for one in own if one.values["psnr_db"] is not None), default=None)
+    for (contender, strength), members in groups.items():
+        means = {name: rounded(mean(each.values[name] for each in members)) for name in QUALITIES}
+        known = [each.values["psnr_db"] for each in members if each.values["psnr_db"] is not None]
+        lowest = min(known, default=None)
         lines.append(
-            {"contender": contender, "strength": strength, "photos": len(own), **means, "lowest_psnr": rounded(lowest)}
+            {
+                "contender": contender,
+                "strength": strength,
+                "photos": len(members),
+                **means,
+                "lowest_psnr": rounded(lowest),
+            }
         )
     return lines
 
@@ -163,9 +180,9 @@ def _qualities(results: Sequence[Result]) -> dict[tuple[str, float | None, str, 
     }
 
 
-def _line(own: Sequence[Result], seen: dict[tuple[str, float | None, str, str], float | None]) -> Line:
-    first = own[0]
-    whole = [result for result in own if result.error is None]
+def _line(results: Sequence[Result], seen: dict[tuple[str, float | None, str, str], float | None]) -> Line:
+    first = results[0]
+    whole = [result for result in results if result.error is None]
     marks = [mark for result in whole for mark in result.values["marks"]]
     photos = [mean(mark["bits"] for mark in result.values["marks"]) for result in whole]
     keys = [(r.key.contender, r.key.strength, r.key.images, r.key.photo) for r in whole]
@@ -186,7 +203,7 @@ def _line(own: Sequence[Result], seen: dict[tuple[str, float | None, str, str], 
         found=sum(bool(mark["found"]) for mark in marks),
         wrong=sum(result.values["wrong"] for result in whole),
         foreign=sum(result.values["foreign"] for result in whole),
-        failed=len(own) - len(whole),
+        failed=len(results) - len(whole),
     )
 
 

@@ -15,8 +15,8 @@ from wam.cli.embed import embed
 from wam.cli.model import model_app
 from wam.cli.registry import registry_app
 
-# the base of usage errors: click's own, or that of the copy of click inside newer versions of typer
-UsageProblem: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+# click's UsageError, or that of the copy of click inside newer versions of typer: what typer's own problems are made of
+UsageProblem: type[Exception] = typer.BadParameter.__bases__[0]
 
 INTERRUPTED = 130  # exit status after Ctrl-C, as in shells
 
@@ -54,8 +54,9 @@ def root(
 
 def main() -> None:
     """Entry point of the ``wam`` script: whatever goes wrong is one line on standard error."""
+    told = common.Told()
     try:
-        status = app(standalone_mode=False)
+        status = app(standalone_mode=False, obj=told)
     except typer.Abort:  # what older versions of typer make of Ctrl-C; newer ones return the status
         status = INTERRUPTED
     except UsageProblem as error:
@@ -67,7 +68,7 @@ def main() -> None:
         sys.stderr.close()
         status = 1
     except common.EXPECTED_ERRORS as error:
-        if "--debug" in sys.argv:
+        if told.debug:
             raise
         common.report(error)
         status = 2

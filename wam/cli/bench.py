@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wam.cli import common
+from wam.models.names import DEFAULT
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -69,7 +69,7 @@ def bench(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object per photo on standard output, instead of the table.")
     ] = False,
-    model: common.ModelOption = common.DEFAULT_MODEL,
+    model: common.ModelOption = DEFAULT,
     device: common.DeviceOption = "auto",
     debug: common.DebugOption = False,
 ) -> None:
@@ -79,12 +79,15 @@ def bench(
     """
     from functools import partial
 
+    import torch
+
     from wam.bench.contenders import build_marker
     from wam.bench.peers import choose_peers
     from wam.bench.session import COSTS, Options, run
     from wam.models.zoo import choose_device
     from wam.watermarker import check_strength
 
+    torch.set_num_threads(1)  # as in each worker: sums depend on it, and any number of workers gives the same table
     rows = attacks if attacks is not None else "" if negatives else "all"
     chosen_cost = cost or ("short" if rows == "all" else "none")
     if chosen_cost not in COSTS:
@@ -108,8 +111,8 @@ def bench(
     )
     if out is not None:
         common.make_folder(out)
-    with _progress() as progress:
-        outcome = run(options, partial(build_marker, model, chosen), out, progress=progress)
+    with common.progress("measuring", None) as advance:
+        outcome = run(options, partial(build_marker, model, chosen), out, progress=advance)
     if as_json:
         _print_json(outcome)
     else:
@@ -138,21 +141,6 @@ def _image_set(folder: Path | None, size: int | None) -> ImageSet:
     if folder is None:
         return ImageSet.packaged(size=size or PACKAGED_SIZE)
     return ImageSet.of([str(folder)], size=size)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar with the remaining time, on standard error if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("measuring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("measuring", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _print_json(outcome: Outcome) -> None:

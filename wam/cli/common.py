@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
 
 import typer
 
 from payload import PayloadError
-from wam.errors import WamError, show_name
+from payload.records.keys import SHORTEST_SECRET
+from wam.errors import WamError, is_out_of_memory, show_name
 
 if TYPE_CHECKING:
     from payload.registry import Registry
-    from wam.pipeline.mark_link import Written
     from wam.watermarker import Watermarker
 
 Images = Annotated[
@@ -62,10 +63,24 @@ EngineOption = Annotated[
 AddressOption = Annotated[
     str | None, typer.Option("--address", metavar="HOST:PORT", help="Ray cluster to use; default: one started here.")
 ]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")]
 
-DEFAULT_MODEL = "lattice32"
-SHORTEST_KEY = 16  # bytes
+
+@dataclass
+class Told:
+    """What the command line says of itself, for whoever started it."""
+
+    debug: bool = False
+
+
+def _tell(context: typer.Context, debug: bool) -> bool:
+    told = context.find_root().obj
+    if isinstance(told, Told):
+        told.debug = debug
+    return debug
+
+
+DebugOption = Annotated[bool, typer.Option("--debug", callback=_tell, help="Show the full traceback of an error.")]
+
 REMEDY = "make one with: openssl rand -hex 32"
 EXPECTED_ERRORS = (WamError, PayloadError, ValueError, OSError, MemoryError, RuntimeError)  # torch raises the last
 ENGINES = ("local", "ray")
@@ -128,7 +143,7 @@ def marker_loader(
     model: str, device: str, key_file: Path | None, *, reading: bool, precision: str = "auto"
 ) -> Callable[[], Watermarker]:
     """What makes the model, here or in another process."""
-    from wam.models import zoo
+    from wam import watermarker
     from wam.networks.precision import check_precision
 
     try:
@@ -139,7 +154,25 @@ def marker_loader(
     keys: list[bytes | None] = [key] if key is not None else [None]
     if reading and key is not None:
         keys.append(None)
-    return partial(zoo.load, model, device=device, keys=keys, precision=precision)
+    return partial(watermarker.load, model, device=device, keys=keys, precision=precision)
+
+
+def one_thread() -> None:
+    """Keeps the networks to one thread of this worker's: several files are worked on side by side, and threads that
+    wait for one another took 9 times the CPU beside other work."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def single_threaded(load: Callable[[], Watermarker]) -> Callable[[], Watermarker]:
+    """The same for a process of its own, whose model ``load`` makes."""
+    return partial(_load_single_threaded, load)
+
+
+def _load_single_threaded(load: Callable[[], Watermarker]) -> Watermarker:
+    one_thread()
+    return load()
 
 
 def read_key(path: Path | None) -> bytes | None:
@@ -155,8 +188,8 @@ def read_key(path: Path | None) -> bytes | None:
         source = str(path)
     if not key and path is None:
         return None
-    if len(key) < SHORTEST_KEY:
-        fail(f"{source}: expected a key of at least {SHORTEST_KEY} bytes, found {len(key)}; {REMEDY}")
+    if len(key) < SHORTEST_SECRET:
+        fail(f"{source}: expected a key of at least {SHORTEST_SECRET} bytes, found {len(key)}; {REMEDY}")
     return key
 
 
@@ -183,19 +216,25 @@ def open_registry_for_reading(url: str | None) -> Registry | None:
         fail(error)
 
 
-def print_json(value: dict[str, Any]) -> None:
+def print_json(value: Mapping[str, Any]) -> None:
     """One JSON line on standard output."""
     typer.echo(json.dumps(value, ensure_ascii=True))
 
 
+class Advance(Protocol):
+    """Moves a progress bar on: by one, or to ``done`` of ``total``."""
+
+    def __call__(self, done: int | None = None, total: int | None = None, /) -> None: ...
+
+
 @contextmanager
-def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
+def progress(label: str, total: int | None) -> Iterator[Advance]:
     """A bar with rate and remaining time on standard error, if that is a terminal; call what it gives after each.
 
-    For one file, which cannot tell how far it is, only the time that has passed.
+    For one file, which cannot tell how far it is, only the time that has passed. ``total`` None: it is said later.
     """
-    if not sys.stderr.isatty() or not total:
-        yield lambda: None
+    if not sys.stderr.isatty() or total == 0:
+        yield lambda done=None, total=None, /: None
         return
     from rich.console import Console
     from rich.progress import (
@@ -209,34 +248,27 @@ def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
     )
 
     columns = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
-    if total > 1:
+    if total != 1:
         rate = TextColumn("{task.fields[rate]}")
         columns = [columns[1], BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn()]
     # what is printed meanwhile goes above the bar, unless it goes to a file
     bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty())
     with bar:
-        task = bar.add_task(label, total=total if total > 1 else None, rate="")
+        task = bar.add_task(label, total=None if total == 1 else total, rate="")
         started = monotonic()
 
-        def advance() -> None:
-            done = bar.tasks[0].completed + 1
-            bar.update(task, advance=1, rate=f"{done / max(monotonic() - started, 1e-3):.1f}/s")
+        def advance(done: int | None = None, total: int | None = None, /) -> None:
+            completed = bar.tasks[0].completed + 1 if done is None else done
+            rate = f"{completed / max(monotonic() - started, 1e-3):.1f}/s"
+            bar.update(task, completed=completed, rate=rate, total=bar.tasks[0].total if total is None else total)
 
         yield advance
-
-
-def marked_line(image: str, output: str, content: str, written: Written) -> str:
-    """What became of one file, ``content`` what was put in."""
-    lost = f"  (not kept: {', '.join(written.lost)})" if written.lost else ""
-    lost += "".join(f"  ({note})" for note in written.notes)
-    quality = f"{written.psnr_db:.1f} dB  SSIM {written.ssim:.3f}"
-    return f"{show_name(image)} -> {show_name(output)}  {content}  {quality}  self-check passed{lost}"
 
 
 def about(source: str | Path, error: BaseException) -> str:
     """The error's line, with the file's name in front unless it is there already."""
     name = "standard input" if source == "-" else show_name(str(source))
-    if isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error):
+    if is_out_of_memory(error):
         return f"{name}: expected enough memory for the picture, found too little; use a smaller copy"
     text = show_name(str(error))
     return text if isinstance(error, WamError | PayloadError) else f"{name}: {text}"

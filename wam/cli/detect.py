@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wam.cli import common
-from wam.cli.print_detect import report_all, show_mark
+from wam.cli.print_detect import Counts, report_all, show_mark
 from wam.errors import WamError, show_name
+from wam.models.names import DEFAULT
 
 if TYPE_CHECKING:
     from wam.jobs.engines.local import Draw
@@ -57,6 +59,14 @@ Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", help="Say on standard error how each result was reached, and what was tried."),
 ]
+FailUnless = Annotated[
+    str | None,
+    typer.Option(
+        "--fail-unless",
+        metavar="verified",
+        help="verified: exit status 1 unless every picture carries a mark whose record is known here.",
+    ),
+]
 
 
 def detect(
@@ -67,10 +77,11 @@ def detect(
     mask_dir: MaskDir = None,
     thorough: Thorough = False,
     verbose: Verbose = False,
+    fail_unless: FailUnless = None,
     frames: common.FramesOption = None,
     registry: common.RegistryOption = None,
     key_file: common.KeyOption = None,
-    model: common.ModelOption = common.DEFAULT_MODEL,
+    model: common.ModelOption = DEFAULT,
     device: common.DeviceOption = "auto",
     precision: common.PrecisionOption = "auto",
     workers: common.WorkersOption = None,
@@ -86,16 +97,20 @@ def detect(
     whose word is not certain).
 
     --json: an object per picture with image, width, height, model, error,
-    label and watermarks, an empty list where there is none; the README
-    explains their fields.
+    schema, label and watermarks, an empty list where there is none; the
+    README explains their fields.
 
-    Exit status 0: every picture carries at least one. 1: some picture carries
-    none, or could not be read. 2: usage.
+    Exit status 0: every picture carries at least one (with --fail-unless
+    verified: a verified one). 1: some picture carries none. 2: some picture
+    could not be read, or usage.
     """
     from wam.jobs.engines.local import detect_locally
-    from wam.jobs.engines.ray_data import Cluster, detect_on_cluster
+    from wam.jobs.engines.ray_data import detect_on_cluster
+    from wam.jobs.engines.ray_pool import Cluster
 
     common.check_engine(engine, address)
+    if fail_unless not in (None, "verified"):
+        common.fail(f"--fail-unless: expected verified, found {fail_unless}; leave it out to ask for any watermark")
     all_frames = common.take_frames(frames)
     sources = _sources(images, overlay_dir, mask_dir)
     draw = _plan_pictures(sources, overlay, overlay_dir, mask_dir, engine)
@@ -103,18 +118,27 @@ def detect(
     marker = common.loaded(load)
     records = common.open_registry_for_reading(registry)
     if engine == "ray":
-        cluster = Cluster(load, address, workers)
+        cluster = Cluster(common.single_threaded(load), address, workers)
         outcomes = detect_on_cluster(cluster, records, sources, thorough=thorough, frames=all_frames)
     else:
         outcomes = detect_locally(
-            marker, records, sources, thorough=thorough, frames=all_frames, workers=workers, draw=draw
-        )
-    complete = report_all(
+            marker, records, sources, thorough=thorough, frames=all_frames, workers=workers, draw=draw,
+            start_worker=common.one_thread if len(sources) > 1 else None,
+        )  # fmt: skip
+    counts = report_all(
         outcomes, len(sources), marker, summary=_has_folder(images, sources), as_json=as_json,
         verbose=verbose, debug=debug,
     )  # fmt: skip
-    if not complete:
-        raise typer.Exit(1)
+    status = _exit_status(counts, len(sources), fail_unless)
+    if status:
+        raise typer.Exit(status)
+
+
+def _exit_status(counts: Counts, count: int, fail_unless: str | None) -> int:
+    """As grep's: 0 found in every file, 1 not in some, 2 some could not be read."""
+    if counts.failed:
+        return 2
+    return 0 if (counts.marked if fail_unless is None else counts.verified) == count else 1
 
 
 def _sources(images: list[str], *outputs: Path | None) -> list[Source]:
@@ -161,8 +185,7 @@ def _plan_pictures(
     for folder in (overlay_dir, mask_dir):
         if folder is not None:
             common.make_folder(folder)
-    planned = {id(source): places for source, *places in zip(sources, overlays, masks, strict=True)}
-    return lambda source, picture, readings: _write_pictures(picture, readings, *planned[id(source)])
+    return lambda place, picture, readings: _write_pictures(picture, readings, overlays[place], masks[place])
 
 
 def _check_format(overlay: Path | None) -> None:
@@ -184,7 +207,7 @@ def _picture_names(sources: list[Source]) -> list[str]:
     return [stem if shared[stem] == 1 else name for stem, name in zip(stems, names, strict=True)]
 
 
-def _write_pictures(picture: Picture, readings: list[AnyReading], overlay: Path | None, mask: Path | None) -> None:
+def _write_pictures(picture: Picture, readings: Sequence[AnyReading], overlay: Path | None, mask: Path | None) -> None:
     """Overlay and masks, each written whole or not at all."""
     from wam.pictures.files import write_picture
 

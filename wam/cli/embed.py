@@ -11,16 +11,16 @@ import typer
 
 from wam.cli import common
 from wam.cli.print_embed import note, note_changes, report_all, show_few
-from wam.cli.record import check_record_options
 from wam.errors import WamError
+from wam.models.names import DEFAULT
 
 if TYPE_CHECKING:
-    from wam.jobs.engines.ray_data import Cluster
-    from wam.jobs.journal import Book
+    from wam.jobs.engines.ray_pool import Cluster
     from wam.jobs.manifest import Manifest
+    from wam.jobs.modes import MarkMode
     from wam.jobs.outcome import EmbedOutcome
     from wam.jobs.plan import Fields, Item, Source
-    from wam.pipeline.options import Settings
+    from wam.pipeline.options import MarkOptions
     from wam.watermarker import Watermarker
 
 Asset = Annotated[str | None, typer.Option("--asset", metavar="ID", help="Asset ID of the pictures.")]
@@ -119,7 +119,7 @@ def embed(
     frames: common.FramesOption = None,
     registry: common.RegistryOption = None,
     key_file: common.KeyOption = None,
-    model: common.ModelOption = common.DEFAULT_MODEL,
+    model: common.ModelOption = DEFAULT,
     device: common.DeviceOption = "auto",
     workers: common.WorkersOption = None,
     engine: common.EngineOption = "local",
@@ -133,7 +133,8 @@ def embed(
     pixels, unless --mode record puts them there. The marked file is read back before it is kept. Default output:
     NAME.wm.EXT beside the input.
     """
-    from wam.jobs.engines.ray_data import Cluster
+    from wam.jobs.engines.ray_pool import Cluster
+    from wam.pipeline.options import MarkOptions, key_name
 
     _check_options(mode, strength, engine, address, out_dir, resume)
     all_frames = common.take_frames(frames)
@@ -141,65 +142,46 @@ def embed(
     items, left_out = _plan(images, output, out_dir, in_place, fields)
     load = common.marker_loader(model, device, key_file, reading=False)
     if encrypt or mode == "record":
-        check_record_options(mode, registry, label, encrypt, keyed=common.read_key(key_file) is not None)
+        _check_record_options(mode, registry, label, encrypt, keyed=common.read_key(key_file) is not None)
     marker = common.loaded(load)
-    settings = _settings(marker, mode, strength, label, all_frames, encrypt, quality)
-    cluster = Cluster(load, address, workers) if engine == "ray" else None
-    with _opened(marker, settings, registry, out_dir) as book:
+    options = MarkOptions(mode, strength, label, all_frames, key_name(marker.keys[0]), encrypt, quality)  # type: ignore[arg-type]
+    cluster = Cluster(common.single_threaded(load), address, workers) if engine == "ray" else None
+    with _opened(marker, options, registry, out_dir) as run:
         if resume:
-            note_changes(book, items)
-        outcomes = _outcomes(marker, cluster, book, items, workers, resume)
+            note_changes(run.journal, items)
+        outcomes = _outcomes(marker, cluster, run, items, workers, resume)
         complete = report_all(
-            book, outcomes, items, left_out, summary=_is_folder(images, out_dir), resume=resume, as_json=as_json,
+            run, outcomes, items, left_out, summary=_is_folder(images, out_dir), resume=resume, as_json=as_json,
             debug=debug,
         )  # fmt: skip
     if not complete:
         raise typer.Exit(1)
 
 
-def _settings(
-    marker: Watermarker,
-    mode: str,
-    strength: float | None,
-    label: bool,
-    frames: bool,
-    encrypt: bool,
-    quality: int | None,
-) -> Settings:
-    from wam.pipeline.options import Settings, key_name
-
-    return Settings(mode, strength, label, frames, key_name(marker.keys[0]), encrypt, quality)
-
-
 @contextmanager
-def _opened(marker: Watermarker, settings: Settings, registry: str | None, out_dir: str | None) -> Iterator[Book]:
-    """What keeps account of the run: the manifest if there is an output folder, and in link mode the registry."""
-    from wam.jobs.id_allocation import Ledger
-    from wam.jobs.journal import Book
+def _opened(marker: Watermarker, options: MarkOptions, registry: str | None, out_dir: str | None) -> Iterator[MarkMode]:
+    """The run in its mode: with a manifest if there is an output folder, and in link mode with the registry."""
+    from wam.jobs.id_allocation import LinkMode
+    from wam.jobs.journal import Journal
+    from wam.jobs.modes import RecordMode
 
-    records = common.open_registry(registry, create=True) if settings.mode == "link" else None
+    records = common.open_registry(registry, create=True) if options.mode == "link" else None
     with _open_manifest(out_dir) as manifest:
-        if records is None:
-            yield Book(marker.name, manifest, settings)
-        else:
-            yield Ledger(records, marker.name, manifest, settings)
+        journal = Journal(marker.name, manifest, options, same_as=marker.model.description.same_as)
+        yield RecordMode(journal) if records is None else LinkMode(records, journal)
 
 
 def _outcomes(
-    marker: Watermarker, cluster: Cluster | None, book: Book, items: list[Item], workers: int | None, resume: bool
+    marker: Watermarker, cluster: Cluster | None, run: MarkMode, items: list[Item], workers: int | None, resume: bool
 ) -> Generator[EmbedOutcome]:
-    """The work itself, on the engine and in the mode that were chosen."""
-    from wam.jobs.engines.local import embed_locally, embed_records_locally
-    from wam.jobs.engines.ray_data import embed_on_cluster, embed_records_on_cluster
-    from wam.jobs.id_allocation import Ledger
+    """The work itself, on the engine that was chosen."""
+    from wam.jobs.engines.local import embed_locally
+    from wam.jobs.engines.ray_data import embed_on_cluster
 
-    if isinstance(book, Ledger):
-        if cluster is not None:
-            return embed_on_cluster(cluster, book, items, resume=resume)
-        return embed_locally(marker, book, items, workers=workers, resume=resume)
     if cluster is not None:
-        return embed_records_on_cluster(cluster, book, items, resume=resume)
-    return embed_records_locally(marker, book, items, workers=workers, resume=resume)
+        return embed_on_cluster(cluster, run, items, resume=resume)
+    start = common.one_thread if len(items) > 1 else None
+    return embed_locally(marker, run, items, workers=workers, resume=resume, start_worker=start)
 
 
 def _is_folder(images: list[str], out_dir: str | None) -> bool:
@@ -222,6 +204,18 @@ def _check_options(
     for option, wanted in (("--resume", resume), ("--engine ray", engine == "ray")):
         if wanted and out_dir is None:
             common.fail(f"{option}: expected --out-dir with it, whose manifest it needs, found none; add it")
+
+
+def _check_record_options(mode: str, registry: str | None, label: bool, encrypt: bool, *, keyed: bool) -> None:
+    """Ends the command for what record mode has no use for, and for what only record mode can do."""
+    if mode != "record":
+        common.fail("--encrypt: expected --mode record with it, found link; nothing secret is in the pixels there")
+    if registry is not None:
+        common.fail("--registry: expected it without --mode record, found both; leave it out or use --mode link")
+    if encrypt and not keyed:
+        common.fail("--encrypt: expected a key, found none; give --key-file or set WAM_KEY")
+    if encrypt and label:
+        common.fail("--label: expected it without --encrypt, found both; it says owner and asset for all to read")
 
 
 def _fields(

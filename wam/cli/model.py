@@ -9,6 +9,7 @@ import typer
 
 from wam.cli import common
 from wam.errors import WamError
+from wam.models.names import DEFAULT
 
 model_app = typer.Typer(no_args_is_help=True, help="Which models there are, and what a checkpoint is.")
 
@@ -17,34 +18,51 @@ model_app = typer.Typer(no_args_is_help=True, help="Which models there are, and 
 def list_models(as_json: common.JsonRowsOption = False) -> None:
     """List the models that --model knows by name, and those it takes as a file."""
     from wam.models.meta.weights import LICENCES
-    from wam.models.zoo import DEFAULT, KNOWN, shipped
+    from wam.models.zoo import KNOWN, shipped
 
     rows: list[dict[str, Any]] = [
-        {"name": name, "licence": known.licence, "shipped": True, "default": name == DEFAULT, "file": known.file}
+        {
+            "name": name,
+            "licence": known.licence,
+            "shipped": True,
+            "default": name == DEFAULT,
+            "file": known.file,
+            "signal": known.signal,
+            "size": known.size,
+        }
         for name, known in KNOWN.items()
         if shipped(known.file).exists()
     ]
     rows += [
-        {"name": name, "licence": licence, "shipped": False, "default": False, "file": f"{name}.pth"}
+        {
+            "name": name,
+            "licence": licence,
+            "shipped": False,
+            "default": False,
+            "file": f"{name}.pth",
+            "signal": None,
+            "size": None,
+        }
         for name, licence in LICENCES.items()
     ]
     for row in rows:
         if as_json:
             common.print_json(row)
             continue
-        place = "shipped" if row["shipped"] else f"Meta's WAM, not shipped: --model PATH/{row['file']}"
+        signal = f"{row['signal']}, {row['size']}, shipped"
+        place = signal if row["shipped"] else f"Meta's WAM, not shipped: --model PATH/{row['file']}"
         typer.echo(f"{row['name']:12} {row['licence']:10} {place}{', the default' if row['default'] else ''}")
 
 
 @model_app.command()
 def info(
     path: Annotated[str | None, typer.Argument(metavar="NAME|PATH", help="The same as --model.")] = None,
-    model: common.ModelOption = common.DEFAULT_MODEL,
+    model: common.ModelOption = DEFAULT,
     as_json: common.JsonRowsOption = False,
 ) -> None:
     """Show a checkpoint's architecture, hash, size, licence, parameters and figures."""
     from wam.models.zoo import open_checkpoint
-    from wam.signal.pattern import BITS
+    from wam.signal.specification import BITS
 
     try:
         checkpoint, name = open_checkpoint(path or model)
@@ -58,6 +76,8 @@ def info(
         "licence": checkpoint.licence,
         **{f"{network}_parameters": count for network, count in checkpoint.parameters.items()},
         "bits": BITS,
+        "signal": checkpoint.signal and checkpoint.signal.name,
+        "same_as": list(checkpoint.same_as),
         "calibration": checkpoint.calibration,
         **{key: checkpoint.metadata.get(key) for key in ("step", "converted_from", "figures")},
     }
@@ -67,6 +87,8 @@ def info(
     for key, value in values.items():
         if isinstance(value, dict):
             value = ", ".join(f"{k} {v}" for k, v in value.items())
+        if isinstance(value, list):
+            value = ", ".join(value) or None
         typer.echo(f"{key:20} {'-' if value is None else value}")
 
 

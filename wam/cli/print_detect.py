@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
 from collections.abc import Generator
 from contextlib import closing
+from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -17,8 +16,27 @@ from wam.errors import show_name
 
 if TYPE_CHECKING:
     from wam.jobs.outcome import DetectOutcome
-    from wam.pipeline.read import AnyReading
+    from wam.pipeline.read import AnyReading, Findings
     from wam.watermarker import Watermarker
+
+
+@dataclass
+class Counts:
+    """How many files carry marks, carry none or could not be read, and how many marks there are in all."""
+
+    marked: int = 0
+    unmarked: int = 0
+    failed: int = 0
+    marks: int = 0
+    verified: int = 0  # files with a mark whose record is known
+
+    def add(self, outcome: DetectOutcome) -> None:
+        """One more file."""
+        self.failed += outcome.findings is None
+        self.marked += bool(outcome.readings)
+        self.unmarked += outcome.findings is not None and not outcome.readings
+        self.marks += len(outcome.readings)
+        self.verified += any(reading.status == "verified" for reading in outcome.readings)
 
 
 def report_all(
@@ -30,40 +48,34 @@ def report_all(
     as_json: bool,
     verbose: bool,
     debug: bool,
-) -> bool:
-    """Prints each of ``count`` outcomes, and a ``summary`` of all; True when each file carries a mark."""
-    counts: Counter[str] = Counter()
+) -> Counts:
+    """Prints each of ``count`` outcomes, and a ``summary`` of all; returns what was found."""
+    counts = Counts()
     started = monotonic()
     with common.progress("detecting", count) as advance, closing(outcomes):
         for outcome in outcomes:
             if outcome.error is not None and debug:
                 raise outcome.error
-            _count(counts, outcome)
+            counts.add(outcome)
             _report(outcome, marker.name, as_json=as_json)
-            if verbose and outcome.error is None:
-                for line in explain(outcome, marker.keys):
+            if verbose and outcome.findings is not None:
+                for line in explain(str(outcome.source.location), outcome.findings, marker.keys):
                     typer.echo(line, err=True)
             advance()
     if summary:
         typer.echo(_summary(counts, monotonic() - started), err=True)
-    return counts["marked"] == count
+    return counts
 
 
-def _count(counts: Counter[str], outcome: DetectOutcome) -> None:
-    kind = "failed" if outcome.error is not None else "marked" if outcome.readings else "unmarked"
-    counts[kind] += 1
-    counts["marks"] += len(outcome.readings)
-
-
-def _summary(counts: Counter[str], seconds: float) -> str:
+def _summary(counts: Counts, seconds: float) -> str:
     """How many files of a folder carry marks, and how fast they were read.
 
-    >>> _summary(Counter({"marked": 3, "marks": 5, "unmarked": 1}), 2.0)
+    >>> _summary(Counts(marked=3, marks=5, unmarked=1), 2.0)
     '3 with watermarks (5 in all), 1 without, 0 not read in 2.0 s, 2.0/s'
     """
-    files = counts["marked"] + counts["unmarked"]
-    text = f"{counts['marked']} with watermarks ({counts['marks']} in all), {counts['unmarked']} without, "
-    return f"{text}{counts['failed']} not read in {seconds:.1f} s, {files / max(seconds, 1e-3):.1f}/s"
+    files = counts.marked + counts.unmarked
+    text = f"{counts.marked} with watermarks ({counts.marks} in all), {counts.unmarked} without, "
+    return f"{text}{counts.failed} not read in {seconds:.1f} s, {files / max(seconds, 1e-3):.1f}/s"
 
 
 def _report(outcome: DetectOutcome, model: str, *, as_json: bool) -> None:
@@ -72,32 +84,18 @@ def _report(outcome: DetectOutcome, model: str, *, as_json: bool) -> None:
         message = common.about(outcome.source.location, outcome.error)
         common.report(message)
     if as_json:
-        common.print_json(_object(outcome, model, message))
-    elif message is None:
-        _print_table(outcome)
+        common.print_json(outcome.to_dict(model=model, message=message))
+    elif outcome.findings is not None:
+        _print_table(show_name(str(outcome.source.location)), outcome.findings)
 
 
-def _object(outcome: DetectOutcome, model: str, error: str | None) -> dict[str, Any]:
-    """The contract's object for one image."""
-    return {
-        "image": os.fspath(outcome.source.location),
-        "width": outcome.width,
-        "height": outcome.height,
-        "model": model,
-        "watermarks": [reading.to_dict() for reading in outcome.readings],
-        "error": error,
-        "label": outcome.label and {**outcome.label.to_dict(), "agrees": outcome.label_agrees},
-    }
-
-
-def _print_table(outcome: DetectOutcome) -> None:
+def _print_table(name: str, findings: Findings) -> None:
     """A line, and a table where there is something to tell."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    name, readings = show_name(str(outcome.source.location)), outcome.readings
-    label = _label_line(outcome)
+    readings, label = findings.readings, _label_line(findings)
     if not readings:
         typer.echo(f"{name}: no watermark{label}")
         return
@@ -112,17 +110,17 @@ def _print_table(outcome: DetectOutcome) -> None:
     console.print(table)
 
 
-def _label_line(outcome: DetectOutcome) -> str:
+def _label_line(findings: Findings) -> str:
     """What the label in the metadata says and whether a watermark says the same; nothing without a label."""
-    if outcome.label is None:
+    if findings.label is None:
         return ""
-    said = outcome.label.producer or outcome.label.source_type.rpartition("/")[2]
+    said = findings.label.producer or findings.label.source_type.rpartition("/")[2]
     verdict = {
         True: "the watermark agrees",
         False: "NO WATERMARK AGREES (was it marked with a key?)",
         None: "it names no watermark",
     }
-    return f"; label of {show_name(said)}: {verdict[outcome.label_agrees]}"
+    return f"; label of {show_name(said)}: {verdict[findings.label_agrees]}"
 
 
 def _cells(reading: AnyReading) -> list[str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -14,8 +14,9 @@ from wam.cli import common
 from wam.errors import show_name
 
 if TYPE_CHECKING:
-    from wam.jobs.journal import Book
-    from wam.jobs.outcome import EmbedOutcome
+    from wam.jobs.journal import Journal
+    from wam.jobs.modes import MarkMode
+    from wam.jobs.outcome import EmbedOutcome, EmbedResult
     from wam.jobs.plan import Item
 
 MANIFEST_ONLY = ("path", "status", "at", "sha256", "source", "settings")  # of a line, beside the contract's object
@@ -33,16 +34,16 @@ def show_few(names: Sequence[str]) -> str:
     return ", ".join(names[:FEW]) + more
 
 
-def note_changes(book: Book, items: Sequence[Item]) -> None:
+def note_changes(journal: Journal, items: Sequence[Item]) -> None:
     """Says before anything is done which files are marked again for their settings."""
-    changed = Counter(changes for item in items if item.problem is None and (changes := book.changes(item)))
+    changed = Counter(changes for item in items if item.problem is None and (changes := journal.changes(item)))
     for changes, count in changed.items():
         files = "1 file was" if count == 1 else f"{count} files were"
         note(f"{files} marked otherwise ({', '.join(changes)}) and will be marked again")
 
 
 def report_all(
-    book: Book,
+    run: MarkMode,
     outcomes: Generator[EmbedOutcome],
     items: Sequence[Item],
     left_out: int,
@@ -64,11 +65,11 @@ def report_all(
                 if outcome.error is not None and debug:
                     raise outcome.error
                 counts[_kind(outcome)] += 1
-                counts["replaced"] += outcome.result is not None and outcome.result.written.replaced
-                _report(book, outcome, as_json=as_json)
+                counts["replaced"] += outcome.result is not None and outcome.result.replaced
+                _report(run, outcome, as_json=as_json)
                 advance()
     finally:  # after Ctrl-C, too
-        counts["marked"] = book.noted  # with those that were under way when it was interrupted
+        counts["marked"] = run.journal.noted  # with those that were under way when it was interrupted
         if summary:
             typer.echo(_summary(counts, left_out, monotonic() - started, resume=resume), err=True)
     return not counts["failed"]
@@ -96,12 +97,12 @@ def _summary(counts: Counter[str], left_out: int, seconds: float, *, resume: boo
     return text
 
 
-def _report(book: Book, outcome: EmbedOutcome, *, as_json: bool) -> None:
+def _report(run: MarkMode, outcome: EmbedOutcome, *, as_json: bool) -> None:
+    values: Mapping[str, Any]
     if outcome.error is not None:
         message = common.about(outcome.item.source.location, outcome.error)
         common.report(message)
-        values = book.failed_object(outcome.item, outcome.error, message)
-        book.fail(outcome.item, outcome.error, values)
+        values = run.fail(outcome.item, outcome.error, message)
     elif outcome.result is not None:
         values = outcome.result.to_dict()
     else:
@@ -109,8 +110,25 @@ def _report(book: Book, outcome: EmbedOutcome, *, as_json: bool) -> None:
     if as_json:
         common.print_json(values)
     elif outcome.result is not None:
-        result = outcome.result
-        typer.echo(common.marked_line(result.image, result.output, result.shown, result.written))
+        typer.echo(_marked_line(outcome.result))
     elif outcome.error is None:
         content = values["link"] or "record"
-        typer.echo(f"{show_name(values['image'])} -> {show_name(values['output'])}  {content}  done before")
+        typer.echo(f"{show_name(str(values['image']))} -> {show_name(str(values['output']))}  {content}  done before")
+
+
+def _marked_line(result: EmbedResult) -> str:
+    """What became of one file."""
+    report = result.report
+    lost = f"  (not kept: {', '.join(report.lost)})" if report.lost else ""
+    lost += "".join(f"  ({note})" for note in (*report.notes, *result.notes))
+    quality = f"{report.psnr_db:.1f} dB  SSIM {report.ssim:.3f}"
+    names = f"{show_name(result.image)} -> {show_name(result.output)}"
+    return f"{names}  {_content(result)}  {quality}  self-check passed{lost}"
+
+
+def _content(result: EmbedResult) -> str:
+    """What was put in, for people."""
+    marks = result.report.marks
+    if marks is None:
+        return result.report.link or "-"
+    return f"record in {len(result.report.words)} marks, {marks.read} read back, {marks.needed} needed"

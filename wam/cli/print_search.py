@@ -8,25 +8,24 @@ from typing import TYPE_CHECKING
 from wam.errors import show_name
 
 if TYPE_CHECKING:
-    from wam.jobs.outcome import DetectOutcome
     from wam.models.protocol import SearchSummary
-    from wam.pipeline.read import AnyReading
+    from wam.pipeline.read import AnyReading, Findings
     from wam.watermarker import Detection
 
 
-def explain(outcome: DetectOutcome, keys: Sequence[bytes | None]) -> Iterator[str]:
+def explain(location: str, findings: Findings, keys: Sequence[bytes | None]) -> Iterator[str]:
     """Lines on one file: what the search did, then each mark in the order of the results; ``keys`` of the reader."""
-    name = show_name(str(outcome.source.location))
-    if not outcome.searches:
+    name, searches = show_name(location), findings.searches
+    if not searches:
         yield f"{name}: no search to tell of: this model has one pass at one size"
-    for number, search in enumerate(outcome.searches, start=1):
-        frame = f" frame {number}" if len(outcome.searches) > 1 else ""
+    for number, search in enumerate(searches, start=1):
+        frame = f" frame {number}" if len(searches) > 1 else ""
         yield f"{name}:{frame} {_search(search)}"
-    if not outcome.readings:
-        yield f"{name}: nothing found; {_nearest(outcome.searches)}"
-    for place, reading in enumerate(outcome.readings, start=1):
+    if not findings.readings:
+        yield f"{name}: nothing found; {_nearest(searches)}"
+    for place, reading in enumerate(findings.readings, start=1):
         for detection in _detections(reading):
-            yield f"{name}: {place}. {_mark(reading, detection, outcome.searches)}{_key(detection, keys)}"
+            yield f"{name}: {place}. {_mark(reading, detection, searches)}{_key(detection, keys)}"
 
 
 def _key(detection: Detection, keys: Sequence[bytes | None]) -> str:

@@ -17,10 +17,10 @@ class Calibration:
     """``threshold``: joint score from which a watermark is present. ``null_location``, ``null_scale``: Gumbel
     distribution of the highest score of one synchronised region without a watermark. ``bit_slope``: logit per vote."""
 
-    threshold: float = 27.0
-    null_location: float = 13.5
-    null_scale: float = 1.35
-    bit_slope: float = 2.2
+    threshold: float
+    null_location: float
+    null_scale: float
+    bit_slope: float
 
     def __post_init__(self) -> None:
         if not (self.threshold > self.null_location and self.null_scale > 0 and self.bit_slope > 0):

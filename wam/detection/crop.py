@@ -56,7 +56,7 @@ class Part:
     def bend_in_view(self, bend: Bend) -> Bend:
         """A bend of the part, as one of the view."""
         factors = bend.centre.new_tensor(self._factors()[::-1])
-        return Bend(bend.centre / factors + self._corner(bend.centre), bend.tilt * factors)
+        return Bend(bend.centre / factors + self._corner(bend.centre), bend.tilt * factors, bend.nearest)
 
     def logits_in_view(self, logits: Tensor) -> Tensor:
         """Mask logits (h, w) of the part, in the view: (H, W); outside the part none is marked."""

@@ -15,29 +15,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wam.detection.config import HomographyConfig, SearchConfig
 from wam.detection.synchronization import Synchronised, at_pose
 from wam.signal.filters import box_max
 from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose
 
-BLOCK = 64  # pixels: side of the windows that are matched, about two tiles
-SPACING = 24  # pixels between their centres
-REACH = 9  # pixels: displacement that is looked for; half a tile at most
-PEAK = 5.5  # standard deviations from which a match is believed: chance gives up to 4 among these shifts
-GROWTH = 1.5  # of the radius in which blocks are believed, per round
-ROUNDS = 7
-ROBUST = 1.5  # pixels: residual at which a block counts half
-FEWEST = 6  # blocks
-NEAREST = 0.25  # smallest denominator: what is stretched more is not looked at
-WORTHWHILE = 1.06  # times the score of the affine pose that a bent one must reach
-
 
 @dataclass(frozen=True)
 class Bend:
-    """``centre`` (2,) pixels x, y; ``tilt`` (2,) per pixel, zero for none."""
+    """``centre`` (2,) pixels x, y; ``tilt`` (2,) per pixel, zero for none; ``nearest`` smallest denominator: what is
+    stretched more is not looked at."""
 
     centre: Tensor
     tilt: Tensor
+    nearest: float
 
     def straight(self, maps: Tensor, *, stride: int = 1) -> Tensor:
         """Maps (C, h, w) of the view, in cells of ``stride`` pixels, in straight coordinates; zero outside."""
@@ -52,8 +44,8 @@ class Bend:
         y = (torch.arange(height, device=maps.device) + 0.5) * stride - self.centre[1]
         x = (torch.arange(width, device=maps.device) + 0.5) * stride - self.centre[0]
         below = 1 + tilt[0] * x[None] + tilt[1] * y[:, None]
-        there = below > NEAREST
-        below = below.clamp(min=NEAREST)
+        there = below > self.nearest
+        below = below.clamp(min=self.nearest)
         points = torch.stack([x / below + self.centre[0], y[:, None] / below + self.centre[1]], dim=-1)
         sides = points.new_tensor([width, height]) * stride
         grid = torch.where(there[..., None], points * 2 / sides - 1, torch.full_like(points, -9.0))
@@ -61,7 +53,13 @@ class Bend:
 
 
 def fit_bend(
-    field: Tensor, start: Synchronised, part: Tensor, carrier: Carrier, *, first: Bend | None = None
+    field: Tensor,
+    start: Synchronised,
+    part: Tensor,
+    carrier: Carrier,
+    config: SearchConfig,
+    *,
+    first: Bend | None = None,
 ) -> tuple[Bend, Pose] | None:
     """Follows a mark from a part (H, W) where an affine pose holds to all it covers; None where it is not bent.
 
@@ -73,32 +71,33 @@ def fit_bend(
     if not len(rows):
         return None
     centre = torch.stack([columns.float().mean(), rows.float().mean()]) + 0.5
-    radius = max(BLOCK, math.sqrt(len(rows) / math.pi))
-    bend, found = Bend(centre, centre.new_zeros(2)) if first is None else first, start
-    for number in range(ROUNDS):
+    own, evidence = config.homography, config.synchronization
+    radius = max(own.block, math.sqrt(len(rows) / math.pi))
+    bend, found = Bend(centre, centre.new_zeros(2), own.nearest) if first is None else first, start
+    for number in range(own.rounds):
         straight = bend.straight(field[None])[0]
-        points, moves, weights = _matches(straight, found, carrier)
-        if number == 0 and _ends(part, points, moves, weights):
+        points, moves, weights = _matches(straight, found, carrier, own)
+        if number == 0 and _ends(part, points, moves, weights, own):
             return None
         weights = weights * ((points - centre).norm(dim=1) < radius)
-        if int((weights > 0).sum()) < FEWEST:
+        if int((weights > 0).sum()) < own.fewest:
             return None
-        pose, tilt = _fitted(points, moves, weights, bend.centre, found.pose)
+        pose, tilt = _fitted(points, moves, weights, bend.centre, found.pose, own)
         bend = replace(bend, tilt=bend.tilt + tilt)
-        found = at_pose(bend.straight(field[None])[0] * _near(field, centre, radius), pose, carrier)
-        radius *= GROWTH
-    final = at_pose(bend.straight(field[None])[0], found.pose, carrier)
-    before = at_pose(field if first is None else first.straight(field[None])[0], start.pose, carrier)
-    return (bend, final.pose) if final.score > WORTHWHILE * max(before.score, 1.0) else None
+        found = at_pose(bend.straight(field[None])[0] * _near(field, centre, radius), pose, carrier, evidence)
+        radius *= own.growth
+    final = at_pose(bend.straight(field[None])[0], found.pose, carrier, evidence)
+    before = at_pose(field if first is None else first.straight(field[None])[0], start.pose, carrier, evidence)
+    return (bend, final.pose) if final.score > own.worthwhile * max(before.score, 1.0) else None
 
 
-def _ends(part: Tensor, points: Tensor, moves: Tensor, weights: Tensor) -> bool:
+def _ends(part: Tensor, points: Tensor, moves: Tensor, weights: Tensor, config: HomographyConfig) -> bool:
     """Whether a mark is flat and ends where a part (H, W) does: too few of its blocks, see ``_matches``, have moved or
     show nothing of the part in the inner half of their sides."""
     column, row = points.long().unbind(1)
-    near = box_max(part[None, None].float(), BLOCK // 2 + 1)[0, 0] > 0.5
+    near = box_max(part[None, None].float(), config.block // 2 + 1)[0, 0] > 0.5
     shown = near[row.clamp(max=near.shape[0] - 1), column.clamp(max=near.shape[1] - 1)]
-    return int(((weights > 0) & ((moves.abs().amax(1) > 0) | ~shown)).sum()) < FEWEST
+    return int(((weights > 0) & ((moves.abs().amax(1) > 0) | ~shown)).sum()) < config.fewest
 
 
 def _near(field: Tensor, centre: Tensor, radius: float) -> Tensor:
@@ -108,34 +107,37 @@ def _near(field: Tensor, centre: Tensor, radius: float) -> Tensor:
     return (x[None].square() + y[:, None].square() < radius**2).to(field)
 
 
-def _matches(field: Tensor, found: Synchronised, carrier: Carrier) -> tuple[Tensor, Tensor, Tensor]:
+def _matches(
+    field: Tensor, found: Synchronised, carrier: Carrier, config: HomographyConfig
+) -> tuple[Tensor, Tensor, Tensor]:
     """Block centres (N, 2), how far the estimate lies from the pattern there (N, 2), both x, y; weights (N,)."""
-    size = (field.shape[0], field.shape[1])
+    size, side, reach = (field.shape[0], field.shape[1]), config.block, config.reach
     signs = torch.cat([torch.tanh(found.bit_votes), found.bit_votes.new_ones(1)])[carrier.owner]
     made = carrier.render_signs(signs[None], found.pose.matrix[None], found.pose.offset[None], size)[0, 0]
-    pair = F.unfold(F.pad(torch.stack([field, made])[:, None], [BLOCK // 2] * 4), BLOCK, stride=SPACING)
-    hann = torch.hann_window(BLOCK, periodic=False, device=field.device)
+    pair = F.unfold(F.pad(torch.stack([field, made])[:, None], [side // 2] * 4), side, stride=config.spacing)
+    hann = torch.hann_window(side, periodic=False, device=field.device)
     window = hann[:, None] * hann[None]
-    blocks = pair.transpose(1, 2).reshape(2, -1, BLOCK, BLOCK)
+    blocks = pair.transpose(1, 2).reshape(2, -1, side, side)
     spectra = torch.fft.rfft2(torch.stack([blocks[0] * window, blocks[1]]))
-    surface = torch.fft.irfft2(spectra[0] * spectra[1].conj(), s=(BLOCK, BLOCK))
+    surface = torch.fft.irfft2(spectra[0] * spectra[1].conj(), s=(side, side))
     noise = surface.std(dim=(1, 2)) + 1e-9
     near = torch.fft.fftshift(surface, dim=(1, 2))
-    middle = BLOCK // 2
-    near = near[:, middle - REACH : middle + REACH + 1, middle - REACH : middle + REACH + 1]
-    side = 2 * REACH + 1
-    peak, cell = near.flatten(1).max(1)
-    move = torch.stack([cell % side - REACH, cell // side - REACH], dim=1).to(field)
+    looked_at = slice(side // 2 - reach, side // 2 + reach + 1)
+    peak, cell = near[:, looked_at, looked_at].flatten(1).max(1)
+    shifts = 2 * reach + 1
+    move = torch.stack([cell % shifts - reach, cell // shifts - reach], dim=1).to(field)
     sure = peak / noise
-    per_row = (size[1] // SPACING) + 1
+    per_row = (size[1] // config.spacing) + 1
     index = torch.arange(len(sure), device=field.device)
-    points = torch.stack([index % per_row, index // per_row], dim=1) * float(SPACING)
-    return points, move, torch.where(sure > PEAK, sure.square(), torch.zeros_like(sure))
+    points = torch.stack([index % per_row, index // per_row], dim=1) * float(config.spacing)
+    return points, move, torch.where(sure > config.peak, sure.square(), torch.zeros_like(sure))
 
 
-def _fitted(points: Tensor, moves: Tensor, weights: Tensor, centre: Tensor, pose: Pose) -> tuple[Pose, Tensor]:
+def _fitted(
+    points: Tensor, moves: Tensor, weights: Tensor, centre: Tensor, pose: Pose, config: HomographyConfig
+) -> tuple[Pose, Tensor]:
     """The pose and the further tilt that explain displacements, by least squares that wild ones weigh little in."""
-    size = float(BLOCK)
+    size = float(config.block)
     there = (points + moves - centre) / size  # where the estimate has what the pattern has at ``points``
     ones, zeros = torch.ones_like(there[:, :1]), torch.zeros_like(there)
     flat = torch.cat([there, ones], dim=1)
@@ -147,11 +149,11 @@ def _fitted(points: Tensor, moves: Tensor, weights: Tensor, centre: Tensor, pose
     target = -moves / size
     trust = weights
     solution = target.new_zeros(8)
-    for _ in range(6):
+    for _ in range(config.robust_rounds):
         root = trust.sqrt()[:, None]
         solution = torch.linalg.lstsq((design * root[..., None]).flatten(0, 1), (target * root).flatten()).solution
         residual = (design @ solution - target).norm(dim=1) * size
-        trust = weights / (1 + (residual / ROBUST).square())
+        trust = weights / (1 + (residual / config.robust).square())
     affine = solution[:6].view(2, 3)
     linear = torch.eye(2, device=points.device) + affine[:, :2]
     shift = affine[:, 2] * size + centre - linear @ centre

@@ -12,30 +12,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wam.detection.config import LatticeConfig
 from wam.signal.filters import box_max, box_mean
-from wam.signal.pattern import TILE
+from wam.signal.specification import TILE
 
-SCALES = (0.68, 1.5)  # pixels per working pixel that one pyramid level searches
-SCALE_STEP = 0.015  # relative; one pixel at the second lattice point
-ANGLE_STEP = 0.9  # degrees; one pixel at the second lattice point
-CANDIDATES = 10  # lattices that go on from the comb
-STRETCH_STEP = 0.025  # relative, of each direction of upright lattices with an aspect of their own
-STRETCHED = 3  # of those that go on
-PEAKS = 14  # highest of the autocorrelation that lattices of any shear are made of
-PEAK_RING = (0.55, 2.0)  # tiles: their distance from the middle
-STRETCHED_MOST = 2.0  # times as long may a picture become one way as the other; sheared twins of a lattice exceed it
 GROUP = 2  # fields at a time on a CPU: more do not stay in its cache
 
 
-def autocorrelation(field: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+def autocorrelation(field: Tensor, weight: Tensor, config: LatticeConfig) -> tuple[Tensor, Tensor]:
     """Whitened autocorrelation and share of pixels that overlap at each lag, lag zero in the middle.
 
     field, weight (..., H, W) -> (..., M, N) each; one weight (H, W) serves a batch of fields.
     """
     sides = [math.ceil((side + 3 * TILE) / 32) * 32 for side in field.shape[-2:]]
     power = torch.fft.rfft2(field, s=sides).abs().square()
-    smooth = box_mean(power.view(-1, 1, *power.shape[-2:]), 9).view(power.shape)
-    white = (power / (smooth + 0.5 * power.mean((-2, -1), keepdim=True))).clamp(max=6.0)
+    smooth = box_mean(power.view(-1, 1, *power.shape[-2:]), config.whitening_window).view(power.shape)
+    floor = config.whitening_floor * power.mean((-2, -1), keepdim=True)
+    white = (power / (smooth + floor)).clamp(max=config.whitening_limit)
     white[..., 0, 0] = 0
     correlation = torch.fft.irfft2(white, s=sides)
     cover = torch.fft.irfft2(torch.fft.rfft2(weight, s=sides).abs().square(), s=sides)
@@ -44,70 +37,82 @@ def autocorrelation(field: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return torch.fft.fftshift(correlation, dim=(-2, -1)), torch.fft.fftshift(cover, dim=(-2, -1))
 
 
-def comb(correlation: Tensor, overlap: Tensor) -> Tensor:
+def comb(correlation: Tensor, overlap: Tensor, config: LatticeConfig) -> Tensor:
     """Best lattices of the comb over scale and angle: -> (C, 2, 2), columns are the lattice vectors in pixels."""
-    lattices, scores = comb_scores(correlation, overlap)
-    around = torch.cat([scores[:, -2:], scores, scores[:, :2]], dim=1)  # a lattice repeats every 90 degrees
-    highest = box_max(around, 5)[:, 2:-2]
+    lattices, scores = comb_scores(correlation, overlap, config)
+    half = config.peak_window // 2
+    around = torch.cat([scores[:, -half:], scores, scores[:, :half]], dim=1)  # a lattice repeats every 90 degrees
+    highest = box_max(around, config.peak_window)[:, half:-half]
     peaks = torch.where(scores >= highest, scores, torch.full_like(scores, -1e9)).flatten()
-    return lattices[peaks.topk(CANDIDATES).indices]
+    return lattices[peaks.topk(config.candidates).indices]
 
 
-def stretched_comb(correlation: Tensor, overlap: Tensor) -> Tensor:
+def stretched_comb(correlation: Tensor, overlap: Tensor, config: LatticeConfig) -> Tensor:
     """Best upright lattices with a scale of their own in each direction, as after a change of aspect: (C, 2, 2)."""
     device = correlation.device
-    count = round(math.log(SCALES[1] / SCALES[0]) / STRETCH_STEP) + 1
-    scales = SCALES[0] * torch.exp(torch.arange(count, device=device) * STRETCH_STEP) * TILE
+    finest, coarsest = config.scales
+    count = round(math.log(coarsest / finest) / config.stretch_step) + 1
+    scales = finest * torch.exp(torch.arange(count, device=device) * config.stretch_step) * TILE
     y, x = torch.meshgrid(scales, scales, indexing="ij")
     lattices = torch.diag_embed(torch.stack([x, y], dim=-1)).flatten(0, 1)
-    scores = lattice_score(correlation, overlap, lattices, reach=2).view(count, count)
-    peaks = torch.where(scores >= box_max(scores, 3), scores, torch.full_like(scores, -1e9))
-    return lattices[peaks.flatten().topk(STRETCHED).indices]
+    scores = lattice_score(correlation, overlap, lattices, reach=config.reach).view(count, count)
+    highest = box_max(scores, config.stretched_peak_window)
+    peaks = torch.where(scores >= highest, scores, torch.full_like(scores, -1e9))
+    return lattices[peaks.flatten().topk(config.stretched).indices]
 
 
-def peak_lattices(correlation: Tensor, overlap: Tensor) -> Tensor:
+def peak_lattices(correlation: Tensor, overlap: Tensor, config: LatticeConfig) -> Tensor:
     """Lattices of any shear that pairs of the highest peaks span, best first: (C, 2, 2)."""
     height, width = correlation.shape
     y, x = torch.meshgrid(torch.arange(height) - height // 2, torch.arange(width) - width // 2, indexing="ij")
     x, y = x.to(correlation), y.to(correlation)
     length = (x.square() + y.square()).sqrt()
-    highest = box_max(correlation, 5)
-    ring = (length > PEAK_RING[0] * TILE) & (length < PEAK_RING[1] * TILE) & ((y > 0) | ((y == 0) & (x > 0)))
+    highest = box_max(correlation, config.peak_window)
+    nearest, furthest = (tiles * TILE for tiles in config.peak_ring)
+    ring = (length > nearest) & (length < furthest) & ((y > 0) | ((y == 0) & (x > 0)))
     peaks = torch.where(ring & (correlation >= highest), correlation * overlap.sqrt(), torch.zeros_like(correlation))
-    cell = peaks.flatten().topk(PEAKS).indices
+    cell = peaks.flatten().topk(config.peaks).indices
     points = torch.stack([x.flatten()[cell], y.flatten()[cell]], dim=1)
-    first, second = torch.triu_indices(PEAKS, PEAKS, offset=1, device=cell.device)
+    first, second = torch.triu_indices(config.peaks, config.peaks, offset=1, device=cell.device)
     pairs = torch.stack([points[first], points[second]], dim=2)  # columns are the vectors
     side = pairs.det().abs().sqrt() / TILE
     # the singular values s, t of a pair have s t = |det| and s^2 + t^2 = |pair|^2
     stretch = pairs.square().sum((1, 2)) / pairs.det().abs().clamp(min=1e-6)
-    fair = (side > SCALES[0]) & (side < SCALES[1]) & (stretch < STRETCHED_MOST + 1 / STRETCHED_MOST)
-    scores = torch.where(fair, lattice_score(correlation, overlap, pairs, reach=2), torch.full_like(side, -1e9))
-    return pairs[scores.topk(min(CANDIDATES, int(fair.sum()))).indices]
+    fair = (side > config.scales[0]) & (side < config.scales[1])
+    fair = fair & (stretch < config.most_stretch + 1 / config.most_stretch)
+    evidence = lattice_score(correlation, overlap, pairs, reach=config.reach)
+    scores = torch.where(fair, evidence, torch.full_like(side, -1e9))
+    return pairs[scores.topk(min(config.candidates, int(fair.sum()))).indices]
 
 
-def comb_scores(correlation: Tensor, overlap: Tensor, span: tuple[float, float] = SCALES) -> tuple[Tensor, Tensor]:
-    """All lattices of the comb (S A, 2, 2) and their scores (..., S, A), by scale and angle."""
+def comb_scores(
+    correlation: Tensor, overlap: Tensor, config: LatticeConfig, *, span: tuple[float, float] | None = None
+) -> tuple[Tensor, Tensor]:
+    """All lattices of the comb (S A, 2, 2) and their scores (..., S, A), by scale and angle; ``span`` of scales in
+    pixels per working pixel, None: that of the levels."""
     device = correlation.device
-    count = round(math.log(span[1] / span[0]) / SCALE_STEP) + 1
-    scales = span[0] * torch.exp(torch.arange(count, device=device) * SCALE_STEP) * TILE
-    angles = torch.deg2rad(torch.arange(0, 90, ANGLE_STEP, device=device))
+    finest, coarsest = config.scales if span is None else span
+    count = round(math.log(coarsest / finest) / config.scale_step) + 1
+    scales = finest * torch.exp(torch.arange(count, device=device) * config.scale_step) * TILE
+    angles = torch.deg2rad(torch.arange(0, 90, config.angle_step, device=device))
     x, y = scales[:, None] * angles.cos(), scales[:, None] * angles.sin()
     lattices = torch.stack([torch.stack([x, -y], -1), torch.stack([y, x], -1)], -2).flatten(0, 1)
-    scores = lattice_score(correlation, overlap, lattices, reach=2)
-    return lattices, scores.unflatten(-1, (len(scales), len(angles)))
+    scores = lattice_score(correlation, overlap, lattices, reach=config.reach)
+    return lattices, scores.view(*scores.shape[:-1], len(scales), len(angles))
 
 
-def periodicity(fields: Tensor, weights: Tensor, span: tuple[float, float] = SCALES) -> Tensor:
+def periodicity(
+    fields: Tensor, weights: Tensor, config: LatticeConfig, *, span: tuple[float, float] | None = None
+) -> Tensor:
     """How much regions repeat on any lattice of the comb, in standard deviations of the comb: cheap, to decide where to
-    synchronise first. fields (B, H, W), weights the same or (H, W) for all -> (B,); 0 where there is nothing. ``span``
-    of scales in pixels per working pixel."""
+    synchronise first. fields (B, H, W), weights the same or (H, W) for all -> (B,); 0 where there is nothing.
+    ``span``: see ``comb_scores``."""
     group = GROUP if fields.device.type == "cpu" else len(fields)
     parts = []
     for first in range(0, len(fields), group):
         own = weights if weights.ndim == 2 else weights[first : first + group]
-        correlation, overlap = autocorrelation(fields[first : first + group], own)
-        scores = comb_scores(correlation, overlap, span)[1].flatten(-2)
+        correlation, overlap = autocorrelation(fields[first : first + group], own, config)
+        scores = comb_scores(correlation, overlap, config, span=span)[1].flatten(-2)
         parts.append((scores.amax(-1) - scores.mean(-1)) / (scores.std(-1) + 1e-9))
     lift = torch.cat(parts)
     return torch.where(fields.square().sum((-2, -1)) > 1e-6, lift, torch.zeros_like(lift))
@@ -128,16 +133,20 @@ def lattice_score(correlation: Tensor, overlap: Tensor, lattices: Tensor, *, rea
     maps = torch.cat([one.reshape(-1, *one.shape[-2:]) for one in (correlation, overlap)])[None]
     values = F.grid_sample(maps, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
     values = values * (lags.abs() < sides / 2 - 2).all(-1)
-    peak, share = values.split([correlation[..., 0, 0].numel(), overlap[..., 0, 0].numel()])
-    return (peak.sum(-1) / (share.sum(-1) + 0.5).sqrt()).view(*correlation.shape[:-2], len(lattices))
+    count = correlation[..., 0, 0].numel()
+    peak, share = values[:count], values[count:]
+    scores: Tensor = peak.sum(-1) / (share.sum(-1) + 0.5).sqrt()
+    return scores.view(*correlation.shape[:-2], len(lattices))
 
 
-def refine_lattices(correlation: Tensor, overlap: Tensor, lattices: Tensor) -> Tensor:
+def refine_lattices(correlation: Tensor, overlap: Tensor, lattices: Tensor, config: LatticeConfig) -> Tensor:
     """Moves both vectors of each lattice uphill, first near lattice points, then far ones that pin it down."""
-    moves = torch.cat([torch.eye(4), -torch.eye(4), *_similarity_moves(), torch.zeros(1, 4)]).to(lattices)
-    for reach, sizes in ((2, (1.2, 0.6)), (4, (0.4, 0.25)), (7, (0.15, 0.08, 0.05))):
+    moves = torch.cat([torch.eye(4), -torch.eye(4), *_similarity_moves(config.joint_move), torch.zeros(1, 4)]).to(
+        lattices
+    )
+    for reach, sizes in config.climb:
         for size in sizes:
-            for _ in range(3):
+            for _ in range(config.climb_rounds):
                 trial = lattices[:, None] + size * moves.view(1, -1, 2, 2)
                 scores = lattice_score(correlation, overlap, trial.flatten(0, 1), reach=reach)
                 best = scores.view(len(lattices), -1).argmax(1)
@@ -145,7 +154,7 @@ def refine_lattices(correlation: Tensor, overlap: Tensor, lattices: Tensor) -> T
     return lattices
 
 
-def _similarity_moves() -> list[Tensor]:
+def _similarity_moves(size: float) -> list[Tensor]:
     """Joint moves of both vectors: turn, scale, aspect and shear, both ways."""
-    basis = torch.tensor([[1.0, 0, 0, 1], [0, -1, 1, 0], [1, 0, 0, -1], [0, 1, 1, 0]]) * 0.7
+    basis = torch.tensor([[1.0, 0, 0, 1], [0, -1, 1, 0], [1, 0, 0, -1], [0, 1, 1, 0]]) * size
     return [basis, -basis]

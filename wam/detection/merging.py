@@ -8,11 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wam.detection.config import MergingConfig, SearchConfig
 from wam.detection.homography import Bend
 from wam.detection.message_clustering import reads_alike
 from wam.signal.filters import box_max
-from wam.signal.pattern import TILE
 from wam.signal.pose import Pose
+from wam.signal.specification import TILE
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,11 @@ class Found:
     how: str = ""
 
 
-def join_parts(found: list[Found], size: tuple[int, int]) -> list[Found]:
+def join_parts(found: list[Found], size: tuple[int, int], config: SearchConfig) -> list[Found]:
     """Parts of one mark that were found apart, on two levels say, as one: same carrier, message and pose."""
     joined: list[Found] = []
     for one in sorted(found, key=lambda part: -part.score):
-        own = [other for other in joined if _of_one_mark(one, other, size)]
+        own = [other for other in joined if _of_one_mark(one, other, size, config)]
         if not own:
             joined.append(one)
             continue
@@ -48,9 +49,9 @@ def join_parts(found: list[Found], size: tuple[int, int]) -> list[Found]:
     return joined
 
 
-def _of_one_mark(one: Found, other: Found, size: tuple[int, int]) -> bool:
-    same = one.carrier == other.carrier and reads_alike(one.votes, other.votes)
-    return same and (_same_place(one, other, size) or _touching(one, other))
+def _of_one_mark(one: Found, other: Found, size: tuple[int, int], config: SearchConfig) -> bool:
+    same = one.carrier == other.carrier and reads_alike(one.votes, other.votes, config.clustering)
+    return same and (_same_place(one, other, size, config.merging) or _touching(one, other, config.merging))
 
 
 def _resized(one: Found, like: Found) -> Tensor:
@@ -58,15 +59,15 @@ def _resized(one: Found, like: Found) -> Tensor:
     return F.interpolate(one.mask_logits[None, None], size=like.mask_logits.shape, mode="bilinear")[0, 0]
 
 
-def _touching(one: Found, other: Found) -> bool:
+def _touching(one: Found, other: Found, config: MergingConfig) -> bool:
     """Whether parts of alike pose share a border, as pieces of a bent picture do: each is read at a pose of its own."""
     own = F.interpolate((one.mask_logits > 0)[None, None].float(), size=other.mask_logits.shape, mode="bilinear")
-    grown = box_max(own, 9)[0, 0] > 0.5
+    grown = box_max(own, config.border)[0, 0] > 0.5
     turned = (one.pose.matrix - other.pose.matrix).norm() / other.pose.matrix.norm()
-    return bool((grown & (other.mask_logits > 0)).any()) and float(turned) < 0.3
+    return bool((grown & (other.mask_logits > 0)).any()) and float(turned) < config.touching_turn
 
 
-def _same_place(one: Found, other: Found, size: tuple[int, int]) -> bool:
+def _same_place(one: Found, other: Found, size: tuple[int, int], config: MergingConfig) -> bool:
     """Whether two poses agree where the first part lies, up to whole tiles."""
     rows, columns = torch.nonzero(one.mask_logits > 0, as_tuple=True)
     if not len(rows):
@@ -77,4 +78,4 @@ def _same_place(one: Found, other: Found, size: tuple[int, int]) -> bool:
     apart = (one.pose.matrix - other.pose.matrix) @ centre + one.pose.offset - other.pose.offset
     apart = (apart + TILE / 2) % TILE - TILE / 2
     turned = (one.pose.matrix - other.pose.matrix).norm() / other.pose.matrix.norm()
-    return float(apart.abs().max()) < 4 and float(turned) < 0.03
+    return float(apart.abs().max()) < config.same_shift and float(turned) < config.same_turn

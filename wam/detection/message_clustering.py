@@ -13,28 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wam.detection.config import ClusteringConfig, SearchConfig
 from wam.detection.localization import OUTSIDE, Ground, message_masks
 from wam.detection.synchronization import at_pose, bit_noise, joint_score, limited
-from wam.signal.demodulation import BLOCK, BlockVotes, block_votes
+from wam.signal.demodulation import BlockVotes, block_votes
 from wam.signal.filters import box_max, gaussian
-from wam.signal.pattern import BITS, Carrier
+from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose
-
-WINDOWS = (2.0, 3.5)  # blocks: standard deviations of the windows that seeds are read in
-JUDGED = (2.5, 4.0, 6.0, 10.0)  # blocks: the same of the windows, of fixed shape, that a message is judged in
-CLAIM_WINDOW = 1.5  # blocks: of the window in which messages compete for a block
-SPACING = 2  # blocks within which only the best seed counts
-SEEDS = 64  # tried at most; a quarter of that on the largest levels
-SEED_BLOCKS = 400_000  # seeds times blocks: what growing them all may cost
-TRIES = 3  # of the messages that explain most are judged
-SPARE_ROUNDS = 6  # of accepting messages, beyond two for each
-ROUNDS = 4  # of assigning blocks and reading the message again
-LEAST_BLOCKS = 12  # smaller parts are not read
-GIVEN_POSE = 10.0  # joint score that a pose which was given, not found among thousands, is ahead by
-DISTINCT = 4.0  # score that the bits in which two messages at one pose differ need by themselves
-CLEAR = 1.2  # vote from which a bit is rarely wrong
-SAME = 0.5  # cosine between two readings above which they are one message
-CLAIM_LEVEL = 0.0  # mask logit above which a pixel belongs to a message
+from wam.signal.specification import BITS
 
 
 @dataclass(frozen=True)
@@ -48,7 +34,7 @@ class Cluster:
     @property
     def mask(self) -> Tensor:
         """(H, W) bool."""
-        return self.mask_logits > CLAIM_LEVEL
+        return self.mask_logits > 0
 
 
 @dataclass(frozen=True)
@@ -76,6 +62,7 @@ def split_messages(
     ground: Ground,
     pose: Pose,
     carrier: Carrier,
+    config: SearchConfig,
     *,
     threshold: float,
     limit: int,
@@ -84,27 +71,27 @@ def split_messages(
     """All messages at one pose with a score of at least ``threshold``, strongest first.
 
     pattern, available (H, W): the estimate, and where to look; ``ground``: see ``localization``. ``given``:
-    the pose was not searched for, so that a message that is alone there has ``GIVEN_POSE`` added.
+    the pose was not searched for, so that a message that is alone there is ahead by some score.
     """
     field = pattern * available
-    splitter = _Splitter(field, available, ground, pose, carrier, threshold, given=given)
+    splitter = _Splitter(field, available, ground, pose, carrier, config, threshold=threshold, given=given)
     readings = splitter.run(limit)
     if not readings:
         return []
     messages = torch.stack([reading.votes for reading in readings])
-    logits = message_masks(pattern, messages, pose, carrier, ground)
+    logits = message_masks(pattern, messages, pose, carrier, ground, config)
     logits = torch.where(available > 0.5, logits, torch.full_like(logits, OUTSIDE))
-    return _read_again(pattern, readings, logits, pose, carrier)
+    return _read_again(pattern, readings, logits, pose, carrier, config)
 
 
-def reads_alike(one: Tensor, other: Tensor) -> bool:
+def reads_alike(one: Tensor, other: Tensor, config: ClusteringConfig) -> bool:
     """Whether two readings (32,) are likely of one message: no more than two bits clearly differ.
 
     Words differ in six bits at least; bits that are wrong by noise are seldom clear ones.
     """
-    clear = (one.abs() > CLEAR) & (other.abs() > CLEAR)
+    clear = (one.abs() > config.clear) & (other.abs() > config.clear)
     differ = int(((one > 0) != (other > 0))[clear].sum())
-    return differ <= 2 and float(F.cosine_similarity(one, other, dim=0)) > SAME
+    return differ <= config.clear_alike and float(F.cosine_similarity(one, other, dim=0)) > config.same
 
 
 class _Splitter:
@@ -117,38 +104,43 @@ class _Splitter:
         ground: Ground,
         pose: Pose,
         carrier: Carrier,
-        threshold: float,
+        config: SearchConfig,
         *,
+        threshold: float,
         given: bool,
     ) -> None:
         self.carrier, self.threshold, self.given = carrier, threshold, given
-        self.votes = block_votes(field, pose, carrier)
-        self.open = (_to_blocks(available) > 0.5 * BLOCK**2).to(field)
-        self.energy = torch.maximum(self.votes.energy, 0.5 * _to_blocks(ground.flat * available))
+        self.config, self.evidence = config.clustering, config.synchronization
+        block = self.config.block
+        self.votes = block_votes(field, pose, carrier, block=block)
+        self.open = (_to_blocks(available, block) > 0.5 * block**2).to(field)
+        self.energy = torch.maximum(self.votes.energy, 0.5 * _to_blocks(ground.flat * available, block))
         self.gain = (2.0 / len(carrier.phases)) ** 0.5  # of the pattern's cosines, see Carrier.render
 
     def run(self, limit: int) -> list[Reading]:
         """Adds the message that explains most of what is left, as long as its score is above the threshold."""
         seeds = self._seeds()
         accepted: list[Reading] = []
-        for _ in range(2 * limit + SPARE_ROUNDS if limit > 0 else 0):  # a mixture falls apart in rounds of its own
+        for _ in range(
+            2 * limit + self.config.spare_rounds if limit > 0 else 0
+        ):  # a mixture falls apart in rounds of its own
             new = self._next(seeds, accepted)
             if new is None:
                 break
             settled = self._settle([*accepted, new])
-            if len(settled) <= len(accepted) and all(_held(one, accepted) for one in settled):
+            if len(settled) <= len(accepted) and all(self._held(one, accepted) for one in settled):
                 break
             accepted = settled
         distinct: list[Reading] = []
         for one in sorted(accepted, key=lambda one: -one.score):
-            if all(one.apart_from(other) > DISTINCT for other in distinct):
+            if all(one.apart_from(other) > self.config.distinct for other in distinct):
                 distinct.append(one)
         return distinct[:limit]
 
     def _next(self, seeds: Tensor, accepted: list[Reading]) -> Reading | None:
         """The message that explains most of what the accepted ones leave, if it is one."""
         grown, explained = self._grow(seeds, accepted)
-        for index in explained.topk(min(TRIES, len(seeds))).indices.tolist():
+        for index in explained.topk(min(self.config.tries, len(seeds))).indices.tolist():
             reading = self._read(grown[index], accepted)
             if reading is not None and reading.score >= self.threshold:
                 return reading
@@ -158,33 +150,34 @@ class _Splitter:
         """Every message read again where it wins against all others; what loses its evidence goes."""
         kept: list[Reading] = []
         for index, reading in enumerate(readings):
-            again = self._read(_limited(reading.votes), kept + readings[index + 1 :])
+            again = self._read(self._limited(reading.votes), kept + readings[index + 1 :])
             if again is not None and again.score >= self.threshold:
-                kept = _join(kept, again)
+                kept = self._join(kept, again)
         return kept
 
     def _seeds(self) -> Tensor:
         """Readings (S, 32) of everything at once and of the spots with most evidence."""
         spots = [(float("inf"), (self.votes.real[..., :BITS] * self.open[..., None]).sum((0, 1)))]
-        for window in WINDOWS:
+        for window in self.config.windows:
             local = local_votes(self.votes, self.open, window)
             bits, pilot = local[:BITS], local[BITS]
             evidence = ((bits.square().sum(0) - BITS) / (2 * BITS) ** 0.5 + pilot) * self.open
-            highest = box_max(evidence, 2 * SPACING + 1)
+            highest = box_max(evidence, 2 * self.config.spacing + 1)
             peaks = torch.nonzero((evidence >= highest) & (evidence > 0))
             spots += [(float(evidence[y, x]), bits[:, y, x]) for y, x in peaks.tolist()]
         spots.sort(key=lambda spot: -spot[0])
-        most = max(SEEDS // 4, min(SEEDS, SEED_BLOCKS // self.energy.numel()))
+        seeds = self.config.seeds
+        most = max(seeds // 4, min(seeds, self.config.seed_blocks // self.energy.numel()))
         return torch.stack([bits for _, bits in spots[:most]])
 
     def _grow(self, seeds: Tensor, others: list[Reading]) -> tuple[Tensor, Tensor]:
         """Messages (S, 32) grown from seeds over what others leave, and how much each explains (S,)."""
         rival = _rival(self.energy, others)
-        messages = _limited(seeds)
-        for _ in range(ROUNDS):
+        messages = self._limited(seeds)
+        for _ in range(self.config.rounds):
             lift = (self._claims(messages) - rival) * self.open
             members = (lift > 0).to(rival)
-            messages = _limited(torch.einsum("srk,rkb->sb", members, self.votes.real[..., :BITS]))
+            messages = self._limited(torch.einsum("srk,rkb->sb", members, self.votes.real[..., :BITS]))
         lift = (self._claims(messages) - rival) * self.open
         return messages, lift.clamp(min=0).sum((1, 2))
 
@@ -195,14 +188,14 @@ class _Splitter:
         for _ in range(2):
             claim = self._claims(message[None])[0]
             members = (claim > rival).to(rival) * self.open
-            message = _limited((self.votes.real[..., :BITS] * members[..., None]).sum((0, 1)))
-        if float(members.sum()) < LEAST_BLOCKS:
+            message = self._limited((self.votes.real[..., :BITS] * members[..., None]).sum((0, 1)))
+        if float(members.sum()) < self.config.least_blocks:
             return None
-        votes = joint_score(self._total(members[None]), self.carrier)[1][0]
+        votes = joint_score(self._total(members[None]), self.carrier, self.evidence)[1][0]
         left = self.open * (rival <= claim.clamp(min=0))  # what others explain better says nothing about this one
         score, window = self._score(claim - rival, left, votes)
-        score += GIVEN_POSE if self.given and not others else 0.0
-        return Reading(votes, score, self._claims(_limited(votes)[None])[0], window)
+        score += self.config.given_pose if self.given and not others else 0.0
+        return Reading(votes, score, self._claims(self._limited(votes)[None])[0], window)
 
     def _score(self, lift: Tensor, left: Tensor, message: Tensor) -> tuple[float, Tensor]:
         """Joint score of the best window, and its bit votes and what chance would read (2, 32).
@@ -213,12 +206,12 @@ class _Splitter:
         y = torch.arange(rows, device=lift.device)[:, None]
         x = torch.arange(columns, device=lift.device)[None]
         windows = [left]
-        for size in JUDGED:
+        for size in self.config.judged:
             peak = int((gaussian(lift[None], size, border="zeros")[0] * self.open).argmax())
             distance = (y - peak // columns).square() + (x - peak % columns).square()
             windows.append(torch.exp(-0.5 * distance / size**2) * left)
         total = self._total(torch.stack(windows))
-        scores, votes = joint_score(total, self.carrier, message=message)
+        scores, votes = joint_score(total, self.carrier, self.evidence, message=message)
         best = int(scores.argmax())
         return float(scores[best]), torch.stack([votes[best], bit_noise(total[best], self.carrier)])
 
@@ -231,12 +224,25 @@ class _Splitter:
         """How much better messages (S, 32) explain each block than no mark: log-likelihood, see ``localization``."""
         signs = torch.cat([messages, messages.new_ones(len(messages), 1)], dim=1)
         ratio = self.gain * torch.einsum("rkb,sb->srk", self.votes.real, signs) - self.energy
-        return gaussian(ratio * self.open, CLAIM_WINDOW, border="zeros")
+        return gaussian(ratio * self.open, self.config.claim_window, border="zeros")
 
+    def _held(self, reading: Reading, accepted: list[Reading]) -> bool:
+        """Whether a message is among the accepted ones already."""
+        return any(reads_alike(reading.votes, known.votes, self.config) for known in accepted)
 
-def _held(reading: Reading, accepted: list[Reading]) -> bool:
-    """Whether a message is among the accepted ones already."""
-    return any(reads_alike(reading.votes, known.votes) for known in accepted)
+    def _limited(self, votes: Tensor) -> Tensor:
+        """Signs of a message, smaller where the votes are unsure."""
+        middle = votes.abs().median(-1, keepdim=True).values
+        return torch.tanh(self.config.sharpness * votes / (middle + 1e-9))
+
+    def _join(self, readings: list[Reading], new: Reading) -> list[Reading]:
+        """Adds a reading, or strengthens the one that reads alike."""
+        for index, old in enumerate(readings):
+            if reads_alike(old.votes, new.votes, self.config):
+                better = max(old, new, key=lambda one: one.score)
+                better = replace(better, claim=torch.maximum(old.claim, new.claim))
+                return [*readings[:index], better, *readings[index + 1 :]]
+        return [*readings, new]
 
 
 def _rival(like: Tensor, others: list[Reading]) -> Tensor:
@@ -244,33 +250,17 @@ def _rival(like: Tensor, others: list[Reading]) -> Tensor:
     return torch.stack([torch.zeros_like(like), *(other.claim for other in others)]).amax(0)
 
 
-def _limited(votes: Tensor) -> Tensor:
-    """Signs of a message, smaller where the votes are unsure."""
-    middle = votes.abs().median(-1, keepdim=True).values
-    return torch.tanh(1.5 * votes / (middle + 1e-9))
-
-
-def _join(readings: list[Reading], new: Reading) -> list[Reading]:
-    """Adds a reading, or strengthens the one that reads alike."""
-    for index, old in enumerate(readings):
-        if reads_alike(old.votes, new.votes):
-            better = max(old, new, key=lambda one: one.score)
-            better = replace(better, claim=torch.maximum(old.claim, new.claim))
-            return [*readings[:index], better, *readings[index + 1 :]]
-    return [*readings, new]
-
-
 def _read_again(
-    pattern: Tensor, readings: list[Reading], logits: Tensor, pose: Pose, carrier: Carrier
+    pattern: Tensor, readings: list[Reading], logits: Tensor, pose: Pose, carrier: Carrier, config: SearchConfig
 ) -> list[Cluster]:
     """Every pixel goes to its best message; bits are read once more from exactly the pixels of the mask."""
     best = logits.max(0).values
     clusters = []
     for index, reading in enumerate(readings):
         own = torch.where(logits[index] >= best, logits[index], torch.full_like(best, OUTSIDE))
-        if not bool((own > CLAIM_LEVEL).any()):
+        if not bool((own > 0).any()):
             continue
-        again = at_pose(pattern * (own > CLAIM_LEVEL), pose, carrier).bit_votes
+        again = at_pose(pattern * (own > 0), pose, carrier, config.synchronization).bit_votes
         better = float(again.abs().sum()) > float(reading.votes.abs().sum())  # else the mask has lost evidence
         clusters.append(Cluster(again if better else reading.votes, reading.score, own))
     return sorted(clusters, key=lambda cluster: -cluster.score)
@@ -284,14 +274,15 @@ def local_votes(votes: BlockVotes, available: Tensor, window: float) -> Tensor:
     """
     spread = (gaussian((votes.energy * available)[None], window / 2**0.5, border="zeros") + 1e-6).sqrt()
     parts = torch.cat([votes.real, votes.imaginary], dim=-1) * available[..., None]
-    real, null = (gaussian(parts.permute(2, 0, 1), window, border="zeros") / spread).split(BITS + 1)
+    both = gaussian(parts.permute(2, 0, 1), window, border="zeros") / spread
+    real, null = both[: BITS + 1], both[BITS + 1 :]
     noise = (null.square() * available).sum((1, 2)) / available.sum().clamp(min=1)
     each = torch.cat([noise[:BITS].mean().expand(BITS), noise[BITS:]])  # the pilot has more frequencies than a bit
     return real / (each.sqrt() + 1e-6)[:, None, None]
 
 
-def _to_blocks(field: Tensor) -> Tensor:
+def _to_blocks(field: Tensor, block: int) -> Tensor:
     """Sums over blocks: (H, W) -> (rows, columns), the border padded with zeros."""
     height, width = field.shape
-    padded = F.pad(field, (0, -width % BLOCK, 0, -height % BLOCK))
-    return F.avg_pool2d(padded[None, None], BLOCK)[0, 0] * BLOCK**2
+    padded = F.pad(field, (0, -width % block, 0, -height % block))
+    return F.avg_pool2d(padded[None, None], block)[0, 0] * block**2

@@ -14,38 +14,34 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
+from wam.detection.config import SearchConfig
 from wam.detection.homography import Bend
 
-SIZES = (0.2, 0.4)  # tilts that are tried: change of scale from the middle to a corner
-DIRECTIONS = 8
-LEAST_TILT = 0.02  # change of scale below which a picture is read as it is
-SOLID = 0.93  # share of its hull that an outlined picture fills at least
-COVERED = 0.98  # share of the four-sided outline that the hull fills at least
-SHORTEST = 0.1  # of the longest side that the shortest has at least: triangles have no bend
-FRAMED = 0.97  # share of the view that an outlined picture fills at most
 
-
-def tried_bends(size: tuple[int, int], *, like: Tensor) -> Iterator[Bend]:
-    """Bends of a view of ``size`` (height, width) in all directions, ``SIZES`` each."""
+def tried_bends(size: tuple[int, int], config: SearchConfig, *, like: Tensor) -> Iterator[Bend]:
+    """Bends of a view of ``size`` (height, width) in all directions, of each extent."""
+    directions = config.perspective.directions
     centre = like.new_tensor([size[1] / 2, size[0] / 2])
-    for extent in SIZES:
-        for step in range(DIRECTIONS):
-            angle = torch.tensor(step * 2 * torch.pi / DIRECTIONS, device=centre.device)
-            yield Bend(centre, torch.stack([angle.cos(), angle.sin()]) * extent / centre.norm())
+    for extent in config.perspective.extents:
+        for step in range(directions):
+            angle = torch.tensor(step * 2 * torch.pi / directions, device=centre.device)
+            tilt = torch.stack([angle.cos(), angle.sin()]) * extent / centre.norm()
+            yield Bend(centre, tilt, config.homography.nearest)
 
 
-def outlined_bend(shown: Tensor) -> Bend | None:
+def outlined_bend(shown: Tensor, config: SearchConfig) -> Bend | None:
     """The bend that makes opposite sides of the outline of ``shown`` (H, W) bool parallel; None where it has no four
     sides, or they are parallel."""
     height, width = shown.shape
-    if float(shown.float().mean()) > FRAMED:
+    bounds = config.perspective
+    if float(shown.float().mean()) > bounds.framed:
         return None
     corners = _hull(shown.cpu().numpy())
     quad = None if corners is None else _four_sided(corners)
-    if corners is None or quad is None or _area(corners) < COVERED * _area(quad):
+    if corners is None or quad is None or _area(corners) < bounds.covered * _area(quad):
         return None
     lengths = np.linalg.norm(np.roll(quad, -1, axis=0) - quad, axis=1)
-    if float(shown.sum()) < SOLID * _area(corners) or lengths.min() < SHORTEST * lengths.max():
+    if float(shown.sum()) < bounds.solid * _area(corners) or lengths.min() < bounds.shortest * lengths.max():
         return None
     homogeneous = np.concatenate([quad, np.ones((4, 1))], axis=1)
     sides = np.cross(homogeneous, np.roll(homogeneous, -1, axis=0))
@@ -55,9 +51,10 @@ def outlined_bend(shown: Tensor) -> Bend | None:
     if abs(below) < 1e-9 * np.abs(line).max():
         return None
     tilt = line[:2] / below
-    if np.linalg.norm(tilt) * np.linalg.norm(middle) < LEAST_TILT:
+    if np.linalg.norm(tilt) * np.linalg.norm(middle) < bounds.least_tilt:
         return None
-    return Bend(*(torch.tensor(pair, dtype=torch.float32, device=shown.device) for pair in (middle, tilt)))
+    centre, turned = (torch.tensor(pair, dtype=torch.float32, device=shown.device) for pair in (middle, tilt))
+    return Bend(centre, turned, config.homography.nearest)
 
 
 def _hull(shown: NDArray[np.bool_]) -> NDArray[np.float64] | None:

@@ -14,13 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wam.detection.config import SearchConfig, SynchronizationConfig
 from wam.detection.lattice_estimation import autocorrelation, comb, peak_lattices, refine_lattices, stretched_comb
-from wam.signal.pattern import BITS, TILE, Carrier
+from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose
+from wam.signal.specification import BITS, TILE
 
-AMPLITUDES = tuple(0.04 * step for step in range(1, 18))  # of limited votes, tried for the likelihood of a mark
-NEGATIVE = -2.5  # standard deviations of pilot agreement below which there is no mark
-SHIFTS = 64  # grid of shifts per tile side
 # turns by 0, 90, 180, 270 degrees, then the same after a left-right mirror
 _TURNS = (((1, 0), (0, 1)), ((0, -1), (1, 0)), ((-1, 0), (0, -1)), ((0, 1), (-1, 0)))
 _MIRRORED = (((-1, 0), (0, 1)), ((0, 1), (1, 0)), ((1, 0), (0, -1)), ((0, -1), (-1, 0)))
@@ -38,49 +37,49 @@ class Synchronised:
     pilot: float
 
 
-def synchronise(pattern: Tensor, weight: Tensor, carrier: Carrier) -> list[Synchronised]:
+def synchronise(pattern: Tensor, weight: Tensor, carrier: Carrier, config: SearchConfig) -> list[Synchronised]:
     """Searches one region: pattern, weight (H, W) -> candidates, best first."""
     field = pattern * weight
     if float(field.square().sum()) <= 1e-6:
         return []
-    correlation, overlap = autocorrelation(field, weight)
-    proposed = torch.cat(
-        [comb(correlation, overlap), stretched_comb(correlation, overlap), peak_lattices(correlation, overlap)]
-    )
-    lattices = refine_lattices(correlation, overlap, proposed)
+    correlation, overlap = autocorrelation(field, weight, config.lattice)
+    ways = (comb, stretched_comb, peak_lattices)
+    proposed = torch.cat([propose(correlation, overlap, config.lattice) for propose in ways])
+    lattices = refine_lattices(correlation, overlap, proposed, config.lattice)
     matrices = torch.linalg.inv(lattices / TILE)
-    return rank_poses(field, matrices, carrier)
+    return rank_poses(field, matrices, carrier, config.synchronization)
 
 
-def rank_poses(field: Tensor, matrices: Tensor, carrier: Carrier) -> list[Synchronised]:
+def rank_poses(field: Tensor, matrices: Tensor, carrier: Carrier, config: SynchronizationConfig) -> list[Synchronised]:
     """Shift, turn and mirror for each lattice by the pilot, then the joint score of the best: sorted candidates."""
     votes = limited(raw_coefficients(field, matrices, carrier))  # (C, K, 2)
     index, conjugate = symmetry_table(carrier)
     turned = votes[:, index]  # (C, 8, K, 2)
     turned = torch.stack([turned[..., 0], turned[..., 1] * conjugate], dim=-1)
     rotated = _times_phase(turned, -carrier.phases)
-    surface = pilot_surface(rotated, carrier)  # (C, 8, S, S)
+    side = config.shifts
+    surface = pilot_surface(rotated, carrier, shifts=side)  # (C, 8, S, S)
     flat = surface.flatten(0, 1).flatten(1)
     best = flat.max(1)
-    chosen = best.values.topk(min(24, len(best.values))).indices
+    chosen = best.values.topk(min(config.judged, len(best.values))).indices
     cell = best.indices[chosen]
-    shifts = torch.stack([cell % SHIFTS, cell // SHIFTS], dim=1).to(carrier.frequencies) * (TILE / SHIFTS)
+    shifts = torch.stack([cell % side, cell // side], dim=1).to(carrier.frequencies) * (TILE / side)
     angles = 2 * math.pi / TILE * (shifts @ carrier.frequencies.T)
     aligned = _times_phase(rotated.flatten(0, 1)[chosen], angles)
     turns = SYMMETRIES.to(field.device)[chosen % 8] @ matrices[chosen // 8]
     poses = [Pose(matrix, -shift) for matrix, shift in zip(turns, shifts.to(field), strict=True)]
-    return sorted(_judge(aligned, poses, carrier), key=lambda found: -found.score)
+    return sorted(_judge(aligned, poses, carrier, config), key=lambda found: -found.score)
 
 
-def at_pose(field: Tensor, pose: Pose, carrier: Carrier) -> Synchronised:
+def at_pose(field: Tensor, pose: Pose, carrier: Carrier, config: SynchronizationConfig) -> Synchronised:
     """Evidence of a weighted estimate (H, W) at one given pose."""
     coefficients = carrier.project(field[None], pose.matrix[None], pose.offset[None])[0]
-    return _judge(limited(coefficients)[None], [pose], carrier)[0]
+    return _judge(limited(coefficients)[None], [pose], carrier, config)[0]
 
 
-def _judge(votes: Tensor, poses: list[Pose], carrier: Carrier) -> list[Synchronised]:
+def _judge(votes: Tensor, poses: list[Pose], carrier: Carrier, config: SynchronizationConfig) -> list[Synchronised]:
     """Evidence at poses: limited votes (C, K, 2) turned to each."""
-    scores, bits = joint_score(votes, carrier)
+    scores, bits = joint_score(votes, carrier, config)
     known = votes[:, carrier.is_pilot]
     pilots = known[..., 0].sum(-1) / ((known.square().sum((1, 2)) / 2).sqrt() + 1e-6)
     rows = zip(poses, scores.tolist(), bits, pilots.tolist(), strict=True)
@@ -97,19 +96,25 @@ def raw_coefficients(field: Tensor, matrices: Tensor, carrier: Carrier) -> Tenso
 def limited(coefficients: Tensor) -> Tensor:
     """Limits each frequency's vote: z / (|z| + median |z|), so that the picture's own texture cannot outvote a bit."""
     magnitude = coefficients.norm(dim=-1, keepdim=True)
-    return coefficients / (magnitude + magnitude.median(dim=-2, keepdim=True).values + 1e-9)
+    middle: Tensor = magnitude.median(dim=-2, keepdim=True).values
+    output: Tensor = coefficients / (magnitude + middle + 1e-9)
+    return output
 
 
-def pilot_surface(votes: Tensor, carrier: Carrier) -> Tensor:
-    """Pilot agreement at every shift: votes (..., K, 2), phases removed -> (..., S, S) indexed [shift y, shift x]."""
+def pilot_surface(votes: Tensor, carrier: Carrier, *, shifts: int) -> Tensor:
+    """Pilot agreement at every shift: votes (..., K, 2), phases removed -> (..., S, S) indexed [shift y, shift x], so
+    many ``shifts`` each way."""
     pilot = carrier.is_pilot
-    column, row = (carrier.frequencies[pilot].long() % SHIFTS).unbind(1)
-    spectrum = torch.zeros(*votes.shape[:-2], SHIFTS, SHIFTS, dtype=torch.complex64, device=votes.device)
+    column, row = (carrier.frequencies[pilot].long() % shifts).unbind(1)
+    spectrum = torch.zeros(*votes.shape[:-2], shifts, shifts, dtype=torch.complex64, device=votes.device)
     spectrum[..., row, column] = torch.view_as_complex(votes[..., pilot, :].contiguous().float())
-    return torch.fft.ifft2(spectrum).real * SHIFTS**2
+    surface: Tensor = torch.fft.ifft2(spectrum).real
+    return surface * shifts**2
 
 
-def joint_score(votes: Tensor, carrier: Carrier, *, message: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def joint_score(
+    votes: Tensor, carrier: Carrier, config: SynchronizationConfig, *, message: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Evidence at one pose: votes (..., K, 2) -> scores (...) and signed bit votes (..., 32).
 
     The score is the log of the likelihood ratio of a mark to random phases, in nats, at the amplitude that suits best.
@@ -122,7 +127,7 @@ def joint_score(votes: Tensor, carrier: Carrier, *, message: Tensor | None = Non
     real = votes[..., 0]
     bits, pilot = _sum_bits(real, carrier), real[..., carrier.is_pilot].sum(-1)
     spread = (votes.square().sum(-1).mean(-1, keepdim=True) / 2).clamp(min=1e-6)
-    amplitude = torch.tensor(AMPLITUDES, device=votes.device)
+    amplitude = torch.tensor(config.amplitudes, device=votes.device)
     drive = amplitude / spread  # (..., A)
     lean = drive[..., None] * bits[..., None, :]  # (..., A, 32)
     magnitude = lean.abs()
@@ -131,7 +136,7 @@ def joint_score(votes: Tensor, carrier: Carrier, *, message: Tensor | None = Non
         each = each - (magnitude - lean * message.sign()[..., None, :])
     ratio = drive * (pilot[..., None] - 0.5 * votes.shape[-2] * amplitude) + each.sum(-1)
     deviation = (spread[..., 0] * int(carrier.is_pilot.sum())).sqrt()
-    return ratio.amax(-1).masked_fill(pilot < NEGATIVE * deviation, 0.0), bits
+    return ratio.amax(-1).masked_fill(pilot < config.negative * deviation, 0.0), bits
 
 
 def bit_noise(votes: Tensor, carrier: Carrier) -> Tensor:

@@ -1,15 +1,8 @@
-"""Jobs on files, in the order in which a run goes through them.
+"""Runs over many files, in the order in which they go.
 
-storage   files and URLs                      plan      inputs -> items, nothing written yet
-files     one file: load, encode, write       settings  how a run marks, besides the records
-marking   one file: mark with a link, check   records   the same with a whole record
-reading   one file: examine, judge            outcome   what an engine says of one input
-manifest  what a run has done, line by line   book      what that says of each file
-ledger    an id's way from pending to marked, crash by crash
-local     the engine of one machine           cluster   the same on Ray Data, with pool for Ray itself
+plan           inputs -> items, nothing written yet
+journal        what a run knows of each file from its manifest, which is written line by line by ``manifest``
+modes          what link and record mode do apart: reserve, mark, settle; ``id_allocation`` is link mode's
+engines/       who does the work: ``local``, the threads of one machine, or ``ray_data``, a cluster; ``steps`` of both
+outcome        what an engine says of one input
 """
-
-from wam.pipeline.mark_link import EmbedResult, SelfCheckError
-from wam.pipeline.read import Reading
-
-__all__ = ["EmbedResult", "Reading", "SelfCheckError"]

@@ -1,8 +1,8 @@
-"""An id's way from pending to marked, in registry and manifest, so that a crash at any point loses nothing.
+"""Link mode in a run: an id's way from pending to marked, in registry and manifest; a crash at any point loses nothing.
 
-begin     id pending in the registry, then a line in the manifest
+reserve   id pending in the registry, then a line in the manifest
           ... the file is marked, read back and written under its name ...
-complete  id marked in the registry, then a line in the manifest with the file's hash
+settle    id marked in the registry, then a line in the manifest with the file's hash
 
 Killed before the file is there, an id stays pending and names no file. Killed after, it is pending although a file
 carries it. Either way the next run with that manifest takes the same id for the same file again, which gives the same
@@ -13,19 +13,20 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from typing import Any
 
 from payload import PayloadError, parse_link
 from payload.registry import Registry
 from payload.registry.entry import Entry
 from wam.errors import ImageError
-from wam.jobs.journal import Book, begun_line, same_record
-from wam.jobs.manifest import Manifest
+from wam.jobs.journal import Journal, same_record
+from wam.jobs.modes import Reservation, Written, failure
+from wam.jobs.outcome import EmbedResult
 from wam.jobs.plan import Item
 from wam.pictures.storage import exists
-from wam.pipeline.loaded import Written
-from wam.pipeline.mark_link import EmbedResult, discard
-from wam.pipeline.options import USUAL, Settings
+from wam.pipeline.mark_link import LinkMarking
+from wam.pipeline.registered_words import RegisteredWords
 
 CONFIRM_TRIES = 3  # a registry may be busy; the file is written by then
 CONFIRM_PAUSE = 0.5  # seconds
@@ -35,58 +36,66 @@ class ConfirmError(ImageError):
     """A file was written, but the registry did not take it down."""
 
 
-class Ledger(Book):
-    """Registry and manifest of one run in link mode; ``manifest`` None where outputs lie beside their inputs. Safe for
-    threads."""
+class LinkMode:
+    """The ``MarkMode`` of link mode: the registry gives ids and keeps the records."""
 
-    def __init__(
-        self, registry: Registry, model: str, manifest: Manifest | None = None, settings: Settings = USUAL
-    ) -> None:
-        super().__init__(model, manifest, settings)
+    def __init__(self, registry: Registry, journal: Journal, *, confirm_pause: float = CONFIRM_PAUSE) -> None:
         self.registry = registry
+        self.journal = journal
+        self.marking = LinkMarking(journal.options, RegisteredWords(registry))
+        self.confirm_pause = confirm_pause
         self._carried: dict[int, str] = {}  # words of cut-off runs that a file may carry, and its name in the manifest
 
-    def begin(self, *items: Item) -> list[Entry]:
+    def earlier(self, item: Item) -> dict[str, Any] | None:
+        """See ``MarkMode.earlier``; what was withdrawn is marked again."""
+        line = self.journal.finished(item)
+        if line is None:
+            return None
+        entry = self.registry.find(parse_link(line["link"]))
+        return line if entry is not None and entry.state == "marked" else None
+
+    def reserve(self, *items: Item) -> list[Reservation]:
         """Reserves an id for each item, that of a run that was cut off where there is one."""
-        entries: list[Entry] = []
+        reserved: list[Reservation] = []
         try:
             for item in items:
                 assert item.record is not None
-                entries.append(self._left_over(item) or self.registry.allocate(item.record))
-            if self.manifest is not None:
-                self.manifest.add(*map(self._pending, items, entries))
+                entry = self._left_over(item) or self.registry.allocate(item.record)
+                reserved.append(Reservation(entry.record, entry))
+            self.journal.reserve(list(items), [_named(item, one) for item, one in zip(items, reserved, strict=True)])
         except BaseException:
-            for entry in entries:
-                self.abandon(entry)
+            for one in reserved:
+                self.abandon(one)
             raise
-        return entries
+        return reserved
 
-    def complete(self, item: Item, entry: Entry, written: Written) -> EmbedResult:
+    def settle(self, item: Item, reservation: Reservation, written: Written) -> EmbedResult:
         """Enters a written file; raises ``ConfirmError`` if the registry does not answer: the id then stays pending."""
-        output = os.fspath(item.target)
+        entry, output = reservation.entry, os.fspath(item.target)
+        assert entry is not None
         if entry.state == "pending":
-            entry = self._confirm(item, entry, written, output)
-        return self.note(item, EmbedResult(os.fspath(item.source.location), output, entry, self.model, written))
+            entry = self._confirm(item, entry, written.report.phash, output)
+        image = os.fspath(item.source.location)
+        return self.journal.note(item, EmbedResult(image, output, written.report, entry, written.replaced))
 
-    def abandon(self, entry: Entry) -> None:
+    def abandon(self, reservation: Reservation) -> None:
         """Gives up the id of a file that was not written, unless an earlier run may have written it."""
-        if entry.state == "pending" and entry.word not in self._carried:
-            discard(self.registry, entry)
+        entry = reservation.entry
+        if entry is not None and entry.state == "pending" and entry.word not in self._carried:
+            with suppress(PayloadError):  # where the registry does not answer it stays pending, which names no file
+                self.registry.discard(entry.word)
 
-    def fail(self, item: Item, error: Exception, values: dict[str, Any]) -> None:
-        """See ``Book.fail``. One that was written, but not confirmed, now or by an earlier run, stays pending."""
+    def fail(self, item: Item, error: Exception, message: str) -> dict[str, Any]:
+        """See ``MarkMode.fail``. What was written, but not confirmed, now or by an earlier run, stays pending."""
+        values = failure(self.journal, item, error, message)
         if not isinstance(error, ConfirmError) and item.source.name not in self._carried.values():
-            super().fail(item, error, values)
-
-    def _holds(self, line: dict[str, Any]) -> bool:
-        """Whether the id is still marked."""
-        entry = self.registry.find(parse_link(line["link"]))
-        return entry is not None and entry.state == "marked"
+            self.journal.fail(item, values)
+        return values
 
     def _left_over(self, item: Item) -> Entry | None:
         """The id that a run reserved for this file when it was cut off; one for another record is given up."""
-        line = self._last(item)
-        if line is None or line.get("status") != "pending":
+        line = self.journal.last(item)
+        if line is None or line.get("status") != "pending" or not line.get("link"):
             return None
         entry = self.registry.find(parse_link(line["link"]))
         if entry is None or entry.state not in ("pending", "marked"):
@@ -95,24 +104,27 @@ class Ledger(Book):
             if exists(item.target):
                 self._carried[entry.word] = item.source.name
             return entry
-        self.abandon(entry)
+        self.abandon(Reservation(entry.record, entry))
         return None
 
-    def _pending(self, item: Item, entry: Entry) -> dict[str, Any]:
-        record = {"image": os.fspath(item.source.location), "record": entry.record.to_dict(), "link": entry.link}
-        return begun_line(item, "pending") | record
-
-    def _confirm(self, item: Item, entry: Entry, written: Written, output: str) -> Entry:
+    def _confirm(self, item: Item, entry: Entry, phash: int, output: str) -> Entry:
         for attempt in range(CONFIRM_TRIES):
             try:
-                return self.registry.confirm(entry.word, phash=written.phash, output=output)
+                return self.registry.confirm(entry.word, phash=phash, output=output)
             except PayloadError as error:
                 found = str(error)
-                time.sleep(CONFIRM_PAUSE * (attempt + 1))
-        again = "run it again" if self.manifest is not None else "mark the original again"
+                time.sleep(self.confirm_pause * (attempt + 1))
+        again = "run it again" if self.journal.manifest is not None else "mark the original again"
         raise ConfirmError.about(
             item.source.location,
             expected=f"the registry to confirm {entry.link}",
             found=found,
             remedy=f"{output} is written, its id is pending; {again} when the registry answers",
         )
+
+
+def _named(item: Item, reservation: Reservation) -> dict[str, Any]:
+    """What a pending line says besides its file."""
+    entry = reservation.entry
+    assert entry is not None
+    return {"image": os.fspath(item.source.location), "record": entry.record.to_dict(), "link": entry.link}

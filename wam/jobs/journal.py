@@ -1,123 +1,102 @@
-"""What a run knows of each file from its manifest, and notes there, whatever was put into the file.
-
-`ledger` adds the ids of link mode; in record mode there are none, so that a file is either done or not.
-"""
+"""What a run knows of each file from its manifest, and notes there, whatever was put into the file."""
 
 from __future__ import annotations
 
-import os
 import threading
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from payload import Record, format_time
 from payload.records.record import now
 from wam.jobs.manifest import Manifest, ManifestError
+from wam.jobs.outcome import EmbedResult
 from wam.jobs.plan import Item
 from wam.pictures.storage import fingerprint, hash_of
-from wam.pipeline.loaded import Written
-from wam.pipeline.mark_link import EmbedResult, SelfCheckError
-from wam.pipeline.mark_record import RecordResult
-from wam.pipeline.options import USUAL, Settings
-
-Result = TypeVar("Result", EmbedResult, RecordResult)
+from wam.pipeline.options import MarkOptions
 
 
-class Book:
-    """One run's manifest, None where outputs lie beside their inputs; ``model`` as NAME@HASH8. Safe for threads."""
+class Journal:
+    """One run's manifest, None where outputs lie beside their inputs; ``model`` as NAME@HASH8, ``same_as`` others that
+    mark just the same. Safe for threads."""
 
-    def __init__(self, model: str, manifest: Manifest | None = None, settings: Settings = USUAL) -> None:
+    def __init__(
+        self,
+        model: str,
+        manifest: Manifest | None = None,
+        options: MarkOptions | None = None,
+        *,
+        same_as: Collection[str] = (),
+    ) -> None:
         self.model = model
+        self.same_as = same_as
         self.manifest = manifest
-        self.settings = settings
+        self.options = options or MarkOptions()
         self.noted = 0  # files that this run has marked
         self._lock = threading.Lock()
 
+    def last(self, item: Item) -> dict[str, Any] | None:
+        """The last line on a file of earlier runs."""
+        return None if self.manifest is None else self.manifest.done.get(item.source.name)
+
     def finished(self, item: Item) -> dict[str, Any] | None:
-        """The manifest's line of a file that is done: record, settings, source and output as then."""
+        """The manifest's line of a file that is done: record, options, source and output as then."""
         line = self._marked(item)
         if line is None or self.changes(item):
             return None
         if line.get("source") != fingerprint(item.source.location) or line.get("sha256") != hash_of(item.target):
             return None
-        return line if self._holds(line) else None
+        return line
 
     def changes(self, item: Item) -> tuple[str, ...]:
         """How a file that was marked before was marked otherwise; empty for any other file."""
         line = self._marked(item)
         if line is None:
             return ()
-        changed = self.settings.differences(line)
-        if line.get("model") != self.model:
+        changed = differences(self.options, line)
+        if line.get("model") not in (self.model, *self.same_as):
             changed += (f"model was {line.get('model')}, is {self.model}",)
         return changed if same_record(item, line) else (*changed, "the record was another")
 
-    def note(self, item: Item, result: Result) -> Result:
+    def reserve(self, items: list[Item], extra: list[dict[str, Any]]) -> None:
+        """Notes that files are about to be written; the lines are on the disk when this returns."""
+        if self.manifest is not None:
+            lines = zip(items, extra, strict=True)
+            self.manifest.add(*(begun_line(item, "pending") | values for item, values in lines))
+
+    def note(self, item: Item, result: EmbedResult) -> EmbedResult:
         """Enters a written file, ``result``; returns it with notes on what it took the place of."""
-        result = replace(result, written=self._with_notes(item, result.written))
+        result = replace(result, notes=(*result.notes, *self._notes(item, result)))
         if self.manifest is not None:
             extra = {
-                "sha256": result.written.sha256,
+                "sha256": result.report.sha256,
                 "source": fingerprint(item.source.location),
-                "settings": self.settings.to_dict(),
+                "settings": self.options.to_dict(),
             }
             self.manifest.add(begun_line(item, "marked") | result.to_dict() | extra, durable=False)
         with self._lock:
             self.noted += 1
         return result
 
-    def fail(self, item: Item, error: Exception, values: dict[str, Any]) -> None:
+    def fail(self, item: Item, values: Mapping[str, Any]) -> None:
         """Notes a file that could not be marked; ``values`` is the contract's object for it. A full disk takes none."""
         if self.manifest is None:
             return
         with suppress(ManifestError):
-            self.manifest.add(begun_line(item, "failed") | values, durable=False)
-
-    def failed_object(self, item: Item, error: BaseException | None, message: str) -> dict[str, Any]:
-        """The contract's object for an image that could not be marked."""
-        empty = dict.fromkeys(("output", "width", "height"))
-        record = None if item.record is None else item.record.to_dict()
-        values = {
-            "image": os.fspath(item.source.location),
-            **empty,
-            "mode": self.settings.mode,
-            "record": record,
-            **dict.fromkeys(("link", "messages", "psnr_db", "ssim")),
-            "self_check": "failed" if isinstance(error, SelfCheckError) else None,
-            "model": self.model,
-            "error": message,
-            **dict.fromkeys(("lost", "notes", "frames", "labelled")),
-        }
-        return values if self.settings.mode == "link" else {**values, "marks": None}
-
-    def _holds(self, line: dict[str, Any]) -> bool:
-        """Whether what a marked file says is still so elsewhere."""
-        return True
-
-    def _last(self, item: Item) -> dict[str, Any] | None:
-        return None if self.manifest is None else self.manifest.done.get(item.source.name)
+            self.manifest.add({**begun_line(item, "failed"), **values}, durable=False)
 
     def _marked(self, item: Item) -> dict[str, Any] | None:
-        line = self._last(item)
+        line = self.last(item)
         return line if line is not None and line.get("status") == "marked" else None
 
-    def _with_notes(self, item: Item, written: Written) -> Written:
+    def _notes(self, item: Item, result: EmbedResult) -> Iterator[str]:
         line, changed = self._marked(item), self.changes(item)
-        notes: tuple[str, ...] = ()
-        if written.replaced:
+        if result.replaced:
             earlier = f" with {line['link']}" if line is not None and line.get("link") else ""
-            notes += (f"replaced an earlier output{earlier}",)
+            yield f"replaced an earlier output{earlier}"
         if changed:
-            notes += (f"marked again: {', '.join(changed)}",)
-        return replace(written, notes=(*written.notes, *notes))
-
-
-def earlier_line(book: Book, item: Item, *, resume: bool) -> dict[str, Any] | None:
-    """The line of a file that need not be marked again; raises ``ValueError`` for one that cannot be marked."""
-    if item.problem is not None:
-        raise ValueError(item.problem)
-    return book.finished(item) if resume else None
+            yield f"marked again: {', '.join(changed)}"
 
 
 def begun_line(item: Item, status: str) -> dict[str, Any]:
@@ -127,11 +106,42 @@ def begun_line(item: Item, status: str) -> dict[str, Any]:
 
 def same_record(item: Item, line: dict[str, Any]) -> bool:
     """Whether a line is about the record that is asked for; a time counts only where it was given."""
-    if item.record is None or not isinstance(line.get("record"), dict):
-        return False
-    try:
-        known = Record.from_dict(line["record"])
-    except ValueError:
+    known = record_of(line)
+    if item.record is None or known is None:
         return False
     same = (known.asset, known.owner, known.user) == (item.record.asset, item.record.owner, item.record.user)
     return same and (not item.timed or known.ingested_at == item.record.ingested_at)
+
+
+def record_of(line: dict[str, Any]) -> Record | None:
+    """The record that a line is about, None where it names none."""
+    with suppress(ValueError):
+        return Record.from_dict(line["record"]) if isinstance(line.get("record"), dict) else None
+    return None
+
+
+def differences(options: MarkOptions, line: dict[str, Any]) -> tuple[str, ...]:
+    """What the line of a marked file says was otherwise, each as ``NAME was THAT, is THIS``."""
+    earlier = line.get("settings")
+    if not isinstance(earlier, dict):
+        return ("settings were not noted",)
+    return tuple(_differences(options, earlier, line.get("frames")))
+
+
+def _differences(options: MarkOptions, earlier: dict[str, Any], frames: object) -> Iterator[str]:
+    for name, now_ in options.to_dict().items():
+        before = earlier.get(name)
+        if name == "frames" and frames == 1:
+            continue  # a still picture: nothing depends on it
+        if before != now_:
+            yield f"{name} was {_shown(name, before)}, is {_shown(name, now_)}"
+
+
+def _shown(name: str, value: object) -> str:
+    if name == "strength":
+        return f"{value:g} dB" if isinstance(value, int | float) else "the model's own"
+    if name == "quality" and value is None:
+        return "the source's own"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "none" if value is None else str(value)

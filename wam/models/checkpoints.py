@@ -1,11 +1,16 @@
-"""Checkpoints: safetensors files that describe themselves, checked by SHA-256 before anything is trusted."""
+"""Checkpoints: safetensors files that describe themselves, checked by SHA-256 before anything is trusted.
+
+The header holds JSON texts: ``architecture`` rebuilds the networks, ``signal`` is what they were trained for,
+``metadata`` comes from training and calibration, ``same_marks_as`` names files of other hashes with the same tensors
+and calibration. Files of version 0.2.0 have neither signal nor ``calibration.search``: both are what that version had.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +21,7 @@ from safetensors.torch import save as dump_tensors
 from torch import Tensor, nn
 
 from wam.detection.calibration import Calibration
+from wam.detection.config import DEFAULT_SEARCH, SEARCH_OF_0_2_0, SearchConfig
 from wam.errors import ModelError
 from wam.models.lattice_model import ARCHITECTURE, LatticeModel
 from wam.networks.embedder import Embedder
@@ -23,14 +29,16 @@ from wam.networks.extractor import Extractor
 from wam.networks.mask_head import MaskHead
 from wam.pictures.atomic_write import save_atomically
 from wam.signal.pattern import Carrier
+from wam.signal.specification import EXPERIMENT, SIGNAL, Signal
 
 FORMAT = "wam-toolkit-1"
+RECALIBRATE = "python scripts/calibrate.py --photos FOLDER --model FILE --out FILE"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """Implements ``wam.models.protocol.Checkpoint``; ``metadata`` as written by training; the networks, in eval mode.
-    ``mask_head`` None: masks are hand-made."""
+    ``mask_head`` None: masks are hand-made; ``same_as``: names, as NAME@HASH8, of files that mark and read the same."""
 
     path: Path
     sha256: str
@@ -38,6 +46,8 @@ class Checkpoint:
     embedder: Embedder
     extractor: Extractor
     mask_head: MaskHead | None = None
+    signal: Signal = SIGNAL
+    same_as: tuple[str, ...] = ()
     architecture = ARCHITECTURE
 
     @property
@@ -58,23 +68,50 @@ class Checkpoint:
         """As measured by ``scripts/calibrate.py`` and written into the file."""
         return self.metadata.get("calibration")
 
-    def build(self, *, name: str, keys: Sequence[bytes | None], device: str, precision: str) -> LatticeModel:
-        """The model with one carrier for each key; None is the public one."""
-        if self.calibration is None:
-            raise ModelError(
-                f"{self.path}: expected a calibrated checkpoint, found none; run scripts/calibrate.py on it"
-            )
+    def build(
+        self,
+        *,
+        name: str,
+        keys: Sequence[bytes | None],
+        device: str,
+        precision: str,
+        config: SearchConfig = DEFAULT_SEARCH,
+    ) -> LatticeModel:
+        """The model with one carrier for each key; None is the public one. Raises ``ModelError`` for a calibration that
+        was not made with the search of ``config``."""
         model = LatticeModel(
             self.embedder,
             self.extractor,
-            [Carrier.from_key(key, device=device) for key in keys],
-            Calibration(**self.calibration),
+            [Carrier.from_key(key, device=device, signal=self.signal) for key in keys],
+            self._calibrated(config.digest()),
             name=name,
             licence=self.licence,
             precision=precision,
             mask_head=self.mask_head,
+            config=config,
+            signal=self.signal.name,
+            same_as=self.same_as,
         )
         return model.eval().to(device).to(memory_format=torch.channels_last)
+
+    def _calibrated(self, expected: str) -> Calibration:
+        """The calibration, if it was made with a search of that digest."""
+        if self.calibration is None:
+            raise ModelError(f"{self.path}: expected a calibrated checkpoint, found none; run {RECALIBRATE}")
+        values = dict(self.calibration)
+        found = values.pop("search", SEARCH_OF_0_2_0)
+        if found != expected:
+            raise ModelError(
+                f"{self.path}: expected a calibration made with search {expected}, found one made with {found}; "
+                f"calibrate it again: {RECALIBRATE}"
+            )
+        wanted = [one.name for one in fields(Calibration)]
+        if sorted(values) != sorted(wanted):
+            raise ModelError(
+                f"{self.path}: expected a calibration of {', '.join(wanted)}, found {', '.join(values) or 'nothing'}; "
+                f"calibrate it again: {RECALIBRATE}"
+            )
+        return Calibration(**values)
 
 
 def save_checkpoint(
@@ -83,9 +120,17 @@ def save_checkpoint(
     extractor: Extractor,
     metadata: Mapping[str, Any],
     *,
+    signal: Signal,
     mask_head: MaskHead | None = None,
+    same_as: Sequence[str] = (),
 ) -> str:
-    """Writes the networks in float16 with what is needed to rebuild them; returns the SHA-256 of the file."""
+    """Writes the networks in float16 with what is needed to rebuild them; returns the SHA-256 of the file.
+
+    ``signal`` that they were trained for; raises ``ValueError`` for an experiment, which no version of the code reads.
+    ``same_as``: names of other files with the same tensors and calibration.
+    """
+    if signal.version == EXPERIMENT:
+        raise ValueError(f"{path}: expected a signal of the product, found an experiment; keep its networks elsewhere")
     tensors = {f"embedder.{k}": v for k, v in embedder.state_dict().items()}
     tensors |= {f"extractor.{k}": v for k, v in extractor.state_dict().items()}
     shape = {
@@ -95,7 +140,14 @@ def save_checkpoint(
     if mask_head is not None:
         tensors |= {f"mask_head.{k}": v for k, v in mask_head.state_dict().items()}
         shape["mask_head"] = {"channels": mask_head.stem.out_channels}
-    header = {"format": FORMAT, "architecture": json.dumps(shape), "metadata": json.dumps(dict(metadata))}
+    header = {
+        "format": FORMAT,
+        "architecture": json.dumps(shape),
+        "signal": json.dumps(signal.to_dict()),
+        "metadata": json.dumps(dict(metadata)),
+    }
+    if same_as:
+        header["same_marks_as"] = json.dumps(list(same_as))
     data = dump_tensors({k: v.detach().cpu().half().contiguous() for k, v in tensors.items()}, header)
     save_atomically(path, lambda temporary: temporary.write_bytes(data))
     return hashlib.sha256(data).hexdigest()
@@ -124,11 +176,13 @@ def load_checkpoint(path: Path, *, sha256: str | None = None) -> Checkpoint:
         raise ModelError(
             f"{path}: expected format {FORMAT}, found {header.get('format')}; give a checkpoint of this toolkit"
         )
+    signal = _signal(path, header)
     try:
         shape = json.loads(header["architecture"])
         embedder, extractor = Embedder(**shape["embedder"]), Extractor(**shape["extractor"])
         mask_head = MaskHead(**shape["mask_head"]) if "mask_head" in shape else None
         metadata = json.loads(header["metadata"])
+        same_as = tuple(str(name) for name in json.loads(header.get("same_marks_as", "[]")))
     except (KeyError, TypeError, ValueError) as error:
         found = header.get("architecture")
         raise ModelError(
@@ -138,7 +192,17 @@ def load_checkpoint(path: Path, *, sha256: str | None = None) -> Checkpoint:
     if mask_head is not None:
         networks["mask_head"] = mask_head.eval()
     _load_strictly(path, networks, tensors)
-    return Checkpoint(path, digest, metadata, embedder.eval(), extractor.eval(), mask_head)
+    return Checkpoint(path, digest, metadata, embedder.eval(), extractor.eval(), mask_head, signal, same_as)
+
+
+def _signal(path: Path, header: Mapping[str, Any]) -> Signal:
+    """The signal that a header states, which has to be the one that this code builds; 0.2.0 stated none."""
+    if "signal" not in header:
+        return SIGNAL
+    try:
+        return Signal.from_dict(json.loads(header["signal"]))
+    except (TypeError, AttributeError, ValueError) as error:
+        raise ModelError(f"{path}: {error}") from error
 
 
 def _header(data: bytes) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from wam.detection.calibration import Calibration
+from wam.detection.config import DEFAULT_SEARCH, SearchConfig
 from wam.detection.dense_output import per_pixel
 from wam.detection.detector import SearchResult, search
 from wam.detection.merging import Found
@@ -15,17 +16,16 @@ from wam.models.protocol import Description, Finding, FoundPose, SearchSummary
 from wam.networks.embedder import Embedder
 from wam.networks.watermark_network import WatermarkModel
 from wam.signal.mark_grid import Cell, room, working_side
-from wam.signal.pattern import TILE, WORKING_SIDE, Carrier
+from wam.signal.pattern import Carrier
+from wam.signal.specification import TILE, WORKING_SIDE
 
 ARCHITECTURE = "lattice carrier, convolutional embedder and extractor"
 CELLS_PSNR = 42.0  # dB: marks in small cells need more than one mark in the whole picture
-PRESENT = -4.0  # log10 of the chance of a false alarm that a reported mark may have, all that was tried counted
-PLACED = 2.0  # working pixels between the corner of a picture as it was marked and that of its pattern
-FAINT = -1.0  # the same for a mark whose word is looked up
 
 
 class LatticeModel(WatermarkModel):
-    """Implements ``Model``. ``calibration`` tells when a score is a watermark and how sure a bit is."""
+    """Implements ``Model``. ``calibration`` tells when a score is a watermark and how sure a bit is; it holds for a
+    search with the same ``config`` that it was made with."""
 
     def __init__(
         self,
@@ -38,29 +38,48 @@ class LatticeModel(WatermarkModel):
         licence: str | None = None,
         precision: str = "fp32",
         mask_head: nn.Module | None = None,
+        config: SearchConfig = DEFAULT_SEARCH,
+        signal: str | None = None,
+        same_as: tuple[str, ...] = (),
     ) -> None:
         super().__init__(embedder, extractor, carriers, precision=precision, mask_head=mask_head)
         self.calibration = calibration
-        self.description = Description(name, ARCHITECTURE, licence, PRESENT, FAINT)
+        self.config = config
+        presence = config.presence
+        self.description = Description(
+            name,
+            ARCHITECTURE,
+            licence,
+            presence.reported_log10_p,
+            presence.looked_up_log10_p,
+            keyed=True,
+            signal=signal,
+            search=config.digest(),
+            same_as=same_as,
+        )
 
     def room(self, height: int, width: int) -> int:
         """See ``ManyMarks.room``."""
         return room(height, width)
 
-    def mark_cells(
+    def mark_cells_each(
         self,
-        image: Tensor,
-        bits: Tensor,
-        cells: Sequence[Cell],
+        images: Sequence[Tensor],
+        bits: Sequence[Tensor],
+        cells: Sequence[Sequence[Cell]],
         *,
         psnr_db: float | None = None,
-        side: int | None = None,
-    ) -> Tensor:
-        """See ``WatermarkModel.mark_cells``; ``side`` None: the one that gives the cells enough room. Without a PSNR
+        sides: Sequence[int] | None = None,
+    ) -> list[Tensor]:
+        """See ``WatermarkModel.mark_cells_each``; ``sides`` None: those that give the cells enough room. Without a PSNR
         it is ``CELLS_PSNR``, whatever the picture."""
-        height, width = image.shape[-2:]
-        chosen = working_side(height, width, len(cells)) if side is None else side
-        return super().mark_cells(image, bits, cells, psnr_db=CELLS_PSNR if psnr_db is None else psnr_db, side=chosen)
+        if sides is None:
+            sides = [
+                working_side(int(image.shape[-2]), int(image.shape[-1]), len(own))
+                for image, own in zip(images, cells, strict=True)
+            ]
+        strength = CELLS_PSNR if psnr_db is None else psnr_db
+        return super().mark_cells_each(images, bits, cells, psnr_db=strength, sides=sides)
 
     def find(self, image: Tensor, *, thorough: bool = False) -> list[Finding]:
         """See ``Model.find``; ``thorough`` searches every resolution even when a mark was found."""
@@ -79,10 +98,11 @@ class LatticeModel(WatermarkModel):
     def per_pixel(self, image: Tensor) -> Tensor:
         """See ``Model.per_pixel``."""
         size = (int(image.shape[-2]), int(image.shape[-1]))
-        return per_pixel(self._search(image).found, self.carriers, size)
+        return per_pixel(self._search(image).found, self.carriers, size, self.config)
 
     def _search(self, image: Tensor, *, thorough: bool = False, usual_only: bool = False) -> SearchResult:
-        return search(self, image, threshold=self.calibration.threshold, thorough=thorough, usual_only=usual_only)
+        threshold = self.calibration.threshold
+        return search(self, image, threshold=threshold, thorough=thorough, usual_only=usual_only, config=self.config)
 
     def _findings(self, result: SearchResult, image: Tensor) -> list[Finding]:
         size = (int(image.shape[-2]), int(image.shape[-1]))
@@ -101,7 +121,7 @@ class LatticeModel(WatermarkModel):
                 round(pose.scale / expected, 4),
                 round(pose.rotation_deg, 2) + 0.0,
                 pose.flipped,
-                placed=float(((pose.offset + TILE / 2) % TILE - TILE / 2).abs().max()) < PLACED,
+                placed=float(((pose.offset + TILE / 2) % TILE - TILE / 2).abs().max()) < self.config.presence.placed,
             ),
             key=found.carrier,
             how=found.how,

@@ -10,14 +10,18 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor
 
 from wam.signal.mark_grid import Cell
+from wam.signal.specification import Signal
 
 
 @dataclass(frozen=True)
 class Description:
     """What callers need to know of a model.
 
-    ``name`` as NAME@HASH8; ``present`` and ``faint``: log10 of the chance of a false alarm that a mark may have to be
-    reported, and to have its word looked up in a registry. ``licence`` None: not stated.
+    ``name`` as NAME@HASH8; ``same_as`` names of other files that mark and read just the same; ``present`` and
+    ``faint``: log10 of the chance of a false alarm that a mark may have to be reported, and to have its word looked up
+    in a registry. ``licence`` None: not stated. ``keyed``: marks made with one key are not found with another.
+    ``signal``: the algorithm of the marks, as ``wam-lattice-1``, and ``search``: the digest of the search's values that
+    the calibration holds for; None where there is none.
     """
 
     name: str
@@ -26,6 +30,10 @@ class Description:
     present: float
     faint: float
     bits: int = 32
+    keyed: bool = False
+    signal: str | None = None
+    search: str | None = None
+    same_as: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,11 @@ class Model(Protocol):
         """
         ...
 
+    def extract(self, images: Tensor) -> object:
+        """One pass of the extractor alone over pictures (B, 3, H, W), in the model's own form: what costs are measured
+        of."""
+        ...
+
     def per_pixel(self, image: Tensor) -> Tensor:
         """WAM's layout for one picture (3, H, W): (33, H, W), channel 0 mask logit, 1 to 32 bit logits."""
         ...
@@ -131,8 +144,16 @@ class ManyMarks(Protocol):
         """How many marks a picture of this size has room for."""
         ...
 
-    def mark_cells(self, image: Tensor, bits: Tensor, cells: Sequence[Cell], *, psnr_db: float | None = None) -> Tensor:
-        """One picture with a message in each cell: image (1, 3, H, W), bits (N, 32) in {0, 1} -> the same shape."""
+    def mark_cells_each(
+        self,
+        images: Sequence[Tensor],
+        bits: Sequence[Tensor],
+        cells: Sequence[Sequence[Cell]],
+        *,
+        psnr_db: float | None = None,
+    ) -> list[Tensor]:
+        """Pictures (3, H, W) of any sizes, each with a message (N, 32) in {0, 1} in each of its cells, in their own
+        sizes; with the same results as one by one."""
         ...
 
 
@@ -140,8 +161,10 @@ class Checkpoint(Protocol):
     """A file of weights that was read and checked, and the model it makes.
 
     ``sha256`` hex digest of the file; ``licence`` of the weights, None if not stated; ``parameters`` by network;
-    ``calibration`` what its thresholds are and rest on, None if it has none; ``metadata`` JSON values as written beside
-    the weights, ``figures`` among them if they were measured.
+    ``signal`` that the networks were trained for, None if there is no such; ``same_as`` names of files that mark and
+    read just the same; ``calibration`` what its thresholds are and
+    rest on, None if it has none; ``metadata`` JSON values as written beside the weights, ``figures`` among them if they
+    were measured.
     """
 
     @property
@@ -154,6 +177,10 @@ class Checkpoint(Protocol):
     def licence(self) -> str | None: ...
     @property
     def parameters(self) -> dict[str, int]: ...
+    @property
+    def signal(self) -> Signal | None: ...
+    @property
+    def same_as(self) -> tuple[str, ...]: ...
     @property
     def calibration(self) -> dict[str, Any] | None: ...
     @property

@@ -1,4 +1,4 @@
-"""The checkpoints the toolkit knows by name, and ``load``, which makes a ready ``Watermarker`` of one."""
+"""The checkpoints the toolkit knows by name, and ``build``, which makes a model of one or of a file."""
 
 from __future__ import annotations
 
@@ -9,51 +9,51 @@ from pathlib import Path
 
 import torch
 
-from payload import derive_subkeys
 from wam.errors import ModelError
 from wam.models.checkpoints import load_checkpoint
-from wam.models.protocol import Checkpoint
-from wam.networks.precision import AUTO, best_precision, check_precision
-from wam.watermarker import Watermarker
+from wam.models.names import DEFAULT
+from wam.models.protocol import Checkpoint, Model
+from wam.networks.precision import AUTO, best_precision
+from wam.signal.specification import SIGNAL
 
 
 @dataclass(frozen=True)
 class Known:
-    """A checkpoint that ships with the package. ``sha256`` hex digest of its file."""
+    """A checkpoint that ships with the package: one of several extractors, say, for one ``signal``.
+
+    ``sha256`` hex digest of its file; ``signal`` by its name, and ``size``, for people: small or large.
+    """
 
     file: str
     sha256: str
     licence: str
+    signal: str
+    size: str
 
 
-DEFAULT = "lattice32"
 KNOWN = {
-    DEFAULT: Known("lattice32.safetensors", "b4f631c7dcaa08c71c56565b0414afc0425eb16f3b636ac0c8254d27dcc2c2ca", "MIT")
+    DEFAULT: Known(
+        file="lattice32.safetensors",
+        sha256="5d36c822185c9f149c28cf7c7f13775b81a51ff6f0ee233156697e6a7b202e2a",
+        licence="MIT",
+        signal=SIGNAL.name,
+        size="small",
+    ),
 }
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
-def load(
-    model: str | Path = DEFAULT,
-    *,
-    device: str = "auto",
-    keys: Sequence[bytes | None] = (None,),
-    precision: str = AUTO,
-) -> Watermarker:
-    """Loads a model by name or path: a checkpoint of this toolkit, or Meta's WAM weights.
+def build(model: str | Path, *, device: str, carriers: Sequence[bytes | None], precision: str) -> Model:
+    """The model behind a name or path, ready on a device: "auto", or one of ``DEVICES``.
 
-    ``device`` "auto" takes CUDA, then MPS, then the CPU. ``keys``: secrets of at least 16 bytes that carriers are drawn
-    from, by way of ``payload.derive_subkeys``; the first marks, all are tried in reading, None is the public carrier.
-    ``precision`` "bf16" or "fp16" runs the extractor in autocast; "auto": see ``default_precision``. Raises
-    ``ModelError`` for a missing, altered or foreign file and an absent device, ``ValueError`` for an unknown precision.
+    ``carriers``: keys that carriers are drawn from, None for the public one; ``precision`` "auto": see
+    ``default_precision``. Raises ``ModelError`` for a missing, altered or foreign file and an absent device.
     """
-    check_precision(precision)
     checkpoint, name = open_checkpoint(model)
     chosen = choose_device(device)
     precision = default_precision(model, chosen) if precision == AUTO else precision
-    carriers = [None if key is None else derive_subkeys(key).carrier for key in keys]
-    built = checkpoint.build(name=f"{name}@{checkpoint.sha256[:8]}", keys=carriers, device=chosen, precision=precision)
-    return Watermarker(built, device=chosen, keys=keys)
+    named = f"{name}@{checkpoint.sha256[:8]}"
+    return checkpoint.build(name=named, keys=carriers, device=chosen, precision=precision)
 
 
 def default_precision(model: str | Path, device: str) -> str:

@@ -43,7 +43,8 @@ class ResidualBlock(nn.Module):
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, features: Tensor) -> Tensor:
-        return features + self.second(F.gelu(self.first(features)))
+        output: Tensor = features + self.second(F.gelu(self.first(features)))
+        return output
 
 
 class Extractor(nn.Module):

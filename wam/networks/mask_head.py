@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wam.networks.extractor import STRIDE
 from wam.signal.filters import box_mean, gaussian, luma
 
-STRIDE = 4  # pixels of the estimate per cell of the head, each way
 WINDOWS = (1.5, 4.0, 8.0)  # cells: standard deviations of the windows of the ratio
 SURROUNDINGS = 5  # channels of ``surroundings``
 CHANNELS = SURROUNDINGS + 2 + len(WINDOWS)
@@ -39,7 +39,7 @@ def evidence(pattern: Tensor, made: Tensor) -> Tensor:
 
 
 def cells(maps: Tensor) -> Tensor:
-    """Means over cells of ``STRIDE`` x ``STRIDE``: (C, H, W) -> (C, rows, columns), the border repeated."""
+    """Means over cells of ``STRIDE`` pixels each way: (C, H, W) -> (C, rows, columns), the border repeated."""
     height, width = maps.shape[-2:]
     padded = F.pad(maps[None], (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
     return F.avg_pool2d(padded, STRIDE)[0]
@@ -60,4 +60,5 @@ class MaskHead(nn.Module):
         features = self.stem(maps)
         for layer in self.layers:
             features = features + layer(F.gelu(features))
-        return self.last(F.gelu(features))[:, 0]
+        output: Tensor = self.last(F.gelu(features))[:, 0]
+        return output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -13,12 +14,30 @@ from wam.networks.extractor import STRIDE, ExtractorOutput
 from wam.networks.precision import precision_of
 from wam.signal.filters import resize, sized
 from wam.signal.mark_grid import Cell
-from wam.signal.pattern import WORKING_SIDE, Carrier
+from wam.signal.pattern import Carrier
+from wam.signal.specification import WORKING_SIDE
 
-ROWS = 512  # rows of a large picture that are marked at a time, pixels
-WHOLE = 1_500_000  # pixels of a picture that the extractor takes at once; larger ones in strips of whole rows
-STRIP = 128  # rows of a strip at least; a multiple of STRIDE, so that strips meet between its cells
 SEEN = 64  # rows beyond a strip that the extractor is shown: twelve 3 x 3 convolutions on cells of 4, windows of 13
+
+
+@dataclass(frozen=True)
+class MemoryLimits:
+    """How much of a picture is held in memory at a time; results are the same whatever they are, but for rounding.
+
+    ``rows`` of a large picture that are marked at a time, pixels; ``whole`` pixels of a picture that the extractor
+    takes at once, larger ones go through in strips of whole rows, of ``strip`` rows at least.
+    """
+
+    rows: int = 512
+    whole: int = 1_500_000
+    strip: int = 128
+
+    def __post_init__(self) -> None:
+        if self.strip % STRIDE:  # strips meet between the extractor's cells
+            raise ValueError(f"memory limits: expected a strip of a multiple of {STRIDE} rows, found {self.strip}")
+
+
+DEFAULT_LIMITS = MemoryLimits()
 
 
 class WatermarkModel(nn.Module):
@@ -35,8 +54,10 @@ class WatermarkModel(nn.Module):
         *,
         precision: str = "fp32",
         mask_head: nn.Module | None = None,
+        limits: MemoryLimits = DEFAULT_LIMITS,
     ) -> None:
         super().__init__()
+        self.limits = limits
         self.precision = precision_of(precision)
         self.embedder = embedder
         self.extractor = extractor
@@ -58,6 +79,14 @@ class WatermarkModel(nn.Module):
         Pictures that come to one working size go through the embedder together.
         """
         sides = [min(WORKING_SIDE, *image.shape[-2:]) for image in images]
+        gains = self._gains(images, sides, psnr_db)
+        return [
+            self._mark_strips(image[None], bits[index, None], gains[index], sides[index])[0]
+            for index, image in enumerate(images)
+        ]
+
+    def _gains(self, images: Sequence[Tensor], sides: Sequence[int], psnr_db: float | None) -> list[Tensor]:
+        """Gain map (1, 1, h, w) of each picture (3, H, W); those of one working size share the embedder."""
         small = [_working(image[None], side) for image, side in zip(images, sides, strict=True)]
         sizes: dict[torch.Size, list[int]] = {}
         for index, working in enumerate(small):
@@ -65,19 +94,17 @@ class WatermarkModel(nn.Module):
         gains: dict[int, Tensor] = {}
         for indices in sizes.values():
             gain = self._scaled(torch.cat([small[index] for index in indices]), psnr_db)
-            gains.update(zip(indices, gain.split(1), strict=True))
-        return [
-            self._mark_strips(image[None], bits[index, None], gains[index], sides[index])[0]
-            for index, image in enumerate(images)
-        ]
+            gains.update({index: gain[place, None] for place, index in enumerate(indices)})
+        return [gains[index] for index in range(len(images))]
 
     def _mark_strips(self, images: Tensor, bits: Tensor, gain: Tensor, side: int) -> Tensor:
         """Marked pictures (B, 3, H, W) with the gain map of each, (B, 1, h, w)."""
         height, width = images.shape[-2:]
         marked = torch.empty_like(images)
-        for top in range(0, height, ROWS):  # the pattern is exact at any place, so strips meet without a seam
-            strip = Cell(top, 0, min(ROWS, height - top), width)
-            marked[..., top : top + ROWS, :] = self._mark_cell(images, bits, gain, strip, side)
+        rows = self.limits.rows
+        for top in range(0, height, rows):  # the pattern is exact at any place, so strips meet without a seam
+            strip = Cell(top, 0, min(rows, height - top), width)
+            marked[..., top : top + rows, :] = self._mark_cell(images, bits, gain, strip, side)
         return marked
 
     def mark_cells(
@@ -88,7 +115,29 @@ class WatermarkModel(nn.Module):
         All cells have one pose; ``side`` is the short side that the pattern is made for, pixels. Pixels outside the
         cells stay as they are.
         """
-        gain = self._gain(image, side, psnr_db)
+        (marked,) = self.mark_cells_each([image[0]], [bits], [cells], psnr_db=psnr_db, sides=[side])
+        return marked[None]
+
+    def mark_cells_each(
+        self,
+        images: Sequence[Tensor],
+        bits: Sequence[Tensor],
+        cells: Sequence[Sequence[Cell]],
+        *,
+        psnr_db: float | None = None,
+        sides: Sequence[int],
+    ) -> list[Tensor]:
+        """Pictures of any sizes (3, H, W), each with a message (N, 32) in each of its cells, just as one by one.
+
+        Pictures that come to one working size go through the embedder together.
+        """
+        gains = self._gains(images, sides, psnr_db)
+        return [
+            self._fill_cells(image[None], bits[index], cells[index], gains[index], sides[index])[0]
+            for index, image in enumerate(images)
+        ]
+
+    def _fill_cells(self, image: Tensor, bits: Tensor, cells: Sequence[Cell], gain: Tensor, side: int) -> Tensor:
         marked = image.clone()
         for cell, message in zip(cells, bits, strict=True):
             part = self._mark_cell(image, message[None], gain, cell, side)
@@ -122,9 +171,9 @@ class WatermarkModel(nn.Module):
         Large pictures go through in strips that overlap by what the network sees: the same outcome but for rounding.
         """
         height = images.shape[-2]
-        if height * images.shape[-1] <= WHOLE:
+        if height * images.shape[-1] <= self.limits.whole:
             return self._extract(images)
-        rows = max(STRIP, WHOLE // images.shape[-1] // STRIDE * STRIDE)
+        rows = max(self.limits.strip, self.limits.whole // images.shape[-1] // STRIDE * STRIDE)
         strips = []
         for top in range(0, height, rows):
             first, last = max(0, top - SEEN), min(height, top + rows + SEEN)
@@ -138,9 +187,14 @@ class WatermarkModel(nn.Module):
     def _extract(self, images: Tensor) -> ExtractorOutput:
         images = images.contiguous(memory_format=torch.channels_last)
         if self.precision is None:
-            return self.extractor(images)
+            return _typed(self.extractor(images))
         with torch.autocast(images.device.type, dtype=self.precision):
-            return self.extractor(images)
+            return _typed(self.extractor(images))
+
+
+def _typed(output: ExtractorOutput) -> ExtractorOutput:
+    """What torch's call of a module leaves untyped."""
+    return output
 
 
 def _working(images: Tensor, side: int) -> Tensor:

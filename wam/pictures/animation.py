@@ -15,15 +15,13 @@ import numpy as np
 from PIL import ImageFile
 
 from wam.errors import ImageError
-from wam.pictures import reader
 from wam.pictures.colour import ColourSpace
 from wam.pictures.files import describe, encode_image, read_content
-from wam.pictures.formats import Metadata, Settings, quiet_pillow
+from wam.pictures.formats import ANIMATED, Metadata, Settings, quiet_pillow
 from wam.pictures.metadata import read_metadata, read_settings
-from wam.pictures.reader import ANIMATED, check_header, colour_space, decode, open_content, undecodable
+from wam.pictures.reader import MAX_PIXELS, check_end, check_header, colour_space, decode, open_content, undecodable
 from wam.pictures.samples import Picture, Pixels, compose, visible
 from wam.pictures.writer import encode_frames
-from wam.provenance.aigc_label import Label
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,31 +29,35 @@ class Animation:
     """A decoded file of one or several frames, all of one size."""
 
     pictures: tuple[Picture, ...]
-    durations: tuple[int, ...]
-    """How long each frame is shown, ms; 0 for a still picture."""
-    loops: int | None
-    """How often it plays as the file says, 0 for ever; None if it says nothing."""
+    durations: tuple[int, ...]  # how long each frame is shown, ms; 0 for a still picture
+    loops: int | None  # how often it plays as the file says, 0 for ever; None if it says nothing
 
 
-def read_animation(source: str | os.PathLike[str] | bytes | BinaryIO) -> Animation:
-    """Read all frames of a GIF, WebP, PNG or AVIF; any other still picture is one frame.
+def read_animation(source: str | os.PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Animation:
+    """Reads all frames of a GIF, WebP, PNG or AVIF; any other still picture is one frame.
 
-    Raises `ImageError` as `read_image` does, and when all frames together are more than `MAX_PIXELS`.
+    Raises ``ImageError`` as ``read_image`` does, and when all frames together are more than ``max_pixels``.
     """
     content, name = read_content(source)
+    return decode_animation(content, name=name, max_pixels=max_pixels)
+
+
+def decode_animation(content: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> Animation:
+    """The same of a file's content; ``name`` is what errors call it."""
     try:
         image = open_content(content)
-        check_header(image, name, frames=True)
+        check_header(image, name, frames=True, max_pixels=max_pixels)
         if not getattr(image, "is_animated", False) or image.format in ("MPO", "HEIF"):
-            return Animation((decode(content, name=name),), (0,), None)
-        _check_frames(image, name)
+            return Animation((decode(content, name=name, max_pixels=max_pixels),), (0,), None)
+        _check_frames(image, name, max_pixels)
         with quiet_pillow():
             metadata, settings = read_metadata(image), read_settings(image, content)
             frames, durations = _frames(image)
+        check_end(image, content)
     except ImageError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise undecodable(content, name, error) from error
+        raise undecodable(content, name, error, max_pixels=max_pixels) from error
     if all(frame[..., 3].min() == 255 for frame in frames):
         frames = [np.ascontiguousarray(frame[..., :3]) for frame in frames]
     mode = "P" if image.format == "GIF" else "RGB" if frames[0].shape[2] == 3 else "RGBA"
@@ -65,7 +67,7 @@ def read_animation(source: str | os.PathLike[str] | bytes | BinaryIO) -> Animati
     return Animation(pictures, tuple(durations), image.info.get("loop"))
 
 
-def _check_frames(image: ImageFile.ImageFile, name: str) -> None:
+def _check_frames(image: ImageFile.ImageFile, name: str, max_pixels: int) -> None:
     if image.format not in ANIMATED:
         raise ImageError.about(
             name,
@@ -74,10 +76,10 @@ def _check_frames(image: ImageFile.ImageFile, name: str) -> None:
             remedy="save each page as a file of its own",
         )
     count = getattr(image, "n_frames", 1)
-    if count * image.width * image.height > reader.MAX_PIXELS:
+    if count * image.width * image.height > max_pixels:
         raise ImageError.about(
             name,
-            expected=f"at most {reader.MAX_PIXELS:,} pixels in all frames",
+            expected=f"at most {max_pixels:,} pixels in all frames",
             found=f"{count} frames of {image.width}x{image.height}",
             remedy="use a shorter or smaller copy",
         )
@@ -119,13 +121,16 @@ def encode_animation(
     format: str,
     quality: int | None = None,
     name: str | None = None,
-    label: Label | None = None,
 ) -> tuple[bytes, tuple[str, ...]]:
-    """File content for the marked frames, and names for what it could not carry over; see `encode_image`."""
+    """File content for the marked frames, and names for what it could not carry over.
+
+    ``pixels`` holds (H, W, 3) uint8 RGB for each frame of ``like``. Raises ``ImageError`` for a format without
+    animations; the rest as ``encode_image``.
+    """
     first = like.pictures[0]
     name = name or first.name
     if len(like.pictures) == 1:
-        return encode_image(pixels[0], like=first, format=format, quality=quality, name=name, label=label)
+        return encode_image(pixels[0], like=first, format=format, quality=quality, name=name)
     if format not in ANIMATED:
         raise ImageError.about(
             name,
@@ -135,7 +140,7 @@ def encode_animation(
         )
     composed = [compose(frame, picture, format, name) for frame, picture in zip(pixels, like.pictures, strict=True)]
     mode = composed[0][1]
-    metadata, settings, dropped = describe(first, format, mode, label, name)
+    metadata, settings, dropped = describe(first, format, mode)
     lost = tuple(dict.fromkeys([*(part for _, _, parts in composed for part in parts), *dropped]))
     try:
         content = encode_frames(

@@ -45,7 +45,7 @@ class Layout:
         self.scale = min(1.0, COARSE / max(size))
         maps = np.stack([_coarse(region, size, self.scale) for region in regions])
         self.counts = np.pad(maps, ((0, 0), (1, 0), (1, 0))).cumsum(1).cumsum(2)  # [region, y, x], summed from a corner
-        self.anchors = [_anchor(region, one, self.scale) for region, one in zip(regions, maps, strict=True)]
+        self.anchors = [_anchor(region, cells, self.scale) for region, cells in zip(regions, maps, strict=True)]
 
     def place(self, sizes: Sequence[tuple[int, int]], *, forced: bool = False) -> list[Place] | None:
         """A place for each caption of (width, height), None if not all of them have one; ``forced``: whatever overlaps.
@@ -67,14 +67,13 @@ class Layout:
         starts = np.stack([anchor[0].clip(boxes[:, 0], boxes[:, 2]), anchor[1].clip(boxes[:, 1], boxes[:, 3])], axis=1)
         far = np.hypot(*(starts - anchor).T) / max(self.size)
         share = self._share(boxes)  # (N, regions)
-        own = share[:, index]
-        inside = own > INSIDE
-        hidden = own * (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) / self._cells(index)
+        covered = share[:, index]  # how much of each box lies in its own region
+        inside = covered > INSIDE
+        hidden = covered * (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) / self._cells(index)
         x, y, *_ = self.regions[index].bbox
         corner = np.hypot(boxes[:, 0] - x, boxes[:, 1] - y) / max(self.size)
-        cost = np.where(inside, CORNER * corner + 1 - own, OUTSIDE + far) + OTHERS * (share.sum(1) - own - SLACK).clip(
-            0
-        )
+        others = (share.sum(1) - covered - SLACK).clip(0)
+        cost = np.where(inside, CORNER * corner + 1 - covered, OUTSIDE + far) + OTHERS * others
         free = np.where(inside, HIDDEN, 0.0)
         cost += OWN * (hidden.clip(free, 1.0) - free)
         taken = np.zeros(len(boxes), bool)

@@ -1,7 +1,7 @@
 """Colour spaces: samples of a file to the sRGB that a viewer shows, and a change in sRGB back to samples.
 
 Read from an ICC profile of the matrix and curve kind (ICC.1:2022, sections 8.3 and 10.6, 10.18, 10.31), from PNG chunks
-(cICP, gAMA with cHRM), or from a `colr` box of AVIF and HEIC (code points of ITU-T H.273). Anything else, profiles by
+(cICP, gAMA with cHRM), or from a ``colr`` box of AVIF and HEIC (code points of ITU-T H.273). Anything else, profiles by
 table and those of inks above all, is taken for sRGB, as the pixels of a file without a profile are.
 
 Colours outside sRGB are kept: a change is added to their unclipped sRGB value and taken back from there.
@@ -21,12 +21,11 @@ from wam.pictures.formats import Samples
 
 Floats = NDArray[np.float32]
 
-STRIP_SAMPLES = 1 << 20
-"""Samples that are converted at a time: conversion takes some 40 bytes each."""
+STRIP_SAMPLES = 1 << 20  # samples that are converted at a time: conversion takes some 40 bytes each
+# linear sRGB to XYZ of the profile connection space (Lindbloom, Bradford-adapted to D50)
 SRGB_TO_D50 = np.array(
     [[0.4360747, 0.3850649, 0.1430804], [0.2225045, 0.7168786, 0.0606169], [0.0139322, 0.0971045, 0.7141733]]
 )
-"""Linear sRGB to XYZ of the profile connection space (Lindbloom, Bradford-adapted to D50)."""
 
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 _D50 = np.array([0.9642, 1.0, 0.8249])
@@ -58,12 +57,9 @@ _DECODED = _srgb_decoded(_AXIS).astype(np.float32)
 class ColourSpace:
     """One colour space of 1 (grey) or 3 bands."""
 
-    linear: Floats
-    """(C, 65536) light of each band by its 16-bit sample, in [0, 1], rising."""
-    sample: Floats
-    """(C, 32769) the inverse over the square root of the light."""
-    to_srgb: Floats
-    """(C, C) linear light to linear sRGB."""
+    linear: Floats  # (C, 65536) light of each band by its 16-bit sample, in [0, 1], rising
+    sample: Floats  # (C, 32769) the inverse over the square root of the light
+    to_srgb: Floats  # (C, C) linear light to linear sRGB
     from_srgb: Floats
 
     @property
@@ -93,11 +89,11 @@ def _odd(table: Floats, values: Floats, *, root: bool) -> Floats:
     size = np.abs(values)
     places = np.sqrt(size) if root else size
     found = table[np.rint(places.clip(0, _REACH) * _GRID).astype(np.intp)]
-    return np.copysign(found, values)
+    return np.asarray(np.copysign(found, values))
 
 
 def strips(height: int, row_samples: int) -> Iterator[slice]:
-    """Rows of a picture in parts of about `STRIP_SAMPLES` samples."""
+    """Rows of a picture in parts of about ``STRIP_SAMPLES`` samples."""
     rows = max(1, STRIP_SAMPLES // max(1, row_samples))
     for top in range(0, height, rows):
         yield slice(top, min(top + rows, height))
@@ -222,4 +218,4 @@ def _icc_curve(tag: bytes) -> NDArray[np.float64]:
         constant = c if kind == 2 else 0.0
         c, d, e, f = 0.0, -b / a, constant, constant
     light = np.where(axis >= d, np.maximum(a * axis + b, 0) ** g + e, c * axis + f)
-    return light.clip(0, 1)
+    return np.asarray(light.clip(0, 1))

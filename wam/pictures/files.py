@@ -1,13 +1,12 @@
-"""Files and pixels: reads a picture as a viewer shows it, writes it back as the file it was.
+"""Files and pixels: reads a picture as a viewer shows it, encodes it again as the file it was, writes it whole.
 
-`read_image` gives (H, W, 3) uint8 RGB whatever the file holds; `write_image` takes such pixels,
-marked, and applies the change to the file's own samples: 16-bit stays 16-bit, grey stays grey,
-inks stay inks, transparency is copied bit by bit and hidden colours are left alone. A palette
-or bilevel picture becomes RGB or grey, since its few colours cannot carry a watermark.
+``read_image`` gives (H, W, 3) uint8 RGB whatever the file holds; ``encode_image`` takes such pixels, marked, and
+applies the change to the file's own samples: 16-bit stays 16-bit, grey stays grey, inks stay inks, transparency is
+copied bit by bit and hidden colours are left alone. A palette or bilevel picture becomes RGB or grey, since its few
+colours cannot carry a watermark.
 
-EXIF orientation: saved in its own format, a picture keeps its EXIF byte for byte and its pixels
-turn back to the stored orientation, so every viewer treats it as before. Saved in another
-format, pixels are upright and Orientation is 1.
+EXIF orientation: saved in its own format, a picture keeps its EXIF byte for byte and its pixels turn back to the stored
+orientation, so every viewer treats it as before. Saved in another format, pixels are upright and Orientation is 1.
 """
 
 from __future__ import annotations
@@ -25,13 +24,11 @@ from PIL import Image
 
 from wam.errors import ImageError
 from wam.pictures.atomic_write import save_atomically
-from wam.pictures.formats import GET_HEIF, KEEPS, MODES, SUFFIXES, Metadata, Settings, heif_works
+from wam.pictures.formats import GET_HEIF, SUFFIXES, Metadata, Settings, check_format, heif_works
 from wam.pictures.metadata import fit_metadata, reset_orientation
 from wam.pictures.reader import COPY_AGAIN, KNOWN, MAX_PIXELS, decode
 from wam.pictures.samples import Picture, Pixels, compose, turn
 from wam.pictures.writer import encode
-from wam.provenance.aigc_label import Label, attach_label
-from wam.signal.mark_grid import SMALLEST_SIDE
 
 Result = TypeVar("Result")
 
@@ -47,33 +44,32 @@ __all__ = [
     "read_image",
     "require_size",
     "write_bytes",
-    "write_image",
     "write_picture",
     "write_text",
 ]
 
-MAX_BYTES = MAX_PIXELS * 8
-"""The largest file that is read: all of `MAX_PIXELS` as raw 16-bit RGBA, in bytes."""
+MAX_BYTES = MAX_PIXELS * 8  # the largest file that is read: all of ``MAX_PIXELS`` as raw 16-bit RGBA, in bytes
 
 
-def read_image(source: str | os.PathLike[str] | bytes | BinaryIO) -> Picture:
-    """Read a picture from a path, `"-"` (standard input), file content, or an open binary file.
+def read_image(source: str | os.PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Reads a picture from a path, ``"-"`` (standard input), file content, or an open binary file.
 
-    Raises `ImageError` for anything that is not one whole still picture of a known format.
+    Raises ``ImageError`` for anything that is not one whole still picture of a known format with at most
+    ``max_pixels``.
     """
     content, name = read_content(source)
-    return decode(content, name=name)
+    return decode(content, name=name, max_pixels=max_pixels)
 
 
-def read_content(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[bytes, str]:
-    """The bytes of a file and what errors call it; see `read_image`."""
+def read_content(source: str | os.PathLike[str] | bytes | BinaryIO, *, max_bytes: int = MAX_BYTES) -> tuple[bytes, str]:
+    """The bytes of a file, at most ``max_bytes`` unless they are given, and what errors call it; see ``read_image``."""
     if isinstance(source, bytes):
         return source, "picture"
     if source == "-":
-        return _read_stream(sys.stdin.buffer, "standard input"), "standard input"
+        return _read_stream(sys.stdin.buffer, "standard input", max_bytes), "standard input"
     if not isinstance(source, str | os.PathLike):
         name = str(getattr(source, "name", "picture"))
-        return _read_stream(source, name), name
+        return _read_stream(source, name, max_bytes), name
     name = os.fspath(source)
     if os.path.isdir(name):
         if not os.access(name, os.R_OK | os.X_OK):
@@ -83,38 +79,18 @@ def read_content(source: str | os.PathLike[str] | bytes | BinaryIO) -> tuple[byt
         raise ImageError.about(name, expected=KNOWN, found="a folder with none", remedy="name a picture")
     remedy = "check the name and permissions"
     with _file_errors(name, expected="a readable file", remedy=remedy), open(name, "rb") as stream:
-        return _read_stream(stream, name), name
+        return _read_stream(stream, name, max_bytes), name
 
 
-def require_size(picture: Picture) -> None:
-    """Raise `ImageError` if the picture is too small to carry a watermark, or to be searched for one."""
-    if min(picture.width, picture.height) < SMALLEST_SIDE:
+def require_size(picture: Picture, least: int) -> None:
+    """Raises ``ImageError`` if a side of the picture is shorter than ``least`` pixels."""
+    if min(picture.width, picture.height) < least:
         raise ImageError.about(
             picture.name,
-            expected=f"a picture of at least {SMALLEST_SIDE}x{SMALLEST_SIDE} pixels",
+            expected=f"a picture of at least {least}x{least} pixels",
             found=f"{picture.width}x{picture.height}",
             remedy="use a larger copy",
         )
-
-
-def write_image(
-    path: str | os.PathLike[str],
-    pixels: Pixels,
-    *,
-    like: Picture,
-    format: str | None = None,
-    quality: int | None = None,
-) -> tuple[str, ...]:
-    """Write marked pixels to `path`, whole or not at all; see `encode_image`.
-
-    The format is the one of the extension unless `format` says otherwise. Returns names for
-    what the new file could not carry over.
-    """
-    name = os.fspath(path)
-    chosen = format or format_of(name)
-    content, lost = encode_image(pixels, like=like, format=chosen, quality=quality, name=name)
-    write_bytes(path, content)
-    return lost
 
 
 def encode_image(
@@ -124,17 +100,18 @@ def encode_image(
     format: str,
     quality: int | None = None,
     name: str | None = None,
-    label: Label | None = None,
 ) -> tuple[bytes, tuple[str, ...]]:
     """File content for marked pixels, and names for what it could not carry over.
 
-    `pixels` is (H, W, 3) uint8 RGB as in `like`. In the format of `like`, its own encoder
-    settings are used; `quality` (1 to 100) replaces those of JPEG, AVIF, HEIC and WebP. `label` goes to the XMP packet.
+    ``pixels`` is (H, W, 3) uint8 RGB as in ``like``; ``format`` a key of ``formats.MODES``; ``name`` what errors call
+    the output. In the format of ``like``, its own encoder settings are used; ``quality`` (1 to 100) replaces those of
+    JPEG, AVIF, HEIC and WebP. Raises ``ImageError`` for a picture that the format cannot hold, ``ValueError`` for
+    arguments that are none of these.
     """
     _check_arguments(pixels, like, format, quality)
     name = name or like.name
     samples, mode, lost = compose(pixels, like, format, name)
-    metadata, settings, dropped = describe(like, format, mode, label, name)
+    metadata, settings, dropped = describe(like, format, mode)
     lost += tuple(part for part in dropped if part not in lost)
     if format == like.format:
         samples = turn(samples, {6: 8, 8: 6}.get(like.orientation, like.orientation))
@@ -152,41 +129,25 @@ def encode_image(
     return content, lost
 
 
-def describe(
-    like: Picture, format: str, mode: str, label: Label | None, name: str
-) -> tuple[Metadata, Settings, tuple[str, ...]]:
+def describe(like: Picture, format: str, mode: str) -> tuple[Metadata, Settings, tuple[str, ...]]:
     """Metadata and encoder settings of the new file, and names for what they leave out."""
-    metadata, settings, lost = like.metadata, like.settings, like.settings.lost
-    if format != like.format:
-        settings, metadata = Settings(), reset_orientation(metadata)
-    if label is not None and "xmp" not in KEEPS[format]:
-        lost += ("label",)
-    elif label is not None:
-        try:
-            metadata, settings, dropped = attach_label(metadata, settings, label)
-        except ValueError as error:
-            raise ImageError.about(
-                name, expected="room for a label", found=str(error), remedy="write a .png"
-            ) from error
-        lost += dropped
-    if format != like.format:
-        metadata, dropped = fit_metadata(metadata, format=format, mode=mode)
-        lost += dropped
-    return metadata, settings, lost
+    if format == like.format:
+        return like.metadata, like.settings, like.settings.lost
+    metadata, dropped = fit_metadata(reset_orientation(like.metadata), format=format, mode=mode)
+    return metadata, Settings(), like.settings.lost + dropped
 
 
 def _check_arguments(pixels: Pixels, like: Picture, format: str, quality: int | None) -> None:
     if pixels.shape != like.pixels.shape or pixels.dtype != np.uint8:
         found = f"{pixels.shape} {pixels.dtype}"
         raise ValueError(f"expected {like.pixels.shape} uint8 pixels, found {found}, convert them")
-    if format not in MODES:
-        raise ValueError(f"expected one of {', '.join(MODES)}, found {format}, choose one")
+    check_format(format)
     if quality is not None and not 1 <= quality <= 100:
         raise ValueError(f"expected a quality from 1 to 100, found {quality}, choose one")
 
 
 def format_of(name: str | os.PathLike[str]) -> str:
-    """The format of a file's name; raises `ImageError` for a name without one that is written."""
+    """The format of a file's name; raises ``ImageError`` for a name without one that is written."""
     suffix = Path(name).suffix.lower()
     if suffix not in SUFFIXES:
         raise ImageError.about(
@@ -199,20 +160,20 @@ def format_of(name: str | os.PathLike[str]) -> str:
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write a file whole or not at all; see `save_atomically`."""
+    """Writes a file whole or not at all; see ``save_atomically``."""
     with _file_errors(path, expected="a file that can be written", remedy="choose another place"):
         save_atomically(path, lambda temporary: temporary.write_bytes(content))
 
 
 def write_picture(path: str | os.PathLike[str], picture: Image.Image) -> None:
-    """Write a picture of our own making (an overlay, a mask) in the format of its extension, whole or not at all."""
+    """Writes a picture of our own making (an overlay, a mask) in the format of its extension, whole or not at all."""
     buffer = io.BytesIO()
     picture.save(buffer, format_of(path))
     write_bytes(path, buffer.getvalue())
 
 
 def write_text(path: str | os.PathLike[str], write: Callable[[TextIO], Result]) -> Result:
-    """Write a text file whole or not at all; `write` is given the open stream, its result is returned."""
+    """Writes a text file whole or not at all; ``write`` is given the open stream, its result is returned."""
     buffer = io.StringIO()
     result = write(buffer)
     write_bytes(path, buffer.getvalue().encode())
@@ -222,9 +183,9 @@ def write_text(path: str | os.PathLike[str], write: Callable[[TextIO], Result]) 
 def expand_inputs(paths: Iterable[str | os.PathLike[str]]) -> list[str | Path]:
     """The inputs with each folder replaced by the pictures in it, recursively and sorted.
 
-    Pictures are files with a suffix of `SUFFIXES`, not hidden; linked folders are
-    followed, each real folder once. `"-"` stays. A folder without pictures, or one that cannot
-    be listed, stays too: `read_image` then refuses it with the right error.
+    Pictures are files with a suffix of ``SUFFIXES``, not hidden; linked folders are
+    followed, each real folder once. ``"-"`` stays. A folder without pictures, or one that cannot
+    be listed, stays too: ``read_image`` then refuses it with the right error.
     """
     inputs: list[str | Path] = []
     for path in (os.fspath(path) for path in paths):
@@ -238,7 +199,7 @@ def expand_inputs(paths: Iterable[str | os.PathLike[str]]) -> list[str | Path]:
 
 
 def default_output(path: str | os.PathLike[str], *, format: str | None = None) -> Path:
-    """`NAME.wm.EXT` beside the input; `format` supplies EXT where the name has none we write."""
+    """``NAME.wm.EXT`` beside the input; ``format`` supplies EXT where the name has none we write."""
     name = Path(path)
     if format is not None and name.suffix.lower() not in SUFFIXES:
         suffix = next(suffix for suffix, known in SUFFIXES.items() if known == format)
@@ -261,13 +222,13 @@ def _pictures_in(folder: Path) -> Iterator[Path]:
     yield from unlisted
 
 
-def _read_stream(stream: BinaryIO, name: str) -> bytes:
+def _read_stream(stream: BinaryIO, name: str, max_bytes: int) -> bytes:
     with _file_errors(name, expected="a readable file", remedy=COPY_AGAIN):
-        content = stream.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
+        content = stream.read(max_bytes + 1)
+    if len(content) > max_bytes:
         raise ImageError.about(
             name,
-            expected=f"at most {MAX_BYTES:,} bytes",
+            expected=f"at most {max_bytes:,} bytes",
             found="more",
             remedy="use a smaller copy",
         )

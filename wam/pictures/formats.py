@@ -1,7 +1,7 @@
-"""Picture formats: what each one keeps, and the records that `metadata` reads and `encoders` writes.
+"""Picture formats: what each one keeps, and the records that ``metadata`` reads and ``writer`` writes.
 
 A picture saved again in its own format keeps that format's own settings (JPEG tables, PNG
-chunks, ...). Saved in another format, `Settings()` says what is used instead.
+chunks, ...). Saved in another format, ``Settings()`` says what is used instead.
 
 | format | samples                          | metadata                    | written as           |
 |--------|----------------------------------|-----------------------------|----------------------|
@@ -14,7 +14,7 @@ chunks, ...). Saved in another format, `Settings()` says what is used instead.
 | BMP    | L RGB                            | dpi                         | raw                  |
 | GIF    | L, or 255 colours and a clear one | comment                    | dithered             |
 
-Animations of `ANIMATED` formats are read and written frame by frame (see `animation`), 8 bits a sample.
+Animations of ``ANIMATED`` formats are read and written frame by frame (see ``animation``), 8 bits a sample.
 """
 
 from __future__ import annotations
@@ -88,41 +88,39 @@ class Metadata:
     """What a picture says about itself, in a form every format shares."""
 
     icc_profile: bytes | None = None
-    exif: bytes | None = None
-    """TIFF block without the `Exif\\0\\0` prefix."""
+    exif: bytes | None = None  # TIFF block without the ``Exif\0\0`` prefix
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
-    text: tuple[tuple[str, str], ...] = ()
-    """Keyword and value: PNG text, JPEG and GIF comment."""
+    text: tuple[tuple[str, str], ...] = ()  # keyword and value: PNG text, JPEG and GIF comment
 
 
 @dataclass(frozen=True)
 class Settings:
     """How a file was encoded; the defaults serve a picture that changes its format."""
 
+    # JPEG quantisation tables, one per component; none: standard tables at ``QUALITY``
     tables: tuple[tuple[int, ...], ...] = ()
-    """JPEG quantisation tables, one per component; none: standard tables at `QUALITY`."""
-    subsampling: str = "4:4:4"
-    """Chroma of JPEG, AVIF and HEIC; a source of another format has all its chroma."""
+    subsampling: str = "4:4:4"  # chroma of JPEG, AVIF and HEIC; a source of another format has all its chroma
     progressive: bool = False
-    keep_rgb: bool = False
-    """JPEG whose components are R, G, B."""
-    segments: bytes = b""
-    """JPEG APPn and comment segments, as they stood in the file."""
-    chunks: tuple[tuple[bytes, bytes, bool], ...] = ()
-    """PNG type, data, and whether the chunk stood after the pixels."""
-    lossless: bool = True
-    """WebP without loss."""
-    compressed: bool = True
-    """TIFF with deflate, else raw."""
+    keep_rgb: bool = False  # JPEG whose components are R, G, B
+    segments: bytes = b""  # JPEG APPn and comment segments, as they stood in the file
+    chunks: tuple[tuple[bytes, bytes, bool], ...] = ()  # PNG type, data, and whether the chunk stood after the pixels
+    lossless: bool = True  # WebP without loss
+    compressed: bool = True  # TIFF with deflate, else raw
+    # primaries and transfer curve that AVIF and HEIC state, code points of ITU-T H.273
     colour_codes: tuple[int, int] | None = None
-    """Primaries and transfer curve that AVIF and HEIC state, code points of ITU-T H.273."""
+    # what no re-saved file carries: signatures over the old pixels, further pictures, a label without a place
     lost: tuple[str, ...] = ()
-    """What no re-saved file carries: signatures over the old pixels, further pictures."""
+
+
+def check_format(format: str) -> None:
+    """Raises ``ValueError`` for a format that is not written."""
+    if format not in MODES:
+        raise ValueError(f"expected one of {', '.join(MODES)}, found {format}, choose one")
 
 
 def heif_works() -> bool:
-    """Whether HEIC files can be read and written: registers the plugin of the extra `[heic]` with Pillow."""
+    """Whether HEIC files can be read and written: registers the plugin of the extra ``[heic]`` with Pillow."""
     try:
         from pillow_heif import register_heif_opener
     except ImportError:
@@ -133,7 +131,7 @@ def heif_works() -> bool:
 
 @contextmanager
 def quiet_pillow(*, block_bytes: int = 0) -> Iterator[None]:
-    """Silence Pillow's warnings and let it encode into blocks of at least so many bytes.
+    """Silences Pillow's warnings and lets it encode into blocks of at least so many bytes.
 
     Both are process-wide switches, hence one thread at a time; keep what runs inside short.
     """

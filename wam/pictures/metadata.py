@@ -10,13 +10,12 @@ from typing import Any
 
 from PIL import Image, JpegImagePlugin
 
+from wam.pictures.boxes import properties
 from wam.pictures.formats import KEEPS, METADATA_NAMES, Metadata, Settings
 
-JPEG_SEGMENT_BYTES = 65_533
-"""The most that one JPEG segment carries, in bytes."""
+JPEG_SEGMENT_BYTES = 65_533  # the most that one JPEG segment carries, in bytes
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 EXIF_PREFIX = b"Exif\0\0"
-NCLX = b"colrnclx"
 # EXIF and TIFF tags that say something about the picture rather than how a file stores it.
 TIFF_TAGS = frozenset(
     {269, 270, 271, 272, 274, 282, 283, 285, 296, 305, 306, 315, 316, 318, 319, 33432}
@@ -65,7 +64,7 @@ def _read_text(image: Image.Image) -> Iterator[tuple[str, str]]:
 
 
 def _described_exif(source: Image.Exif) -> bytes | None:
-    """The tags of `source` that outlive its file, as a TIFF block."""
+    """The tags of ``source`` that outlive its file, as a TIFF block."""
     kept = Image.Exif()
     for tag in TIFF_TAGS:
         if tag in source:
@@ -74,7 +73,7 @@ def _described_exif(source: Image.Exif) -> bytes | None:
 
 
 def read_settings(image: Image.Image, content: bytes) -> Settings:
-    """How the file `content`, opened as `image`, was encoded."""
+    """How the file ``content``, opened as ``image``, was encoded."""
     if isinstance(image, JpegImagePlugin.JpegImageFile):
         return _read_jpeg(image)
     if image.format == "PNG":
@@ -131,9 +130,9 @@ def _read_png(content: bytes) -> Settings:
 
 
 def _read_avif(content: bytes) -> Settings:
-    """Chroma and depth from the `av1C` box (AV1-ISOBMFF, section 2.3.3)."""
-    at = content.find(b"av1C")
-    flags = content[at + 6] if 0 <= at < len(content) - 6 else 0
+    """Chroma and depth from the ``av1C`` box (AV1-ISOBMFF, section 2.3.3)."""
+    box = next((box for box in properties(content) if box.kind == b"av1C" and box.end - box.start > 2), None)
+    flags = 0 if box is None else content[box.start + 2]
     chroma = {0b00: "4:4:4", 0b10: "4:2:2"}.get(flags >> 2 & 0b11, "4:2:0")
     lost = ("bits beyond 8",) if flags & 0b0100_0000 else ()
     return Settings(subsampling=chroma, colour_codes=_colour_codes(content), lost=lost)
@@ -148,18 +147,26 @@ def _read_heif(image: Image.Image, content: bytes) -> Settings:
 
 
 def _colour_codes(content: bytes) -> tuple[int, int] | None:
-    """Primaries and transfer of the first `colr` box of kind `nclx` (ISO/IEC 14496-12, section 12.1.5)."""
-    at = content.find(NCLX)
-    if not 0 <= at < len(content) - 12:
+    """Primaries and transfer that the file states, as code points of ITU-T H.273; None if it states none."""
+    at = _colour_codes_place(content)
+    if at is None:
         return None
-    primaries, transfer = struct.unpack_from(">HH", content, at + len(NCLX))
+    primaries, transfer = struct.unpack_from(">HH", content, at)
     return primaries, transfer
 
 
 def patch_colour_codes(content: bytes, codes: tuple[int, int]) -> bytes:
     """The same file stating other primaries and transfer: Pillow writes those of sRGB."""
-    start = content.find(NCLX) + len(NCLX)
-    return content if start < len(NCLX) else content[:start] + struct.pack(">HH", *codes) + content[start + 4 :]
+    at = _colour_codes_place(content)
+    return content if at is None else content[:at] + struct.pack(">HH", *codes) + content[at + 4 :]
+
+
+def _colour_codes_place(content: bytes) -> int | None:
+    """Where the first ``colr`` property of kind ``nclx`` has its codes (ISO/IEC 14496-12, section 12.1.5)."""
+    for box in properties(content):
+        if box.kind == b"colr" and content[box.start : box.start + 4] == b"nclx" and box.end - box.start >= 8:
+            return box.start + 4
+    return None
 
 
 def _is_lossless(content: bytes) -> bool:
@@ -194,7 +201,7 @@ def reset_orientation(metadata: Metadata) -> Metadata:
 
 
 def _patch_orientation(exif: bytes) -> bytes:
-    """Overwrite the value in place: rebuilding the block would break maker notes."""
+    """Overwrites the value in place: rebuilding the block would break maker notes."""
     order = "<" if exif[:2] == b"II" else ">"
     try:
         (start,) = struct.unpack_from(f"{order}I", exif, 4)
@@ -209,7 +216,7 @@ def _patch_orientation(exif: bytes) -> bytes:
 
 
 def fit_metadata(metadata: Metadata, *, format: str, mode: str) -> tuple[Metadata, tuple[str, ...]]:
-    """The part of the metadata that `format` carries, and names for the rest."""
+    """The part of the metadata that ``format`` carries, and names for the rest."""
     drop = {name for name in METADATA_NAMES if name not in KEEPS[format]}
     if format in ("JPEG", "GIF") and [keyword for keyword, _ in metadata.text] == ["Comment"]:
         drop.discard("text")

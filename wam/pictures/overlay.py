@@ -86,7 +86,7 @@ def _write(
         places = layout.place([plate.size for plate in plates], forced=lines == 0)
         if places is not None:
             cost = sum(place.cost + LOST * plate.lost + loss for plate, place in zip(plates, places, strict=True))
-            best = min(best or (cost, plates, places), (cost, plates, places), key=lambda one: one[0])
+            best = min(best or (cost, plates, places), (cost, plates, places), key=lambda attempt: attempt[0])
     assert best is not None  # the last attempt is forced
     _, plates, places = best
     for plate, place in zip(plates, places, strict=True):
@@ -151,4 +151,4 @@ def font(size: int) -> Font:
 def _luminance(colour: Colour) -> float:
     """Relative luminance in [0, 1], about as sRGB defines it."""
     red, green, blue = ((value / 255) ** 2.2 for value in colour)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return float(0.2126 * red + 0.7152 * green + 0.0722 * blue)

@@ -11,19 +11,15 @@ from torch import Tensor
 
 from wam.pictures.colour import strips
 from wam.pictures.samples import Pixels
+from wam.signal.filters import LUMA
 
-SSIM_SIDE = 256
-"""Short side that SSIM is taken at, as its authors advise, in pixels."""
-SSIM_WINDOW = 11
-"""Side of its window, in pixels."""
-SSIM_SIGMA = 1.5
-"""Standard deviation of the window, in pixels."""
-SSIM_LUMINANCE, SSIM_CONTRAST = 0.01**2, 0.03**2
-"""Its two constants, for values in [0, 1]."""
-FLAT_LEVELS = 1.0
-"""Standard deviation of a block that looks smooth, in 8-bit levels."""
+SSIM_SIDE = 256  # short side that SSIM is taken at, as its authors advise, in pixels
+SSIM_WINDOW = 11  # side of its window, in pixels
+SSIM_SIGMA = 1.5  # standard deviation of the window, in pixels
+SSIM_LUMINANCE, SSIM_CONTRAST = 0.01**2, 0.03**2  # its two constants, for values in [0, 1]
+FLAT_LEVELS = 1.0  # standard deviation of a block that looks smooth, in 8-bit levels
+# a picture with more smooth blocks than this is a place where a mark may be seen: flat drawings, gradients
 FLAT_SHARE = 0.55
-"""A picture with more smooth blocks than this is a place where a mark may be seen: flat drawings, gradients."""
 _BLOCK = 8
 
 
@@ -37,9 +33,10 @@ def psnr(first: Pixels, second: Pixels) -> float:
 
 
 def ssim(first: Pixels, second: Pixels) -> float:
-    """Structural similarity of two (H, W, 3) uint8 pictures, as `piq.ssim`: downsampled, Gaussian window of 11.
+    """Structural similarity of two (H, W, 3) uint8 RGB pictures with sides of at least 11 pixels: 1 for equal ones.
 
-    Written out, since every file of a batch is measured: a fifth of piq's time, and none to import it.
+    The value of ``piq.ssim`` to 1e-5: downsampled, Gaussian window of 11. Written out, since every file of a batch is
+    measured: a fifth of piq's time, and none to import it.
     """
     factor = max(1, round(min(first.shape[:2]) / SSIM_SIDE))
     x, y = (_pooled(pixels, factor) for pixels in (first, second))
@@ -59,16 +56,16 @@ def is_flat(pixels: Pixels) -> bool:
     smooth = 0
     for rows in strips(height, _BLOCK * seen[0].size):
         part = seen[rows.start * _BLOCK : rows.stop * _BLOCK, : width * _BLOCK]
-        grey = part @ np.array([0.299, 0.587, 0.114], dtype=np.float32) - np.float32(128)
+        grey = part @ np.array(LUMA, dtype=np.float32) - np.float32(128)
         mean, square = (_block_means(values, width) for values in (grey, grey * grey))
         smooth += int((square - mean * mean < FLAT_LEVELS**2).sum())
-    return smooth > FLAT_SHARE * height * width
+    return bool(smooth > FLAT_SHARE * height * width)
 
 
 def _block_means(values: NDArray[np.float32], width: int) -> NDArray[np.float32]:
     """(N * _BLOCK, width * _BLOCK) -> (N, width), averages of square blocks."""
     down = values.reshape(-1, _BLOCK, values.shape[1]).sum(axis=1)
-    return down.reshape(-1, width, _BLOCK).sum(axis=2) / _BLOCK**2
+    return np.asarray(down.reshape(-1, width, _BLOCK).sum(axis=2) / _BLOCK**2)
 
 
 def _pooled(pixels: Pixels, factor: int) -> Tensor:
@@ -83,7 +80,10 @@ def _pooled(pixels: Pixels, factor: int) -> Tensor:
 
 
 def _blurred(maps: Tensor) -> Tensor:
-    """(N, H, W, 3) float32 under the window, as far as it lies inside: (N, H - 10, W - 10, 3)."""
+    """(N, H, W, 3) float32 under the window, as far as it lies inside: (N, H - 10, W - 10, 3).
+
+    Not ``filters.gaussian``: SSIM is defined with eleven places and without a border, that has nine and fills borders.
+    """
     offsets = np.arange(SSIM_WINDOW) - SSIM_WINDOW // 2
     window = np.exp(-(offsets**2) / (2 * SSIM_SIGMA**2))
     weights: list[float] = (window / window.sum()).tolist()

@@ -1,4 +1,4 @@
-"""File content to a `Picture`, or an `ImageError` that says what is wrong with it."""
+"""File content to a ``Picture``, or an ``ImageError`` that says what is wrong with it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from wam.errors import ImageError
 from wam.pictures.colour import ColourSpace, coded_space, png_space, profile_space
 from wam.pictures.formats import ANIMATED, GET_HEIF, Metadata, Samples, Settings, heif_works, quiet_pillow
-from wam.pictures.metadata import read_metadata, read_settings
+from wam.pictures.metadata import png_chunks, read_metadata, read_settings
 from wam.pictures.samples import GREY_MODES, Picture, turn, visible
 
-MAX_PIXELS = 120_000_000
-"""Larger pictures are refused before they are decoded, in pixels."""
+MAX_PIXELS = 120_000_000  # larger pictures are refused before they are decoded, in pixels
 KNOWN = "a PNG, JPEG, WebP, AVIF, HEIC, TIFF, BMP or GIF picture"
 COPY_AGAIN = "copy or export it again"
 
@@ -33,16 +32,15 @@ _SIGNATURES = {
 }
 
 
-def decode(content: bytes, *, name: str) -> Picture:
-    """The picture in `content`; `name` is what errors call it."""
+def decode(content: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> Picture:
+    """The picture in ``content``; ``name`` is what errors call it. Raises ``ImageError`` as ``read_image`` does."""
     try:
         image = open_content(content)
-        check_header(image, name)
+        check_header(image, name, max_pixels=max_pixels)
         tiles = list(image.tile)
         if image.format != "TIFF":  # which turns itself upright while loading
             _load(image)
-        if image.format == "PNG" and b"IEND" not in content:
-            raise OSError("no IEND chunk")
+        check_end(image, content)
         with quiet_pillow():
             orientation = image.getexif().get(274, 1)
             metadata = read_metadata(image)
@@ -52,7 +50,7 @@ def decode(content: bytes, *, name: str) -> Picture:
     except ImageError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        raise undecodable(content, name, error) from error
+        raise undecodable(content, name, error, max_pixels=max_pixels) from error
     if orientation not in range(1, 9):
         orientation = 1
     if image.format != "TIFF":
@@ -91,20 +89,20 @@ def open_content(content: bytes) -> ImageFile.ImageFile:
 
 
 def _load(image: ImageFile.ImageFile) -> None:
-    """Decode, in parallel with other threads unless this decoder is one that warns."""
+    """Decodes, in parallel with other threads unless this decoder is one that warns."""
     with quiet_pillow() if image.format in ("TIFF", "GIF") else nullcontext():
         image.load()
 
 
-def check_header(image: ImageFile.ImageFile, name: str, *, frames: bool = False) -> None:
-    """Refuse what must not, or cannot, be decoded to one picture, or with `frames` to several."""
+def check_header(image: ImageFile.ImageFile, name: str, *, frames: bool = False, max_pixels: int = MAX_PIXELS) -> None:
+    """Refuses what must not, or cannot, be decoded to one picture, or with ``frames`` to several."""
 
     def refuse(expected: str, found: str, remedy: str) -> ImageError:
         return ImageError.about(name, expected=expected, found=found, remedy=remedy)
 
     size = f"{image.width}x{image.height}"
-    if image.width * image.height > MAX_PIXELS:
-        raise refuse(f"at most {MAX_PIXELS:,} pixels", size, "use a smaller copy")
+    if image.width * image.height > max_pixels:
+        raise refuse(f"at most {max_pixels:,} pixels", size, "use a smaller copy")
     if min(image.size) < 1:
         raise refuse("a picture with pixels", size, COPY_AGAIN)
     if image.format not in ("MPO", "HEIF") and getattr(image, "is_animated", False) and not frames:
@@ -178,14 +176,20 @@ def _low_bytes(tile: ImageFile._Tile) -> ImageFile._Tile:
     return tile._replace(args=(swapped, *(tile.args or ())[1:]))
 
 
-def undecodable(content: bytes, name: str, error: Exception) -> ImageError:
+def check_end(image: ImageFile.ImageFile, content: bytes) -> None:
+    """Raises ``OSError`` for a PNG that is cut before its end, of which Pillow shows what there is."""
+    if image.format == "PNG" and all(kind != b"IEND" for kind, _ in png_chunks(content)):
+        raise OSError("no IEND chunk")
+
+
+def undecodable(content: bytes, name: str, error: Exception, *, max_pixels: int = MAX_PIXELS) -> ImageError:
     """What is wrong with a file that no decoder takes, in words."""
     if isinstance(error, Image.DecompressionBombError):
         pixels = re.search(r"\((\d+) pixels\)", str(error))
         found = f"{int(pixels[1]):,}" if pixels else "more"
         return ImageError.about(
             name,
-            expected=f"at most {MAX_PIXELS:,} pixels",
+            expected=f"at most {max_pixels:,} pixels",
             found=found,
             remedy="use a smaller copy",
         )

@@ -21,32 +21,25 @@ class Picture:
     """A decoded file, upright, with all that is needed to save it again."""
 
     name: str
-    pixels: Pixels
-    """(H, W, 3) uint8 sRGB as a viewer shows it: colour profile and EXIF orientation applied."""
-    alpha: Pixels | None
-    """(H, W) uint8, 0 is transparent."""
-    mode: str
-    """Pillow's mode of the source; `;16` is appended to those with 16 bits."""
-    format: str
-    """A key of `MODES`; what the content is, whatever the name says."""
-    orientation: int
-    """EXIF orientation of the stored pixels, 1 to 8."""
-    samples: Samples | None
-    """(H, W, C) of the file, upright; None if `pixels` and `alpha` hold everything."""
+    pixels: Pixels  # (H, W, 3) uint8 sRGB as a viewer shows it: colour profile and EXIF orientation applied
+    alpha: Pixels | None  # (H, W) uint8, 0 is transparent
+    mode: str  # Pillow's mode of the source; ``;16`` is appended to those with 16 bits
+    format: str  # a key of ``MODES``; what the content is, whatever the name says
+    orientation: int  # EXIF orientation of the stored pixels, 1 to 8
+    samples: Samples | None  # (H, W, C) of the file, upright; None if ``pixels`` and ``alpha`` hold everything
     metadata: Metadata
     settings: Settings
-    space: ColourSpace | None = None
-    """What `samples` mean, unless that is sRGB."""
+    space: ColourSpace | None = None  # what ``samples`` mean, unless that is sRGB
 
     @property
     def width(self) -> int:
-        """Columns of `pixels`."""
-        return self.pixels.shape[1]
+        """Columns of ``pixels``."""
+        return int(self.pixels.shape[1])
 
     @property
     def height(self) -> int:
-        """Rows of `pixels`."""
-        return self.pixels.shape[0]
+        """Rows of ``pixels``."""
+        return int(self.pixels.shape[0])
 
 
 def turn(array: Samples, orientation: int) -> Samples:
@@ -81,7 +74,8 @@ def _shown(colours: Samples, mode: str, space: ColourSpace | None) -> Pixels:
         product = colours[..., :3] * white + 128
         return (white - ((product >> 8) + product >> 8)).clip(0, 255).astype(np.uint8)
     if space is not None:
-        return np.rint((space.show(colours) * 255).clip(0, 255)).astype(np.uint8)
+        shown: Pixels = np.rint((space.show(colours) * 255).clip(0, 255)).astype(np.uint8)
+        return shown
     return _eight_bits(colours)
 
 
@@ -92,7 +86,7 @@ def _eight_bits(samples: Samples) -> Pixels:
 
 
 def compose(marked: Pixels, like: Picture, format: str, name: str) -> tuple[Samples, str, tuple[str, ...]]:
-    """Samples of `like` with the change that `marked` asks for, their mode, and what is lost."""
+    """Samples of ``like`` with the change that ``marked`` asks for, their mode, and what is lost."""
     alpha, modes, lost = like.alpha, MODES[format], _lost_samples(like, format)
     if alpha is not None and not {"LA", "RGBA"} & modes:
         if alpha.min() < 255:
@@ -121,14 +115,14 @@ def compose(marked: Pixels, like: Picture, format: str, name: str) -> tuple[Samp
 
 
 def carries_space(like: Picture, format: str, mode: str) -> bool:
-    """Whether a file of this format and mode says which colour space its samples are of, as `like` does."""
+    """Whether a file of this format and mode says which colour space its samples are of, as ``like`` does."""
     if like.space is None or like.space.bands != len(mode.removesuffix("A")):
         return False
     return format == like.format or (like.metadata.icc_profile is not None and "icc_profile" in KEEPS[format])
 
 
 def _fill(target: Samples, marked: Pixels, like: Picture, rows: slice, mode: str, own_space: bool) -> None:
-    """One strip of samples, colour and alpha, into `target`."""
+    """One strip of samples, colour and alpha, into ``target``."""
     before = like.pixels[rows]
     if like.alpha is not None:
         marked = np.where(like.alpha[rows, :, None] == 0, before, marked)  # hidden colours stay
@@ -156,7 +150,8 @@ def _moved(colours: Samples, change: NDArray[np.int32], space: ColourSpace | Non
         return (colours + 257 * change).clip(0, 65535).astype(np.uint16)
     if own_space:
         return space.shift(colours, change)
-    return np.rint((space.show(colours) + change / 255).clip(0, 1) * 65535).astype(np.uint16)
+    moved: Samples = np.rint((space.show(colours) + change / 255).clip(0, 1) * 65535).astype(np.uint16)
+    return moved
 
 
 def _lost_samples(like: Picture, format: str) -> tuple[str, ...]:
@@ -178,13 +173,13 @@ def _lost_samples(like: Picture, format: str) -> tuple[str, ...]:
 
 
 def _luma(pixels: Pixels) -> Pixels:
-    """(H, W, 1) by Rec. 601, exact where R = G = B."""
+    """(H, W, 1) by ITU-R BT.601, exact where R = G = B: in whole numbers, unlike the floats of ``filters.luma``."""
     weighted = pixels @ np.array([299, 587, 114], dtype=np.int32)
     return ((weighted + 500) // 1000).astype(np.uint8)[..., None]
 
 
 def _inks(marked: Pixels, shown: Pixels, inks: Samples) -> Samples:
-    """CMYK that `visible` shows as `marked`; inks of unchanged pixels stay as they are."""
+    """CMYK that ``visible`` shows as ``marked``; inks of unchanged pixels stay as they are."""
     before = inks.astype(np.int32)
     white = 255 - before[..., 3:]
     lighter = np.maximum(white, marked.max(axis=2, keepdims=True))  # less black where needed

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from wam.errors import ImageError
-from wam.pictures.animation import Animation, read_animation
-from wam.pictures.files import MAX_BYTES, Picture, read_image, write_bytes
+from wam.pictures.files import MAX_BYTES, write_bytes
+from wam.pictures.files import read_content as read_file
 from wam.pictures.formats import SUFFIXES
 
 OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci", "obs"})  # no folders
@@ -51,14 +51,9 @@ def suffix_of(location: Location) -> str:
     return PurePosixPath(os.fspath(location)).suffix.lower()
 
 
-def read_picture(source: Location) -> Picture:
-    """The decoded picture of a path, URL or "-"; raises ``ImageError``."""
-    return read_image(_readable(source))
-
-
-def read_frames(source: Location) -> Animation:
-    """The same with all frames of an animation; a still picture is one frame."""
-    return read_animation(_readable(source))
+def fetch(source: Location) -> tuple[bytes, str]:
+    """The content behind a path, URL or "-", and what errors call it; raises ``ImageError``."""
+    return read_file(_readable(source))
 
 
 def _readable(source: Location) -> Location | _Named:

@@ -1,4 +1,4 @@
-"""Samples and metadata to the bytes of a file, as the table of `formats` says."""
+"""Samples and metadata to the bytes of a file, as the table of ``formats`` says."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from PIL import Image, TiffImagePlugin
 from wam.pictures.formats import KEEPS, QUALITY, Metadata, Samples, Settings, quiet_pillow
 from wam.pictures.metadata import EXIF_PREFIX, PNG_SIGNATURE, TIFF_TAGS, patch_colour_codes, png_chunks
 
-TIFF_STRIP_BYTES = 1 << 20
-"""The size of one TIFF strip before compression, in bytes."""
+TIFF_STRIP_BYTES = 1 << 20  # the size of one TIFF strip before compression, in bytes
 
 
 def encode(
@@ -27,9 +26,9 @@ def encode(
     settings: Settings,
     quality: int | None = None,
 ) -> bytes:
-    """One file's bytes; `samples` is (H, W, C) uint8, or uint16 for PNG and TIFF.
+    """One file's bytes; ``samples`` is (H, W, C) uint8, or uint16 for PNG and TIFF.
 
-    `mode` is one of `MODES[format]`; `quality` (1 to 100) replaces the source's own.
+    ``mode`` is one of ``MODES[format]``; ``quality`` (1 to 100) replaces the source's own.
     """
     if format == "PNG":
         return _encode_png(samples, mode, metadata, settings)
@@ -125,7 +124,7 @@ def encode_frames(
     loops: int | None,
     quality: int | None = None,
 ) -> bytes:
-    """One animation's bytes: frames of (H, W, C) uint8 shown for `durations` ms each, `loops` times, 0 for ever."""
+    """One animation's bytes: frames of (H, W, C) uint8 shown for ``durations`` ms each, ``loops`` times, 0 for ever."""
     height, width, _ = frames[0].shape
     images = [Image.frombytes(mode, (width, height), np.ascontiguousarray(frame).tobytes()) for frame in frames]
     options: dict[str, Any] = {"save_all": True, "append_images": images[1:], "duration": list(durations)}

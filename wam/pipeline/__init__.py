@@ -1,1 +1,11 @@
-"""One picture in memory: marked with a link or a whole record, or read. No paths, no engine."""
+"""ONE picture in memory: content in, content and a report out; or content in, findings out. No paths, no engine.
+
+loaded            content -> a picture that can be marked        marked            the marked file and its report
+mark_link         a registered word into it                      mark_record       a whole record into it, with
+marking           several pictures together, either way            ``record_marks`` on pixels
+read              content -> every mark with its record          registered_words  the words in use in a registry
+frames            animations                                     transplant        is a mark on a picture not its own?
+options           how pictures are marked                        contract          the JSON of both, said once
+
+Safe for threads; nothing here is set for the whole process.
+"""

@@ -1,29 +1,24 @@
-"""Marking files: mark, encode, read back, write. An id is kept only if the file was written and reads right.
-
-``mark`` and ``finish`` are the steps after ``files.load``; they know nothing of the registry, so that any process on
-any machine may take them. Marking the same file with the same word again gives the same bytes.
-"""
+"""Link mode: a picture gets the 32-bit word of a record that a registry keeps, and is read back before it counts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from payload import PayloadError, bits_from_word, format_link, read_word
+from payload import Record, bits_from_word, format_link, read_word
 from payload.layout import Words
-from payload.registry import Registry
-from payload.registry.entry import Entry
-from wam.errors import ImageError
-from wam.pictures.files import Picture
 from wam.pictures.quality import psnr
+from wam.pictures.samples import Picture
 from wam.pipeline.frames import each_frame
-from wam.pipeline.loaded import Loaded, Written, describe, encode, link_label, write
+from wam.pipeline.loaded import Loaded, encode
+from wam.pipeline.marked import MarkedFile, SelfCheckError, label_for, marked_file
+from wam.pipeline.marking import Request, mark_one
+from wam.pipeline.options import MarkOptions, require_mode
+from wam.pipeline.registered_words import RegisteredWords
 from wam.watermarker import Detection, Watermarker
 
 DIFFERENT = 6  # bits in which two words differ at least
@@ -34,91 +29,80 @@ STRONGER = 42.0  # dB: of pictures whose usual strength does not read back, page
 UNDER = 0.5  # share of the input that an earlier mark covers from which a new one lies over it
 
 
-@dataclass(frozen=True)
-class EmbedResult:
-    """One marked file, ready for the contract's JSON."""
-
-    image: str
-    output: str
-    entry: Entry
-    model: str
-    written: Written
-
-    @property
-    def shown(self) -> str:
-        """What was put in, for people."""
-        return self.entry.link
-
-    def to_dict(self) -> dict[str, Any]:
-        """The contract's object for one image."""
-        content = {
-            "mode": "link",
-            "record": self.entry.record.to_dict(),
-            "link": self.entry.link,
-            "messages": [bits_from_word(self.entry.word)],
-        }
-        return self.written.to_dict(self.image, self.output, content, self.model)
-
-
-class SelfCheckError(ImageError):
-    """The encoded file does not read back as what was marked; ``over_another``: its input was marked already."""
-
-    over_another = False
-
-
-def mark(
-    marker: Watermarker, pictures: Sequence[Loaded], words: Sequence[int], strength: float | None
-) -> list[NDArray[np.uint8]]:
-    """Marked pixels of each picture, (H, W, 3) uint8, with the frames of an animation in front. Pictures that come to
-    one working size go through the networks together."""
-    marked: dict[int, NDArray[np.uint8]] = {}
-    still: list[int] = []
-    for index, loaded in enumerate(pictures):
-        if loaded.animation is None:
-            still.append(index)
-        else:
-            marked[index] = each_frame(
-                loaded.animation, partial(marker.embed, bits=bits_from_word(words[index]), strength=strength)
-            )
-    together = marker.embed_each(
-        [pictures[index].picture.pixels for index in still],
-        [bits_from_word(words[index]) for index in still],
-        strength=strength,
-    )
-    marked.update(zip(still, together, strict=True))
-    return [marked[index] for index in range(len(pictures))]
-
-
-def finish(
+def mark_link(
     marker: Watermarker,
     loaded: Loaded,
-    pixels: NDArray[np.uint8],
-    word: int,
-    words: Words,
     *,
-    strength: float | None = None,
-    make_folders: bool = False,
-) -> Written:
-    """Encodes, reads back as a stranger would, and writes; raises ``ImageError`` with nothing written.
+    record: Record,
+    word: int,
+    words: RegisteredWords | None = None,
+    options: MarkOptions | None = None,
+) -> MarkedFile:
+    """Marks one picture with the ``word`` that stands for ``record`` in a registry, ``words`` those in use there.
 
-    ``words`` (N,) uint32: those in use in the registry, ``word`` among them. Where ``strength`` is None, so that the
-    model chose it, a mark that does not read back is made stronger once, and that is noted.
+    Raises ``ImageError``, ``SelfCheckError`` for a mark that does not read back. The registry is not asked: whoever
+    reserved the word confirms it when the file is where it belongs, or gives it up.
     """
-    label = link_label(loaded, word)
-    notes: tuple[str, ...] = ()
-    content, saved, lost = encode(loaded, pixels, label)
-    room = strength is None and psnr(loaded.picture.pixels, saved.pixels) > STRONGER + 1
-    try:
-        self_check(marker, saved, word, words, loaded, search=not room)
-    except SelfCheckError as error:
-        if not room or error.over_another:
-            raise
-        content, saved, lost = encode(loaded, mark(marker, [loaded], [word], STRONGER)[0], label)
-        self_check(marker, saved, word, words, loaded)
-        notes = (f"marked at {STRONGER:g} dB, stronger than usual, since it could not be read back otherwise",)
-    replaced = write(loaded, content, make_folders=make_folders)
-    written = describe(loaded, content, saved, lost)
-    return replace(written, replaced=replaced, notes=written.notes + notes)
+    marking = LinkMarking(options or MarkOptions(), words or RegisteredWords())
+    return mark_one(marker, marking, Request(loaded, record, word))
+
+
+@dataclass(frozen=True)
+class LinkMarking:
+    """The ``Marking`` of link mode."""
+
+    options: MarkOptions = field(default_factory=MarkOptions)
+    words: RegisteredWords = field(default_factory=RegisteredWords)
+
+    def __post_init__(self) -> None:
+        require_mode("link", self.options)
+
+    def plan(self, marker: Watermarker, request: Request) -> int:
+        """The word."""
+        assert request.word is not None
+        return request.word
+
+    def draw(
+        self, marker: Watermarker, requests: Sequence[Request], plans: Sequence[int], *, strength: float | None
+    ) -> list[NDArray[np.uint8]]:
+        """Marked pixels of each picture; pictures that come to one working size go through the networks together."""
+        marked: dict[int, NDArray[np.uint8]] = {}
+        still: list[int] = []
+        for index, (request, word) in enumerate(zip(requests, plans, strict=True)):
+            if request.loaded.animation is None:
+                still.append(index)
+            else:
+                one = partial(marker.embed, bits=bits_from_word(word), strength=strength)
+                marked[index] = each_frame(request.loaded.animation, one)
+        together = marker.embed_each(
+            [requests[index].loaded.picture.pixels for index in still],
+            [bits_from_word(plans[index]) for index in still],
+            strength=strength,
+        )
+        marked.update(zip(still, together, strict=True))
+        return [marked[index] for index in range(len(requests))]
+
+    def finish(self, marker: Watermarker, request: Request, plan: int, pixels: NDArray[np.uint8]) -> MarkedFile:
+        """Encodes and reads back. Where the model chose the strength, a mark that does not read back is made stronger
+        once, and that is noted."""
+        loaded, options, known = request.loaded, self.options, self.words.and_own(plan)
+        label = label_for(loaded, options, request.record, name=format_link(plan), message=bits_from_word(plan))
+        notes: tuple[str, ...] = ()
+        content, saved, lost = encode(loaded, pixels, label=label, quality=options.quality)
+        room = options.strength is None and psnr(loaded.picture.pixels, saved.pixels) > STRONGER + 1
+        try:
+            self_check(marker, saved, plan, known, loaded, search=not room)
+        except SelfCheckError as error:
+            if not room or error.over_another:
+                raise
+            (pixels,) = self.draw(marker, [request], [plan], strength=STRONGER)
+            content, saved, lost = encode(loaded, pixels, label=label, quality=options.quality)
+            self_check(marker, saved, plan, known, loaded)
+            notes = (f"marked at {STRONGER:g} dB, stronger than usual, since it could not be read back otherwise",)
+        return marked_file(
+            loaded, content, saved,
+            record=request.record, words=(plan,), model=marker.name, options=options, lost=lost, notes=notes,
+        )  # fmt: skip
 
 
 def self_check(
@@ -145,7 +129,7 @@ def self_check(
         found += f", on an input that is marked already{_named(earlier[0], words)}"
         remedy = "use the unmarked original; nothing was written"
     error = SelfCheckError.about(
-        loaded.source, expected="the self-check to read the mark back", found=found, remedy=remedy
+        loaded.name, expected="the self-check to read the mark back", found=found, remedy=remedy
     )
     error.over_another = bool(earlier)
     raise error
@@ -167,9 +151,3 @@ def _named(detection: Detection, words: Words) -> str:
     """The link of an earlier mark, in brackets, where it can be read."""
     word = read_word(detection.logits, words, presence_log10_p=detection.log10_p).word
     return "" if word is None else f" ({format_link(word)})"
-
-
-def discard(registry: Registry, entry: Entry) -> None:
-    """Gives an id up; where the registry does not answer it stays pending, which names no file either."""
-    with suppress(PayloadError):
-        registry.discard(entry.word)

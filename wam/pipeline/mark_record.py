@@ -1,117 +1,103 @@
-"""Marking files in record mode: no registry, the record goes into the picture and is read back before it is kept."""
+"""Record mode: the whole record goes into the picture, in several marks, and is read back before it counts."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from payload import Record, RecordTooLongError, hash_rgb
-from wam.pictures.files import Picture
-from wam.pictures.storage import Location
+from wam.pictures.samples import Picture
 from wam.pipeline.frames import each_frame
-from wam.pipeline.loaded import Loaded, Written, describe, encode, label_for, load, record_name, write
-from wam.pipeline.mark_link import SelfCheckError
-from wam.pipeline.options import Settings
-from wam.pipeline.record_marks import FoundRecord, RecordPlan, embed_record, find_records, plan_record
+from wam.pipeline.loaded import Loaded, encode
+from wam.pipeline.marked import MarkedFile, RecordMarks, SelfCheckError, label_for, marked_file, record_name
+from wam.pipeline.marking import Request, mark_one
+from wam.pipeline.options import MarkOptions, require_mode
+from wam.pipeline.record_marks import (
+    FoundRecord,
+    RecordPlan,
+    embed_record,
+    embed_records,
+    find_records,
+    plan_record,
+)
 from wam.watermarker import Watermarker
 
 
-@dataclass(frozen=True)
-class RecordJob:
-    """What to do with each file, with the secret that ``marker`` was loaded with, if any."""
+def mark_record(
+    marker: Watermarker, loaded: Loaded, *, record: Record, options: MarkOptions | None = None
+) -> MarkedFile:
+    """Marks one picture with a whole record, sealed with the secret that ``marker`` was loaded with, if any.
 
-    marker: Watermarker
-    settings: Settings
-
-    @property
-    def key(self) -> bytes | None:
-        """The secret that records are sealed with."""
-        return self.marker.keys[0]
+    Raises ``ImageError``, ``SelfCheckError`` for a record that does not read back, and ``RecordTooLongError``.
+    """
+    return mark_one(marker, RecordMarking(options or MarkOptions("record")), Request(loaded, record))
 
 
 @dataclass(frozen=True)
-class RecordResult:
-    """One marked file, ready for the contract's JSON. ``read``: marks that the self-check found again."""
+class RecordMarking:
+    """The ``Marking`` of record mode."""
 
-    image: str
-    output: str
-    plan: RecordPlan
-    read: int
-    needed: int
-    model: str
-    written: Written
+    options: MarkOptions = field(default_factory=lambda: MarkOptions("record"))
 
-    @property
-    def shown(self) -> str:
-        """What was put in, for people."""
-        return f"record in {len(self.plan.words)} marks, {self.read} read back, {self.needed} needed"
+    def __post_init__(self) -> None:
+        require_mode("record", self.options)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The contract's object for one image."""
-        content = {
-            "mode": "record",
-            "record": self.plan.record.to_dict(),
-            "link": None,
-            "messages": self.plan.messages,
-        }
-        marks = {"read": self.read, "needed": self.needed, "embedded": len(self.plan.words)}
-        return {**self.written.to_dict(self.image, self.output, content, self.model), "marks": marks}
+    def plan(self, marker: Watermarker, request: Request) -> RecordPlan:
+        """The words of all marks."""
+        pixels, key = request.loaded.picture.pixels, marker.keys[0]
+        size = (int(pixels.shape[0]), int(pixels.shape[1]))
+        phash = None if key is None else hash_rgb(pixels)
+        try:
+            return plan_record(marker, size, request.record, key=key, encrypt=self.options.encrypt, phash=phash)
+        except RecordTooLongError as error:
+            raise RecordTooLongError(f"{request.loaded.name}: {error}") from error
 
+    def draw(
+        self, marker: Watermarker, requests: Sequence[Request], plans: Sequence[RecordPlan], *, strength: float | None
+    ) -> list[NDArray[np.uint8]]:
+        """Marked pixels of each picture; pictures that come to one working size go through the embedder together."""
+        marked: dict[int, NDArray[np.uint8]] = {}
+        still: list[int] = []
+        for index, (request, plan) in enumerate(zip(requests, plans, strict=True)):
+            if request.loaded.animation is None:
+                still.append(index)
+            else:
+                one = partial(embed_record, marker, plan=plan, strength=strength)
+                marked[index] = each_frame(request.loaded.animation, one)
+        pixels = [requests[index].loaded.picture.pixels for index in still]
+        together = embed_records(marker, pixels, [plans[index] for index in still], strength=strength)
+        marked.update(zip(still, together, strict=True))
+        return [marked[index] for index in range(len(requests))]
 
-def load_for_record(settings: Settings, source: Location, target: Location, record: Record) -> Loaded:
-    """Reads a picture that is to be marked; see ``files.load``."""
-    owner = record.owner if settings.label else None
-    return load(source, target, frames=settings.frames, label=owner, quality=settings.quality)
-
-
-def finish_record(job: RecordJob, loaded: Loaded, record: Record) -> RecordResult:
-    """Marks, reads back and writes a loaded picture, all frames of an animation alike; raises ``ImageError``, and
-    ``RecordTooLongError`` before anything is marked, with nothing written."""
-    pixels = loaded.picture.pixels
-    size = (int(pixels.shape[0]), int(pixels.shape[1]))
-    phash = None if job.key is None else hash_rgb(pixels)
-    try:
-        plan = plan_record(job.marker, size, record, key=job.key, encrypt=job.settings.encrypt, phash=phash)
-    except RecordTooLongError as error:
-        raise RecordTooLongError(f"{loaded.picture.name}: {error}") from error
-    label = label_for(loaded, record_name(record), plan.messages[0])
-    content, saved, lost = encode(loaded, _mark(job, loaded, plan), label)
-    found = check(job, plan, saved, loaded)
-    replaced = write(loaded, content, make_folders=True)
-    return RecordResult(
-        image=os.fspath(loaded.source),
-        output=os.fspath(loaded.target),
-        plan=plan,
-        read=found.reading.read,
-        needed=found.reading.needed or 0,
-        model=job.marker.name,
-        written=replace(describe(loaded, content, saved, lost), replaced=replaced),
-    )
+    def finish(self, marker: Watermarker, request: Request, plan: RecordPlan, pixels: NDArray[np.uint8]) -> MarkedFile:
+        """Encodes and reads back."""
+        loaded, record = request.loaded, request.record
+        label = label_for(loaded, self.options, record, name=record_name(record), message=plan.messages[0])
+        content, saved, lost = encode(loaded, pixels, label=label, quality=self.options.quality)
+        reading = self_check(marker, plan, saved, loaded).reading
+        return marked_file(
+            loaded, content, saved,
+            record=record, words=plan.words, model=marker.name, options=self.options, lost=lost,
+            marks=RecordMarks(reading.read, reading.needed or 0),
+        )  # fmt: skip
 
 
-def _mark(job: RecordJob, loaded: Loaded, plan: RecordPlan) -> NDArray[np.uint8]:
-    """Marked pixels, (H, W, 3) uint8, with the frames of an animation in front."""
-    if loaded.animation is None:
-        return np.asarray(embed_record(job.marker, loaded.picture.pixels, plan, strength=job.settings.strength).image)
-    return each_frame(loaded.animation, partial(embed_record, job.marker, plan=plan, strength=job.settings.strength))
-
-
-def check(job: RecordJob, plan: RecordPlan, saved: Picture, loaded: Loaded) -> FoundRecord:
+def self_check(marker: Watermarker, plan: RecordPlan, saved: Picture, loaded: Loaded) -> FoundRecord:
     """What a reader with the same key finds; raises ``SelfCheckError`` unless it is the record, as sure as can be."""
-    detections = job.marker.detect(saved.pixels, max_log10_p=job.marker.model.description.faint)
-    found, _ = find_records(detections, keys=(job.key,), phash=hash_rgb(saved.pixels))
-    best_status = "unverified" if job.key is None else "verified"
+    key, phash = marker.keys[0], hash_rgb(saved.pixels)
+    detections = marker.detect(saved.pixels, max_log10_p=marker.model.description.faint)
+    found, _ = find_records(detections, keys=(key,), phash=phash)
+    best_status = "unverified" if key is None else "verified"
     for one in found:
         if one.reading.words == plan.words and one.status == best_status:
             return one
     read = max((one.reading.read for one in found), default=0)
     raise SelfCheckError.about(
-        loaded.source,
+        loaded.name,
         expected="the self-check to read the record back",
         found=f"{read} of its {len(plan.words)} marks (the picture may be too flat, or already marked)",
         remedy="use the unmarked original, a larger copy, or a lower --strength in dB; nothing was written",

@@ -1,30 +1,33 @@
-"""Reading files: find the marks of a picture, then judge their words by the registry.
+"""Reading one picture: find its marks, then judge their words by the registry.
 
-``examine`` knows nothing of the registry, so that any process on any machine may do it; ``judge`` asks it.
+``examine`` knows nothing of the registry, so that any process on any machine may do it; ``judge`` asks it; ``read``
+does both.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from payload import Match, Record, distance, format_link, hash_rgb, hashes_before_cut, read_word
-from payload.layout import Words
+from payload import Match, Record, format_link, hash_rgb, hashes_before_cut, read_word
 from payload.registry import Registry
-from payload.registry.entry import Entry
+from payload.registry.entry import IN_USE, Entry
 from wam.models.protocol import SearchSummary
-from wam.pictures.files import Picture, require_size
-from wam.pipeline.frames import merge
+from wam.pictures.animation import decode_animation
+from wam.pictures.files import require_size
+from wam.pictures.reader import decode
+from wam.pictures.samples import Picture
+from wam.pipeline.frames import merge, to_read
+from wam.pipeline.marked import record_name
 from wam.pipeline.record_marks import FoundRecord, find_records
-from wam.provenance.aigc_label import Label, read_label
+from wam.pipeline.registered_words import RegisteredWords
+from wam.pipeline.transplant import is_whole, link_is_transplanted
+from wam.provenance.aigc_label import Label, label_agrees, read_label
 from wam.region import Region
+from wam.signal.mark_grid import SMALLEST_SIDE
 from wam.watermarker import Detection, Watermarker
-
-TRANSPLANT_DISTANCE = 22  # bits of 64: hashes of a marked picture and of another lie around 32, of its copies below 12
-WHOLE = 0.9  # share of the picture from which a mark's region is compared with the registered hash
 
 
 @dataclass(frozen=True)
@@ -71,29 +74,6 @@ class Reading:
         """The short link of the accepted word."""
         return None if self.match.word is None else format_link(self.match.word)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The contract's object for one watermark."""
-        region, pose = self.detection.region, self.detection.pose
-        return {
-            "status": self.match.status,
-            "mode": "link",
-            "link": self.link,
-            "record": self.entry.record.to_dict() if self.entry else None,
-            "message": self.match.message,
-            "bits": self.match.bits,
-            "bit_confidence": [round(value, 3) for value in self.match.bit_confidence],
-            "corrected": self.match.corrected,
-            "log10_p": round(self.match.log10_p, 2),
-            "mask_score": self.detection.mask_score,
-            "region": {
-                "bbox": list(region.bbox),
-                "area": round(region.area, 4),
-                "polygons": [[list(point) for point in polygon] for polygon in region.polygons],
-            },
-            "pose": {"scale": round(pose.scale, 3), "rotation_deg": pose.rotation_deg, "flipped": pose.flipped},
-            "transplanted": self.transplanted,
-        }
-
 
 AnyReading = Reading | FoundRecord
 
@@ -115,17 +95,61 @@ class Examined:
     cut: tuple[int, ...] = ()
 
     @property
-    def has_marks(self) -> bool:
-        """Whether there is anything whose word could be registered."""
-        return bool(self.detections) or any(one.record is None for one in self.records)
+    def hashes(self) -> tuple[int, ...]:
+        """The picture's own hash and those it may have had before it was cut; empty where none was needed."""
+        return () if self.phash is None else (self.phash, *self.cut)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a file says: its size in pixels, the marks in it, the ``label`` in its metadata, and what the ``searches``
+    of its frames did, where the model says so."""
+
+    width: int
+    height: int
+    readings: tuple[AnyReading, ...]
+    label: Label | None = None
+    searches: tuple[SearchSummary, ...] = ()
+
+    @property
+    def label_agrees(self) -> bool | None:
+        """Whether a watermark says what the label says; None where nothing can be compared."""
+        if self.label is None:
+            return None
+        return label_agrees(self.label, [_stated(reading) for reading in self.readings])
+
+
+def read(
+    marker: Watermarker,
+    content: bytes,
+    *,
+    name: str = "picture",
+    registry: Registry | None = None,
+    words: RegisteredWords | None = None,
+    thorough: bool = False,
+    frames: bool = False,
+) -> Findings:
+    """Every mark of one file with its record; raises ``ImageError`` for content that is no picture to be searched.
+
+    ``name``: what errors call it. ``words``: those in use in the ``registry``, to be kept from one picture to the next;
+    ``thorough`` and ``frames`` as in ``examine`` and ``open_pictures``.
+    """
+    examined = examine(marker, *open_pictures(content, name=name, frames=frames), thorough=thorough)
+    return judge(examined, registry, words or RegisteredWords(registry))
+
+
+def open_pictures(content: bytes, *, name: str = "picture", frames: bool = False) -> tuple[Picture, ...]:
+    """The picture of a file; with ``frames`` all those of an animation, the telling one first."""
+    return to_read(decode_animation(content, name=name)) if frames else (decode(content, name=name),)
 
 
 def examine(marker: Watermarker, picture: Picture, *more: Picture, thorough: bool = False) -> Examined:
     """Every mark of one picture, however faint; raises ``ImageError`` for one that is too small to be looked at.
 
-    ``more``: further frames of an animation, whose marks are gathered.
+    ``more``: further frames of an animation, whose marks are gathered. ``thorough`` goes on through all resolutions,
+    windows and angles of view when a mark was found.
     """
-    require_size(picture)
+    require_size(picture, SMALLEST_SIDE)
     bounds = marker.model.description
     frames = [
         marker.detect_and_explain(one.pixels, thorough=thorough, max_log10_p=bounds.faint) for one in (picture, *more)
@@ -135,14 +159,14 @@ def examine(marker: Watermarker, picture: Picture, *more: Picture, thorough: boo
     phash = hash_rgb(picture.pixels) if detections else None
     label = read_label(picture.metadata)
     records, others = find_records(detections, keys=marker.keys, phash=phash)
-    cut = hashes_before_cut(picture.pixels) if any(_is_whole(one) for one in others) else ()
+    cut = hashes_before_cut(picture.pixels) if any(is_whole(one) for one in others) else ()
     return Examined(
         picture.width, picture.height, tuple(others), phash, bounds.present, label, tuple(records), searches, cut
     )
 
 
-def judge(examined: Examined, registry: Registry | None, words: Words | None) -> list[AnyReading]:
-    """The marks with their records; ``words`` (N,) uint32 are those in use in the registry, None without one.
+def judge(examined: Examined, registry: Registry | None, words: RegisteredWords) -> Findings:
+    """The marks with their records; ``words``: those in use in the registry, asked for only where there are marks.
 
     What looks like the remains of a record is a link after all where its word is registered.
     """
@@ -157,30 +181,26 @@ def judge(examined: Examined, registry: Registry | None, words: Words | None) ->
     readings = [_look_up(detection, examined, words, registry) for detection in detections]
     # a faint mark counts if its word is registered, which the match itself has weighed; any other has to be plain
     found += [r for r in readings if r.status == "verified" or r.detection.log10_p <= examined.present]
-    return found
+    return Findings(examined.width, examined.height, tuple(found), examined.label, examined.searches)
 
 
-def _look_up(detection: Detection, examined: Examined, words: Words | None, registry: Registry | None) -> Reading:
-    match = read_word(detection.logits, words, presence_log10_p=detection.log10_p)
+def _look_up(detection: Detection, examined: Examined, words: RegisteredWords, registry: Registry | None) -> Reading:
+    match = read_word(detection.logits, words.get(), presence_log10_p=detection.log10_p)
     if registry is None or match.word is None:
         return Reading(detection, match, None, False)
     entry = registry.find(match.word)
+    if match.status == "unregistered" and entry is not None and entry.state in IN_USE:
+        # registered since the list of words was read
+        match = read_word(detection.logits, words.get(renew=True), presence_log10_p=detection.log10_p)
     if match.status != "verified":
         withdrawn = entry is not None and entry.state == "withdrawn"
         return Reading(detection, replace(match, status="withdrawn") if withdrawn else match, None, False)
-    return Reading(detection, match, entry, entry is not None and _is_transplanted(detection, examined, entry))
+    registered = None if entry is None else entry.phash
+    return Reading(detection, match, entry, link_is_transplanted(detection, examined.hashes, registered))
 
 
-def _is_transplanted(detection: Detection, examined: Examined, entry: Entry) -> bool:
-    """Whether an upright mark over the whole picture sits on one unlike the registered one, even if that was cut."""
-    if examined.phash is None or entry.phash is None or not _is_whole(detection):
-        return False
-    hashes = (examined.phash, *examined.cut)
-    return min(distance(one, entry.phash) for one in hashes) > TRANSPLANT_DISTANCE
-
-
-def _is_whole(detection: Detection) -> bool:
-    """Whether a mark lies over nearly all of the picture, as it was marked."""
-    pose = detection.pose
-    upright = abs(pose.rotation_deg) < 2 and not pose.flipped and abs(pose.scale - 1) < 0.03 and pose.placed
-    return upright and detection.region.area >= WHOLE
+def _stated(reading: AnyReading) -> tuple[str | None, str | None, str | None]:
+    """What a label on a watermark would say: name, message and owner, as far as they are known."""
+    if reading.record is None:
+        return reading.link, reading.message, None
+    return reading.link or record_name(reading.record), reading.message, reading.record.owner

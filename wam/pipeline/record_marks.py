@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from payload import (
     Record,
     RecordReading,
     bits_from_word,
     derive_subkeys,
-    distance,
-    distance_to,
     marks_needed,
     read_records,
     seal_frame,
@@ -27,13 +25,11 @@ from payload.layout import MOST_MARKS
 from payload.records.frame import too_long
 from wam.errors import ModelError
 from wam.models.protocol import ManyMarks
+from wam.pipeline.transplant import record_is_transplanted, record_scale
 from wam.region import Region, outline
-from wam.signal.mark_grid import WORKING_SIDES, divide, working_side
+from wam.signal.filters import to_pixels
+from wam.signal.mark_grid import divide
 from wam.watermarker import AnyImage, Detection, Marked, Watermarker, marked_like, resize_mask, to_batch, to_bits
-
-TRANSPLANT_DISTANCE = 9  # bits of 32: a marked picture and its copies lie below 5, other pictures around 16
-SAME_SCALE = 0.03  # of marks in a picture that was not cut: larger differences mean that it cannot be compared
-SAME_PLACE = 0.05  # of the short side: the same for where the marks lie
 
 
 @dataclass(frozen=True)
@@ -94,35 +90,10 @@ class FoundRecord:
         """(H, W) bool at the picture's own size."""
         return resize_mask(self.coarse_mask, self.detections[0].size)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The contract's object for one watermark; what only single words have is null."""
-        reading, pose = self.reading, self.detections[0].pose
-        return {
-            "status": self.status,
-            "mode": "record",
-            "link": None,
-            "record": reading.record.to_dict() if reading.record else None,
-            "marks": {"read": reading.read, "needed": reading.needed, "embedded": reading.embedded},
-            "protection": reading.protection,
-            "problem": reading.problem,
-            "message": None,
-            "bits": None,
-            "bit_confidence": None,
-            "corrected": None,
-            "log10_p": round(reading.log10_p, 2),
-            "mask_score": round(float(np.mean([one.mask_score for one in self.detections])), 4),
-            "region": {
-                "bbox": list(self.region.bbox),
-                "area": round(self.region.area, 4),
-                "polygons": [[list(point) for point in polygon] for polygon in self.region.polygons],
-            },
-            "pose": {
-                "scale": round(_scale(reading, self.detections[0]), 3),
-                "rotation_deg": pose.rotation_deg,
-                "flipped": pose.flipped,
-            },
-            "transplanted": self.transplanted,
-        }
+    @property
+    def scale(self) -> float:
+        """Scale relative to how a whole picture of this size is marked with the same record."""
+        return record_scale(self.reading, self.detections[0])
 
 
 def plan_record(
@@ -163,12 +134,32 @@ def embed_record(marker: Watermarker, image: AnyImage, plan: RecordPlan, *, stre
     batch = to_batch(image)
     if len(batch) != 1:
         raise ValueError(f"image: expected one picture, found a batch of {len(batch)}; call once for each")
+    (marked,) = _mark_cells(marker, [batch[0]], [plan], strength)
+    return marked_like(marked[None], batch, image)
+
+
+def embed_records(
+    marker: Watermarker, pictures: Sequence[NDArray[np.uint8]], plans: Sequence[RecordPlan], *, strength: float | None
+) -> list[NDArray[np.uint8]]:
+    """Marks (H, W, 3) uint8 arrays of any sizes with a planned record each, just as ``embed_record`` one by one."""
+    if not pictures:
+        return []
+    return [to_pixels(image) for image in _mark_cells(marker, [to_batch(one)[0] for one in pictures], plans, strength)]
+
+
+def _mark_cells(
+    marker: Watermarker, images: Sequence[Tensor], plans: Sequence[RecordPlan], strength: float | None
+) -> list[Tensor]:
+    """Marked pictures (3, H, W) on the CPU, not rounded."""
     assert isinstance(marker.model, ManyMarks)
-    bits = torch.cat([to_bits(message, 1) for message in plan.messages]).to(marker.device)
-    cells = divide(int(batch.shape[-2]), int(batch.shape[-1]), len(plan.words))
+    bits = [torch.cat([to_bits(message, 1) for message in plan.messages]).to(marker.device) for plan in plans]
+    cells = [
+        divide(int(image.shape[-2]), int(image.shape[-1]), len(plan.words))
+        for image, plan in zip(images, plans, strict=True)
+    ]
     with torch.inference_mode():
-        marked = marker.model.mark_cells(batch.to(marker.device), bits, cells, psnr_db=strength).cpu()
-    return marked_like(marked, batch, image)
+        given = [image.to(marker.device) for image in images]
+        return [one.cpu() for one in marker.model.mark_cells_each(given, bits, cells, psnr_db=strength)]
 
 
 def find_records(
@@ -195,7 +186,7 @@ def _found(reading: RecordReading, detections: Sequence[Detection], phash: int |
     marks = sorted((detections[place] for place in reading.members), key=lambda one: -one.score)
     mask = union(marks)
     region = outline(mask, marks[0].size)
-    return FoundRecord(reading, tuple(marks), region, mask, _is_transplanted(reading, marks, phash))
+    return FoundRecord(reading, tuple(marks), region, mask, record_is_transplanted(reading, marks, phash))
 
 
 def union(detections: Sequence[Detection]) -> NDArray[np.bool_]:
@@ -205,34 +196,3 @@ def union(detections: Sequence[Detection]) -> NDArray[np.bool_]:
     for detection in detections:
         total |= resize_mask(detection.coarse_mask, shape)
     return total
-
-
-def _is_transplanted(reading: RecordReading, marks: Sequence[Detection], phash: int | None) -> bool:
-    """Whether a record that names its picture is on another one; only whole upright pictures can be compared."""
-    if reading.phash is None or phash is None or not _is_whole(reading, marks):
-        return False
-    return distance(shorten(phash), reading.phash) > TRANSPLANT_DISTANCE
-
-
-def _is_whole(reading: RecordReading, marks: Sequence[Detection]) -> bool:
-    """Whether the marks lie as in a picture that was marked at this size or scaled to it, neither turned nor cut."""
-    pose, (height, width) = marks[0].pose, marks[0].size
-    if abs(pose.rotation_deg) > 2 or pose.flipped or abs(_scale(reading, marks[0]) - 1) > SAME_SCALE:
-        return False
-    cells = divide(height, width, len(reading.words))
-    apart = []
-    for mark in marks:
-        cell = cells[int(distance_to(mark.logits, reading.words).argmin())]
-        y, x = np.argwhere(mark.coarse_mask).mean(axis=0) + 0.5
-        rows, columns = mark.coarse_mask.shape
-        apart.append(abs(y / rows * height - cell.top - cell.height / 2))
-        apart.append(abs(x / columns * width - cell.left - cell.width / 2))
-    return float(np.median(apart)) < SAME_PLACE * min(height, width)
-
-
-def _scale(reading: RecordReading, mark: Detection) -> float:
-    """Scale of a mark relative to how a whole picture of this size is marked with the same record."""
-    if reading.embedded is None:
-        return mark.pose.scale
-    height, width = mark.size
-    return mark.pose.scale * working_side(height, width, reading.embedded) / min(WORKING_SIDES[0], height, width)

@@ -1,15 +1,15 @@
 """The label in a file's metadata that says a picture was generated, and whether it agrees with the watermark.
 
-Two properties of the XMP packet: `TC260:AIGC`, the implicit label of GB 45438-2025 (annex E, written as the guide
-TC260-PG-20259A does), and `Iptc4xmpExt:DigitalSourceType` of the IPTC photo metadata standard. Anyone can write or
+Two properties of the XMP packet: ``TC260:AIGC``, the implicit label of GB 45438-2025 (annex E, written as the guide
+TC260-PG-20259A does), and ``Iptc4xmpExt:DigitalSourceType`` of the IPTC photo metadata standard. Anyone can write or
 strip such a label; what it says is worth something only where a watermark says the same.
 
-| field of the label | what is written                                       |
-|--------------------|-------------------------------------------------------|
-| Label              | 1, the content is generated                           |
-| ContentProducer    | the record's owner                                    |
-| ProduceID          | the short link of the watermark                       |
-| ReservedCode1      | `message=` and the watermark's 32 bits in hexadecimal |
+| field of the label | what is written                                         |
+|--------------------|---------------------------------------------------------|
+| Label              | 1, the content is generated                             |
+| ContentProducer    | the record's owner                                      |
+| ProduceID          | the short link of the watermark                         |
+| ReservedCode1      | ``message=`` and the watermark's 32 bits in hexadecimal |
 
 A picture that another producer has labelled keeps that part; owner, link and message go to ContentPropagator,
 PropagateID and ReservedCode2 then. A DigitalSourceType that is already stated is kept.
@@ -22,20 +22,22 @@ import re
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, overload
 from xml.dom import minidom
 from xml.parsers.expat import ExpatError
 
 from PIL import Image
 
-from wam.pictures.formats import Metadata, Settings, quiet_pillow
-from wam.pictures.metadata import EXIF_PREFIX, JPEG_SEGMENT_BYTES
+from wam.errors import ImageError
+from wam.pictures.animation import Animation
+from wam.pictures.formats import KEEPS, Metadata, Settings, check_format, quiet_pillow
+from wam.pictures.metadata import EXIF_PREFIX, JPEG_SEGMENT_BYTES, reset_orientation
+from wam.pictures.samples import Picture
 
 GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 TC260 = "http://www.tc260.org.cn/ns/AIGC/1.0/"
 IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
-MAX_XMP = 4_000_000
-"""Longer packets are not looked into, in bytes."""
+MAX_XMP = 4_000_000  # longer packets are not looked into, in bytes
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _TIFF = "http://ns.adobe.com/tiff/1.0/"
@@ -49,16 +51,14 @@ _EMPTY = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta 
 class Label:
     """What a label says; empty strings for what it does not."""
 
-    value: str = "1"
-    """1: generated, 2: possibly, 3: suspected; empty without an AIGC label."""
+    value: str = "1"  # 1: generated, 2: possibly, 3: suspected; empty without an AIGC label
     producer: str = ""
     produce_id: str = ""
     reserved1: str = ""
     propagator: str = ""
     propagate_id: str = ""
     reserved2: str = ""
-    source_type: str = ""
-    """URI of the IPTC digital source type."""
+    source_type: str = ""  # URI of the IPTC digital source type
 
     def to_dict(self) -> dict[str, str | None]:
         """The fields for JSON, null for what is not said."""
@@ -77,7 +77,7 @@ _KEYS = {
 
 
 def mark_label(existing: Label | None, *, owner: str, link: str, message: str) -> Label:
-    """The label for a picture marked with `message` (32 characters 0 and 1), next to what is stated already."""
+    """The label for a picture marked with ``message`` (32 characters 0 and 1), next to what is stated already."""
     code = f"message={int(message, 2):08x}"
     source_type = (existing and existing.source_type) or GENERATED
     if existing is None or not existing.value or existing.produce_id.startswith("wm:"):
@@ -120,6 +120,48 @@ def read_label(metadata: Metadata) -> Label | None:
     return Label(value="", source_type=types[0]) if types else None
 
 
+@overload
+def labelled(source: Picture, label: Label, *, format: str, name: str) -> tuple[Picture, tuple[str, ...]]: ...
+@overload
+def labelled(source: Animation, label: Label, *, format: str, name: str) -> tuple[Animation, tuple[str, ...]]: ...
+def labelled(
+    source: Picture | Animation, label: Label, *, format: str, name: str
+) -> tuple[Picture | Animation, tuple[str, ...]]:
+    """The picture or animation with ``label`` in its XMP packet, to be encoded as ``format``, and what is lost by that.
+
+    The lost names stand in ``settings.lost`` too, so that ``encode_image`` and ``encode_animation`` say them in their
+    place among their own. A format without XMP carries no label: ``("label",)`` is lost and the metadata stays.
+    Raises ``ImageError`` about ``name``, the output, where its metadata has no room for a label; ``ValueError`` for a
+    format that is not written.
+    """
+    check_format(format)
+    first = source if isinstance(source, Picture) else source.pictures[0]
+    metadata, settings = first.metadata, first.settings
+    lost: tuple[str, ...] = ("label",)
+    if "xmp" in KEEPS[format]:
+        try:
+            metadata, settings, lost = _described(first, label, format)
+        except ValueError as error:
+            raise ImageError.about(
+                name, expected="room for a label", found=str(error), remedy="write a .png"
+            ) from error
+    settings = replace(settings, lost=settings.lost + lost)
+    if isinstance(source, Picture):
+        return replace(source, metadata=metadata, settings=settings), lost
+    pictures = tuple(replace(picture, metadata=metadata, settings=settings) for picture in source.pictures)
+    return replace(source, pictures=pictures), lost
+
+
+def _described(picture: Picture, label: Label, format: str) -> tuple[Metadata, Settings, tuple[str, ...]]:
+    """Metadata and settings with the label as a file of ``format`` has them, and what had to go."""
+    if format == picture.format:
+        return attach_label(picture.metadata, picture.settings, label)
+    # upright as the encoder makes it, before a damaged packet is replaced by a new one that keeps its orientation;
+    # the segments and chunks of the old format are not written, so their limits do not count
+    metadata, _, lost = attach_label(reset_orientation(picture.metadata), Settings(), label)
+    return metadata, picture.settings, lost
+
+
 def attach_label(metadata: Metadata, settings: Settings, label: Label) -> tuple[Metadata, Settings, tuple[str, ...]]:
     """Metadata and encoder settings that carry the label in XMP, and what had to go for it."""
     document = _parse(metadata.xmp)
@@ -132,8 +174,8 @@ def attach_label(metadata: Metadata, settings: Settings, label: Label) -> tuple[
         others = b"".join(part for part in _jpeg_segments(segments) if not part[4:].startswith(_JPEG_XMP))
         size = len(_JPEG_XMP) + len(packet) + 2
         exif_end = _exif_end(others)
-        own = struct.pack(">BBH", 0xFF, 0xE1, size) + _JPEG_XMP + packet
-        segments = others[:exif_end] + own + others[exif_end:]
+        stated = struct.pack(">BBH", 0xFF, 0xE1, size) + _JPEG_XMP + packet
+        segments = others[:exif_end] + stated + others[exif_end:]
     if chunks:
         others_png = tuple(part for part in chunks if not (part[0] == b"iTXt" and part[1].startswith(_PNG_XMP)))
         chunks = ((b"iTXt", _PNG_XMP + bytes(4) + packet, False), *others_png)

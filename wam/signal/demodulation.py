@@ -9,11 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wam.signal.filters import gaussian
-from wam.signal.pattern import BITS, TILE, Carrier
+from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose
-
-BLOCK = 8  # side of the blocks that evidence is kept for, pixels
-WINDOW = 2.5  # blocks: standard deviation of the window for local bits
+from wam.signal.specification import BITS, TILE
 
 
 @dataclass(frozen=True)
@@ -21,26 +19,28 @@ class BlockVotes:
     """Coherent sums over blocks: ``coefficients`` (rows, columns, K, 2) per frequency; ``real`` and ``imaginary``
     (rows, columns, 33) the same summed for each of the 32 signed bits, then the pilot.
 
-    ``energy`` (rows, columns): variance of each of those values per frequency if the estimate were noise.
+    ``energy`` (rows, columns): variance of each of those values per frequency if the estimate were noise. ``block``
+    side of the blocks, pixels.
     """
 
     coefficients: Tensor
     real: Tensor
     imaginary: Tensor
     energy: Tensor
+    block: int
 
 
-def block_votes(pattern: Tensor, pose: Pose, carrier: Carrier) -> BlockVotes:
-    """Bit evidence of each ``BLOCK`` x ``BLOCK`` square: pattern (H, W); the border is padded with zeros."""
+def block_votes(pattern: Tensor, pose: Pose, carrier: Carrier, *, block: int) -> BlockVotes:
+    """Bit evidence of each square of ``block`` pixels: pattern (H, W); the border is padded with zeros."""
     height, width = pattern.shape
-    padded = F.pad(pattern, (0, -width % BLOCK, 0, -height % BLOCK))
-    rows, columns = padded.shape[0] // BLOCK, padded.shape[1] // BLOCK
-    strips = padded.view(rows, BLOCK, columns, BLOCK).permute(0, 2, 1, 3).reshape(-1, BLOCK**2)
+    padded = F.pad(pattern, (0, -width % block, 0, -height % block))
+    rows, columns = padded.shape[0] // block, padded.shape[1] // block
+    strips = padded.view(rows, block, columns, block).permute(0, 2, 1, 3).reshape(-1, block**2)
     # all blocks share one basis; a block's phase at its corner is one factor, a product of those of row and column
-    pixels = torch.eye(BLOCK**2, device=pattern.device).view(-1, BLOCK, BLOCK)
+    pixels = torch.eye(block**2, device=pattern.device).view(-1, block, block)
     basis = carrier.project(pixels, pose.matrix.expand(1, 2, 2), pose.offset.new_zeros(1, 2))
     shared = (strips @ basis.flatten(1)).view(rows, columns, -1, 2)
-    step = carrier.frequencies @ pose.matrix * BLOCK  # (K, 2): cycles per tile from one block to the next
+    step = carrier.frequencies @ pose.matrix * block  # (K, 2): cycles per tile from one block to the next
     down = _phasor(torch.arange(rows).to(step)[:, None] * step[:, 1] + carrier.frequencies @ pose.offset)
     across = _phasor(torch.arange(columns).to(step)[:, None] * step[:, 0])
     turned = torch.view_as_complex(shared) * (down[:, None] * across)
@@ -49,6 +49,7 @@ def block_votes(pattern: Tensor, pose: Pose, carrier: Carrier) -> BlockVotes:
         _per_bit(turned.real, carrier),
         _per_bit(turned.imag, carrier),
         (strips.square().sum(1) * 0.5).view(rows, columns),
+        block,
     )
 
 
@@ -71,5 +72,5 @@ def bit_logits(votes: BlockVotes, carrier: Carrier, *, spread: float, size: tupl
     per_bit = float((carrier.owner == 0).sum())
     area = 4 * torch.pi * max(spread, 0.3) ** 2  # blocks that a window averages over
     logits = real / ((energy * per_bit / area).sqrt() + 1e-6)
-    resized = F.interpolate(logits[None], scale_factor=BLOCK, mode="bilinear", align_corners=False)[0]
+    resized = F.interpolate(logits[None], scale_factor=votes.block, mode="bilinear", align_corners=False)[0]
     return resized[:, : size[0], : size[1]]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
-LONG = 1536  # cells of a side from which means are convolutions
+LONG = 1536  # cells of a side up to which means are matrix products
 ROWS = 512  # rows of a large picture that are converted at a time, pixels
 
 
@@ -68,22 +68,26 @@ def _moving_max(field: Tensor, size: int, axis: int) -> Tensor:
     return highest
 
 
-def gaussian(maps: Tensor, spread: float, *, border: str = "replicate") -> Tensor:
-    """Gaussian mean of (C, H, W), standard deviation in pixels of the map; ``border`` "replicate" or "zeros"."""
+def gaussian(maps: Tensor, spread: float, *, border: str = "replicate", longest: int = LONG) -> Tensor:
+    """Gaussian mean of (C, H, W), standard deviation in pixels of the map; ``border`` "replicate" or "zeros".
+
+    Sides up to ``longest`` are averaged by a product with a matrix, others by a convolution: the same but for rounding.
+    """
     if spread < 0.3:
         return maps
-    along_rows = _smoothed(maps, spread, border == "replicate")
-    return _smoothed(along_rows.transpose(-1, -2), spread, border == "replicate").transpose(-1, -2)
+    replicate = border == "replicate"
+    along_rows = _smoothed(maps, spread, replicate, longest)
+    return _smoothed(along_rows.transpose(-1, -2), spread, replicate, longest).transpose(-1, -2)
 
 
-def _smoothed(maps: Tensor, spread: float, replicate: bool) -> Tensor:
+def _smoothed(maps: Tensor, spread: float, replicate: bool, longest: int) -> Tensor:
     """The Gaussian mean along the last axis. A product with a matrix is faster than a convolution for sides up to some
     hundreds, but takes the square of a side."""
     reach = max(1, round(2.5 * spread))
     offsets = torch.arange(-reach, reach + 1, device=maps.device).to(maps)
     kernel = torch.exp(-0.5 * (offsets / spread) ** 2)
     kernel = kernel / kernel.sum()
-    if maps.shape[-1] <= LONG:
+    if maps.shape[-1] <= longest:
         return maps @ _smoothing(maps.shape[-1], kernel, replicate).T
     flat = maps.reshape(-1, 1, maps.shape[-1])
     padded = F.pad(flat, (reach, reach), mode="replicate" if replicate else "constant")
@@ -96,7 +100,7 @@ def _smoothing(side: int, kernel: Tensor, replicate: bool) -> Tensor:
     place = torch.arange(-reach, side + reach, device=kernel.device)
     distance = place - torch.arange(side, device=kernel.device)[:, None]
     weights = kernel[(distance + reach).clamp(0, 2 * reach)] * (distance.abs() <= reach)
-    before, smoothing, after = weights.split([reach, side, reach], dim=1)
+    before, smoothing, after = weights[:, :reach], weights[:, reach : reach + side], weights[:, reach + side :]
     if replicate:
         smoothing[:, 0] += before.sum(1)
         smoothing[:, -1] += after.sum(1)
@@ -114,6 +118,11 @@ def sized(height: int, width: int, short_side: float) -> tuple[int, int]:
     """Height and width with the given short side and the same aspect ratio, at least 8 pixels each."""
     factor = short_side / min(height, width)
     return max(8, round(height * factor)), max(8, round(width * factor))
+
+
+def rounded(images: Tensor) -> Tensor:
+    """Pictures of any shape in [0, 1], as 8 bits hold them."""
+    return (images * 255).round() / 255
 
 
 def to_pixels(image: Tensor) -> NDArray[np.uint8]:

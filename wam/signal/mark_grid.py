@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-LEAST_AREA = 16384  # working pixels of a cell, 16 tiles of 32 x 32
-SMALLEST_SIDE = 32  # pixels, one tile: smaller pictures are read, but neither marked nor searched
-WORKING_SIDES = (256, 410, 655, 1049)  # pixels: the short sides that detection looks from, a factor of 1.6 apart
+from wam.signal.specification import LEVEL_RATIO, TILE, WORKING_SIDE
+
+LEAST_AREA = 16 * TILE**2  # working pixels of a cell, 16 tiles
+SMALLEST_SIDE = TILE  # pixels: smaller picture files are read, but neither marked nor searched
+WORKING_SIDES = tuple(round(WORKING_SIDE * LEVEL_RATIO**level) for level in range(4))  # pixels: detection looks from
 
 
 @dataclass(frozen=True)

@@ -18,51 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-WORKING_SIDE = 256  # pixels: short side at which the pattern is made; smaller pictures are marked as they are
-TILE = 32  # working pixels per period
-BITS = 32  # message length
-LOWEST = 3.0  # cycles per tile: below it photos are strongest and eyes most sensitive
-HIGHEST = 10.3  # cycles per tile, .32 cycles per working pixel: above it thumbnails and JPEG erase the pattern
-PER_BIT = 4  # frequencies that carry each bit, one from each ring of radii; all others are the pilot, of known phase
+from wam.signal.specification import BITS, SIGNAL, TILE, Signal, lattice_frequencies
+
 PUBLIC_KEY = b"wam-toolkit public carrier 1"
-
-
-def lattice_frequencies(lowest: float = LOWEST, highest: float = HIGHEST) -> np.ndarray:
-    """All carrier frequencies in the upper half plane, (K, 2) int (kx, ky) in cycles per tile, by radius."""
-    reach = range(-int(highest), int(highest) + 1)
-    half_plane = [(kx, ky) for ky in reach for kx in reach if ky > 0 or (ky == 0 and kx > 0)]
-    band = [k for k in half_plane if lowest <= float(np.hypot(*k)) <= highest]
-    return np.array(sorted(band, key=lambda k: (np.hypot(*k), k)), dtype=np.int64)
-
-
-@dataclass(frozen=True)
-class Design:
-    """What carriers are made of. Any but the default is for experiments: no checkpoint says which it was trained with.
-
-    ``lowest``, ``highest``: band in cycles per tile; ``per_bit``: frequencies of each bit, all others are the pilot;
-    ``tilt``: amplitudes grow with the frequency to this power, at the same total power.
-    """
-
-    lowest: float = LOWEST
-    highest: float = HIGHEST
-    per_bit: int = PER_BIT
-    tilt: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.lowest < self.highest < TILE / 2:
-            raise ValueError(
-                f"carrier band: expected 0 < lowest < highest < {TILE // 2} cycles per tile, found {self.lowest} to"
-                f" {self.highest}; change the band"
-            )
-        count = len(lattice_frequencies(self.lowest, self.highest))
-        if not BITS <= self.per_bit * BITS < count:
-            raise ValueError(
-                f"carrier: expected at least 1 frequency for each of {BITS} bits and 1 for the pilot, found {count}"
-                f" with {self.per_bit} for each bit; widen the band or change the number for each bit"
-            )
-
-
-DEFAULT_DESIGN = Design()
 
 
 @dataclass(frozen=True)
@@ -81,7 +39,7 @@ class Carrier:
 
     @classmethod
     def from_key(
-        cls, key: bytes | None = None, *, device: torch.device | str = "cpu", design: Design = DEFAULT_DESIGN
+        cls, key: bytes | None = None, *, device: torch.device | str = "cpu", signal: Signal = SIGNAL
     ) -> Carrier:
         """Draws the carrier of a secret key; ``None`` is the public carrier that every copy of the toolkit reads."""
         key = PUBLIC_KEY if key is None else key
@@ -91,16 +49,16 @@ class Carrier:
             )
         seed = int.from_bytes(hashlib.blake2b(key, digest_size=16, person=b"wam-carrier").digest(), "big")
         generator = np.random.Generator(np.random.PCG64(seed))
-        frequencies = lattice_frequencies(design.lowest, design.highest)
+        frequencies = lattice_frequencies(signal.band)
         count = len(frequencies)
         phases = generator.random(count) * 2 * np.pi
         owner = np.full(count, -1)
-        pilots = count - design.per_bit * BITS
+        pilots = count - signal.per_bit * BITS
         pilot = np.round((np.arange(pilots) + 0.5) * count / pilots).astype(int)  # evenly spread over the radii
-        rings = np.setdiff1d(np.arange(count), pilot).reshape(design.per_bit, BITS)
+        rings = np.setdiff1d(np.arange(count), pilot).reshape(signal.per_bit, BITS)
         for ring in rings:
             owner[ring] = generator.permutation(BITS)
-        amplitudes = np.hypot(*frequencies.T) ** design.tilt
+        amplitudes = np.hypot(*frequencies.T) ** signal.tilt
         amplitudes /= np.sqrt(np.mean(amplitudes**2))
         return cls(
             key,
@@ -176,7 +134,7 @@ def _phasors(
 
 def _powers(exponents: Tensor, angle: Tensor) -> Tensor:
     """exp(i k angle) for whole numbers k (K,) below half a tile and angles (B, N): (B, K, N) complex64."""
-    highest = TILE // 2 - 1  # see Design: a number, so that no device has to be asked
+    highest = TILE // 2 - 1  # see Signal: a number, so that no device has to be asked
     multiples = torch.arange(-highest, highest + 1, device=angle.device, dtype=angle.dtype)
     turned = multiples[None, :, None] * angle[:, None]
     return torch.polar(torch.ones_like(turned), turned).index_select(1, exponents + highest)

@@ -11,19 +11,15 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Pose:
-    """``carrier = matrix @ (x, y) + offset``: pixels of one image to working pixels. matrix (2, 2), offset (2,).
-
-    ``given``: that of a picture as it was marked, or mirrored; not searched for.
-    """
+    """``carrier = matrix @ (x, y) + offset``: pixels of one image to working pixels. matrix (2, 2), offset (2,)."""
 
     matrix: Tensor
     offset: Tensor
-    given: bool = False
 
     @classmethod
     def upright(cls, pixels_per_working_pixel: float, *, device: torch.device | str = "cpu") -> Pose:
         """The pose of a picture as it was marked."""
-        return cls(torch.eye(2, device=device) / pixels_per_working_pixel, torch.zeros(2, device=device), given=True)
+        return cls(torch.eye(2, device=device) / pixels_per_working_pixel, torch.zeros(2, device=device))
 
     def rescaled(self, factor_x: float, factor_y: float) -> Pose:
         """The same pose seen from a picture whose sides are ``factor`` times as long."""

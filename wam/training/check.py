@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attacks import parse
+from wam.detection.config import DEFAULT_SEARCH
 from wam.detection.pose_refinement import refine
 from wam.detection.synchronization import at_pose, synchronise
 from wam.networks.watermark_network import WatermarkModel
@@ -22,8 +23,9 @@ from wam.pictures.quality import psnr, ssim
 from wam.pictures.samples import Pixels
 from wam.signal.filters import resize, sized, to_pixels
 from wam.signal.mark_grid import Cell
-from wam.signal.pattern import BITS, TILE, Carrier
+from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose
+from wam.signal.specification import BITS, TILE
 from wam.training.photos import Photos
 from wam.watermarker import to_batch
 
@@ -31,7 +33,6 @@ STRENGTH = 42.0  # dB
 TURN = 30.0  # degrees
 AREAS = (0.25, 0.1)  # of the view, of the regions that are read
 REGIONS = 6  # of each area that are read; the first is synchronised too
-REFINED = 3  # best poses that are refined before the best of them is judged, as in the search
 NEAR = 3.0  # working pixels, whole tiles not counted, by which a found pose may be off at a corner of the region
 
 Box = tuple[int, int, int, int]  # top, left, bottom, right in pixels of a view
@@ -131,19 +132,22 @@ def corners(box: Box) -> Tensor:
 
 def read(estimate: Tensor, box: Box, pose: Pose, carrier: Carrier) -> Tensor:
     """Signed votes (32,) of a region of the estimate (H, W) at a pose of the whole."""
-    field, own = _cut(estimate, box, pose)
-    return at_pose(field, own, carrier).bit_votes
+    field, inside = _cut(estimate, box, pose)
+    return at_pose(field, inside, carrier, DEFAULT_SEARCH.synchronization).bit_votes
 
 
 def pose_found(estimate: Tensor, box: Box, pose: Pose, carrier: Carrier) -> bool:
     """Whether synchronising a region by itself gives its pose."""
-    field, own = _cut(estimate, box, pose)
-    candidates = synchronise(field, torch.ones_like(field), carrier)[:REFINED]
+    field, inside = _cut(estimate, box, pose)
+    candidates = synchronise(field, torch.ones_like(field), carrier, DEFAULT_SEARCH)
     if not candidates:
         return False
-    best = max((refine(field, one, carrier) for one in candidates), key=lambda found: found.score).pose
+    best = max(
+        (refine(field, each, carrier, DEFAULT_SEARCH) for each in candidates[: DEFAULT_SEARCH.level.refined]),
+        key=lambda found: found.score,
+    ).pose
     at = corners((0, 0, field.shape[0], field.shape[1]))
-    apart = at @ (best.matrix - own.matrix).T + best.offset - own.offset
+    apart = at @ (best.matrix - inside.matrix).T + best.offset - inside.offset
     apart = apart - (apart.mean(0) / TILE).round() * TILE  # the same number of tiles everywhere
     return float(apart.abs().max()) < NEAR
 

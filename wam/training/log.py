@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from wam.append_log import append, read
 from wam.pictures.atomic_write import save_atomically
 from wam.training.losses import known_mean
 
@@ -43,16 +45,16 @@ class Window:
 
 def write_row(path: Path, row: Mapping[str, float]) -> None:
     """Appends to the CSV log, with its header first; a log of an older version gets today's columns."""
-    rows = read_rows(path) if path.exists() else []
+    rows = read_rows(path)
     if not rows or list(rows[0]) != COLUMNS:
-        save_atomically(path, lambda temporary: _write(temporary, "w", rows, header=True))
-    _write(path, "a", [row])
+        text = _text(rows, header=True)
+        save_atomically(path, lambda temporary: temporary.write_bytes(text.encode()))
+    append(path, _text([row]))
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """All rows as text, empty where there was nothing to log."""
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    """All rows as text, without one that a crash cut off; empty where there was nothing to log."""
+    return list(csv.DictReader(io.StringIO(read(path), newline="")))
 
 
 def plot(log: Path, target: Path) -> None:
@@ -77,9 +79,10 @@ def plot(log: Path, target: Path) -> None:
         plt.close(figure)
 
 
-def _write(path: Path, mode: str, rows: Sequence[Mapping[str, object]], *, header: bool = False) -> None:
-    with path.open(mode, newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="", extrasaction="ignore")
-        if header:
-            writer.writeheader()
-        writer.writerows(rows)
+def _text(rows: Sequence[Mapping[str, object]], *, header: bool = False) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore")
+    if header:
+        writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wam.signal.pattern import BITS, Carrier
+from wam.signal.pattern import Carrier
+from wam.signal.specification import BITS
 
 
 def pattern_loss(estimate: Tensor, pattern: Tensor, mask: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from wam.signal.pattern import WORKING_SIDE
+from wam.signal.specification import WORKING_SIDE
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 MINIMUM = 8  # pictures: fewer teach the pictures, not the task

@@ -25,9 +25,12 @@ class Processes:
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
         if count > 1:
             dist.init_process_group("nccl" if cuda else "gloo")
-            if not cuda:
-                torch.set_num_threads(1)
         return cls(rank, count, device)
+
+    @property
+    def shares_cores(self) -> bool:
+        """Whether it computes on a CPU that others of the run compute on too: a program gives it one thread then."""
+        return self.count > 1 and self.device.type == "cpu"
 
     @property
     def first(self) -> bool:

@@ -170,7 +170,7 @@ class Run:
         settings, generator = self.settings, self.generator
         key = generator.bytes(8) if generator.random() < settings.random_keys else None
         content = self._content(photos, generator)
-        carrier = Carrier.from_key(key, device=content.device, design=settings.design)
+        carrier = Carrier.from_key(key, device=content.device, signal=settings.signal)
         scene, output, visible = self.model.train()(content, carrier, self.level, generator, joint)
         return losses(scene, output, visible, bit_weight=settings.bit_weight)
 
@@ -199,7 +199,7 @@ class Run:
         """Mean losses of the averaged networks on fixed scenes: public carrier, level .8."""
         generator, state = np.random.default_rng(1234), torch.random.get_rng_state()
         torch.manual_seed(1234)
-        carrier = Carrier.from_key(device=self.processes.device, design=self.settings.design)
+        carrier = Carrier.from_key(device=self.processes.device, signal=self.settings.signal)
         rows = []
         with torch.inference_mode():
             for _ in range(batches):
@@ -228,7 +228,8 @@ class Run:
             metadata = {"step": self.step, "settings": asdict(self.settings), "validation": result}
             assert isinstance(self.average.extractor, Extractor)
             with _saving(path):
-                save_checkpoint(path, self.average.embedder, self.average.extractor, metadata)
+                signal = self.settings.signal
+                save_checkpoint(path, self.average.embedder, self.average.extractor, metadata, signal=signal)
         self.best = max(self.best, result["val_correlation"])
         content = io.BytesIO()  # torch reports a full disk as something else
         torch.save(self.state(), content)

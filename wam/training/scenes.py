@@ -14,9 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from attacks.training import degrade_batch, straight_through
+from attacks.base import straight_through
+from attacks.training import degrade_batch
 from wam.networks.embedder import scale_evenly
-from wam.signal.pattern import BITS, Carrier
+from wam.signal.pattern import Carrier
+from wam.signal.specification import BITS
 
 CONTENT = 208  # content side, working pixels
 FILE = 192  # file side, pixels
@@ -127,7 +129,7 @@ def mark(photo: Tensor, gain: Tensor, geometry: Geometry, mask: Tensor, bits: Te
         bits, geometry.file_matrix.to(bits.device), geometry.file_offset.to(bits.device), (FILE, FILE)
     )
     marked = (photo + mask * gain * pattern / 255).clamp(0, 1)
-    return straight_through((marked * 255).round() / 255, marked)
+    return straight_through(marked, (marked * 255).round() / 255)
 
 
 def warp(images: Tensor, geometry: Geometry, *, mode: str) -> Tensor:

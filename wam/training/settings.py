@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wam.signal.pattern import DEFAULT_DESIGN, HIGHEST, LOWEST, PER_BIT, WORKING_SIDE, Design
+from wam.signal.specification import HIGHEST, LOWEST, PER_BIT, SIGNAL, WORKING_SIDE, Signal
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,18 @@ class Settings:
             raise ValueError(f"level: expected 0 to 1, found {self.level}; change it")
         if not 64 <= self.working_side <= 512:
             raise ValueError(f"working side: expected 64 to 512 pixels, found {self.working_side}; change it")
-        _ = self.design
+        _ = self.signal
 
     @property
-    def design(self) -> Design:
-        """Of the carrier; raises ``ValueError`` where there is none."""
-        return Design(self.lowest, self.highest, self.per_bit, self.tilt)
+    def signal(self) -> Signal:
+        """What is trained for; raises ``ValueError`` where there is none such."""
+        band = (self.lowest, self.highest)
+        return Signal.of(band=band, per_bit=self.per_bit, working_side=self.working_side, tilt=self.tilt)
 
     @property
     def usual(self) -> bool:
         """Whether the toolkit could read with the outcome: another carrier or working resolution is an experiment."""
-        return self.design == DEFAULT_DESIGN and self.working_side == WORKING_SIDE
+        return self.signal == SIGNAL
 
     def joint(self, step: int) -> bool:
         """Whether the gain map learns at a step."""

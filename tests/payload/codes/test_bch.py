@@ -65,6 +65,7 @@ def test_arrays_keep_their_shape() -> None:
     assert decoded.accepted.shape == decoded.corrected.shape == (2, 3)
 
 
+@pytest.mark.slow  # of a clock, which a busy machine may spoil
 def test_100_000_words_decode_in_a_second() -> None:
     words = np.random.default_rng(0).integers(0, 1 << 32, 100_000)
     start = perf_counter()

@@ -10,7 +10,8 @@ import pytest
 from payload.errors import ImportFileError
 from payload.records.record import Record
 from payload.registry import Registry
-from payload.registry.export_import import check_lines
+from payload.registry.entry import Entry, word_of
+from payload.registry.export_import import Header, check_lines, write_lines
 
 RECORD = Record("123", "acme", "ünï ✓")
 
@@ -44,7 +45,7 @@ def source(tmp_path: Path) -> Registry:
 
 def test_an_import_gives_the_same_entries_and_the_same_next_ids(source: Registry, registry: Registry) -> None:
     assert registry.import_(io.StringIO(exported(source))) == 4
-    assert [*registry.list()] == [*source.list()]
+    assert [*registry.entries()] == [*source.entries()]
     assert exported(registry) == exported(source)
     assert registry.allocate(RECORD).word == source.allocate(RECORD).word
 
@@ -65,12 +66,15 @@ def test_a_registry_takes_back_what_it_lacks(registry: Registry, source: Registr
     assert registry.import_(io.StringIO(exported(source))) == 0
 
 
-def test_batches_are_imported_without_gaps(
-    registry: Registry, source: Registry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("payload.registry.store._BATCH", 3)
-    assert registry.import_(io.StringIO(exported(source))) == 4
-    assert exported(registry) == exported(source)
+@pytest.mark.parametrize("count", [1000, 2500])
+def test_long_registries_come_and_go_without_gaps(registry: Registry, count: int) -> None:
+    """Entries are read and written a thousand at a time."""
+    secret = bytes(range(16))
+    entries = [Entry(serial, word_of(secret, serial), RECORD) for serial in range(count)]
+    text = "".join(write_lines(Header(secret, count), entries))
+    assert registry.import_(io.StringIO(text)) == count
+    assert exported(registry) == text
+    assert [*registry.entries()] == entries
 
 
 def test_an_older_export_takes_nothing_away(source: Registry) -> None:
@@ -91,7 +95,7 @@ def test_the_export_of_another_registry_is_refused(source: Registry, registry: R
 
 def test_entries_that_went_apart_are_refused(registry: Registry, source: Registry) -> None:
     registry.import_(io.StringIO(exported(source)))
-    entry = next(registry.list(state="marked"))
+    entry = next(registry.entries(state="marked"))
     registry.withdraw(entry.link)
     source.allocate(RECORD)
     before = exported(registry)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner, Result
 
 from tests.wam.bench.doubles import light_contender, photos_in
@@ -37,6 +38,16 @@ def test_tables_end_on_the_terminal_and_files_in_the_folder(run: Run) -> None:
     assert "handmade@00000000" in done.stdout
     files = {path.name for path in Path("out").iterdir()}
     assert {"report.md", "report.csv", "metrics.json", "results.jsonl", "contact-sheet.png"} <= files
+
+
+def test_the_program_works_in_one_thread(run: Run) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert run("--attacks", "identity", "--limit", "1").exit_code == 0
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_second_run_measures_nothing_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import piq
 import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio
@@ -27,7 +28,13 @@ def test_an_unchanged_picture_is_perfect() -> None:
 
 def test_psnr_agrees_with_scikit_image() -> None:
     arrays = [(batch[0] * 255).round().byte().numpy() for batch in (PHOTO, noisy(0.02))]
-    assert quality(noisy(0.02), PHOTO)["psnr_db"] == pytest.approx(peak_signal_noise_ratio(*arrays), abs=1e-3)
+    assert quality(noisy(0.02), PHOTO)["psnr_db"] == pytest.approx(peak_signal_noise_ratio(*arrays), abs=1e-9)
+
+
+@pytest.mark.parametrize("deviation", [0.005, 0.02, 0.08])
+def test_ssim_agrees_with_piq(deviation: float) -> None:
+    found = quality(noisy(deviation), PHOTO)["ssim"]
+    assert found == pytest.approx(float(piq.ssim(noisy(deviation).double(), PHOTO.double(), data_range=1.0)), abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["psnr_db", "ssim", "ms_ssim", "vif", "haarpsi"])

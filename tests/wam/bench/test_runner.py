@@ -91,10 +91,30 @@ def test_results_do_not_depend_on_which_rows_are_asked_for(images: ImageSet) -> 
     assert [torch.equal(alone, image) for image in among].count(True) == 1
 
 
-def test_threads_are_given_back(images: ImageSet) -> None:
-    torch.set_num_threads(2)
-    run_plan(plan_of(images, "identity", limit=1), ResultsFile(None))
-    assert torch.get_num_threads() == 2
+class CountsThreads(Brightener):
+    """Notes how many threads there are when it marks."""
+
+    def __init__(self, seen: list[int]) -> None:
+        super().__init__()
+        self.seen = seen
+
+    def embed(self, photo: torch.Tensor, bits: str, *, strength: float | None) -> torch.Tensor:
+        self.seen.append(torch.get_num_threads())
+        return super().embed(photo, bits, strength=strength)
+
+
+def test_the_number_of_threads_is_the_program_s(images: ImageSet) -> None:
+    seen: list[int] = []
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        run_plan(plan_of(images, "identity", build=partial(CountsThreads, seen), limit=1), ResultsFile(None))
+        assert set(seen) == {3} == {torch.get_num_threads()}
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_gpu_has_one_worker() -> None:
     assert usual_workers("cuda") == 1
 
 

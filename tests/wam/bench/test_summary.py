@@ -7,7 +7,7 @@ import math
 import pytest
 
 from wam.bench.results import Key, Result
-from wam.bench.summary import failures, group_lines, interval, null_lines, quality_lines, row_lines
+from wam.bench.summary import failures, group_lines, interval, null_lines, quality_lines, row_lines, upper_bound
 
 
 def result(row: str, photo: str, group: str = "valuemetric", error: str | None = None, **values: object) -> Result:
@@ -77,6 +77,12 @@ def test_the_interval_of_none_has_a_closed_form(total: int) -> None:
     low, high = interval(0, total)
     assert low == 0.0 and high == pytest.approx(1 - 0.025 ** (1 / total), rel=1e-6)
     assert interval(total, total) == pytest.approx((0.025 ** (1 / total), 1.0), rel=1e-6)
+
+
+@pytest.mark.parametrize("total", [10, 20_000])
+def test_the_one_sided_bound_of_none_has_a_closed_form(total: int) -> None:
+    assert upper_bound(0, total) == pytest.approx(1 - 0.05 ** (1 / total), rel=1e-6)
+    assert upper_bound(3, total) < interval(3, total)[1]
 
 
 def test_the_interval_holds_its_tails() -> None:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from tests.wam.cli.commands import Run, draw
 from tests.wam.synthetic import handmade_marker
+from wam import watermarker
 from wam.cli import app
 from wam.models import zoo
 
@@ -21,8 +22,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     def light_load(model: str, *, device: str, keys: list[bytes | None], **options: Any) -> Any:
         return handmade_marker(*keys) if model == zoo.DEFAULT else load(model, device=device, keys=keys, **options)
 
-    load = zoo.load
-    monkeypatch.setattr(zoo, "load", light_load)
+    load = watermarker.load
+    monkeypatch.setattr(watermarker, "load", light_load)
     monkeypatch.setattr("payload.registry.database._default_path", lambda: str(tmp_path / "registry.sqlite"))
     monkeypatch.delenv("WAM_REGISTRY", raising=False)
     monkeypatch.delenv("WAM_KEY", raising=False)

@@ -22,7 +22,15 @@ from tests.wam.cli.commands import (
 from tests.wam.synthetic import handmade_marker, smooth_picture
 from wam.pictures.files import read_image
 
-DETECTED = {"image": str, "width": int, "height": int, "model": str, "watermarks": list, "error": type(None)}
+DETECTED = {
+    "image": str,
+    "width": int,
+    "height": int,
+    "model": str,
+    "watermarks": list,
+    "schema": int,
+    "error": type(None),
+}
 DETECTED |= {"label": type(None)}  # beyond the contract
 
 
@@ -76,10 +84,15 @@ class TestDetect:
         assert objects(result)[0]["watermarks"] == []
         assert run("detect", photo).stdout == "in.png: no watermark\n"
 
-    def test_some_without_a_mark_is_status_1_and_all_are_told(self, run: Run, marked: dict[str, Any]) -> None:
+    def test_some_without_a_mark_is_status_1(self, run: Run, marked: dict[str, Any]) -> None:
+        assert run("detect", "in.png", "in.wm.png").exit_code == 1
+        assert run("detect", "in.wm.png", "in.wm.png").exit_code == 0
+
+    def test_a_file_that_cannot_be_read_is_status_2_and_all_are_told(self, run: Run, marked: dict[str, Any]) -> None:
         Path("broken.png").write_bytes(b"")
         result = run("detect", ".", "--json")
-        assert result.exit_code == 1
+        assert result.exit_code == 2
+        assert run("detect", "broken.png", "in.wm.png").exit_code == 2
         found = objects(result)
         assert [one["image"] for one in found] == ["broken.png", "in.png", "in.wm.png"]
         assert [len(one["watermarks"]) for one in found] == [0, 0, 1]
@@ -91,10 +104,25 @@ class TestDetect:
         Path("photos/b.png").write_bytes(Path("in.wm.png").read_bytes())
         Path("photos/c.png").write_bytes(b"no picture")
         result = run("detect", "photos", "--json")
-        assert result.exit_code == 1 and len(objects(result)) == 3
+        assert result.exit_code == 2 and len(objects(result)) == 3
         last = result.stderr.splitlines()[-1]
         assert last.startswith("1 with watermarks (1 in all), 1 without, 1 not read in ")
         assert "with watermarks" not in run("detect", "photos/a.png", "photos/b.png").stderr
+
+    def test_a_script_that_asks_for_its_own_marks_is_told(
+        self, run: Run, marked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ours = ("detect", "in.wm.png", "--fail-unless", "verified")
+        assert run(*ours).exit_code == 0
+        assert run("detect", "in.png", "in.wm.png", "--fail-unless", "verified").exit_code == 1
+        monkeypatch.setenv("WAM_REGISTRY", "other.sqlite")
+        run("registry", "init")
+        assert run("detect", "in.wm.png").exit_code == 0  # a mark of somebody else's is a mark
+        assert run(*ours).exit_code == 1
+        Path("broken.png").write_bytes(b"")
+        assert run(*ours, "broken.png").exit_code == 2
+        refused = run("detect", "in.wm.png", "--fail-unless", "marked")
+        assert refused.exit_code == 2 and "--fail-unless: expected verified, found marked" in refused.stderr
 
     def test_standard_input(self, run: Run, marked: dict[str, Any]) -> None:
         result = run("detect", "-", "--json", standard_input=Path("in.wm.png").read_bytes())

@@ -15,8 +15,8 @@ from torch import Tensor
 from typer.testing import CliRunner, Result
 
 from tests.wam.synthetic import handmade_marker, smooth_picture
+from wam import watermarker
 from wam.cli import app
-from wam.models import zoo
 from wam.models.protocol import Description, Explains, Finding, FoundPose
 from wam.watermarker import Watermarker
 
@@ -44,7 +44,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     marker: Any = handmade_marker()
 
     def use(model: Any) -> None:
-        monkeypatch.setattr(zoo, "load", lambda *_, **__: model)
+        monkeypatch.setattr(watermarker, "load", lambda *_, **__: model)
 
     use(marker)
     monkeypatch.setattr("payload.registry.database._default_path", lambda: str(tmp_path / "registry.sqlite"))
@@ -140,7 +140,9 @@ def test_overlay_and_masks_have_the_documented_names_and_sizes(run: Run) -> None
 def test_the_network_computes_in_the_precision_asked_for(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
     for words in ((), ("--precision", "bf16")):
-        monkeypatch.setattr(zoo, "load", lambda *_, precision, **__: asked.append(precision) or handmade_marker())
+        monkeypatch.setattr(
+            watermarker, "load", lambda *_, precision, **__: asked.append(precision) or handmade_marker()
+        )
         CliRunner().invoke(app, ["detect", "in.png", *words])
     assert asked == ["auto", "bf16"]
 

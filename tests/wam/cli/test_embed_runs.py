@@ -11,8 +11,9 @@ from PIL import Image
 
 from tests.wam.cli.commands import MARK, Run, counts, draw, error_line, files, manifest, objects
 from tests.wam.synthetic import smooth_picture
+from wam.jobs.journal import differences
 from wam.pictures.files import read_image
-from wam.pipeline.options import Settings, key_name
+from wam.pipeline.options import MarkOptions, key_name
 
 INTO = ("--out-dir", "out")
 
@@ -137,8 +138,8 @@ class TestResumeWithOtherSettings:
         assert b"sixteen" not in Path("out/manifest.jsonl").read_bytes()
 
     def test_a_line_of_an_animation_that_is_not_taken_any_more(self) -> None:
-        line = {"settings": Settings(frames=True).to_dict(), "frames": 2}
-        assert Settings().differences(line) == ("frames was on, is off",)
+        line = {"settings": MarkOptions(frames=True).to_dict(), "frames": 2}
+        assert differences(MarkOptions(), line) == ("frames was on, is off",)
 
 
 class TestUsage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.wam.cli.commands import Run, error_line, objects
+from wam.detection.config import DEFAULT_SEARCH
 from wam.models import zoo
 
 
@@ -14,6 +15,20 @@ class TestModel:
         assert found["bytes"] == zoo.shipped(known.file).stat().st_size
         assert (found["licence"], found["bits"]) == (known.licence, 32)
         assert known.sha256 in run("model", "info").stdout
+
+    def test_info_tells_signal_and_search(self, run: Run) -> None:
+        (found,) = objects(run("model", "info", "--json"))
+        assert found["signal"] == "wam-lattice-1"
+        assert found["calibration"]["search"] == DEFAULT_SEARCH.digest()
+        assert found["same_as"] == ["lattice32@b4f631c7"]
+        shown = run("model", "info").stdout
+        assert "wam-lattice-1" in shown and DEFAULT_SEARCH.digest() in shown and "lattice32@b4f631c7" in shown
+
+    def test_list_tells_signal_and_size(self, run: Run) -> None:
+        rows = {row["name"]: row for row in objects(run("model", "list", "--json"))}
+        assert (rows[zoo.DEFAULT]["signal"], rows[zoo.DEFAULT]["size"]) == ("wam-lattice-1", "small")
+        assert rows["wam_mit"]["signal"] is None and rows["wam_mit"]["size"] is None
+        assert "wam-lattice-1, small, shipped, the default" in run("model", "list").stdout
 
     def test_a_missing_model(self, run: Run) -> None:
         result = run("model", "info", "--model", "none")

@@ -30,9 +30,9 @@ COMMAND = """
 import os, sys
 from pathlib import Path
 from tests.wam.synthetic import handmade_marker, smooth_picture
-from wam.models import zoo
+from wam import watermarker
 from wam.cli import app
-zoo.load = lambda *_, **__: handmade_marker()
+watermarker.load = lambda *_, **__: handmade_marker()
 folder = Path(sys.argv[1])
 if os.getuid() == 0:  # everything is imported by a run as root
     app(["embed", str(folder / "warm.png"), "--asset", "1", "--owner", "a", "-o", str(folder / "warm.wm.png"),

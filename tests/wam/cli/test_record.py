@@ -12,8 +12,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from tests.wam.synthetic import handmade_marker, smooth_picture
+from wam import watermarker
 from wam.cli import app
-from wam.models import zoo
 from wam.signal import mark_grid
 
 Run = Callable[..., Result]
@@ -30,7 +30,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         return handmade_marker(*keys)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo, "load", light_load)
+        patch.setattr(watermarker, "load", light_load)
         patch.setattr(mark_grid, "LEAST_AREA", 8000)  # smooth pictures are read from less than a photo
         patch.setattr("payload.registry.database._default_path", lambda: str(folder / "none" / "registry.sqlite"))
         patch.delenv("WAM_REGISTRY", raising=False)

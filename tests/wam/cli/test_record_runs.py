@@ -14,20 +14,21 @@ from PIL import Image, PngImagePlugin
 from tests.wam.cli.commands import Run, counts, error_line, manifest, objects
 from tests.wam.jobs.runs import lines_so_far, plan, wait_for
 from tests.wam.synthetic import handmade_marker, smooth_picture
-from wam.jobs.engines.local import embed_records_locally
-from wam.jobs.journal import Book
+from wam.jobs.engines.local import embed_locally
+from wam.jobs.journal import Journal
 from wam.jobs.manifest import Manifest
+from wam.jobs.modes import RecordMode
 from wam.pictures.animation import read_animation
 from wam.pictures.files import read_image
 from wam.pipeline import mark_link
-from wam.pipeline.options import Settings
+from wam.pipeline.options import MarkOptions
 from wam.provenance.aigc_label import read_label
 from wam.signal import mark_grid
 
 ROOT = Path(mark_link.__file__).parents[2]
 MARK = ("--asset-from", "name", "--owner", "acme", "--mode", "record", "--strength", "34")
 INTO = ("--out-dir", "out")
-SETTINGS = Settings("record", 34.0)
+SETTINGS = MarkOptions("record", 34.0)
 
 
 @pytest.fixture(autouse=True)
@@ -124,13 +125,15 @@ from tests.wam.synthetic import handmade_marker
 from tests.wam.cli.test_record_runs import SETTINGS
 from tests.wam.jobs.runs import plan
 from wam.signal import mark_grid
-from wam.jobs.journal import Book
-from wam.jobs.engines.local import embed_records_locally
+from wam.jobs.journal import Journal
+from wam.jobs.engines.local import embed_locally
 from wam.jobs.manifest import Manifest
+from wam.jobs.modes import RecordMode
 mark_grid.LEAST_AREA = 8000
 photos, marker = Path(sys.argv[1]), handmade_marker()
 with Manifest(photos.parent / "out") as manifest:
-    for outcome in embed_records_locally(marker, Book(marker.name, manifest, SETTINGS), plan(photos), workers=2):
+    mode = RecordMode(Journal(marker.name, manifest, SETTINGS))
+    for outcome in embed_locally(marker, mode, plan(photos), workers=2):
         pass
 """
 
@@ -153,7 +156,7 @@ def test_a_killed_run_is_taken_up_again(tmp_path: Path, number: signal.Signals) 
     assert not list(out.glob(".wam-*.part")) or number == signal.SIGKILL
     marker = handmade_marker()
     with Manifest(out) as manifest:
-        book = Book(marker.name, manifest, SETTINGS)
-        outcomes = list(embed_records_locally(marker, book, plan(photos), workers=2, resume=True))
+        mode = RecordMode(Journal(marker.name, manifest, SETTINGS))
+        outcomes = list(embed_locally(marker, mode, plan(photos), workers=2, resume=True))
     assert [outcome.error for outcome in outcomes] == [None] * 8
     assert {outcome.item.source.name for outcome in outcomes if outcome.earlier} == said

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from scipy.stats import gumbel_r
@@ -36,4 +38,4 @@ def test_bit_logits_keep_signs_and_are_scaled() -> None:
 @pytest.mark.parametrize("change", [{"threshold": 13.0}, {"null_scale": 0.0}, {"bit_slope": -1.0}])
 def test_impossible_values_are_refused(change: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected threshold above null_location and positive scales, found"):
-        Calibration(**({"threshold": 27.0, "null_location": 13.5} | change))
+        replace(GIVEN, **change)

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from tests.wam.synthetic import posed
-from wam.detection.crop import OUTSIDE, Part
+from wam.detection.crop import Part
 from wam.detection.homography import Bend
+from wam.detection.localization import OUTSIDE
 from wam.detection.sliding_windows import cut
 
 SIZE = (300, 400)
@@ -55,7 +56,7 @@ def test_sides_that_are_no_whole_number_of_pixels_are_rounded_and_the_pose_knows
 @SCALES
 def test_a_bend_of_the_part_is_that_of_the_view(scale: float) -> None:
     part = Part(BOX, SIZE, scale)
-    bend = Bend(torch.tensor([115.0, 85.0]) * scale, torch.tensor([0.0014, -0.0009]) / scale)
+    bend = Bend(torch.tensor([115.0, 85.0]) * scale, torch.tensor([0.0014, -0.0009]) / scale, nearest=0.25)
     y, x = torch.meshgrid(torch.arange(300.0) / 30, torch.arange(400.0) / 30, indexing="ij")
     level = (x.sin() + y.cos())[None]
     straight = bend.straight(part.cut(level[None])[0])
@@ -66,7 +67,7 @@ def test_a_bend_of_the_part_is_that_of_the_view(scale: float) -> None:
 
 def test_bend_and_pose_of_a_part_with_rounded_sides_agree() -> None:
     part, pose = Part((0, 0, 101, 103), SIZE, 1.75), posed(0.0, 1.0)
-    bend = part.bend_in_view(Bend(torch.tensor([180.0, 177.0]), torch.zeros(2)))
+    bend = part.bend_in_view(Bend(torch.tensor([180.0, 177.0]), torch.zeros(2), nearest=0.25))
     seen = part.pose_in_view(pose)
     torch.testing.assert_close(seen.matrix @ bend.centre + seen.offset, torch.tensor([180.0, 177.0]))
 

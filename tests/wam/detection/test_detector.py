@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import process_time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,20 +12,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from tests.wam.synthetic import THRESHOLD, handmade_marker, message, misplacement, posed, smooth_picture, text
-from wam.detection.detector import (
-    COARSEST,
-    LARGEST_VIEW,
-    MOST,
-    SearchResult,
-    blank,
-    empty,
-    pyramid,
-    search,
-    view_sizes,
-)
+from wam.detection.config import DEFAULT_SEARCH, SearchConfig
+from wam.detection.detector import SearchResult, blank, empty, pyramid, search, view_sizes
 from wam.detection.merging import Found, join_parts
-from wam.detection.sliding_windows import Box, cut
-from wam.detection.small_regions import ENLARGED
+from wam.detection.sliding_windows import cut
 from wam.networks.embedder import Embedder
 from wam.networks.extractor import ExtractorOutput
 from wam.networks.watermark_network import WatermarkModel
@@ -34,6 +24,7 @@ from wam.signal.pose import Pose
 from wam.watermarker import Watermarker, to_batch
 
 SIDE = 160
+PYRAMID = DEFAULT_SEARCH.pyramid
 
 
 def checkerboard(cell: int) -> np.ndarray:
@@ -50,9 +41,12 @@ UNMARKED = {
 }
 
 
-def look(marker: Watermarker, picture: np.ndarray | Tensor, **options: bool) -> SearchResult:
+def look(
+    marker: Watermarker, picture: np.ndarray | Tensor, *, thorough: bool = False, config: SearchConfig = DEFAULT_SEARCH
+) -> SearchResult:
     batch = picture if isinstance(picture, Tensor) else to_batch(picture)
-    return search(marker.model, batch[0], threshold=THRESHOLD, **options)
+    assert isinstance(marker.model, WatermarkModel)
+    return search(marker.model, batch[0], threshold=THRESHOLD, thorough=thorough, config=config)
 
 
 def marked(marker: Watermarker, picture: np.ndarray, seed: int) -> Tensor:
@@ -71,7 +65,7 @@ def test_nothing_is_found_where_nothing_is(light: Watermarker, name: str, thorou
     result = look(light, UNMARKED[name], thorough=thorough)
     assert result.found == ()
     assert result.strongest < THRESHOLD
-    assert len(result.views) <= len(list(pyramid(SIDE)))
+    assert len(result.views) <= len(list(pyramid(SIDE, PYRAMID)))
     assert result.tried <= 30
 
 
@@ -128,13 +122,14 @@ def test_a_banner_is_read(light: Watermarker, size: tuple[int, int]) -> None:
 
 
 def test_a_long_strip_costs_about_what_its_area_costs(light: Watermarker) -> None:
-    seconds = []
+    seen, tried = [], []
     for height, width in ((800, 1200), (32, 30_000)):
         noise = np.random.default_rng(6).integers(0, 256, (height, width, 3), dtype=np.uint8)
-        started = process_time()
-        assert look(light, noise).found == ()
-        seconds.append(process_time() - started)
-    assert seconds[1] < 8 * seconds[0]
+        result = look(light, noise)
+        assert result.found == ()
+        seen.append(sum(rows * columns for rows, columns in result.views))
+        tried.append(result.tried)
+    assert seen[1] < 8 * seen[0] and tried[1] < 8 * tried[0]
 
 
 def test_a_mark_of_another_carrier_is_not_found(light: Watermarker) -> None:
@@ -152,28 +147,26 @@ class Noise(nn.Module):
         return ExtractorOutput(noise, torch.zeros_like(noise))
 
 
-def test_small_pieces_are_looked_for_in_few_places_of_any_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[bool] = []
-
-    def suspicious(pattern: Tensor, available: Tensor, *, beside_others: bool) -> list[Box]:
-        asked.append(beside_others)
-        return [(0, left, 192, left + 192) for left in range(0, 800, 48)]
-
-    monkeypatch.setattr("wam.detection.detector.small_windows", suspicious)
-    monkeypatch.setattr("wam.detection.detector.LOOKS", 4)
+def test_small_pieces_are_looked_for_in_few_places_of_any_picture() -> None:
+    suspicious = replace(DEFAULT_SEARCH.small_regions, periodicity=0.0, finer=0.0, looks=4, around=40)
     noise = np.random.default_rng(5).integers(0, 256, (256, 1000, 3), dtype=np.uint8)
-    looked = look(handmade_marker(b"sixteen bytes of secret", None), noise).views[len(list(view_sizes(256, 1000))) :]
+    marker = handmade_marker(b"sixteen bytes of secret", None)
+    result = look(marker, noise, config=replace(DEFAULT_SEARCH, small_regions=suspicious))
+    looked = result.views[len(list(view_sizes(256, 1000, PYRAMID))) :]
     assert len(looked) == 4  # a pass each, whatever the number of keys
-    first, *others = [width / ENLARGED for _, width in looked]
-    assert first == 192 + 96 and set(others) == {192 + 2 * 96}  # the second window lies in that part: it comes last
-    assert asked == [False]  # what they are does not change before something is found
+    sides = {
+        (192 + 40, 192 + 2 * 40),
+        (192 + 40, 192 + 40),
+    }  # windows with what is around them, as far as the picture goes
+    enlarged = suspicious.enlarged
+    assert set(looked) <= {(round(height * enlarged), round(width * enlarged)) for height, width in sides}
 
 
 def test_a_threshold_that_noise_passes_still_ends() -> None:
     model = WatermarkModel(Embedder(), Noise(), [Carrier.from_key()])
     result = search(model, torch.full((3, 160, 220), 0.5), threshold=1.0)
     assert result.strongest > 1.0
-    assert len(result.found) <= MOST
+    assert len(result.found) <= PYRAMID.most_marks
     assert result.tried <= 60
 
 
@@ -190,14 +183,14 @@ def test_a_threshold_that_noise_passes_still_ends() -> None:
     ],
 )
 def test_pyramid(side: int, sides: list[int]) -> None:
-    assert list(pyramid(side)) == sides
+    assert list(pyramid(side, PYRAMID)) == sides
 
 
 def test_pyramid_of_a_large_picture_is_bounded() -> None:
-    views = list(view_sizes(10_000, 10_000))
+    views = list(view_sizes(10_000, 10_000, PYRAMID))
     assert views[0] == (256, (256, 256))
-    assert min(side for side, _ in views) >= COARSEST
-    assert LARGEST_VIEW / 3 < max(size[0] * size[1] for _, size in views) <= LARGEST_VIEW
+    assert min(side for side, _ in views) >= PYRAMID.coarsest
+    assert PYRAMID.largest_view / 3 < max(size[0] * size[1] for _, size in views) <= PYRAMID.largest_view
     assert len(views) < 10
 
 
@@ -206,7 +199,7 @@ def test_parts_of_one_mark_are_joined() -> None:
         found_at(Pose.upright(1.0), 0, 30.0, slice(0, 20)),
         found_at(Pose.upright(1.0), 0, 40.0, slice(20, 40)),
     )
-    (joined,) = join_parts([left, right], (40, 40))
+    (joined,) = join_parts([left, right], (40, 40), DEFAULT_SEARCH)
     assert joined.score == 40.0
     assert bool((joined.mask_logits > 0).all())
 
@@ -217,21 +210,21 @@ def test_parts_of_another_message_or_turn_are_not_joined(angle: float, seed: int
         found_at(Pose.upright(1.0), 0, 30.0, slice(0, 20)),
         found_at(posed(angle, 1.0), seed, 40.0, slice(20, 40)),
     ]
-    assert [part.score for part in join_parts(parts, (40, 40))] == [40.0, 30.0]
+    assert [part.score for part in join_parts(parts, (40, 40), DEFAULT_SEARCH)] == [40.0, 30.0]
 
 
 def test_parts_that_are_joined_by_one_between_them_are_one() -> None:
     places = ((50.0, slice(0, 14)), (30.0, slice(13, 27)), (40.0, slice(26, 40)))  # score, columns
     poses = [Pose(torch.eye(2), torch.full((2,), 6.0 * step)) for step in range(3)]  # as pieces of a bent mark
     parts = [found_at(pose, 0, score, columns) for pose, (score, columns) in zip(poses, places, strict=True)]
-    (joined,) = join_parts(parts, (40, 40))
+    (joined,) = join_parts(parts, (40, 40), DEFAULT_SEARCH)
     assert joined.score == 50.0 and bool((joined.mask_logits > 0).all())
 
 
 def test_copies_apart_are_two_marks() -> None:
     shifted = Pose(torch.eye(2), torch.full((2,), 16.0))
     parts = [found_at(Pose.upright(1.0), 0, 30.0, slice(0, 12)), found_at(shifted, 0, 40.0, slice(28, 40))]
-    assert len(join_parts(parts, (40, 40))) == 2
+    assert len(join_parts(parts, (40, 40), DEFAULT_SEARCH)) == 2
 
 
 def found_at(pose: Pose, seed: int, score: float, columns: slice) -> Found:
@@ -245,13 +238,14 @@ def test_black_corners_are_empty_and_dark_places_are_not() -> None:
     view[..., 20:, 20:] = 0
     expected = torch.zeros(40, 40, dtype=torch.bool)
     expected[24:, 24:] = True
-    assert torch.equal(empty(view), expected)
+    assert torch.equal(empty(view, PYRAMID), expected)
 
 
 def test_paper_of_one_colour_is_blank_and_a_faint_pattern_is_not() -> None:
     view = torch.full((1, 3, 40, 40), 0.9)
     view[..., 20:, ::4] -= 2 / 255
-    assert blank(view)[:16].all() and not blank(view)[16:].any()
+    found = blank(view, PYRAMID)
+    assert found[:16].all() and not found[16:].any()
 
 
 def test_paper_around_a_found_picture_is_not_searched_further(light: Watermarker) -> None:
@@ -259,19 +253,16 @@ def test_paper_around_a_found_picture_is_not_searched_further(light: Watermarker
     page[200:400, 180:440] = (marked(light, smooth_picture(200, 260), 9)[0] * 255).byte().permute(1, 2, 0).numpy()
     result = look(light, page)
     assert messages_of(result) == [text(message(9))]
-    assert len(result.views) < len(list(view_sizes(600, 600)))
+    assert len(result.views) < len(list(view_sizes(600, 600, PYRAMID)))
 
 
-@pytest.mark.parametrize("bound", [("LARGEST_WHOLE", 100_000), ("LONGEST_WHOLE", 300)])
-def test_windows_of_a_large_level_read_what_the_whole_level_does(
-    light: Watermarker, bound: tuple[str, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("bound", [{"largest_whole": 100_000}, {"longest_whole": 300}])
+def test_windows_of_a_large_level_read_what_the_whole_level_does(light: Watermarker, bound: dict[str, int]) -> None:
     page = np.random.default_rng(3).integers(100, 140, (700, 900, 3)).astype(np.uint8)
     page[300:500, 420:680] = (marked(light, smooth_picture(200, 260), 9)[0] * 255).byte().permute(1, 2, 0).numpy()
     (whole,) = look(light, page).found
-    monkeypatch.setattr(f"wam.detection.level_search.{bound[0]}", bound[1])
-    monkeypatch.setattr("wam.detection.level_search.AROUND", 150)
-    (part,) = look(light, page).found
+    bounded = replace(DEFAULT_SEARCH, level=replace(DEFAULT_SEARCH.level, around=150, **bound))
+    (part,) = look(light, page, config=bounded).found
     assert (whole.votes > 0).equal(part.votes > 0)
     both = (whole.mask_logits > 0) & (part.mask_logits > 0)
     assert float(both.sum()) > 0.7 * float(((whole.mask_logits > 0) | (part.mask_logits > 0)).sum())
@@ -279,10 +270,10 @@ def test_windows_of_a_large_level_read_what_the_whole_level_does(
     assert misplacement(part.pose, whole.pose, (page.shape[0], page.shape[1])) < 16
 
 
-def test_a_long_strip_is_searched_along_its_length(light: Watermarker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wam.detection.level_search.LARGEST_WHOLE", 50_000)
+def test_a_long_strip_is_searched_along_its_length(light: Watermarker) -> None:
+    bounded = replace(DEFAULT_SEARCH, level=replace(DEFAULT_SEARCH.level, largest_whole=50_000))
     strip = marked(light, smooth_picture(150, 900), 8)[..., 5:, 37:]
-    assert messages_of(look(light, strip)) == [text(message(8))]
+    assert messages_of(look(light, strip, config=bounded)) == [text(message(8))]
 
 
 def test_cut() -> None:

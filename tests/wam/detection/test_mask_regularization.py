@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from wam.detection.config import RegularizationConfig
 from wam.detection.mask_regularization import Field, covered, four_sided, without_islands
 
 SHAPE = (64, 96)
+CONFIG = RegularizationConfig()
 TURNED = np.array([[30.0, 10.0], [70.0, 24.0], [58.0, 54.0], [20.0, 42.0]])
 
 
@@ -29,14 +31,14 @@ def test_the_share_of_cells_is_the_area() -> None:
 def test_islands_without_evidence_go_and_large_parts_stay() -> None:
     logits = np.full(SHAPE, -3.0)
     logits[10:40, 10:40], logits[10:40, 60:80], logits[55:58, 2:5] = 2.0, 2.0, 1.0
-    kept = without_islands(logits) > 0
+    kept = without_islands(logits, CONFIG) > 0
     assert kept[20, 20] and kept[20, 70] and not kept[55:58, 2:5].any()
 
 
 def test_straight_sides_are_better_than_a_wavering_border() -> None:
     truth = covered(TURNED, SHAPE)
     logits = unsure(truth, 0.75)
-    found = four_sided(logits)
+    found = four_sided(logits, CONFIG)
     assert found is not None
     assert iou(found > 0.5, truth > 0.5) > max(0.95, iou(logits > 0, truth > 0.5))
 
@@ -50,4 +52,4 @@ def test_other_shapes_are_left_alone(name: str) -> None:
         "everything": np.ones(SHAPE, bool),
         "nothing": np.zeros(SHAPE, bool),
     }[name]
-    assert four_sided(np.where(inside, 2.0, -2.0)) is None
+    assert four_sided(np.where(inside, 2.0, -2.0), CONFIG) is None

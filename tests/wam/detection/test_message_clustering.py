@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.wam.synthetic import THRESHOLD, message, noise, pattern_at, posed, text
+from wam.detection.config import DEFAULT_SEARCH as SEARCH
 from wam.detection.localization import Ground
 from wam.detection.message_clustering import Cluster, local_votes, reads_alike, split_messages
 from wam.signal.demodulation import block_votes
@@ -31,7 +32,8 @@ def split(
     field: torch.Tensor, carrier: Carrier, *, available: torch.Tensor | None = None, limit: int = 8
 ) -> list[Cluster]:
     available = torch.ones(SIZE) if available is None else available
-    return split_messages(field, available, Ground(torch.zeros(SIZE)), POSE, carrier, threshold=THRESHOLD, limit=limit)
+    ground = Ground(torch.zeros(SIZE))
+    return split_messages(field, available, ground, POSE, carrier, SEARCH, threshold=THRESHOLD, limit=limit)
 
 
 def messages_of(clusters: list[Cluster]) -> set[str]:
@@ -103,8 +105,8 @@ def test_readings_alike_differ_in_two_clear_bits_at_most(wrong: int, vote: float
     one = message(0)[0].float() * 6 - 3
     other = one.clone()
     other[:wrong] = -one[:wrong].sign() * vote
-    assert reads_alike(one, other) is alike
-    assert reads_alike(other, one) is alike
+    assert reads_alike(one, other, SEARCH.clustering) is alike
+    assert reads_alike(other, one, SEARCH.clustering) is alike
 
 
 def test_five_small_messages_are_told_apart(carrier: Carrier) -> None:
@@ -113,9 +115,8 @@ def test_five_small_messages_are_told_apart(carrier: Carrier) -> None:
     for seed, (top, left) in enumerate(boxes):
         place = (slice(top, top + 100), slice(left, left + 100))
         field[place] += 0.7 * pattern_at(carrier, message(seed), POSE, (256, 384))[place]
-    clusters = split_messages(
-        0.3 * field, torch.ones(256, 384), Ground(torch.zeros(256, 384)), POSE, carrier, threshold=THRESHOLD, limit=32
-    )
+    ground, everywhere = Ground(torch.zeros(256, 384)), torch.ones(256, 384)
+    clusters = split_messages(0.3 * field, everywhere, ground, POSE, carrier, SEARCH, threshold=THRESHOLD, limit=32)
     assert messages_of(clusters) == {text(message(seed)) for seed in range(5)}
 
 
@@ -129,14 +130,14 @@ def test_a_badly_read_place_is_no_mark_of_its_own(carrier: Carrier) -> None:
 
 
 def test_local_votes_are_in_units_of_the_noise(carrier: Carrier) -> None:
-    votes = block_votes(noise((256, 256)), POSE, carrier)
+    votes = block_votes(noise((256, 256)), POSE, carrier, block=SEARCH.clustering.block)
     local = local_votes(votes, torch.ones_like(votes.energy), 2.5)
     assert local.shape == (33, 32, 32)
     assert float(local.square().mean().sqrt()) == pytest.approx(1.0, abs=0.15)
 
 
 def test_local_votes_agree_where_the_message_is(carrier: Carrier) -> None:
-    votes = block_votes(field_of(carrier, 0, 1), POSE, carrier)
+    votes = block_votes(field_of(carrier, 0, 1), POSE, carrier, block=SEARCH.clustering.block)
     local = local_votes(votes, torch.ones_like(votes.energy), 2.5)[:32, 4:-4]
     signs = message(0)[0].float() * 2 - 1
     agreement = F.cosine_similarity(local, signs[:, None, None], dim=0)

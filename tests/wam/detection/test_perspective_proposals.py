@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from attacks import parse
-from wam.detection.perspective_proposals import DIRECTIONS, SIZES, _four_sided, outlined_bend, tried_bends
+from wam.detection.config import DEFAULT_SEARCH as SEARCH
+from wam.detection.perspective_proposals import _four_sided, outlined_bend, tried_bends
 
 SIZE = (240, 320)
 
@@ -35,7 +36,7 @@ def vanishing(first: np.ndarray, second: np.ndarray) -> float:
     [[(20, 30), (300, 10), (290, 230), (40, 200)], [(60, 5), (310, 60), (200, 235), (10, 180)]],
 )
 def test_opposite_sides_of_the_outline_become_parallel(corners: list[tuple[float, float]]) -> None:
-    bend = outlined_bend(inside(corners))
+    bend = outlined_bend(inside(corners), SEARCH)
     assert bend is not None
     centre, tilt = bend.centre.numpy(), bend.tilt.numpy()
     away = np.array(corners) - centre
@@ -49,7 +50,7 @@ def test_opposite_sides_of_the_outline_become_parallel(corners: list[tuple[float
 @pytest.mark.parametrize("angle", [0, 10, 45])
 def test_a_turned_picture_is_not_bent(angle: int) -> None:
     shown = parse(f"rotate={angle}")(torch.ones(1, 3, *SIZE), seed=0).images[0, 0] > 0.5
-    assert outlined_bend(shown) is None
+    assert outlined_bend(shown, SEARCH) is None
 
 
 def test_what_has_no_four_sides_has_no_bend() -> None:
@@ -58,17 +59,17 @@ def test_what_has_no_four_sides_has_no_bend() -> None:
     triangle = inside([(20, 20), (300, 40), (150, 220)])
     hollow = inside([(20, 30), (300, 10), (290, 230), (40, 200)]) & ~((x > 100) & (x < 220) & (y > 60) & (y < 180))
     for shown in (ellipse, triangle, hollow, torch.zeros(SIZE, dtype=torch.bool), torch.ones(SIZE, dtype=torch.bool)):
-        assert outlined_bend(shown) is None
+        assert outlined_bend(shown, SEARCH) is None
     line = torch.zeros(SIZE, dtype=torch.bool)
     line[:, 7] = True
-    assert outlined_bend(line) is None
+    assert outlined_bend(line, SEARCH) is None
 
 
 def test_tried_bends_change_the_scale_by_their_sizes() -> None:
-    bends = list(tried_bends(SIZE, like=torch.zeros(1)))
-    assert len(bends) == DIRECTIONS * len(SIZES)
+    bends = list(tried_bends(SIZE, SEARCH, like=torch.zeros(1)))
+    assert len(bends) == SEARCH.perspective.directions * len(SEARCH.perspective.extents)
     extents = sorted({round(float(bend.tilt.norm() * bend.centre.norm()), 4) for bend in bends})
-    assert extents == list(SIZES)
+    assert extents == list(SEARCH.perspective.extents)
 
 
 def test_taking_sides_out_leaves_the_hull_as_it_is() -> None:

@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from tests.wam.synthetic import THRESHOLD, message, misplacement, noise, pattern_at, posed, text
+from wam.detection.config import DEFAULT_SEARCH as SEARCH
 from wam.detection.synchronization import (
-    AMPLITUDES,
-    SHIFTS,
     SYMMETRIES,
     at_pose,
     joint_score,
@@ -21,10 +20,12 @@ from wam.detection.synchronization import (
     symmetry_table,
     synchronise,
 )
-from wam.signal.pattern import TILE, Carrier
+from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose
+from wam.signal.specification import TILE
 
 SIZE = (192, 224)
+EVIDENCE = SEARCH.synchronization
 
 
 def read(votes: torch.Tensor) -> str:
@@ -49,7 +50,7 @@ def test_finds_turn_mirror_scale_and_shift(
 ) -> None:
     true = posed(angle, scale, flipped=flipped, offset=offset)
     field = 0.5 * pattern_at(carrier, message(0), true, SIZE) + noise(SIZE)
-    best = synchronise(field, torch.ones(SIZE), carrier)[0]
+    best = synchronise(field, torch.ones(SIZE), carrier, SEARCH)[0]
     assert best.score > THRESHOLD
     assert misplacement(best.pose, true, SIZE) < 1.0
     assert read(best.bit_votes) == text(message(0))
@@ -59,7 +60,7 @@ def test_takes_up_aspect_and_shear(carrier: Carrier) -> None:
     matrix = torch.tensor([[1.0, 0.03], [-0.02, 0.8]])
     true = Pose(matrix, torch.tensor([4.0, 8.0]))
     field = pattern_at(carrier, message(1), true, SIZE) + noise(SIZE)
-    best = synchronise(field, torch.ones(SIZE), carrier)[0]
+    best = synchronise(field, torch.ones(SIZE), carrier, SEARCH)[0]
     assert misplacement(best.pose, true, SIZE) < 1.0
 
 
@@ -68,27 +69,27 @@ def test_only_the_weighted_part_counts(carrier: Carrier) -> None:
     weight = torch.zeros(SIZE)
     weight[:, :130] = 1
     field = torch.where(weight > 0, pattern_at(carrier, message(2), true, SIZE), 30 * noise(SIZE, seed=1))
-    best = synchronise(field, weight, carrier)[0]
+    best = synchronise(field, weight, carrier, SEARCH)[0]
     assert read(best.bit_votes) == text(message(2))
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_noise_scores_below_the_threshold(carrier: Carrier, seed: int) -> None:
-    candidates = synchronise(noise(SIZE, seed=seed), torch.ones(SIZE), carrier)
+    candidates = synchronise(noise(SIZE, seed=seed), torch.ones(SIZE), carrier, SEARCH)
     scores = [candidate.score for candidate in candidates]
     assert scores == sorted(scores, reverse=True)
     assert scores[0] < THRESHOLD - 5
 
 
 def test_nothing_is_synchronised_with_nothing(carrier: Carrier) -> None:
-    assert synchronise(torch.zeros(SIZE), torch.ones(SIZE), carrier) == []
+    assert synchronise(torch.zeros(SIZE), torch.ones(SIZE), carrier, SEARCH) == []
 
 
 @pytest.mark.parametrize("turn", range(8))
 def test_each_symmetry_of_a_lattice_is_told_apart(carrier: Carrier, turn: int) -> None:
     true = Pose(SYMMETRIES[turn], torch.tensor([-3.0, -5.5]))
     field = pattern_at(carrier, message(4), true, (128, 128))
-    best = rank_poses(field, torch.eye(2)[None], carrier)[0]
+    best = rank_poses(field, torch.eye(2)[None], carrier, EVIDENCE)[0]
     torch.testing.assert_close(best.pose.matrix, true.matrix)
     assert misplacement(best.pose, true, (128, 128)) < 0.1
 
@@ -101,7 +102,7 @@ def test_symmetries_permute_the_frequencies(carrier: Carrier) -> None:
 
 def test_evidence_at_the_true_pose(carrier: Carrier) -> None:
     true = posed(12.0, 1.0, offset=(1.0, 2.0))
-    found = at_pose(pattern_at(carrier, message(7), true, SIZE), true, carrier)
+    found = at_pose(pattern_at(carrier, message(7), true, SIZE), true, carrier, EVIDENCE)
     assert found.pose is true
     assert read(found.bit_votes) == text(message(7))
     assert found.pilot > 5.5
@@ -121,19 +122,19 @@ def likelihood(bit: float, amplitude: float) -> float:
 
 
 def test_joint_score_of_perfect_votes_is_their_log_likelihood_ratio(carrier: Carrier) -> None:
-    score, bits = joint_score(votes_of(carrier, 0.0), carrier)
-    assert float(score) == pytest.approx(max(likelihood(4.0, amplitude) for amplitude in AMPLITUDES), abs=1e-3)
+    score, bits = joint_score(votes_of(carrier, 0.0), carrier, EVIDENCE)
+    assert float(score) == pytest.approx(max(likelihood(4.0, amplitude) for amplitude in EVIDENCE.amplitudes), abs=1e-3)
     assert bits.tolist() == [4.0] * 32
 
 
 def test_joint_score_of_quadrature_is_nothing(carrier: Carrier) -> None:
-    score, bits = joint_score(votes_of(carrier, np.pi / 2), carrier)
+    score, bits = joint_score(votes_of(carrier, np.pi / 2), carrier, EVIDENCE)
     assert -1 < float(score) < 0
     assert float(bits.abs().max()) < 1e-5
 
 
 def test_bits_with_a_pilot_that_is_turned_over_are_no_mark(carrier: Carrier) -> None:
-    score, _ = joint_score(-votes_of(carrier, 0.0), carrier)
+    score, _ = joint_score(-votes_of(carrier, 0.0), carrier, EVIDENCE)
     assert float(score) == 0.0
 
 
@@ -142,8 +143,8 @@ def test_a_pilot_without_bits_is_no_mark(carrier: Carrier) -> None:
     turns = torch.tensor([0.0, np.pi / 2, np.pi, -np.pi / 2])
     for bit in range(32):  # the four votes of each bit cancel
         votes[carrier.owner == bit] = torch.stack([turns.cos(), turns.sin()], dim=1).float()
-    full = joint_score(votes_of(carrier, 0.0), carrier)[0]
-    assert float(joint_score(votes, carrier)[0]) < 0.1 * float(full)
+    full = joint_score(votes_of(carrier, 0.0), carrier, EVIDENCE)[0]
+    assert float(joint_score(votes, carrier, EVIDENCE)[0]) < 0.1 * float(full)
 
 
 def test_a_message_that_does_not_fit_has_less_evidence(carrier: Carrier) -> None:
@@ -153,9 +154,9 @@ def test_a_message_that_does_not_fit_has_less_evidence(carrier: Carrier) -> None
     any_signs, right, off = (
         float(score)
         for score in (
-            joint_score(votes, carrier)[0],
-            joint_score(votes, carrier, message=fits)[0],
-            joint_score(votes, carrier, message=wrong)[0],
+            joint_score(votes, carrier, EVIDENCE)[0],
+            joint_score(votes, carrier, EVIDENCE, message=fits)[0],
+            joint_score(votes, carrier, EVIDENCE, message=wrong)[0],
         )
     )
     assert any_signs == pytest.approx(right)
@@ -174,7 +175,7 @@ def test_pilot_surface_peaks_at_the_shift(carrier: Carrier) -> None:
     shifted = Pose(torch.eye(2), torch.tensor([-6.0, -17.5]))
     field = pattern_at(carrier, message(8), shifted, (96, 96))
     votes = limited(carrier.project(field[None], torch.eye(2)[None], torch.zeros(1, 2)))
-    surface = pilot_surface(votes, carrier)[0]
-    assert surface.shape == (SHIFTS, SHIFTS)
-    row, column = divmod(int(surface.argmax()), SHIFTS)
-    assert (column * TILE / SHIFTS, row * TILE / SHIFTS) == (6.0, 17.5)
+    surface = pilot_surface(votes, carrier, shifts=EVIDENCE.shifts)[0]
+    assert surface.shape == (EVIDENCE.shifts, EVIDENCE.shifts)
+    row, column = divmod(int(surface.argmax()), EVIDENCE.shifts)
+    assert (column * TILE / EVIDENCE.shifts, row * TILE / EVIDENCE.shifts) == (6.0, 17.5)

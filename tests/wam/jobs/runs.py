@@ -11,7 +11,8 @@ from typing import Any
 from payload.registry import Registry
 from tests.wam.pipeline.one_file import detect_file
 from wam.jobs.engines.local import embed_locally
-from wam.jobs.id_allocation import Ledger
+from wam.jobs.id_allocation import LinkMode
+from wam.jobs.journal import Journal
 from wam.jobs.manifest import Manifest
 from wam.jobs.outcome import EmbedOutcome
 from wam.jobs.plan import (
@@ -43,7 +44,8 @@ def embed(marker: Watermarker, registry: Registry, items: Sequence[Item], **opti
     """One run into ``out`` with its manifest."""
     out = Path(items[0].target).parents[items[0].source.name.count("/")]
     with Manifest(out) as manifest:
-        return list(embed_locally(marker, Ledger(registry, marker.name, manifest), items, **options))
+        mode = LinkMode(registry, Journal(marker.name, manifest), confirm_pause=0)
+        return list(embed_locally(marker, mode, items, **options))
 
 
 def lines(photos: Path) -> list[dict[str, Any]]:

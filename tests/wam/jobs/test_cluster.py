@@ -16,22 +16,25 @@ from typing import Any
 import pytest
 from PIL import Image
 
+import wam
 from payload.registry import Registry
 from tests.payload.conftest import postgres_server, registry_url  # noqa: F401 - fixtures
 from tests.wam.jobs.runs import check, lines, plan
 from tests.wam.synthetic import handmade_marker, smooth_picture
-from wam.jobs import EmbedResult
-from wam.jobs.engines.local import detect_locally, embed_locally, embed_records_locally
-from wam.jobs.engines.ray_data import Cluster, detect_on_cluster, embed_on_cluster, embed_records_on_cluster
-from wam.jobs.id_allocation import Ledger
-from wam.jobs.journal import Book
+from wam.jobs.engines.local import detect_locally, embed_locally
+from wam.jobs.engines.ray_data import detect_on_cluster, embed_on_cluster
+from wam.jobs.engines.ray_pool import Cluster
+from wam.jobs.engines.steps import load_item
+from wam.jobs.id_allocation import LinkMode
+from wam.jobs.journal import Journal
 from wam.jobs.manifest import Manifest
+from wam.jobs.modes import RecordMode
 from wam.jobs.plan import Fields, PlanError, find_sources
-from wam.pipeline import loaded, mark_link
-from wam.pipeline.options import Settings
+from wam.pipeline.mark_link import mark_link
+from wam.pipeline.options import MarkOptions
 from wam.watermarker import Watermarker
 
-ROOT = Path(mark_link.__file__).parents[2]
+ROOT = Path(wam.__file__).parents[1]
 
 
 def test_without_ray_the_install_command_is_said(
@@ -92,7 +95,7 @@ class TestCluster:
         items, registry = plan(photos), Registry.open(registry_url)
         cluster = Cluster(handmade_marker, address, workers=2)
         with Manifest(photos.parent / "out") as manifest:
-            far = list(embed_on_cluster(cluster, Ledger(registry, light.name, manifest), items))
+            far = list(embed_on_cluster(cluster, LinkMode(registry, Journal(light.name, manifest)), items))
         assert [outcome.item for outcome in far] == items
         assert [outcome.error is None for outcome in far] == [True, True, False, True]
         assert check(registry, light) == {"a": "marked", "b": "marked", "broken": "discarded", "c": "marked"}
@@ -101,12 +104,12 @@ class TestCluster:
         }
         for outcome in far:
             if outcome.result is not None:  # the local engine, given the same id, writes the same bytes
-                assert isinstance(outcome.result, EmbedResult)
-                ready = loaded.load(outcome.item.source.location, outcome.item.target)
-                (pixels,) = mark_link.mark(light, [ready], [outcome.result.entry.word], None)
-                assert loaded.encode(ready, pixels)[0] == written[outcome.item.source.name]
+                ready = load_item(outcome.item.source.location, outcome.item.target, MarkOptions())
+                report = outcome.result.report
+                alone = mark_link(light, ready, record=report.record, word=report.words[0])
+                assert alone.content == written[outcome.item.source.name]
         with Manifest(photos.parent / "out") as manifest:
-            near = list(embed_locally(light, Ledger(registry, light.name, manifest), items, resume=True))
+            near = list(embed_locally(light, LinkMode(registry, Journal(light.name, manifest)), items, resume=True))
         assert [outcome.earlier is not None for outcome in near] == [True, True, False, True]
         assert str(near[2].error) == str(far[2].error)
         self._reads_the_same(cluster, light, registry, photos.parent / "out")
@@ -115,11 +118,8 @@ class TestCluster:
         sources = find_sources([str(out), str(out / "none.png")])
         far = list(detect_on_cluster(cluster, registry, sources))
         near = list(detect_locally(light, registry, sources))
-        assert [json.dumps([r.to_dict() for r in one.readings]) for one in far] == [
-            json.dumps([r.to_dict() for r in one.readings]) for one in near
-        ]
-        assert [(one.source, one.width, str(one.error)) for one in far] == [
-            (one.source, one.width, str(one.error)) for one in near
+        assert [json.dumps(one.to_dict(model="", message=str(one.error))) for one in far] == [
+            json.dumps(one.to_dict(model="", message=str(one.error))) for one in near
         ]
         assert [len(one.readings) for one in far] == [1, 1, 1, 0]
 
@@ -131,34 +131,33 @@ class TestCluster:
         frames = [Image.fromarray(smooth_picture(seed=seed)) for seed in (1, 2)]
         frames[0].save(photos / "moving.webp", save_all=True, append_images=frames[1:], duration=100, lossless=True)
         items, registry = plan(photos), Registry.open(registry_url)
-        settings = Settings(strength=36.0, label=True, frames=True, quality=95)
+        settings = MarkOptions(strength=36.0, label=True, frames=True, quality=95)
         cluster = Cluster(handmade_marker, address, 2)
         with Manifest(photos.parent / "out") as manifest:
-            far = list(embed_on_cluster(cluster, Ledger(registry, light.name, manifest, settings), items))
+            far = list(embed_on_cluster(cluster, LinkMode(registry, Journal(light.name, manifest, settings)), items))
         results = [outcome.result for outcome in far]
         assert [outcome.error for outcome in far] == [None] * 2
-        assert [(one.written.frames, one.written.labelled) for one in results if one] == [(1, True), (2, True)]
+        assert [(one.report.frames, one.report.labelled) for one in results if one] == [(1, True), (2, True)]
         for outcome in far:  # the local engine, given the same id, writes the same bytes
-            assert isinstance(outcome.result, EmbedResult)
-            item, word = outcome.item, outcome.result.entry.word
-            ready = loaded.load(item.source.location, item.target, frames=True, label="acme", quality=95)
-            (pixels,) = mark_link.mark(light, [ready], [word], 36.0)
-            content, _, _ = loaded.encode(ready, pixels, loaded.link_label(ready, word))
-            assert content == Path(item.target).read_bytes()
+            assert outcome.result is not None
+            item, report = outcome.item, outcome.result.report
+            ready = load_item(item.source.location, item.target, settings)
+            alone = mark_link(light, ready, record=report.record, word=report.words[0], options=settings)
+            assert alone.content == Path(item.target).read_bytes()
         sources = find_sources([str(photos.parent / "out")])
         read = list(detect_on_cluster(cluster, registry, sources, frames=True))
-        assert [outcome.label_agrees for outcome in read] == [True, True]
+        assert [outcome.findings and outcome.findings.label_agrees for outcome in read] == [True, True]
         assert [[r.link for r in outcome.readings] for outcome in read] == [
-            [one.result.entry.link] for one in far if isinstance(one.result, EmbedResult)
+            [one.result.report.link] for one in far if one.result is not None
         ]
         with Manifest(photos.parent / "out") as manifest:
-            ledger = Ledger(registry, light.name, manifest, settings)
+            ledger = LinkMode(registry, Journal(light.name, manifest, settings))
             again = list(embed_on_cluster(cluster, ledger, items, resume=True))
-            ledger = Ledger(registry, light.name, manifest, replace(settings, strength=40.0))
+            ledger = LinkMode(registry, Journal(light.name, manifest, replace(settings, strength=40.0)))
             other = list(embed_on_cluster(cluster, ledger, items[:1], resume=True))
         assert [outcome.earlier is not None for outcome in again] == [True, True]
-        assert isinstance(other[0].result, EmbedResult)
-        assert other[0].result.written.notes[-1] == "marked again: strength was 36 dB, is 40 dB"
+        assert other[0].result is not None
+        assert other[0].result.notes[-1] == "marked again: strength was 36 dB, is 40 dB"
 
     def test_records_as_on_the_local_engine(self, address: str, tmp_path: Path) -> None:
         folder = tmp_path / "photos"
@@ -167,13 +166,12 @@ class TestCluster:
             Image.fromarray(smooth_picture(600, 800, seed=seed)).save(folder / f"{seed}.png")
         (folder / "broken.png").write_bytes(b"")
         items, marker = plan(folder, Fields(owner="acme", time="2026-11-22T09:30:00Z")), handmade_marker()
-        settings = Settings("record", 34.0, label=True)
-        near = list(embed_records_locally(marker, Book(marker.name, None, settings), items, workers=1))
+        settings = MarkOptions("record", 34.0, label=True)
+        near = list(embed_locally(marker, RecordMode(Journal(marker.name, None, settings)), items, workers=1))
         content = [Path(item.target).read_bytes() for item in items[:2]]
         cluster = Cluster(handmade_marker, address, 2)
         with Manifest(tmp_path / "out") as manifest:
-            book = Book(marker.name, manifest, settings)
-            far = list(embed_records_on_cluster(cluster, book, items))
+            far = list(embed_on_cluster(cluster, RecordMode(Journal(marker.name, manifest, settings)), items))
         assert [Path(item.target).read_bytes() for item in items[:2]] == content
         assert [str(one.error) for one in far] == [str(one.error) for one in near]
         for one, other in zip(far[:2], near[:2], strict=True):
@@ -183,8 +181,8 @@ class TestCluster:
                 "replaced an earlier output"
             ]
         with Manifest(tmp_path / "out") as manifest:
-            book = Book(marker.name, manifest, settings)
-            again = list(embed_records_on_cluster(cluster, book, items, resume=True))
+            mode = RecordMode(Journal(marker.name, manifest, settings))
+            again = list(embed_on_cluster(cluster, mode, items, resume=True))
         assert [one.earlier is not None for one in again] == [True, True, False]
 
     def test_a_killed_worker_costs_no_file_and_no_id(
@@ -201,7 +199,7 @@ class TestCluster:
         flag.touch()
         items, registry = plan(photos), Registry.open(registry_url)
         with Manifest(photos.parent / "out") as manifest:
-            ledger = Ledger(registry, light.name, manifest)
+            ledger = LinkMode(registry, Journal(light.name, manifest))
             outcomes = list(embed_on_cluster(Cluster(partial(mortal, flag), address, workers=2), ledger, items))
         assert not flag.exists()
         assert [outcome.error for outcome in outcomes] == [None] * 12

@@ -9,7 +9,8 @@ import fsspec
 from payload.registry import Registry
 from tests.wam.jobs.runs import FIELDS, embed, plan
 from wam.jobs.engines.local import detect_locally, embed_locally
-from wam.jobs.id_allocation import Ledger
+from wam.jobs.id_allocation import LinkMode
+from wam.jobs.journal import Journal
 from wam.jobs.manifest import Manifest
 from wam.jobs.plan import (
     asset_from_name,
@@ -40,9 +41,11 @@ class TestDetect:
         targets = find_targets(sources, output=None, out_dir="memory://out", in_place=False)
         items = plan_records(sources, targets, asset_from_name(FIELDS))
         with Manifest("memory://out") as manifest:
-            list(embed_locally(light, Ledger(registry, light.name, manifest), items, workers=2))
+            list(embed_locally(light, LinkMode(registry, Journal(light.name, manifest)), items, workers=2))
         with Manifest("memory://out") as manifest:
-            again = list(embed_locally(light, Ledger(registry, light.name, manifest), items, workers=2, resume=True))
+            again = list(
+                embed_locally(light, LinkMode(registry, Journal(light.name, manifest)), items, workers=2, resume=True)
+            )
         assert [outcome.earlier is not None for outcome in again] == [True] * 3
         found = list(detect_locally(light, registry, find_sources(["memory://out"]), workers=2))
         assert [[r.entry.record.asset for r in outcome.readings if r.entry] for outcome in found] == [

@@ -11,12 +11,14 @@ from PIL import Image
 
 from payload.registry import Registry
 from tests.wam.jobs.runs import check, embed, lines, plan
-from wam.jobs import EmbedResult
 from wam.jobs.engines.local import embed_locally
-from wam.jobs.id_allocation import Ledger
+from wam.jobs.engines.steps import load_item
+from wam.jobs.id_allocation import LinkMode
+from wam.jobs.journal import Journal
 from wam.jobs.manifest import Manifest
 from wam.networks.embedder import Embedder
-from wam.pipeline import loaded, mark_link
+from wam.pipeline.mark_link import mark_link
+from wam.pipeline.options import MarkOptions
 from wam.watermarker import Watermarker
 
 
@@ -47,11 +49,10 @@ class TestEmbed:
         assert sorted(counts) == [1, 2]
         for outcome in outcomes:
             assert outcome.result is not None
-            assert isinstance(outcome.result, EmbedResult)
-            ready = loaded.load(outcome.item.source.location, outcome.item.target)
-            (pixels,) = mark_link.mark(light, [ready], [outcome.result.entry.word], None)
-            content, _, _ = loaded.encode(ready, pixels)
-            assert content == Path(outcome.item.target).read_bytes()
+            (word,), record = outcome.result.report.words, outcome.result.report.record
+            ready = load_item(outcome.item.source.location, outcome.item.target, MarkOptions())
+            alone = mark_link(light, ready, record=record, word=word)
+            assert alone.content == Path(outcome.item.target).read_bytes()
 
     def test_a_bad_file_costs_itself_only(self, light: Watermarker, registry: Registry, photos: Path) -> None:
         (photos / "a.png").write_bytes(b"no picture")
@@ -80,11 +81,11 @@ class TestEmbed:
             (photos / f"d{number}.png").write_bytes((photos / "a.png").read_bytes())
         items = plan(photos)
         with Manifest(photos.parent / "out") as manifest:
-            ledger = Ledger(registry, light.name, manifest)
-            with closing(embed_locally(light, ledger, items, workers=1)) as run:
+            mode = LinkMode(registry, Journal(light.name, manifest))
+            with closing(embed_locally(light, mode, items, workers=1)) as run:
                 next(run)
         states = check(registry, light)
-        assert ledger.noted == list(states.values()).count("marked")  # the one that was under way, too
+        assert mode.journal.noted == list(states.values()).count("marked")  # the one that was under way, too
         assert "marked" in states.values() and "pending" not in states.values() and len(states) < len(items)
         assert not list((photos.parent / "out").rglob(".wam-*"))
         outcomes = embed(light, registry, items, workers=1, resume=True)

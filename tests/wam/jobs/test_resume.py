@@ -15,9 +15,10 @@ from payload.registry import Registry
 from tests.wam.jobs.runs import ROOT, check, embed, lines, lines_so_far, plan, wait_for
 from tests.wam.synthetic import smooth_picture
 from wam.errors import ImageError
-from wam.jobs.engines import local
-from wam.jobs.id_allocation import ConfirmError, Ledger
+from wam.jobs.id_allocation import ConfirmError, LinkMode
+from wam.jobs.journal import Journal
 from wam.jobs.plan import Fields
+from wam.pipeline.mark_link import LinkMarking
 from wam.watermarker import Watermarker
 
 
@@ -27,7 +28,6 @@ def confirming_fails(patch: pytest.MonkeyPatch) -> None:
     def down(*_: object, **__: object) -> None:
         raise PayloadError("registry: not there")
 
-    patch.setattr("wam.jobs.id_allocation.CONFIRM_PAUSE", 0)
     patch.setattr(Registry, "confirm", down)
 
 
@@ -53,7 +53,8 @@ class TestResume:
     def test_a_withdrawn_id_is_marked_again(self, light: Watermarker, registry: Registry, photos: Path) -> None:
         (first, *_) = embed(light, registry, plan(photos), workers=1)
         assert first.result is not None
-        registry.withdraw(first.result.entry.link)
+        assert first.result.report.link is not None
+        registry.withdraw(first.result.report.link)
         outcomes = embed(light, registry, plan(photos), workers=1, resume=True)
         assert [outcome.earlier is not None for outcome in outcomes] == [False, True, True]
 
@@ -68,7 +69,9 @@ class TestResume:
         assert check(registry, light) == {"a": "pending"} and Path(items[0].target).exists()
         written = Path(items[0].target).read_bytes()
         (outcome,) = embed(light, registry, items, workers=1)
-        assert outcome.result is not None and outcome.result.entry.state == "marked"
+        assert (
+            outcome.result is not None and outcome.result.entry is not None and outcome.result.entry.state == "marked"
+        )
         assert check(registry, light) == {"a": "marked"} and Path(items[0].target).read_bytes() == written
 
     def test_an_id_that_an_earlier_file_carries_is_not_given_up(
@@ -82,7 +85,7 @@ class TestResume:
             confirming_fails(patch)
             embed(light, registry, items, workers=1)
         with monkeypatch.context() as patch:
-            patch.setattr(local, "finish", fail)
+            patch.setattr(LinkMarking, "finish", fail)
             (outcome,) = embed(light, registry, items, workers=1, resume=True)
         assert isinstance(outcome.error, ImageError) and check(registry, light) == {"a": "pending"}
         embed(light, registry, items, workers=1, resume=True)
@@ -102,13 +105,13 @@ class TestResume:
 
         items = plan(photos)[:1]
         with monkeypatch.context() as patch:
-            patch.setattr(Ledger, "abandon", lambda *_: None)
+            patch.setattr(LinkMode, "abandon", lambda *_: None)
             if step == "before the file":
-                patch.setattr(local, "finish", crash)
+                patch.setattr(LinkMarking, "finish", crash)
             elif step == "before confirm":
                 patch.setattr(Registry, "confirm", crash)
             else:
-                patch.setattr("wam.jobs.id_allocation.EmbedResult.to_dict", crash)
+                patch.setattr(Journal, "note", crash)
             with pytest.raises(Crash):
                 embed(light, registry, items, workers=1)
         (entry,) = registry.list()
@@ -117,7 +120,7 @@ class TestResume:
             "pending",
         )
         (outcome,) = embed(light, registry, items, workers=1, resume=True)
-        assert outcome.result is not None and outcome.result.entry.word == entry.word
+        assert outcome.result is not None and outcome.result.report.words == (entry.word,)
         assert check(registry, light) == {"a": "marked"}
 
 

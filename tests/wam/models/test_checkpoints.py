@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from wam.detection.config import DEFAULT_SEARCH
 from wam.errors import ModelError
 from wam.models.checkpoints import FORMAT, load_checkpoint, save_checkpoint
+from wam.models.lattice_model import LatticeModel
 from wam.networks.embedder import Embedder
 from wam.networks.extractor import Extractor
+from wam.signal.specification import SIGNAL, Signal
 
 METADATA = {"step": 7, "licence": "MIT", "validation": {"correlation": 0.5}}
 
@@ -25,7 +30,7 @@ def tiny() -> tuple[Embedder, Extractor]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    save_checkpoint(tmp_path / "tiny.safetensors", *tiny(), METADATA)
+    save_checkpoint(tmp_path / "tiny.safetensors", *tiny(), METADATA, signal=SIGNAL)
     return tmp_path / "tiny.safetensors"
 
 
@@ -52,7 +57,7 @@ def test_a_checkpoint_rebuilds_its_own_networks(path: Path) -> None:
 def test_weights_are_halved_once_and_then_exact(path: Path, tmp_path: Path) -> None:
     first = load_checkpoint(path)
     again = tmp_path / "again.safetensors"
-    save_checkpoint(again, first.embedder, first.extractor, first.metadata)
+    save_checkpoint(again, first.embedder, first.extractor, first.metadata, signal=first.signal)
     before, after = load_file(path), load_file(again)
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -60,7 +65,7 @@ def test_weights_are_halved_once_and_then_exact(path: Path, tmp_path: Path) -> N
 
 def test_the_digest_is_the_one_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "tiny.safetensors"
-    digest = save_checkpoint(path, *tiny(), METADATA)
+    digest = save_checkpoint(path, *tiny(), METADATA, signal=SIGNAL)
     assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert load_checkpoint(path, sha256=digest).sha256 == digest
     assert list(tmp_path.iterdir()) == [path]
@@ -133,6 +138,96 @@ def test_an_unreadable_architecture_is_refused(path: Path, architecture: str) ->
     rewrite(path, architecture=architecture)
     with pytest.raises(ModelError, match=r"tiny\.safetensors: expected an architecture this version can build"):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"version": 2}, "expected signal version 1, found 2; update the package"),
+        ({"version": 0, "tilt": 0.5}, "expected signal version 1, found 0; update the package"),
+        ({"band": [3.0, 12.0]}, "expected the values of signal version 1, found .*12.0"),
+        ({"per_bit": 5}, "expected the values of signal version 1, found .*per_bit 5"),
+        ({"working_side": 320}, "expected the values of signal version 1, found .*working_side 320"),
+    ],
+)
+def test_another_signal_is_refused_by_name(path: Path, change: dict[str, object], problem: str) -> None:
+    rewrite(path, signal=json.dumps(SIGNAL.to_dict() | change))
+    with pytest.raises(ModelError, match=rf"tiny\.safetensors: {problem}"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "1", '{"version": 1}', '{"version": 1, "band": 3}'])
+def test_an_unreadable_signal_is_refused(path: Path, text: str) -> None:
+    rewrite(path, signal=text)
+    with pytest.raises(ModelError, match=r"tiny\.safetensors: "):
+        load_checkpoint(path)
+
+
+def test_the_signal_is_written_down_and_read_back(path: Path) -> None:
+    with safe_open(path, framework="pt") as file:
+        assert json.loads(file.metadata()["signal"]) == SIGNAL.to_dict()
+    assert load_checkpoint(path).signal == SIGNAL
+    rewrite(path)  # without one, as version 0.2.0 wrote them
+    assert load_checkpoint(path).signal == SIGNAL
+
+
+def test_an_experiment_makes_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected a signal of the product, found an experiment"):
+        save_checkpoint(tmp_path / "no.safetensors", *tiny(), METADATA, signal=Signal.of(tilt=0.5))
+    assert list(tmp_path.iterdir()) == []
+
+
+CALIBRATION = {"threshold": 31.0, "null_location": 13.5, "null_scale": 1.35, "bit_slope": 1.5}
+
+
+def calibrated(path: Path, values: dict[str, object]) -> LatticeModel:
+    """The model of a checkpoint with that calibration."""
+    save_checkpoint(path, *tiny(), METADATA | {"calibration": values}, signal=SIGNAL)
+    return load_checkpoint(path).build(name="tiny@0", keys=[None], device="cpu", precision="fp32")
+
+
+def test_a_model_says_signal_and_search(tmp_path: Path) -> None:
+    description = calibrated(tmp_path / "a.safetensors", CALIBRATION | {"search": DEFAULT_SEARCH.digest()}).description
+    assert (description.signal, description.search) == ("wam-lattice-1", DEFAULT_SEARCH.digest())
+
+
+def test_a_calibration_that_names_no_search_is_of_that_of_0_2_0(tmp_path: Path) -> None:
+    assert calibrated(tmp_path / "a.safetensors", CALIBRATION).calibration.threshold == 31.0
+
+
+def test_a_calibration_made_with_another_search_is_refused(tmp_path: Path) -> None:
+    command = r"python scripts/calibrate\.py --photos FOLDER --model FILE --out FILE"
+    with pytest.raises(
+        ModelError,
+        match=rf"a\.safetensors: expected a calibration made with search {DEFAULT_SEARCH.digest()}, "
+        rf"found one made with 0123456789abcdef; calibrate it again: {command}$",
+    ):
+        calibrated(tmp_path / "a.safetensors", CALIBRATION | {"search": "0123456789abcdef"})
+
+
+@pytest.mark.parametrize("stated", [{}, {"search": DEFAULT_SEARCH.digest()}])
+def test_another_search_does_not_take_the_calibration_of_this_one(tmp_path: Path, stated: dict[str, object]) -> None:
+    changed = replace(DEFAULT_SEARCH, refinement=replace(DEFAULT_SEARCH.refinement, rounds=5))
+    path = tmp_path / "a.safetensors"
+    save_checkpoint(path, *tiny(), METADATA | {"calibration": CALIBRATION | stated}, signal=SIGNAL)
+    checkpoint = load_checkpoint(path)
+    problem = f"with search {changed.digest()}, found one made with {DEFAULT_SEARCH.digest()}; calibrate it again"
+    with pytest.raises(ModelError, match=problem):
+        checkpoint.build(name="tiny@0", keys=[None], device="cpu", precision="fp32", config=changed)
+
+
+@pytest.mark.parametrize("values", [{}, {"threshold": 31.0}, CALIBRATION | {"slope": 1.0}])
+def test_half_a_calibration_is_refused(tmp_path: Path, values: dict[str, object]) -> None:
+    with pytest.raises(ModelError, match="expected a calibration of threshold, null_location, null_scale, bit_slope,"):
+        calibrated(tmp_path / "a.safetensors", values)
+
+
+def test_files_that_mark_and_read_the_same_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "again.safetensors"
+    metadata = METADATA | {"calibration": CALIBRATION}
+    save_checkpoint(path, *tiny(), metadata, signal=SIGNAL, same_as=["tiny@01234567"])
+    model = load_checkpoint(path).build(name="again@89abcdef", keys=[None], device="cpu", precision="fp32")
+    assert model.description.same_as == ("tiny@01234567",)
 
 
 def test_tensors_that_belong_to_no_part_are_refused(path: Path) -> None:

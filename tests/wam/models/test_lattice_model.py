@@ -7,7 +7,6 @@ import math
 import pytest
 import torch
 
-import wam.models.lattice_model
 from tests.wam.synthetic import handmade_marker, message, smooth_picture
 from wam.detection.calibration import Calibration
 from wam.detection.detector import search
@@ -53,20 +52,14 @@ def test_the_models_bound_decides_unless_another_is_given(model: LatticeModel, m
     """A calibration that makes the same mark look like chance."""
     marker, image = Watermarker(model), marked(model, None)
     assert len(marker.detect(image)) == 1
-    doubtful = Calibration(threshold=27.0, null_location=26.0, null_scale=400.0)
+    doubtful = Calibration(threshold=27.0, null_location=26.0, null_scale=400.0, bit_slope=2.2)
     monkeypatch.setattr(model, "calibration", doubtful)
     assert marker.detect(image) == []
     assert len(marker.detect(image, max_log10_p=0.0)) == 1
 
 
-def test_thorough_is_passed_on(model: LatticeModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-
-    def watch(*arguments: object, **options: bool) -> object:
-        seen.append(options["thorough"])
-        return search(*arguments, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(wam.models.lattice_model, "search", watch)
-    for thorough in (False, True):
-        Watermarker(model).detect(PICTURE, thorough=thorough)
-    assert seen == [False, True]
+def test_thorough_goes_on_where_a_mark_was_found(model: LatticeModel) -> None:
+    summaries = [Watermarker(model).detect_and_explain(marked(model, None), thorough=one)[1] for one in (False, True)]
+    usual, thorough = summaries
+    assert usual is not None and thorough is not None
+    assert len(usual.views) == 1 < len(thorough.views) and usual.tried == 1 < thorough.tried

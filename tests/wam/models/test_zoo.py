@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,12 +18,15 @@ from wam.detection.calibration import Calibration
 from wam.errors import ModelError
 from wam.models import zoo
 from wam.models.checkpoints import save_checkpoint
-from wam.models.zoo import DEFAULT, KNOWN, Known, choose_device, load, open_checkpoint, shipped
+from wam.models.names import DEFAULT
+from wam.models.zoo import KNOWN, Known, choose_device, open_checkpoint, shipped
 from wam.networks.embedder import Embedder
 from wam.networks.extractor import Extractor
-from wam.watermarker import Watermarker
+from wam.signal.specification import SIGNAL
+from wam.watermarker import Watermarker, load
 
 MOST_BYTES = 16 * 2**20
+CALIBRATION = Calibration(threshold=31.0, null_location=13.5, null_scale=1.35, bit_slope=1.5)
 
 
 @pytest.fixture
@@ -28,9 +34,14 @@ def tiny(tmp_path: Path) -> Path:
     """A random checkpoint with a calibration of its own."""
     torch.manual_seed(0)
     path = tmp_path / "tiny.safetensors"
-    metadata = {"calibration": {"threshold": 31.0, "bit_slope": 1.5}}
-    save_checkpoint(path, Embedder(channels=4), Extractor(channels=8, blocks=1), metadata)
+    metadata = {"calibration": asdict(CALIBRATION)}
+    save_checkpoint(path, Embedder(channels=4), Extractor(channels=8, blocks=1), metadata, signal=SIGNAL)
     return path
+
+
+def known(file: str) -> Known:
+    """A row of the table whose hash fits no file."""
+    return Known(file, "0" * 64, "MIT", SIGNAL.name, "small")
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -46,6 +57,41 @@ def test_the_default_is_known_and_loads_from_the_top(shipped: Watermarker) -> No
     assert shipped.name == f"{DEFAULT}@{KNOWN[DEFAULT].sha256[:8]}"
 
 
+def strip(source: Path, target: Path) -> None:
+    """The file as version 0.2.0 shipped it: no signal, no search, no other names; the same tensors."""
+    content = source.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    stated = header["__metadata__"]
+    metadata = json.loads(stated["metadata"])
+    metadata["calibration"].pop("search")
+    kept = {"metadata": json.dumps(metadata), "format": stated["format"], "architecture": stated["architecture"]}
+    header["__metadata__"] = kept
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    target.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
+
+
+def test_the_file_of_0_2_0_is_read_and_marks_the_same(shipped: Watermarker, tmp_path: Path) -> None:
+    """Built from today's: bit for bit the file that version 0.2.0 knew as lattice32@b4f631c7."""
+    path = tmp_path / "lattice32.safetensors"
+    strip(zoo.shipped(KNOWN[DEFAULT].file), path)
+    earlier = load(path, device="cpu")
+    assert earlier.name == "lattice32@b4f631c7"
+    assert shipped.model.description.same_as == (earlier.name,)
+    marked = [np.asarray(one.embed(smooth_picture(), "01" * 16).image) for one in (shipped, earlier)]
+    np.testing.assert_array_equal(*marked)
+    (now,), (then,) = (one.detect(marked[0]) for one in (shipped, earlier))
+    assert (now.score, now.log10_p, now.bits) == (then.score, then.log10_p, then.bits)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_the_table_states_the_signal_of_the_file(name: str) -> None:
+    stated = open_checkpoint(name)[0].signal
+    assert stated is not None and stated.name == KNOWN[name].signal
+    assert KNOWN[name].size in ("small", "large")
+
+
 def test_a_path_is_named_after_its_file(tiny: Path) -> None:
     marker = load(tiny, device="cpu")
     assert marker.name == f"tiny@{hashlib.sha256(tiny.read_bytes()).hexdigest()[:8]}"
@@ -53,14 +99,15 @@ def test_a_path_is_named_after_its_file(tiny: Path) -> None:
 
 
 def test_the_calibration_comes_from_the_checkpoint(tiny: Path) -> None:
-    assert load(tiny, device="cpu").model.calibration == Calibration(threshold=31.0, bit_slope=1.5)
+    assert load(tiny, device="cpu").model.calibration == CALIBRATION
 
 
 def test_a_checkpoint_that_was_not_calibrated_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "raw.safetensors"
-    save_checkpoint(path, Embedder(channels=4), Extractor(channels=8, blocks=1), {})
+    save_checkpoint(path, Embedder(channels=4), Extractor(channels=8, blocks=1), {}, signal=SIGNAL)
     with pytest.raises(
-        ModelError, match=r"raw\.safetensors: expected a calibrated checkpoint, found none; run scripts"
+        ModelError,
+        match=r"raw\.safetensors: expected a calibrated checkpoint, found none; run python scripts",
     ):
         load(path, device="cpu")
 
@@ -89,7 +136,7 @@ def test_the_licence_is_the_files_own_and_the_tables(shipped: Watermarker) -> No
 def test_figures_are_kept_with_the_weights(tmp_path: Path) -> None:
     figures = {"jpeg=50": {"found": 0.99}}
     path = tmp_path / "measured.safetensors"
-    save_checkpoint(path, Embedder(channels=4), Extractor(channels=8, blocks=1), {"figures": figures})
+    save_checkpoint(path, Embedder(channels=4), Extractor(channels=8, blocks=1), {"figures": figures}, signal=SIGNAL)
     checkpoint, _ = open_checkpoint(path)
     assert checkpoint.metadata["figures"] == figures
     assert checkpoint.calibration is None and checkpoint.licence is None
@@ -104,13 +151,13 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 
 def test_an_altered_checkpoint_of_the_package_is_refused(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(KNOWN, "tiny", Known(str(tiny), "0" * 64, "MIT"))
+    monkeypatch.setitem(KNOWN, "tiny", known(str(tiny)))
     with pytest.raises(ModelError, match=r"expected SHA-256 0000000000000000…, found .*the file was altered"):
         load("tiny", device="cpu")
 
 
 def test_a_missing_checkpoint_of_the_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(KNOWN, "gone", Known("gone.safetensors", "0" * 64, "MIT"))
+    monkeypatch.setitem(KNOWN, "gone", known("gone.safetensors"))
     with pytest.raises(ModelError, match=r"gone\.safetensors: expected a checkpoint, found none"):
         open_checkpoint("gone")
 

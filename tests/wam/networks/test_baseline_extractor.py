@@ -8,6 +8,7 @@ from PIL import Image
 
 from tests.wam.conftest import SAMPLES
 from tests.wam.synthetic import message
+from wam.detection.config import SynchronizationConfig
 from wam.detection.synchronization import at_pose
 from wam.networks.baseline_extractor import HandmadeExtractor
 from wam.networks.embedder import Embedder
@@ -24,7 +25,7 @@ def test_reads_32_bits_of_every_sample_at_40_db(carrier: Carrier, name: str) -> 
     with torch.no_grad():
         marked = (model.mark(to_batch(photo), message(0), psnr_db=40.0) * 255).round() / 255
     pose = Pose.upright(max(1.0, min(photo.size) / 256))
-    read = at_pose(HandmadeExtractor()(marked).pattern[0, 0], pose, carrier)
+    read = at_pose(HandmadeExtractor()(marked).pattern[0, 0], pose, carrier, SynchronizationConfig())
     assert torch.equal((read.bit_votes > 0).long(), message(0)[0])
 
 

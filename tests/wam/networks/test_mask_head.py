@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from tests.wam.synthetic import message, noise, pattern_at, posed
+from wam.detection.config import DEFAULT_SEARCH
 from wam.detection.localization import Ground, message_masks
-from wam.networks.mask_head import CHANNELS, STRIDE, SURROUNDINGS, MaskHead, cells, evidence, surroundings
+from wam.networks.extractor import STRIDE
+from wam.networks.mask_head import CHANNELS, SURROUNDINGS, MaskHead, cells, evidence, surroundings
 from wam.signal.pattern import Carrier
 
 SIZE = (70, 101)
@@ -49,7 +51,7 @@ def test_masks_of_a_head_have_the_size_of_the_estimate(carrier: Carrier) -> None
     ground = Ground(torch.zeros(SIZE), torch.zeros(SURROUNDINGS, 18, 26), head)
     votes = torch.stack([message(0)[0], message(1)[0]]).float() * 4 - 2
     with torch.no_grad():
-        masks = message_masks(pattern, votes, POSE, carrier, ground)
+        masks = message_masks(pattern, votes, POSE, carrier, ground, DEFAULT_SEARCH)
         maps = torch.cat([evidence(pattern, pattern[None])[0], torch.zeros(SURROUNDINGS, 18, 26)])
         assert head(maps[None]).shape == (1, 18, 26)
     assert masks.shape == (2, *SIZE)

@@ -10,6 +10,7 @@ import torch
 from tests.wam.models.meta.test_meta_weights import constant_weights
 from wam.models import zoo
 from wam.networks.precision import best_precision, check_precision, precision_of
+from wam.watermarker import load
 
 
 @pytest.mark.parametrize(
@@ -46,13 +47,13 @@ def test_own_models_take_the_best_and_meta_s_what_it_was_published_in(
     assert zoo.default_precision(zoo.DEFAULT, "cpu") == "bf16"
     assert zoo.default_precision(zoo.shipped("lattice32.safetensors"), "cpu") == "bf16"
     assert zoo.default_precision(tmp_path / "meta.pth", "cpu") == "fp32"
-    assert zoo.load(device="cpu").model.precision == torch.bfloat16  # type: ignore[attr-defined]
-    assert zoo.load(device="cpu", precision="fp32").model.precision is None  # type: ignore[attr-defined]
+    assert load(device="cpu").model.precision == torch.bfloat16  # type: ignore[attr-defined]
+    assert load(device="cpu", precision="fp32").model.precision is None  # type: ignore[attr-defined]
 
 
 def test_unknown_names_are_refused_with_those_that_are_known() -> None:
     with pytest.raises(ValueError, match="precision: expected one of auto, fp32, bf16, fp16, found int4"):
-        zoo.load(precision="int4")
+        load(precision="int4")
     with pytest.raises(ValueError, match="expected one of fp32, bf16, fp16, found auto"):
         precision_of("auto")
     check_precision("auto")

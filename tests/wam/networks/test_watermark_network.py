@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-import wam.networks.watermark_network
 from tests.wam.synthetic import message
 from wam.networks.embedder import Embedder
 from wam.networks.extractor import Extractor
-from wam.networks.watermark_network import WatermarkModel
+from wam.networks.watermark_network import MemoryLimits, WatermarkModel
 from wam.signal.filters import resize, sized
-from wam.signal.pattern import TILE, WORKING_SIDE, Carrier
+from wam.signal.pattern import Carrier
+from wam.signal.specification import TILE, WORKING_SIDE
 from wam.watermarker import Watermarker
 
 
@@ -46,11 +46,11 @@ def test_all_colours_change_alike(tiny: WatermarkModel) -> None:
     torch.testing.assert_close(change[:, :1], change[:, 2:])
 
 
-def test_strips_meet_without_a_seam(tiny: WatermarkModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strips_meet_without_a_seam(tiny: WatermarkModel) -> None:
     images = torch.rand(2, 3, 130, 90, generator=torch.Generator().manual_seed(0))
     whole = mark(tiny, images, 0, 1)
-    monkeypatch.setattr(wam.networks.watermark_network, "ROWS", 37)
-    torch.testing.assert_close(mark(tiny, images, 0, 1), whole, atol=2e-5, rtol=0)
+    strips = WatermarkModel(tiny.embedder, tiny.extractor, tiny.carriers, limits=MemoryLimits(rows=37))
+    torch.testing.assert_close(mark(strips, images, 0, 1), whole, atol=2e-5, rtol=0)
 
 
 def test_a_batch_is_its_pictures(tiny: WatermarkModel) -> None:
@@ -96,16 +96,17 @@ def test_extracts_at_the_size_of_the_picture(tiny: WatermarkModel) -> None:
     assert tiny.extract(flat(45, 70)).pattern.shape == (1, 1, 45, 70)
 
 
-def test_strips_are_read_as_the_whole_picture_is(shipped: Watermarker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strips_are_read_as_the_whole_picture_is(shipped: Watermarker) -> None:
     """Whatever the borders of the strips."""
     picture = torch.rand(1, 3, 401, 120, generator=torch.Generator().manual_seed(6))
-    assert isinstance(shipped.model, WatermarkModel)
+    model = shipped.model
+    assert isinstance(model, WatermarkModel)
     with torch.inference_mode():
-        whole = shipped.model.extract(picture)
-        monkeypatch.setattr("wam.networks.watermark_network.WHOLE", 1000)
+        whole = model.extract(picture)
         for rows in (64, 128, 200):
-            monkeypatch.setattr("wam.networks.watermark_network.STRIP", rows)
-            strips = shipped.model.extract(picture)
+            limits = MemoryLimits(whole=1000, strip=rows)
+            bounded = WatermarkModel(model.embedder, model.extractor, model.carriers, precision="bf16", limits=limits)
+            strips = bounded.extract(picture)
             torch.testing.assert_close(strips.pattern, whole.pattern, atol=1e-5, rtol=0)
             torch.testing.assert_close(strips.mask_logits, whole.mask_logits, atol=1e-4, rtol=0)
 

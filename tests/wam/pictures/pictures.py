@@ -1,4 +1,4 @@
-"""Pictures for the tests of `wam`: small files of every kind, and what a mark does to them."""
+"""Pictures for the tests of ``wam``: small files of every kind, and what a mark does to them."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def interlaced(samples: np.ndarray) -> bytes:
 
 
 def tiff16(deep: np.ndarray, *, prefix: bytes, tile: int = 0, planar: bool = False) -> bytes:
-    """A raw TIFF, of 16 bits unless `deep` is uint8, of either byte order, in one strip or in square tiles."""
+    """A raw TIFF, of 16 bits unless ``deep`` is uint8, of either byte order, in one strip or in square tiles."""
     height, width, bands = deep.shape
     order = deep.astype(deep.dtype.newbyteorder(">" if prefix == b"MM" else "<"))
     parts = [order.transpose(2, 0, 1)] if planar else [order]

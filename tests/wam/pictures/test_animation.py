@@ -6,18 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.wam.pictures.pictures import SRGB, XMP, colours, marked, opened, sample, saved
+from tests.wam.pictures.pictures import XMP, colours, marked, opened, sample, saved
 from tests.wam.synthetic import smooth_picture
 from wam.errors import ImageError
-from wam.pictures import reader
 from wam.pictures.animation import encode_animation, read_animation
 from wam.pictures.files import read_image
-from wam.provenance.aigc_label import mark_label, read_label
 from wam.watermarker import Watermarker
 
 DURATIONS = [100, 250, 400]
-TOLERANCE = {"GIF": 3.0, "AVIF": 2.0, "WEBP": 0.0, "PNG": 0.0}
-"""The largest mean error of a frame, in 8-bit levels."""
+TOLERANCE = {"GIF": 3.0, "AVIF": 2.0, "WEBP": 0.0, "PNG": 0.0}  # the largest mean error of a frame, in 8-bit levels
 
 
 def animated(format: str, *, alpha: bool = False, **options: object) -> bytes:
@@ -73,17 +70,6 @@ def test_each_frame_of_a_gif_reads_back(light: Watermarker) -> None:
         assert bits in [found.bits for found in light.detect(picture.pixels)]
 
 
-@pytest.mark.parametrize("format", ["WEBP", "PNG", "AVIF"])
-def test_profile_and_label_go_with_an_animation(format: str) -> None:
-    animation = read_animation(animated(format, icc_profile=SRGB))
-    label = mark_label(None, owner="acme", link="wm:7Q3F-K2ND", message="01" * 16)
-    pixels = [picture.pixels for picture in animation.pictures]
-    content, _ = encode_animation(pixels, like=animation, format=format, label=label)
-    assert opened(content).info["icc_profile"] == SRGB
-    assert read_label(read_animation(content).pictures[0].metadata) == label
-    assert opened(content).n_frames == 3
-
-
 def test_gif_may_become_webp() -> None:
     animation = read_animation(animated("GIF"))
     content, lost = encode_animation([marked(p) for p in animation.pictures], like=animation, format="WEBP")
@@ -118,10 +104,17 @@ def test_pages_are_not_frames() -> None:
 
 
 def test_a_long_animation_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    content = animated("GIF")
-    monkeypatch.setattr(reader, "MAX_PIXELS", 2 * colours()[..., 0].size)
+    content, size = animated("GIF"), colours()[..., 0].size
+    assert len(read_animation(content, max_pixels=3 * size).pictures) == 3
+    monkeypatch.setattr(Image.Image, "load", lambda picture: pytest.fail("decoded"))
     with pytest.raises(ImageError, match="found 3 frames of 56x40, use a shorter or smaller copy"):
-        read_animation(content)
+        read_animation(content, max_pixels=3 * size - 1)
+
+
+def test_a_large_still_picture_is_refused_with_its_own_size() -> None:
+    content = saved(sample("RGB"), "BMP")
+    with pytest.raises(ImageError, match="at most 2,239 pixels, found 56x40, use a smaller copy"):
+        read_animation(content, max_pixels=2239)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.95])

@@ -25,7 +25,6 @@ from tests.wam.pictures.pictures import (
     saved,
 )
 from tests.wam.synthetic import smooth_picture
-from wam.pictures import colour
 from wam.pictures.colour import coded_space, png_space, profile_space
 from wam.pictures.files import encode_image, read_image
 from wam.pictures.quality import psnr
@@ -45,6 +44,11 @@ def shown(content: bytes) -> np.ndarray:
     return np.asarray(managed)
 
 
+def srgb_encoded(linear: np.ndarray) -> np.ndarray:
+    """Light in [0, 1] as sRGB in [0, 1] (IEC 61966-2-1)."""
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
 def wide(name: str, *, height: int = 128, width: int = 128) -> bytes:
     return saved(Image.fromarray(smooth_picture(height, width)), "PNG", icc_profile=profile(name))
 
@@ -60,7 +64,7 @@ def test_pixels_are_those_of_a_colour_managed_viewer(name: str) -> None:
 
 def test_grey_profile_is_applied() -> None:
     content = saved(sample("L"), "PNG", icc_profile=profile("grey 1.8"))
-    expected = 255 * colour._srgb_encoded((np.array(sample("L")) / 255) ** 1.8)
+    expected = 255 * srgb_encoded((np.array(sample("L")) / 255) ** 1.8)
     assert np.abs(read_image(content).pixels[..., 0] - expected).max() < 0.51
     assert opened(resaved(content)).mode == "L"
 
@@ -85,7 +89,7 @@ def test_dark_linear_light_is_not_marked_more_than_it_hides() -> None:
     assert picture.pixels.min() >= 3 and picture.pixels.max() < 70
     again = read_image(resaved(content))
     assert again.samples is not None and picture.samples is not None
-    change = colour._srgb_encoded(again.samples / 65535) - colour._srgb_encoded(picture.samples / 65535)
+    change = srgb_encoded(again.samples / 65535) - srgb_encoded(picture.samples / 65535)
     wanted = (marked(picture).astype(int) - picture.pixels) / 255
     assert np.abs(change - wanted).max() * 255 < 0.6
     assert np.abs(again.samples.astype(int) - picture.samples).max() < 3 * 257 / 2  # as numbers they barely move

@@ -10,7 +10,7 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from tests.wam.synthetic import smooth_picture
-from wam.pictures import colour
+from wam.pictures.colour import STRIP_SAMPLES
 from wam.pictures.quality import is_flat, psnr, ssim
 
 
@@ -27,9 +27,10 @@ def test_ssim_is_that_of_piq(size: tuple[int, int]) -> None:
     assert ssim(first, second) == pytest.approx(float(piq.ssim(*whole, data_range=1.0)), abs=1e-5)
 
 
-def test_psnr_is_that_of_scikit_image(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = pair(90, 70)
-    monkeypatch.setattr(colour, "STRIP_SAMPLES", 7 * 70 * 3)
+@pytest.mark.parametrize("size", [(90, 70), (1500, 701)])  # within a strip, and of several with a rest
+def test_psnr_is_that_of_scikit_image(size: tuple[int, int]) -> None:
+    first, second = pair(*size)
+    assert (first.size > 2 * STRIP_SAMPLES) == (size[0] == 1500)
     assert psnr(first, second) == pytest.approx(peak_signal_noise_ratio(first, second), abs=1e-9)
 
 
@@ -45,15 +46,13 @@ def test_a_single_colour_is_flat_and_a_photo_is_not(dune: Image.Image) -> None:
 
 
 @pytest.mark.parametrize(("rough", "flat"), [(44, True), (46, False)])
-def test_smooth_is_what_has_more_than_a_share_of_smooth_blocks(
-    rough: int, flat: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(colour, "STRIP_SAMPLES", 2 * 8 * 83 * 3)
-    pixels = np.full((85, 83, 3), 200, np.uint8)  # 10 x 10 blocks, and a rest that is not looked at
-    for block in range(rough):
+def test_smooth_is_what_has_more_than_a_share_of_smooth_blocks(rough: int, flat: bool) -> None:
+    pixels = np.full((8 * 1000 + 5, 8 * 10 + 3, 3), 200, np.uint8)  # whole blocks, and a rest that is not looked at
+    for block in range(100 * rough):
         top, left = 8 * (block // 10), 8 * (block % 10)
         pixels[top : top + 8 : 2, left : left + 8] = 203
-    pixels[80:], pixels[:, 80:] = 0, 255
+    pixels[8000:], pixels[:, 80:] = 0, 255
+    assert pixels.size > STRIP_SAMPLES
     assert is_flat(pixels) == flat
 
 

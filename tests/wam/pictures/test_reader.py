@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import struct
+import sys
 import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from tests.wam.pictures.pictures import (
     HEIGHT,
@@ -22,8 +24,9 @@ from tests.wam.pictures.pictures import (
     tiff16,
     with_valid_sums,
 )
+from tests.wam.pictures.test_animation import animated
 from wam.errors import ImageError
-from wam.pictures import reader
+from wam.pictures.animation import read_animation
 from wam.pictures.files import encode_image, read_image
 
 
@@ -46,9 +49,30 @@ def test_truncated_file_is_refused(tmp_path: Path, format: str, share: float) ->
     assert str(error.value).startswith(f"{path}: expected ")
 
 
-def test_png_without_its_end_is_refused() -> None:
-    with pytest.raises(ImageError, match="cut short"):
-        read_image(saved(sample("RGB"), "PNG")[:-12])
+def png_that_speaks_of_its_end() -> bytes:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Comment", "chunks: IHDR IDAT IEND")
+    return saved(sample("RGB"), "PNG", pnginfo=info)
+
+
+@pytest.mark.parametrize("missing", [12, 8, 4, 1])
+@pytest.mark.parametrize("make", [lambda: saved(sample("RGB"), "PNG"), png_that_speaks_of_its_end])
+def test_png_without_its_whole_end_is_refused(make: Callable[[], bytes], missing: int) -> None:
+    with pytest.raises(ImageError, match=r"PNG file that is damaged, cut short .*\(no IEND chunk\)"):
+        read_image(make()[:-missing])
+
+
+def test_animated_png_without_its_end_is_refused() -> None:
+    content = animated("PNG")
+    with pytest.raises(ImageError, match=r"PNG file that is damaged, cut short .*\(no IEND chunk\)"):
+        read_animation(content[:-12])
+    assert len(read_animation(content).pictures) == 3
+
+
+@pytest.mark.parametrize("more", [b"x", bytes(64), saved(sample("L"), "PNG")], ids=["byte", "zeros", "another"])
+def test_what_follows_the_end_of_a_png_is_not_looked_at(more: bytes) -> None:
+    content = png_that_speaks_of_its_end()
+    assert (read_image(content + more).pixels == read_image(content).pixels).all()
 
 
 def huge_png(width: int, height: int) -> bytes:
@@ -100,17 +124,17 @@ def test_broken_file_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
 
 
 def test_without_its_plugin_heic_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "heif_works", lambda: False)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as if it were not installed
     with pytest.raises(ImageError, match=r"found an HEIC file and no plugin for it, run: pip install pillow-heif"):
         read_image(b"\0\0\0\x18ftypheic" + bytes(100))
 
 
 def test_large_picture_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     content = saved(sample("RGB"), "BMP")
-    monkeypatch.setattr(reader, "MAX_PIXELS", WIDTH * HEIGHT - 1)
+    assert read_image(content, max_pixels=WIDTH * HEIGHT).width == WIDTH
     monkeypatch.setattr(Image.Image, "load", lambda picture: pytest.fail("decoded"))
-    with pytest.raises(ImageError, match=f"at most .* found {WIDTH}x{HEIGHT}"):
-        read_image(content)
+    with pytest.raises(ImageError, match=f"at most 2,239 pixels, found {WIDTH}x{HEIGHT}, use a smaller copy"):
+        read_image(content, max_pixels=WIDTH * HEIGHT - 1)
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "GIF"])

@@ -23,8 +23,7 @@ from tests.wam.pictures.pictures import (
 from wam.errors import ImageError
 from wam.pictures.files import encode_image, read_image
 
-LOSSY = {"JPEG": 12, "WEBP": 12, "AVIF": 12}
-"""The largest error of a lossy format on `colours()`, in grey levels."""
+LOSSY = {"JPEG": 12, "WEBP": 12, "AVIF": 12}  # the largest error of a lossy format on ``colours()``, in grey levels
 
 EXACT = [
     *(("PNG", mode) for mode in ("L", "LA", "RGB", "RGBA")),

@@ -14,12 +14,11 @@ from payload.registry import Registry
 from tests.wam.pipeline.one_file import EmbedJob, embed_file
 from tests.wam.synthetic import smooth_picture
 from wam.errors import ImageError
-from wam.jobs.engines.local import detect_locally
-from wam.jobs.outcome import DetectOutcome
-from wam.jobs.plan import find_sources
 from wam.pictures.animation import read_animation
 from wam.pictures.files import read_image
 from wam.pipeline.frames import telling_frame, to_read
+from wam.pipeline.read import Findings
+from wam.pipeline.read import read as pipeline_read
 from wam.provenance.aigc_label import read_label
 from wam.watermarker import Watermarker
 
@@ -39,9 +38,8 @@ def moving(tmp_path: Path) -> Path:
     return tmp_path / "in.gif"
 
 
-def read(job: EmbedJob, path: Path, *, frames: bool = True) -> DetectOutcome:
-    (outcome,) = detect_locally(job.marker, job.registry, find_sources([str(path)]), frames=frames, workers=1)
-    return outcome
+def read(job: EmbedJob, path: Path, *, frames: bool = True) -> Findings:
+    return pipeline_read(job.marker, path.read_bytes(), name=str(path), registry=job.registry, frames=frames)
 
 
 @pytest.mark.parametrize("suffix", [pytest.param(".gif", marks=pytest.mark.slow), ".webp"])
@@ -67,7 +65,8 @@ def test_animations_are_refused_unless_asked_for(job: EmbedJob, moving: Path, tm
     still = EmbedJob(job.marker, job.registry, 38.0)
     with pytest.raises(ImageError, match="use --frames all"):
         embed_file(still, moving, tmp_path / "out.gif", RECORD)
-    assert "use --frames all" in str(read(job, moving, frames=False).error)
+    with pytest.raises(ImageError, match="use --frames all"):
+        read(job, moving, frames=False)
     assert list(job.registry.list()) == []
 
 
@@ -108,8 +107,8 @@ def test_there_is_no_label_unless_asked_for(job: EmbedJob, tmp_path: Path) -> No
 def test_notes_say_what_a_person_should_know(job: EmbedJob, tmp_path: Path) -> None:
     Image.new("RGB", (200, 200), (90, 120, 200)).save(tmp_path / "flat.png")
     Image.fromarray(smooth_picture()).save(tmp_path / "jpeg.png", "JPEG", quality=95)
-    (flat,) = embed_file(job, tmp_path / "flat.png", tmp_path / "1.png", RECORD).written.notes
+    (flat,) = embed_file(job, tmp_path / "flat.png", tmp_path / "1.png", RECORD).report.notes
     assert flat == "smooth over large areas, where the mark may be seen: a higher --strength makes it fainter"
-    notes = embed_file(job, tmp_path / "jpeg.png", tmp_path / "2.png", RECORD).written.notes
+    notes = embed_file(job, tmp_path / "jpeg.png", tmp_path / "2.png", RECORD).report.notes
     assert "named as PNG, holds JPEG, written as PNG" in notes
     assert np.asarray(Image.open(tmp_path / "2.png")).shape == (128, 128, 3)

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import wam
 from payload import Record, bits_from_word, hash_luma
 from payload.registry import Registry
 from tests.wam.pipeline.one_file import EmbedJob, detect_file, embed_file
 from tests.wam.synthetic import smooth_picture
 from wam.errors import ImageError
+from wam.jobs.engines import local
 from wam.pictures.files import read_image
-from wam.pipeline import mark_link
 from wam.watermarker import Marked, Watermarker
 
 RECORD = Record("123", "acme", None, datetime(2026, 11, 22, 9, 30, tzinfo=UTC))
@@ -57,8 +58,8 @@ def test_a_marked_file_is_registered(job: EmbedJob, source: Path, tmp_path: Path
 def test_quality_is_measured_on_the_saved_file(job: EmbedJob, source: Path, tmp_path: Path) -> None:
     result = embed_file(job, source, tmp_path / "out.jpg", RECORD)
     before, after = np.asarray(Image.open(source), float), np.asarray(Image.open(tmp_path / "out.jpg"), float)
-    assert result.written.psnr_db == pytest.approx(10 * np.log10(255**2 / ((before - after) ** 2).mean()), abs=1e-3)
-    assert 0.8 < result.written.ssim < 1
+    assert result.report.psnr_db == pytest.approx(10 * np.log10(255**2 / ((before - after) ** 2).mean()), abs=1e-3)
+    assert 0.8 < result.report.ssim < 1
 
 
 def test_the_record_is_found_again(job: EmbedJob, source: Path, tmp_path: Path) -> None:
@@ -157,7 +158,7 @@ def test_a_failed_write_discards_the_id(
     def fail(*_: object, **__: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(mark_link, "write", fail)
+    monkeypatch.setattr(local, "write_marked", fail)
     with pytest.raises(OSError, match="disk full"):
         embed_file(job, source, tmp_path / "out.png", RECORD)
     assert states(job.registry) == ["discarded"]
@@ -203,7 +204,7 @@ def test_too_small_a_picture_costs_no_id(job: EmbedJob, tmp_path: Path) -> None:
 
 def test_lost_parts_are_said(job: EmbedJob, tmp_path: Path) -> None:
     Image.fromarray(smooth_picture()).quantize(200).save(tmp_path / "palette.png")
-    assert embed_file(job, tmp_path / "palette.png", tmp_path / "out.png", RECORD).written.lost == ("palette",)
+    assert embed_file(job, tmp_path / "palette.png", tmp_path / "out.png", RECORD).report.lost == ("palette",)
 
 
 EMBED_THREE = """
@@ -223,7 +224,7 @@ for n in range(3):
 @pytest.mark.slow  # the registry has its own quick test of this
 def test_two_processes_at_once_get_different_ids(source: Path, registry: Registry) -> None:
     command = [sys.executable, "-c", EMBED_THREE, str(source), registry.name]
-    root = Path(mark_link.__file__).parents[2]
+    root = Path(wam.__file__).parents[1]
     running = [
         subprocess.Popen([*command, prefix], cwd=root, stdout=subprocess.PIPE, text=True) for prefix in ("a", "b")
     ]

@@ -16,6 +16,7 @@ from payload.layout import MOST_MARKS
 from tests.wam.conftest import SAMPLES
 from tests.wam.synthetic import handmade_marker, smooth_picture
 from wam.errors import ModelError
+from wam.pipeline.contract import watermark_object
 from wam.pipeline.record_marks import FoundRecord, embed_record, find_records, plan_record, union
 from wam.signal import mark_grid
 from wam.watermarker import Detection, Watermarker
@@ -74,7 +75,7 @@ def test_a_record_is_read_from_the_pixels_alone(marker: Watermarker, marked: np.
     assert rest == []
     assert (found.status, found.reading.record) == ("unverified", RECORD)
     assert found.region.area > 0.9
-    values = json.loads(json.dumps(found.to_dict()))
+    values = json.loads(json.dumps(watermark_object(found)))
     assert values["record"] == RECORD.to_dict()
     assert values["marks"] == {"read": 12, "needed": 8, "embedded": 12}
     assert (values["mode"], values["link"], values["transplanted"]) == ("record", None, False)
@@ -91,8 +92,8 @@ def test_a_quarter_of_the_picture_may_be_cut_away(marker: Watermarker, marked: n
 def test_too_small_a_piece_is_said_to_be_part_of_a_record(marker: Watermarker, marked: np.ndarray) -> None:
     (found,), _ = read(marker, marked[:, 220:])
     assert (found.status, found.reading.record) == ("unreadable", None)
-    assert found.to_dict()["record"] is None
-    assert "marks of a record" in found.to_dict()["problem"]
+    assert watermark_object(found)["record"] is None
+    assert "marks of a record" in watermark_object(found)["problem"]
 
 
 def test_two_records_and_a_link_in_one_picture_are_told_apart(

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
-
-import pytest
 
 from payload import Record
 from payload.registry import Registry
-from wam.jobs import outcome
-from wam.jobs.outcome import RegisteredWords
+from wam.pipeline.registered_words import RegisteredWords
 
 
-def test_the_own_word_is_there_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_own_word_is_there_once(tmp_path: Path) -> None:
     registry = Registry.open(str(tmp_path / "registry.sqlite"))
     known = [registry.allocate(Record("1", "acme")).word for _ in range(3)]
     words = RegisteredWords(registry)
     assert sorted(words.and_own(known[1]).tolist()) == sorted(known)
     new = registry.allocate(Record("2", "acme")).word
     assert sorted(words.and_own(new).tolist()) == sorted([*known, new])  # the list is older
-    monkeypatch.setattr(outcome, "WORDS_SECONDS", -1.0)
-    assert sorted(words.and_own(new).tolist()) == sorted([*known, new])  # it is read again
+    newest = registry.allocate(Record("3", "acme")).word
+    assert newest not in words.get()
+    fresh = RegisteredWords(registry, seconds=-1.0)
+    assert newest in fresh.get()
+    latest = registry.allocate(Record("4", "acme")).word
+    assert sorted(fresh.get().tolist()) == sorted([*known, new, newest, latest])  # it is read again
+
+
+def test_another_process_gets_the_list_as_it_is(tmp_path: Path) -> None:
+    registry = Registry.open(str(tmp_path / "registry.sqlite"))
+    known = registry.allocate(Record("1", "acme")).word
+    there = pickle.loads(pickle.dumps(RegisteredWords(registry)))
+    registry.allocate(Record("2", "acme"))
+    assert there.get().tolist() == [known]
+    assert there.and_own(7).tolist() == [known, 7]
 
 
 def test_without_a_registry_there_is_only_the_own_word() -> None:

@@ -9,20 +9,36 @@ import pytest
 from PIL import Image
 
 from payload import Record, bits_from_word, encode, format_link
+from payload.layout import Words
 from payload.registry import Registry
 from tests.wam.pipeline.one_file import EmbedJob, detect_file, embed_file
 from wam.pictures.files import read_image
 from wam.pipeline.loaded import load
-from wam.pipeline.mark_link import SelfCheckError, finish, mark
+from wam.pipeline.mark_link import LinkMarking, mark_link
+from wam.pipeline.marked import SelfCheckError
+from wam.pipeline.marking import Request
+from wam.pipeline.options import MarkOptions
+from wam.pipeline.registered_words import RegisteredWords
 from wam.watermarker import Watermarker
 
 NUMBERS = (12345, 41, 11, 3)  # the words of the last three differ from the first in 6, 8 and 10 bits
 WORDS = np.sort(encode(NUMBERS))
+RECORD = Record("1", "acme")
+
+
+class Known(RegisteredWords):
+    """Those words, whatever a registry holds."""
+
+    def get(self, *, renew: bool = False) -> Words:
+        return WORDS
+
+
+KNOWN = Known()
 
 
 def embed(marker: Watermarker, source: Path, target: Path, word: int) -> None:
-    loaded = load(source, target)
-    finish(marker, loaded, mark(marker, [loaded], [word], None)[0], word, WORDS)
+    loaded = load(source.read_bytes(), name=str(source), target=str(target))
+    target.write_bytes(mark_link(marker, loaded, record=RECORD, word=word, words=KNOWN).content)
 
 
 @pytest.mark.parametrize(("other", "differ"), [(41, 6), (11, 8), (3, 10)])
@@ -56,15 +72,15 @@ def test_what_cannot_be_read_back_is_marked_stronger_unless_a_strength_was_asked
     shipped: Watermarker, dune: Image.Image, tmp_path: Path
 ) -> None:
     dune.resize((384, 256)).save(tmp_path / "in.png")
-    loaded = load(tmp_path / "in.png", tmp_path / "out.png")
+    loaded = load((tmp_path / "in.png").read_bytes())
     word, invisible = int(WORDS[0]), loaded.picture.pixels
+    request = Request(loaded, RECORD, word)
     with pytest.raises(SelfCheckError, match="found no watermark, use a larger copy"):
-        finish(shipped, loaded, invisible, word, WORDS, strength=52.0)
-    assert not (tmp_path / "out.png").exists()
-    written = finish(shipped, loaded, invisible, word, WORDS)
-    assert written.psnr_db == pytest.approx(42.0, abs=0.5)
-    assert "marked at 42 dB, stronger than usual, since it could not be read back otherwise" in written.notes
-    assert [found.bits for found in shipped.glance(read_image(tmp_path / "out.png").pixels)] == [bits_from_word(word)]
+        LinkMarking(MarkOptions(strength=52.0), KNOWN).finish(shipped, request, word, invisible)
+    marked = LinkMarking(words=KNOWN).finish(shipped, request, word, invisible)
+    assert marked.report.psnr_db == pytest.approx(42.0, abs=0.5)
+    assert "marked at 42 dB, stronger than usual, since it could not be read back otherwise" in marked.report.notes
+    assert [found.bits for found in shipped.glance(read_image(marked.content).pixels)] == [bits_from_word(word)]
 
 
 def test_a_cut_picture_is_no_transplant(shipped: Watermarker, dune: Image.Image, tmp_path: Path) -> None:

@@ -10,11 +10,23 @@ from typing import Any
 import pytest
 from PIL import Image, PngImagePlugin
 
-from tests.wam.pictures.pictures import XMP, described_exif, header, marked, opened, sample, saved
+from tests.wam.pictures.pictures import SRGB, XMP, described_exif, header, marked, opened, sample, saved
+from tests.wam.pictures.test_animation import animated
 from wam.errors import ImageError
+from wam.pictures.animation import encode_animation, read_animation
 from wam.pictures.files import encode_image, read_image
 from wam.pictures.formats import Metadata, Settings, heif_works
-from wam.provenance.aigc_label import GENERATED, IPTC, TC260, Label, attach_label, label_agrees, mark_label, read_label
+from wam.provenance.aigc_label import (
+    GENERATED,
+    IPTC,
+    TC260,
+    Label,
+    attach_label,
+    label_agrees,
+    labelled,
+    mark_label,
+    read_label,
+)
 
 LINK, OTHER_LINK = "wm:7Q3F-K2ND", "wm:3ZT3-GTKS"
 MESSAGE = "01100111000011110000111100001111"
@@ -26,6 +38,7 @@ PACKET = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta 
 <r:RDF xmlns:r="{RDF}"><r:Description r:about="uuid:1" xmlns:dc="http://purl.org/dc/elements/1.1/" dc:format="a/b">
 <dc:title><r:Alt><r:li xml:lang="x-default">Zoë &amp; co</r:li></r:Alt></dc:title></r:Description></r:RDF></x:xmpmeta>
 {" " * 500}<?xpacket end="w"?>""".encode()
+TURNED = b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"'
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", *(["HEIF"] if heif_works() else []))
 
 
@@ -42,9 +55,13 @@ def with_xmp(format: str, packet: bytes | None) -> bytes:
     return saved(sample("RGB"), format, **options)
 
 
-def labelled(content: bytes, label: Label = OURS, *, format: str | None = None) -> tuple[bytes, tuple[str, ...]]:
+def label_file(content: bytes, label: Label = OURS, *, format: str | None = None) -> tuple[bytes, tuple[str, ...]]:
     picture = read_image(content)
-    return encode_image(marked(picture), like=picture, format=format or picture.format, label=label)
+    target = format or picture.format
+    like, dropped = labelled(picture, label, format=target, name="out")
+    content, lost = encode_image(marked(picture), like=like, format=target)
+    assert set(dropped) <= set(lost)
+    return content, lost
 
 
 def xmp_of(content: bytes) -> bytes:
@@ -56,7 +73,7 @@ def xmp_of(content: bytes) -> bytes:
 @pytest.mark.parametrize("packet", [None, PACKET], ids=["new", "beside"])
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_format_carries_the_label(format: str, packet: bytes | None) -> None:
-    content, lost = labelled(with_xmp(format, packet))
+    content, lost = label_file(with_xmp(format, packet))
     assert lost == ()
     assert read_label(read_image(content).metadata) == OURS
     tree = ElementTree.fromstring(xmp_of(content))
@@ -76,22 +93,22 @@ def test_every_format_carries_the_label(format: str, packet: bytes | None) -> No
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_second_label_replaces_the_first(format: str) -> None:
-    first, _ = labelled(with_xmp(format, PACKET))
+    first, _ = label_file(with_xmp(format, PACKET))
     again = mark_label(read_label(read_image(first).metadata), owner="other", link=OTHER_LINK, message=MESSAGE)
-    content, _ = labelled(first, again)
+    content, _ = label_file(first, again)
     assert read_label(read_image(content).metadata) == again
     assert xmp_of(content).count(b"<TC260:AIGC>") == 1
 
 
 @pytest.mark.parametrize("format", ["BMP", "GIF"])
 def test_format_without_xmp_says_so(format: str) -> None:
-    content, lost = labelled(with_xmp("PNG", None), format=format)
+    content, lost = label_file(with_xmp("PNG", None), format=format)
     assert "label" in lost
     assert read_label(read_image(content).metadata) is None
 
 
 def test_a_new_format_carries_the_label() -> None:
-    content, lost = labelled(with_xmp("PNG", PACKET), format="JPEG")
+    content, lost = label_file(with_xmp("PNG", PACKET), format="JPEG")
     assert lost == ()
     assert read_label(read_image(content).metadata) == OURS
 
@@ -154,10 +171,48 @@ def test_a_packet_that_cannot_be_read_is_replaced_and_said(packet: bytes) -> Non
 
 
 def test_orientation_in_a_damaged_packet_stays() -> None:
-    picture = read_image(saved(sample("RGB"), "JPEG", xmp=XMP))
-    content, lost = encode_image(marked(picture), like=picture, format="JPEG", label=OURS)
+    content = saved(sample("RGB"), "JPEG", xmp=XMP)
+    again, lost = label_file(content)
     assert lost == ("XMP that is not well-formed",)
-    assert read_image(content).orientation == picture.orientation == 6
+    assert read_image(again).orientation == read_image(content).orientation == 6
+
+
+@pytest.mark.parametrize("packet", [XMP, PACKET.replace(b'dc:format="a/b"', TURNED)], ids=["damaged", "well-formed"])
+def test_orientation_is_upright_in_a_labelled_file_of_another_format(packet: bytes) -> None:
+    content, _ = label_file(with_xmp("JPEG", packet), format="PNG")
+    assert read_image(with_xmp("JPEG", packet)).orientation == 6
+    assert read_image(content).orientation == 1 and b'tiff:Orientation="1"' in xmp_of(content)
+
+
+def test_label_is_for_all_frames_and_leaves_the_source_alone() -> None:
+    animation = read_animation(animated("WEBP"))
+    after, lost = labelled(animation, OURS, format="WEBP", name="out")
+    assert lost == () and {read_label(picture.metadata) for picture in after.pictures} == {OURS}
+    assert read_label(animation.pictures[0].metadata) is None
+    assert (after.durations, after.loops) == (animation.durations, animation.loops)
+    assert all(a.pixels is b.pixels for a, b in zip(animation.pictures, after.pictures, strict=True))
+
+
+@pytest.mark.parametrize("format", ["WEBP", "PNG", "AVIF"])
+def test_label_and_profile_go_with_an_animation(format: str) -> None:
+    animation = read_animation(animated(format, icc_profile=SRGB))
+    like, _ = labelled(animation, OURS, format=format, name="out")
+    content, _ = encode_animation([picture.pixels for picture in animation.pictures], like=like, format=format)
+    assert opened(content).info["icc_profile"] == SRGB
+    assert read_label(read_animation(content).pictures[0].metadata) == OURS
+    assert opened(content).n_frames == 3
+
+
+def test_format_without_xmp_leaves_the_metadata_alone() -> None:
+    picture = read_image(with_xmp("PNG", PACKET))
+    after, lost = labelled(picture, OURS, format="BMP", name="out")
+    assert lost == after.settings.lost == ("label",)
+    assert after.metadata == picture.metadata
+
+
+def test_unknown_format_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"expected one of PNG, .*, found XYZ, choose one"):
+        labelled(read_image(with_xmp("PNG", None)), OURS, format="XYZ", name="out")
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", '"x"', '{"a":1}', "{", "[" * 5000])
@@ -168,12 +223,12 @@ def test_text_that_is_no_label(text: str) -> None:
 def test_xmp_too_long_for_jpeg_is_refused() -> None:
     long = PACKET.replace(b" " * 500, b"").replace(b"Zo", b"o" * 64_900)
     with pytest.raises(ImageError, match=r"expected room for a label, found .* write a \.png"):
-        labelled(with_xmp("JPEG", long))
+        label_file(with_xmp("JPEG", long))
 
 
 def test_the_owner_may_be_any_text() -> None:
     label = mark_label(None, owner="</TC260:AIGC> \"&<>' \u4e2d\u6587", link=LINK, message=MESSAGE)
-    content, _ = labelled(with_xmp("PNG", None), label)
+    content, _ = label_file(with_xmp("PNG", None), label)
     assert read_label(read_image(content).metadata) == label
 
 

@@ -34,3 +34,13 @@ def test_a_log_of_an_older_version_gets_the_new_columns(tmp_path: Path) -> None:
     assert list(first) == COLUMNS
     assert (first["step"], first["left_out"], first["val_mask"]) == ("50", "", "0.6")
     assert (second["step"], second["left_out"], second["val_mask"]) == ("100", "2", "0.5")
+
+
+def test_a_row_that_a_crash_cut_off_is_left_out(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    for step in (50, 100):
+        write_row(log, {"step": step, "val_accuracy": 0.875})
+    log.write_bytes(log.read_bytes()[:-8])
+    write_row(log, {"step": 150})
+    assert [row["step"] for row in read_rows(log)] == ["50", "150"]
+    assert log.read_bytes().count(b"\r\n") == 3  # header and two rows, ended as csv ends them

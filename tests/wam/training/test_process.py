@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from wam.training.process import Processes
 
@@ -28,6 +29,11 @@ def test_one_process_agrees_with_itself(monkeypatch: pytest.MonkeyPatch) -> None
     assert (alone.rank, alone.count, alone.first) == (0, 1, True)
     assert alone.of_first(2.5) == 2.5 and alone.mean(1.0, 2.0) == [1.0, 2.0]
     alone.leave()
+
+
+@pytest.mark.parametrize(("count", "device", "shares"), [(1, "cpu", False), (2, "cpu", True), (2, "cuda", False)])
+def test_processes_share_cores_where_several_compute_on_a_cpu(count: int, device: str, shares: bool) -> None:
+    assert Processes(0, count, torch.device(device)).shares_cores == shares
 
 
 @pytest.mark.slow

@@ -9,11 +9,11 @@ from wam.bench.contenders import Build, Contender
 from wam.errors import WamError
 
 INSTALL = "pip install invisible-watermark onnxruntime blind-watermark  # the extra [peers]"
+# Package: the module it installs, and its methods.
 PEERS = {
     "invisible-watermark": ("imwatermark", ("dwtDct", "dwtDctSvd", "rivaGan")),
     "blind-watermark": ("blind_watermark", ("blind-watermark",)),
 }
-"""Package: the module it installs, and its methods."""
 
 
 class PeerError(WamError):

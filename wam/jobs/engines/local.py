@@ -12,26 +12,22 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 from typing import TypeVar
 
-import torch
-
 from payload.registry import Registry
-from payload.registry.entry import Entry
-from wam.jobs.id_allocation import Ledger
-from wam.jobs.journal import Book, earlier_line
-from wam.jobs.outcome import DetectOutcome, EmbedOutcome, RegisteredWords
+from wam.jobs.engines.steps import load_item, write_marked
+from wam.jobs.modes import MarkMode, Reservation, earlier_line
+from wam.jobs.outcome import DetectOutcome, EmbedOutcome
 from wam.jobs.plan import Item, Source
-from wam.pictures.files import Picture
-from wam.pictures.storage import read_frames, read_picture
-from wam.pipeline.frames import to_read
-from wam.pipeline.loaded import Loaded, load
-from wam.pipeline.mark_link import finish, mark
-from wam.pipeline.mark_record import RecordJob, finish_record, load_for_record
-from wam.pipeline.read import AnyReading, examine, judge
+from wam.pictures.samples import Picture
+from wam.pictures.storage import fetch
+from wam.pipeline.loaded import Loaded
+from wam.pipeline.marking import Request, mark_each
+from wam.pipeline.read import AnyReading, examine, judge, open_pictures
+from wam.pipeline.registered_words import RegisteredWords
 from wam.watermarker import Watermarker
 
 MOST_PIXELS = 64_000_000  # of all pictures that are in the networks and encoders at once: some 40 bytes each
@@ -40,7 +36,7 @@ BATCH = {"cpu": 1, "cuda": 8, "mps": 8}  # files to a chunk
 
 Given = TypeVar("Given")
 Outcome = TypeVar("Outcome")
-Draw = Callable[[Source, Picture, list[AnyReading]], None]
+Draw = Callable[[int, Picture, Sequence[AnyReading]], None]
 
 
 class Stopped(BaseException):
@@ -76,43 +72,21 @@ def default_workers() -> int:
 
 def embed_locally(
     marker: Watermarker,
-    ledger: Ledger,
+    mode: MarkMode,
     items: Sequence[Item],
     *,
     workers: int | None = None,
     batch: int | None = None,
     resume: bool = False,
+    start_worker: Callable[[], None] | None = None,
 ) -> Generator[EmbedOutcome]:
-    """Marks all items as the ledger's settings say, in order; see ``Ledger`` for what a crash leaves. ``resume`` skips
-    what is done."""
-    run = _Embedding(marker, ledger, resume, RegisteredWords(ledger.registry))
+    """Marks all items in the mode given, in order; ``resume`` skips what is done.
+
+    ``batch``: files to a chunk, None for the device's own; ``start_worker`` is called first in each worker's thread.
+    """
+    run = _Embedding(marker, mode, resume)
     size = batch or BATCH[marker.device.type]
-    return _in_order(run.chunk, items, size, workers or default_workers(), run.stop)
-
-
-def embed_records_locally(
-    marker: Watermarker, book: Book, items: Sequence[Item], *, workers: int | None = None, resume: bool = False
-) -> Generator[EmbedOutcome]:
-    """The same in record mode: each record goes into its picture, and only the manifest keeps account."""
-    job, gate, stop = RecordJob(marker, book.settings), Gate(), threading.Event()
-
-    def work(chunk: Sequence[Item]) -> list[EmbedOutcome]:
-        (item,) = chunk
-        if stop.is_set():
-            raise Stopped
-        try:
-            earlier = earlier_line(book, item, resume=resume)
-            if earlier is not None:
-                return [EmbedOutcome(item, earlier=earlier)]
-            assert item.record is not None
-            loaded = load_for_record(book.settings, item.source.location, item.target, item.record)
-            with gate.passing(loaded.pixels):
-                result = finish_record(job, loaded, item.record)
-            return [EmbedOutcome(item, book.note(item, result))]
-        except Exception as error:
-            return [EmbedOutcome(item, error=error)]
-
-    return _in_order(work, items, 1, workers or default_workers(), stop)
+    return _in_order(run.chunk, items, size, workers or default_workers(), run.stop, start_worker)
 
 
 def detect_locally(
@@ -124,27 +98,30 @@ def detect_locally(
     frames: bool = False,
     workers: int | None = None,
     draw: Draw | None = None,
+    start_worker: Callable[[], None] | None = None,
 ) -> Generator[DetectOutcome]:
-    """Reads all sources, in order, with ``frames`` all frames of animations. ``draw`` is given each picture with its
-    readings, in the worker's thread."""
+    """Reads all sources, in order, with ``frames`` all frames of animations.
+
+    ``draw`` is given the place of each source, its picture and its readings, in the worker's thread; ``start_worker``
+    is called first there.
+    """
     words, gate = RegisteredWords(registry), Gate()
 
-    def read(chunk: Sequence[Source]) -> list[DetectOutcome]:
-        (source,) = chunk
+    def read(chunk: Sequence[tuple[int, Source]]) -> list[DetectOutcome]:
+        ((index, source),) = chunk
         try:
-            pictures = to_read(read_frames(source.location)) if frames else (read_picture(source.location),)
-            picture = pictures[0]
-            with gate.passing(picture.width * picture.height * len(pictures)):
-                examined = examine(marker, *pictures, thorough=thorough)
-                readings = judge(examined, registry, words.get() if examined.has_marks else None)
+            content, name = fetch(source.location)
+            pictures = open_pictures(content, name=name, frames=frames)
+            with gate.passing(sum(picture.width * picture.height for picture in pictures)):
+                findings = judge(examine(marker, *pictures, thorough=thorough), registry, words)
                 if draw is not None:
-                    draw(source, picture, readings)
+                    draw(index, pictures[0], findings.readings)
         except Exception as error:
             return [DetectOutcome(source, error=error)]
-        size = (picture.width, picture.height)
-        return [DetectOutcome(source, *size, tuple(readings), label=examined.label, searches=examined.searches)]
+        return [DetectOutcome(source, findings)]
 
-    return _in_order(read, sources, 1, workers or default_workers(), threading.Event())
+    given = enumerate(sources)
+    return _in_order(read, given, 1, workers or default_workers(), threading.Event(), start_worker)
 
 
 def _in_order(
@@ -153,15 +130,12 @@ def _in_order(
     size: int,
     workers: int,
     stop: threading.Event,
+    start_worker: Callable[[], None] | None,
 ) -> Generator[Outcome]:
     """Outcomes of chunks that workers do side by side. Whoever stops asking, Ctrl-C say, stops them after a file."""
     remaining = iter(given)
     waiting: deque[Future[list[Outcome]]] = deque()
-    first = list(islice(remaining, 2))
-    remaining = chain(first, remaining)
-    # torch's threads inside each worker wait for one another: with other work on the machine that took 9 times the CPU
-    settings = (torch.set_num_threads, (1,)) if len(first) > 1 else (None, ())
-    with ThreadPoolExecutor(workers, "wam", *settings) as pool:
+    with ThreadPoolExecutor(workers, "wam", start_worker) as pool:
         try:
             while chunk := list(islice(remaining, size)):
                 waiting.append(pool.submit(work, chunk))
@@ -180,81 +154,67 @@ class _Embedding:
     """What the workers of one run share."""
 
     marker: Watermarker
-    ledger: Ledger
+    mode: MarkMode
     resume: bool
-    words: RegisteredWords
     stop: threading.Event = field(default_factory=threading.Event)
     gate: Gate = field(default_factory=Gate)
 
     def chunk(self, items: Sequence[Item]) -> list[EmbedOutcome]:
         """Marks some files; pictures go on to the networks when they are many pixels, or all there are."""
         outcomes: dict[int, EmbedOutcome] = {}
-        ready: list[tuple[Item, Loaded]] = []
-        for item in items:
+        ready: dict[int, Loaded] = {}
+        for index, item in enumerate(items):
             self._check()
             try:
-                earlier = earlier_line(self.ledger, item, resume=self.resume)
+                earlier = earlier_line(self.mode, item, resume=self.resume)
                 if earlier is not None:
-                    outcomes[id(item)] = EmbedOutcome(item, earlier=earlier)
+                    outcomes[index] = EmbedOutcome(item, earlier=earlier)
                     continue
-                ready.append((item, self._load(item)))
+                ready[index] = load_item(item.source.location, item.target, self.mode.marking.options)
             except Exception as error:
-                outcomes[id(item)] = EmbedOutcome(item, error=error)
-            if sum(one.pixels for _, one in ready) * len(items) > MOST_PIXELS:
-                outcomes.update(self._mark(ready))
-                ready = []
-        outcomes.update(self._mark(ready))
-        return [outcomes[id(item)] for item in items]
+                outcomes[index] = EmbedOutcome(item, error=error)
+            if sum(loaded.pixels for loaded in ready.values()) * len(items) > MOST_PIXELS:
+                outcomes |= self._mark(items, ready)
+                ready = {}
+        outcomes |= self._mark(items, ready)
+        return [outcomes[index] for index in range(len(items))]
 
-    def _load(self, item: Item) -> Loaded:
-        settings = self.ledger.settings
-        owner = item.record.owner if settings.label and item.record is not None else None
-        return load(item.source.location, item.target, frames=settings.frames, label=owner, quality=settings.quality)
-
-    def _mark(self, ready: list[tuple[Item, Loaded]]) -> dict[int, EmbedOutcome]:
-        """Marks pictures together; where that fails, one by one."""
+    def _mark(self, items: Sequence[Item], ready: dict[int, Loaded]) -> dict[int, EmbedOutcome]:
+        """Reserves, marks and writes pictures that were read, by their places among the items."""
         if not ready:
             return {}
-        with self.gate.passing(sum(one.pixels for _, one in ready)):
+        with self.gate.passing(sum(loaded.pixels for loaded in ready.values())):
             try:
                 self._check()
-                entries = self.ledger.begin(*(item for item, _ in ready))
+                reserved = dict(zip(ready, self.mode.reserve(*(items[index] for index in ready)), strict=True))
             except Exception as error:
-                return {id(item): EmbedOutcome(item, error=error) for item, _ in ready}
-            open_entries = dict(zip((id(item) for item, _ in ready), entries, strict=True))
+                return {index: EmbedOutcome(items[index], error=error) for index in ready}
+            open_ones = dict(reserved)
             try:
-                return self._mark_entered(ready, open_entries)
+                return dict(self._mark_reserved(items, ready, open_ones))
             finally:  # what is still open was not written
-                for entry in open_entries.values():
-                    self.ledger.abandon(entry)
+                for reservation in open_ones.values():
+                    self.mode.abandon(reservation)
 
-    def _mark_entered(
-        self, ready: list[tuple[Item, Loaded]], open_entries: dict[int, Entry]
-    ) -> dict[int, EmbedOutcome]:
-        words = [open_entries[id(item)].word for item, _ in ready]
-        try:
-            pictures = mark(self.marker, [loaded for _, loaded in ready], words, self.ledger.settings.strength)
-        except Exception as error:
-            if len(ready) == 1:
-                return {id(ready[0][0]): EmbedOutcome(ready[0][0], error=error)}
-            alone = [self._mark_entered([one], open_entries) for one in ready]
-            return {key: outcome for one in alone for key, outcome in one.items()}
-        outcomes = {}
-        for (item, loaded), pixels in zip(ready, pictures, strict=True):
-            self._check()
-            entry = open_entries[id(item)]
-            try:
-                known = self.words.and_own(entry.word)
-                folders = self.ledger.manifest is not None
-                written = finish(
-                    self.marker, loaded, pixels, entry.word, known, strength=self.ledger.settings.strength,
-                    make_folders=folders,
-                )  # fmt: skip
-                del open_entries[id(item)]  # the file is there: from here on the id is never given up
-                outcomes[id(item)] = EmbedOutcome(item, self.ledger.complete(item, entry, written))
-            except Exception as error:
-                outcomes[id(item)] = EmbedOutcome(item, error=error)
-        return outcomes
+    def _mark_reserved(
+        self, items: Sequence[Item], ready: dict[int, Loaded], open_ones: dict[int, Reservation]
+    ) -> Iterator[tuple[int, EmbedOutcome]]:
+        """Each outcome; a file that was written is taken out of ``open_ones``."""
+        reserved = dict(open_ones)
+        requests = [Request(loaded, reserved[index].record, reserved[index].word) for index, loaded in ready.items()]
+        with closing(mark_each(self.marker, self.mode.marking, requests)) as marked_files:
+            for index in ready:
+                self._check()
+                marked, item = next(marked_files), items[index]
+                try:
+                    if isinstance(marked, Exception):
+                        raise marked
+                    folders = self.mode.journal.manifest is not None
+                    written = write_marked(marked, item.source.location, item.target, make_folders=folders)
+                    del open_ones[index]  # the file is there: from here on what it carries is never given up
+                    yield index, EmbedOutcome(item, self.mode.settle(item, reserved[index], written))
+                except Exception as error:
+                    yield index, EmbedOutcome(item, error=error)
 
     def _check(self) -> None:
         if self.stop.is_set():

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from wam.errors import ImageError, WamError, show_name
 from wam.jobs.plan import PlanError
 from wam.pictures.storage import Location
@@ -33,7 +31,8 @@ Load = Callable[[], Watermarker]
 @dataclass(frozen=True)
 class Cluster:
     """Where to run. ``address`` of a Ray cluster, None starts one here; ``workers`` None is one for each CPU (or GPU);
-    ``load`` makes the model in a worker, so it must be picklable."""
+    ``load`` makes the model in a worker's process, where it may set how many threads that uses; it has to be
+    picklable."""
 
     load: Load
     address: str | None = None
@@ -52,7 +51,6 @@ class Worker:
     """An actor with a model of its own. A batch is {"task": pickled tasks} -> {"result": pickled (index, result)}."""
 
     def __init__(self, load: Load) -> None:
-        torch.set_num_threads(1)
         self.marker = load()
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:

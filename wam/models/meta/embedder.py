@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wam.signal.pattern import BITS
+from wam.signal.specification import BITS
 
 CHANNELS = (32, 32, 32, 64)  # of the levels, from full resolution to an eighth
 LATENT = 4  # channels
@@ -31,7 +31,8 @@ class ResidualBlock(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         change = self.conv1(F.silu(self.norm1(features)))
         change = self.conv2(F.silu(self.norm2(change)))
-        return self.nin_shortcut(features) + change
+        output: Tensor = self.nin_shortcut(features) + change
+        return output
 
 
 class Attention(nn.Module):
@@ -49,7 +50,8 @@ class Attention(nn.Module):
         normal = self.norm(features)
         query, key, value = (part(normal).flatten(2).transpose(1, 2)[:, None] for part in (self.q, self.k, self.v))
         attended = F.scaled_dot_product_attention(query, key, value)[:, 0]
-        return features + self.proj_out(attended.transpose(1, 2).reshape(features.shape))
+        output: Tensor = features + self.proj_out(attended.transpose(1, 2).reshape(features.shape))
+        return output
 
 
 class Middle(nn.Module):
@@ -62,7 +64,8 @@ class Middle(nn.Module):
         self.block_2 = ResidualBlock(channels, channels)
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.block_2(self.attn_1(self.block_1(features)))
+        output: Tensor = self.block_2(self.attn_1(self.block_1(features)))
+        return output
 
 
 class Downsample(nn.Module):
@@ -73,7 +76,8 @@ class Downsample(nn.Module):
         self.conv = nn.Conv2d(channels, channels, 3, stride=2)
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.conv(F.pad(features, (0, 1, 0, 1)))
+        output: Tensor = self.conv(F.pad(features, (0, 1, 0, 1)))
+        return output
 
 
 class Upsample(nn.Module):
@@ -84,7 +88,8 @@ class Upsample(nn.Module):
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.conv(F.interpolate(features, scale_factor=2.0, mode="nearest"))
+        output: Tensor = self.conv(F.interpolate(features, scale_factor=2.0, mode="nearest"))
+        return output
 
 
 class Level(nn.Module):
@@ -121,7 +126,8 @@ class Encoder(nn.Module):
         features = self.conv_in(images)
         for level in self.down:
             features = level(features)
-        return self.conv_out(F.silu(self.norm_out(self.mid(features))))
+        output: Tensor = self.conv_out(F.silu(self.norm_out(self.mid(features))))
+        return output
 
 
 class Decoder(nn.Module):
@@ -154,7 +160,8 @@ class Messages(nn.Module):
 
     def forward(self, bits: Tensor) -> Tensor:
         places = 2 * torch.arange(BITS, device=bits.device)
-        return self.msg_embeddings(places + bits.long()).sum(1)
+        output: Tensor = self.msg_embeddings(places + bits.long()).sum(1)
+        return output
 
 
 class MetaEmbedder(nn.Module):
@@ -169,7 +176,8 @@ class MetaEmbedder(nn.Module):
     def forward(self, images: Tensor, bits: Tensor) -> Tensor:
         latent = self.encoder(images)
         message = self.msg_processor(bits)[..., None, None].expand(-1, -1, *latent.shape[-2:])
-        return self.decoder(torch.cat([latent, message], dim=1))
+        output: Tensor = self.decoder(torch.cat([latent, message], dim=1))
+        return output
 
 
 def _norm(channels: int) -> nn.GroupNorm:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wam.signal.pattern import BITS
+from wam.signal.specification import BITS
 
 SIDE = 256  # pixels of the square that pictures are scaled to
 DIMENSION = 768  # of the tokens
@@ -44,7 +44,8 @@ class Enlarge(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.upsample_block(features)
+        output: Tensor = self.upsample_block(features)
+        return output
 
 
 class PixelDecoder(nn.Module):
@@ -56,7 +57,8 @@ class PixelDecoder(nn.Module):
         self.last_layer = nn.Conv2d(STEPS[-1][1], 1 + BITS, 1)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        return self.last_layer(self.output_upscaling(tokens))
+        output: Tensor = self.last_layer(self.output_upscaling(tokens))
+        return output
 
 
 class MetaExtractor(nn.Module):
@@ -84,14 +86,5 @@ class MetaExtractor(nn.Module):
         self.pixel_decoder = PixelDecoder()
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.pixel_decoder(self.image_encoder(images))
-
-
-def extractor_for_timing(*, device: str | torch.device = "cpu", seed: int = 0) -> MetaExtractor:
-    """The extractor with random weights, in eval mode: takes as long as the published one and reads nothing.
-
-    Give it (1, 3, 256, 256) float32.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return MetaExtractor().eval().to(device)
+        output: Tensor = self.pixel_decoder(self.image_encoder(images))
+        return output

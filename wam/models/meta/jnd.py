@@ -41,7 +41,7 @@ class JND(nn.Module):
         self.conv_lum = _fixed(SURROUND)
 
     def forward(self, images: Tensor) -> Tensor:
-        red, green, blue = (images * 255).split(1, dim=1)
+        red, green, blue = (images * 255).chunk(3, dim=1)
         levels = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue  # in this order, which keeps a flat 127 at 127
         adaptation, masking = self._adaptation(levels), self._masking(levels)
         hidden = adaptation + masking - OVERLAP * torch.minimum(adaptation, masking)
@@ -56,7 +56,8 @@ class JND(nn.Module):
     def _masking(self, levels: Tensor) -> Tensor:
         """Contrast masking: edges hide more."""
         squared = self.conv_x(levels).square() + self.conv_y(levels).square()
-        return BETA * 16 * squared.pow(1.2) / (squared + 26**2)
+        output: Tensor = BETA * 16 * squared.pow(1.2) / (squared + 26**2)
+        return output
 
 
 def _fixed(kernel: tuple[tuple[float, ...], ...]) -> nn.Conv2d:

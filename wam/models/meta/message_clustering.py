@@ -18,7 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from wam.signal.pattern import BITS
+from wam.signal.specification import BITS
 
 LEAST = 1000  # pixels of 256 x 256 that a message needs: min_samples of the paper's experiments (fig. 5)
 ALIKE = 2  # bits: clusters that differ in no more are one message; words differ in at least six

@@ -72,15 +72,19 @@ class MetaModel(nn.Module):
         """
         delta = self.embedder(normalise(resize(images, (SIDE, SIDE))), bits)
         delta = resize(delta, (int(images.shape[-2]), int(images.shape[-1])))
-        return SCALING * images.new_tensor(DEVIATION).view(1, 3, 1, 1) * self.attenuation(images) * delta
+        output: Tensor = SCALING * images.new_tensor(DEVIATION).view(1, 3, 1, 1) * self.attenuation(images) * delta
+        return output
 
     def extract(self, images: Tensor) -> Tensor:
         """Mask and bit logits at 256 x 256: images (B, 3, H, W) in [0, 1] -> (B, 33, 256, 256) float32."""
         inputs = normalise(resize(images, (SIDE, SIDE)))
+        output: Tensor
         if self.precision is None:
-            return self.detector(inputs)
+            output = self.detector(inputs)
+            return output
         with torch.autocast(images.device.type, dtype=self.precision):
-            return self.detector(inputs).float()
+            output = self.detector(inputs)
+        return output.float()
 
     @torch.inference_mode()
     def find(self, image: Tensor, *, thorough: bool = False) -> list[Finding]:

@@ -37,6 +37,8 @@ class MetaWeights:
     metadata: dict[str, Any]
     tensors: dict[str, Tensor]
     architecture = ARCHITECTURE
+    signal = None
+    same_as = ()
 
     @property
     def licence(self) -> str | None:

@@ -17,7 +17,8 @@ from tests.wam.models.meta.meta_weights import empty_model, filled_model, slopes
 from wam.errors import ModelError
 from wam.models.meta import MetaModel, load_weights, save_weights
 from wam.models.meta.weights import MetaWeights, is_meta
-from wam.models.zoo import load, open_checkpoint
+from wam.models.zoo import open_checkpoint
+from wam.watermarker import load
 
 KEY = "embedder.encoder.conv_in.bias"
 Write = Callable[..., Path]

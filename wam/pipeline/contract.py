@@ -1,0 +1,291 @@
+"""The JSON objects of ``embed`` and ``detect``, said once: what other programs may rely on.
+
+Each field's annotation says what it means; the JSON Schema beside this module (``contract.schema.json``) and the
+tables of the README are made from these classes by ``scripts/contract_schema.py``. A change that breaks a reader raises
+``SCHEMA``; new keys may be added without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Literal, NotRequired, cast
+
+import numpy as np
+from typing_extensions import TypedDict  # pydantic, which makes the schema, takes no other before Python 3.12
+
+from payload import Record, format_time
+from wam.models.protocol import FoundPose
+from wam.pipeline.marked import MarkReport, SelfCheckError
+from wam.pipeline.options import Mode
+from wam.pipeline.read import AnyReading, Findings
+from wam.pipeline.record_marks import FoundRecord
+from wam.provenance.aigc_label import Label
+from wam.region import Region
+
+SCHEMA: Literal[1] = 1
+"""Version of the objects."""
+
+Status = Literal["verified", "unverified", "withdrawn", "unregistered", "unreadable"]
+
+
+class RecordObject(TypedDict):
+    """What a mark stands for."""
+
+    asset: str
+    owner: str
+    user: str | None
+    ingested_at: Annotated[str, "RFC 3339, UTC, to the second"]
+
+
+class RegionObject(TypedDict):
+    """Where a mark is, in pixels of the file as a viewer shows it."""
+
+    bbox: Annotated[list[int], "x, y, width, height"]
+    area: Annotated[float, "share of the picture, 0 to 1"]
+    polygons: Annotated[list[list[list[int]]], "outer outlines, each a list of x, y"]
+
+
+class PoseObject(TypedDict):
+    """How the marked picture lies in the file."""
+
+    scale: Annotated[float, "1: as a whole picture of this size is marked"]
+    rotation_deg: Annotated[float, "counter-clockwise"]
+    flipped: Annotated[bool, "left to right"]
+
+
+class MarksObject(TypedDict):
+    """Marks of a record in the pixels."""
+
+    read: int
+    needed: int | None
+    embedded: int | None
+
+
+class LabelObject(TypedDict):
+    """The label in the file's metadata: AIGC fields of GB 45438-2025 and the IPTC digital source type."""
+
+    value: str | None
+    producer: str | None
+    produce_id: str | None
+    reserved1: str | None
+    propagator: str | None
+    propagate_id: str | None
+    reserved2: str | None
+    source_type: str | None
+    agrees: Annotated[bool | None, "whether a watermark says the same; null for a label that names no watermark"]
+
+
+class WatermarkObject(TypedDict):
+    """One watermark."""
+
+    status: Annotated[Status, "see above"]
+    mode: Annotated[Mode, "``link`` or ``record``"]
+    link: Annotated[str | None, "the short link; null in record mode and where no word was accepted"]
+    record: Annotated[RecordObject | None, "asset, owner, user and time; null where unknown"]
+    message: Annotated[str | None, "the accepted word, 32 characters, or null"]
+    bits: Annotated[str | None, "the 32 bits as read"]
+    bit_confidence: Annotated[list[float] | None, "chance of each bit to be right, 0.5 to 1"]
+    corrected: Annotated[int | None, "how many of the bits were wrong"]
+    log10_p: Annotated[
+        float,
+        "log10 of the chance of such a result without a watermark, all poses, regions and records that were "
+        "tried counted",
+    ]
+    mask_score: Annotated[float, "mean confidence of the mask, 0 to 1"]
+    region: Annotated[
+        RegionObject,
+        "``bbox`` (x, y, width, height), ``polygons`` (outer outlines) in pixels, ``area`` as share of the picture",
+    ]
+    pose: Annotated[
+        PoseObject,
+        "``scale`` (1: as a whole picture of this size is marked), ``rotation_deg`` counter-clockwise, ``flipped`` "
+        "left to right",
+    ]
+    transplanted: Annotated[bool, "true for a whole-picture mark on a picture other than its own"]
+    marks: NotRequired[Annotated[MarksObject, "of records only: marks read, needed and embedded"]]
+    protection: NotRequired[Annotated[str | None, "of records only: how it is sealed"]]
+    problem: NotRequired[Annotated[str | None, "of records only: why it is unreadable"]]
+
+
+class DetectObject(TypedDict):
+    """What ``detect`` says of an image."""
+
+    image: Annotated[str, "as given"]
+    width: Annotated[int | None, "pixels, as shown"]
+    height: Annotated[int | None, "pixels, as shown"]
+    model: Annotated[str, "NAME@HASH8"]
+    watermarks: Annotated[list[WatermarkObject], "an empty list where there is none"]
+    schema: Annotated[Literal[1], "version of this object"]
+    error: Annotated[str | None, "null, or the line on standard error"]
+    label: Annotated[LabelObject | None, "the label in the metadata, and whether a watermark agrees"]
+
+
+class EmbedObject(TypedDict):
+    """What ``embed`` says of an image; of one that could not be marked most is null."""
+
+    image: Annotated[str, "as given"]
+    output: Annotated[str | None, "where the marked file is"]
+    width: Annotated[int | None, "pixels, as shown"]
+    height: Annotated[int | None, "pixels, as shown"]
+    mode: Annotated[Mode, "``link`` or ``record``"]
+    record: Annotated[RecordObject | None, "asset, owner, user and time"]
+    link: Annotated[str | None, "the short link; null in record mode"]
+    messages: Annotated[list[str] | None, "the words that were marked, 32 characters each"]
+    psnr_db: Annotated[float | None, "of the saved file against the input"]
+    ssim: Annotated[float | None, "of the saved file against the input"]
+    self_check: Annotated[
+        Literal["passed", "failed"] | None, "whether the file reads back; null where it did not come to that"
+    ]
+    model: Annotated[str, "NAME@HASH8"]
+    schema: Annotated[Literal[1], "version of this object"]
+    error: Annotated[str | None, "null, or the line on standard error"]
+    lost: Annotated[list[str] | None, "what the file could not carry over"]
+    notes: Annotated[list[str] | None, "what a person should know"]
+    frames: Annotated[int | None, "how many were marked"]
+    labelled: Annotated[bool | None, "whether the metadata say the same"]
+    marks: NotRequired[Annotated[MarksObject | None, "in record mode only: marks read, needed and embedded"]]
+
+
+def embed_object(report: MarkReport, *, image: str, output: str | None, notes: Iterable[str] = ()) -> EmbedObject:
+    """The object for a marked file; ``notes`` beyond the report's own."""
+    values: EmbedObject = {
+        "image": image,
+        "output": output,
+        "width": report.width,
+        "height": report.height,
+        "mode": report.mode,
+        "record": record_object(report.record),
+        "link": report.link,
+        "messages": report.messages,
+        "psnr_db": round(report.psnr_db, 2),
+        "ssim": round(report.ssim, 4),
+        "self_check": "passed",
+        "model": report.model,
+        "schema": SCHEMA,
+        "error": None,
+        "lost": list(report.lost),
+        "notes": [*report.notes, *notes],
+        "frames": report.frames,
+        "labelled": report.labelled,
+    }
+    if report.marks is not None:
+        marks = report.marks
+        values["marks"] = {"read": marks.read, "needed": marks.needed, "embedded": len(report.words)}
+    return values
+
+
+def failed_object(
+    *, image: str, mode: Mode, record: Record | None, model: str, error: BaseException | None, message: str
+) -> EmbedObject:
+    """The object for a file that could not be marked; ``message`` is the line that says why."""
+    values: EmbedObject = {
+        "image": image,
+        "output": None,
+        "width": None,
+        "height": None,
+        "mode": mode,
+        "record": None if record is None else record_object(record),
+        "link": None,
+        "messages": None,
+        "psnr_db": None,
+        "ssim": None,
+        "self_check": "failed" if isinstance(error, SelfCheckError) else None,
+        "model": model,
+        "schema": SCHEMA,
+        "error": message,
+        "lost": None,
+        "notes": None,
+        "frames": None,
+        "labelled": None,
+    }
+    if mode == "record":
+        values["marks"] = None
+    return values
+
+
+def detect_object(findings: Findings | None, *, image: str, model: str, error: str | None = None) -> DetectObject:
+    """The object for a file that was read, or that could not be: ``findings`` None and ``error`` the line on it."""
+    return {
+        "image": image,
+        "width": None if findings is None else findings.width,
+        "height": None if findings is None else findings.height,
+        "model": model,
+        "watermarks": [] if findings is None else [watermark_object(reading) for reading in findings.readings],
+        "schema": SCHEMA,
+        "error": error,
+        "label": None if findings is None or findings.label is None else label_object(findings.label, findings),
+    }
+
+
+def watermark_object(reading: AnyReading) -> WatermarkObject:
+    """The object for one watermark; what only single words have is null for a record."""
+    if isinstance(reading, FoundRecord):
+        return _found_record_object(reading)
+    match, detection = reading.match, reading.detection
+    return {
+        "status": match.status,
+        "mode": "link",
+        "link": reading.link,
+        "record": None if reading.record is None else record_object(reading.record),
+        "message": match.message,
+        "bits": match.bits,
+        "bit_confidence": [round(value, 3) for value in match.bit_confidence],
+        "corrected": match.corrected,
+        "log10_p": round(match.log10_p, 2),
+        "mask_score": detection.mask_score,
+        "region": region_object(reading.region),
+        "pose": pose_object(detection.pose, detection.pose.scale),
+        "transplanted": reading.transplanted,
+    }
+
+
+def _found_record_object(found: FoundRecord) -> WatermarkObject:
+    reading = found.reading
+    return {
+        "status": cast(Status, found.status),
+        "mode": "record",
+        "link": None,
+        "record": None if reading.record is None else record_object(reading.record),
+        "marks": {"read": reading.read, "needed": reading.needed, "embedded": reading.embedded},
+        "protection": reading.protection,
+        "problem": reading.problem,
+        "message": None,
+        "bits": None,
+        "bit_confidence": None,
+        "corrected": None,
+        "log10_p": round(reading.log10_p, 2),
+        "mask_score": round(float(np.mean([one.mask_score for one in found.detections])), 4),
+        "region": region_object(found.region),
+        "pose": pose_object(found.detections[0].pose, found.scale),
+        "transplanted": found.transplanted,
+    }
+
+
+def record_object(record: Record) -> RecordObject:
+    """The object for a record."""
+    return {
+        "asset": record.asset,
+        "owner": record.owner,
+        "user": record.user,
+        "ingested_at": format_time(record.ingested_at),
+    }
+
+
+def region_object(region: Region) -> RegionObject:
+    """The object for a region."""
+    return {
+        "bbox": list(region.bbox),
+        "area": round(region.area, 4),
+        "polygons": [[list(point) for point in polygon] for polygon in region.polygons],
+    }
+
+
+def pose_object(pose: FoundPose, scale: float) -> PoseObject:
+    """The object for a pose whose scale is relative to a whole picture's."""
+    return {"scale": round(scale, 3), "rotation_deg": pose.rotation_deg, "flipped": pose.flipped}
+
+
+def label_object(label: Label, findings: Findings) -> LabelObject:
+    """The object for the label of a file, compared with its watermarks."""
+    said = label.to_dict()
+    return {**said, "agrees": findings.label_agrees}  # type: ignore[typeddict-item]

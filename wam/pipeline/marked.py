@@ -1,0 +1,137 @@
+"""A marked file in memory: its content, and a report of what was put in and what became of the picture."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from payload import Record, bits_from_word, format_link, hash_rgb
+from wam.errors import ImageError
+from wam.pictures.formats import SUFFIXES
+from wam.pictures.quality import is_flat, psnr, ssim
+from wam.pictures.samples import Picture
+from wam.pipeline.loaded import Loaded
+from wam.pipeline.options import MarkOptions, Mode
+from wam.provenance.aigc_label import Label, mark_label, read_label
+
+
+class SelfCheckError(ImageError):
+    """The encoded file does not read back as what was marked; ``over_another``: its input was marked already."""
+
+    over_another = False
+
+
+@dataclass(frozen=True)
+class RecordMarks:
+    """Of a record in the pixels: marks that the self-check ``read`` again, and how many of them are ``needed``."""
+
+    read: int
+    needed: int
+
+
+@dataclass(frozen=True)
+class MarkReport:
+    """What a marked file carries and how it differs from its input.
+
+    ``words`` the 32-bit words that were marked, one in link mode; ``model`` as NAME@HASH8; size in pixels; ``sha256``
+    of the content in hex digits; ``phash`` 64 bits, of the saved picture; ``psnr_db`` and ``ssim`` of the saved picture
+    against the input; ``lost`` names what the file could not carry over; ``notes`` what a person should know;
+    ``frames`` of an animation; ``labelled`` with metadata that says the same; ``marks`` in record mode only.
+    """
+
+    mode: Mode
+    record: Record
+    words: tuple[int, ...]
+    model: str
+    width: int
+    height: int
+    sha256: str
+    phash: int
+    psnr_db: float
+    ssim: float
+    lost: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    frames: int = 1
+    labelled: bool = False
+    marks: RecordMarks | None = None
+
+    @property
+    def link(self) -> str | None:
+        """The short link; None in record mode."""
+        return format_link(self.words[0]) if self.mode == "link" else None
+
+    @property
+    def messages(self) -> list[str]:
+        """The words as 32 characters each."""
+        return [bits_from_word(word) for word in self.words]
+
+
+@dataclass(frozen=True, eq=False)
+class MarkedFile:
+    """``content`` of the file, read back and found right; ``report`` on it."""
+
+    content: bytes
+    report: MarkReport
+
+
+def label_for(loaded: Loaded, options: MarkOptions, record: Record, *, name: str, message: str) -> Label | None:
+    """The label for the file's metadata, None where none is wanted: ``name`` of what the mark stands for, and
+    ``message`` 32 characters of the mark itself."""
+    if not options.label:
+        return None
+    return mark_label(read_label(loaded.picture.metadata), owner=record.owner, link=name, message=message)
+
+
+def record_name(record: Record) -> str:
+    """What a label calls a mark that is a whole record, which has no link.
+
+    >>> record_name(Record("123", "acme"))
+    'wm:record:123'
+    """
+    return f"wm:record:{record.asset}"
+
+
+def marked_file(
+    loaded: Loaded,
+    content: bytes,
+    saved: Picture,
+    *,
+    record: Record,
+    words: tuple[int, ...],
+    model: str,
+    options: MarkOptions,
+    lost: tuple[str, ...],
+    notes: tuple[str, ...] = (),
+    marks: RecordMarks | None = None,
+) -> MarkedFile:
+    """The file with its report; ``saved``: the picture that a reader of ``content`` gets."""
+    before = loaded.picture
+    report = MarkReport(
+        mode=options.mode,
+        record=record,
+        words=words,
+        model=model,
+        width=before.width,
+        height=before.height,
+        sha256=hashlib.sha256(content).hexdigest(),
+        phash=hash_rgb(saved.pixels),
+        psnr_db=psnr(before.pixels, saved.pixels),
+        ssim=ssim(before.pixels, saved.pixels),
+        lost=lost,
+        notes=(*_notes(loaded), *notes),
+        frames=1 if loaded.animation is None else len(loaded.animation.pictures),
+        labelled=options.label and "label" not in lost,
+        marks=marks,
+    )
+    return MarkedFile(content, report)
+
+
+def _notes(loaded: Loaded) -> Iterator[str]:
+    """What a person should know of a file that was marked all the same."""
+    named = SUFFIXES.get(PurePosixPath(loaded.name).suffix.lower())
+    if named is not None and named != loaded.picture.format:
+        yield f"named as {named}, holds {loaded.picture.format}, written as {loaded.format}"
+    if is_flat(loaded.picture.pixels):
+        yield "smooth over large areas, where the mark may be seen: a higher --strength makes it fainter"

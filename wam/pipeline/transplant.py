@@ -1,0 +1,74 @@
+"""Whether a mark that was read lies on a picture other than its own: residuals can be copied.
+
+Only whole upright pictures can be compared with the hash of the one that was marked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from payload import RecordReading, distance, distance_to, shorten
+from wam.models.protocol import FoundPose
+from wam.signal.mark_grid import WORKING_SIDES, divide, working_side
+from wam.watermarker import Detection
+
+DISTANCE = 22  # bits of 64: hashes of a marked picture and of another lie around 32, of its copies below 12
+SHORT_DISTANCE = 9  # bits of 32: a marked picture and its copies lie below 5, other pictures around 16
+SAME_SCALE = 0.03  # of marks in a picture that was not cut: larger differences mean that it cannot be compared
+SAME_ANGLE = 2.0  # degrees
+SAME_PLACE = 0.05  # of the short side: the same for where the marks of a record lie
+WHOLE = 0.9  # share of the picture from which a mark's region is compared with the registered hash
+
+
+def is_whole(detection: Detection) -> bool:
+    """Whether a mark lies over nearly all of the picture, as it was marked."""
+    upright = _is_upright(detection.pose, detection.pose.scale) and detection.pose.placed
+    return upright and detection.region.area >= WHOLE
+
+
+def link_is_transplanted(detection: Detection, hashes: Sequence[int], registered: int | None) -> bool:
+    """Whether an upright mark over the whole picture sits on one unlike the ``registered`` one.
+
+    ``hashes``: the picture's own of 64 bits, and those that it may have had before it was cut; none: not known.
+    """
+    if not hashes or registered is None or not is_whole(detection):
+        return False
+    return min(distance(one, registered) for one in hashes) > DISTANCE
+
+
+def record_is_transplanted(reading: RecordReading, marks: Sequence[Detection], phash: int | None) -> bool:
+    """Whether a record that names its picture by a hash is on another one, whose hash of 64 bits is ``phash``."""
+    if reading.phash is None or phash is None or not _record_is_whole(reading, marks):
+        return False
+    return distance(shorten(phash), reading.phash) > SHORT_DISTANCE
+
+
+def record_scale(reading: RecordReading, mark: Detection) -> float:
+    """Scale of a record's mark relative to how a whole picture of this size is marked with the same record."""
+    if reading.embedded is None:
+        return mark.pose.scale
+    height, width = mark.size
+    return mark.pose.scale * working_side(height, width, reading.embedded) / min(WORKING_SIDES[0], height, width)
+
+
+def _record_is_whole(reading: RecordReading, marks: Sequence[Detection]) -> bool:
+    """Whether the marks lie as in a picture that was marked at this size or scaled to it, neither turned nor cut."""
+    height, width = marks[0].size
+    if not _is_upright(marks[0].pose, record_scale(reading, marks[0])):
+        return False
+    cells = divide(height, width, len(reading.words))
+    apart = []
+    for mark in marks:
+        cell = cells[int(distance_to(mark.logits, reading.words).argmin())]
+        y, x = np.argwhere(mark.coarse_mask).mean(axis=0) + 0.5
+        rows, columns = mark.coarse_mask.shape
+        apart.append(abs(y / rows * height - cell.top - cell.height / 2))
+        apart.append(abs(x / columns * width - cell.left - cell.width / 2))
+    return float(np.median(apart)) < SAME_PLACE * min(height, width)
+
+
+def _is_upright(pose: FoundPose, scale: float) -> bool:
+    """Neither turned nor mirrored nor scaled."""
+    return abs(pose.rotation_deg) < SAME_ANGLE and not pose.flipped and abs(scale - 1) < SAME_SCALE
