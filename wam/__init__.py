@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from wam.watermarker import Detection, Marked, Watermarker, load
 
 __all__ = ["Detection", "ImageError", "Marked", "ModelError", "Region", "WamError", "Watermarker", "load"]
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _HOMES = {
     "Detection": "wam.watermarker",
