@@ -138,7 +138,7 @@ def read_view(setup: Setup, number: int) -> dict[str, object]:
     shown = to_pixels(parse(attack)(batch, seed=number, originals=to_batch(pixels)).images[0].clamp(0, 1))
     picture = Picture(setup.names[place], shown, None, "RGB", "PNG", 1, None, Metadata(), Settings())
     examined = examine(setup.marker, picture)
-    readings = judge(examined, setup.registry, setup.words).readings
+    readings = judge(examined, setup.words).readings
     marks = [*examined.detections, *(mark for record in examined.records for mark in record.detections)]
     best = max(marks, key=lambda mark: mark.score, default=None)
     scores = [search.strongest for search in examined.searches] + [mark.score for mark in marks]

@@ -2,6 +2,7 @@
 
 WamError
 ├── ImageError    a picture file cannot be read, marked or written
+├── OptionsError  options that make no sense, alone or together
 └── ModelError    a checkpoint is missing, altered or does not fit
 """
 
@@ -24,6 +25,10 @@ class ImageError(WamError):
     def about(cls, name: str | os.PathLike[str], *, expected: str, found: str, remedy: str) -> Self:
         """The error as `NAME: expected ..., found ..., REMEDY`, always one line."""
         return cls(f"{show_name(name)}: expected {expected}, found {show_name(found)}, {remedy}")
+
+
+class OptionsError(WamError, ValueError):
+    """Options that make no sense, alone or together."""
 
 
 class ModelError(WamError):

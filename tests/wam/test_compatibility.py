@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import wam
 from payload.registry import Registry
+from tests.wam.cli.commands import check_contract
 from wam.cli import app
 
 DATA = Path(wam.__file__).parents[1] / "tests" / "data" / "0.2.0"
@@ -77,7 +78,11 @@ def test_an_export_is_imported(old: Path) -> None:
 )
 def test_a_run_goes_on_where_0_2_0_ended(old: Path, options: tuple[str, ...]) -> None:
     time = "2026-01-02T03:04:05Z"
-    done = run("embed", *options, "--asset-from", "name", "--owner", "acme", "--time", time, "--resume")
+    command = ("embed", *options, "--asset-from", "name", "--owner", "acme", "--time", time, "--resume")
+    done = run(*command)
     assert done.exit_code == 0, done.output
     assert "0 marked" in done.stderr and "done before" in done.stdout
     assert "marked otherwise" not in done.stderr
+    for line in map(json.loads, run(*command, "--json").stdout.splitlines()):
+        check_contract(line)
+        assert line["self_check"] == "passed" and line["schema"] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -19,6 +20,7 @@ from wam.cli.registry import registry_app
 UsageProblem: type[Exception] = typer.BadParameter.__bases__[0]
 
 INTERRUPTED = 130  # exit status after Ctrl-C, as in shells
+CLOSED = 141  # the same where whoever read the output has gone
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -66,11 +68,15 @@ def main() -> None:
         status = 2
     except BrokenPipeError:  # the reader, ``head`` say, has gone
         sys.stderr.close()
-        status = 1
+        status = CLOSED
     except common.EXPECTED_ERRORS as error:
         if told.debug:
-            raise
-        common.report(error)
+            traceback.print_exception(error)
+        else:
+            common.report(error)
+        status = 2
+    except Exception as error:  # a fault of this program: not one of the picture, whose status says something else
+        traceback.print_exception(error)
         status = 2
     if status == INTERRUPTED:
         common.report("interrupted; files written so far are whole")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from wam.cli import common
+from wam.pipeline.error_line import error_line
 
 
 def attack(
@@ -68,7 +69,7 @@ def attack(
     except common.EXPECTED_ERRORS as error:
         if debug:
             raise
-        common.fail(common.about(image, error), code=1)
+        common.fail(error_line(str(image), error), code=1)
     lost = ["transparency"] * (picture.alpha is not None) + ["16 bits"] * picture.mode.endswith(";16")
     said = f"  (not kept: {', '.join(lost)})" if lost else ""
     typer.echo(f"{image} -> {output}  {steps!r}  {pixels.shape[1]}x{pixels.shape[0]}{said}")

@@ -17,7 +17,7 @@ import typer
 
 from payload import PayloadError
 from payload.records.keys import SHORTEST_SECRET
-from wam.errors import WamError, is_out_of_memory, show_name
+from wam.errors import WamError, show_name
 
 if TYPE_CHECKING:
     from payload.registry import Registry
@@ -263,12 +263,3 @@ def progress(label: str, total: int | None) -> Iterator[Advance]:
             bar.update(task, completed=completed, rate=rate, total=bar.tasks[0].total if total is None else total)
 
         yield advance
-
-
-def about(source: str | Path, error: BaseException) -> str:
-    """The error's line, with the file's name in front unless it is there already."""
-    name = "standard input" if source == "-" else show_name(str(source))
-    if is_out_of_memory(error):
-        return f"{name}: expected enough memory for the picture, found too little; use a smaller copy"
-    text = show_name(str(error))
-    return text if isinstance(error, WamError | PayloadError) else f"{name}: {text}"

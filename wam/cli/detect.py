@@ -64,7 +64,8 @@ FailUnless = Annotated[
     typer.Option(
         "--fail-unless",
         metavar="verified",
-        help="verified: exit status 1 unless every picture carries a mark whose record is known here.",
+        help="verified: exit status 1 unless every picture carries a mark whose record is known here, and which is not "
+        "flagged as transplanted.",
     ),
 ]
 

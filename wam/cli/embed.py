@@ -161,9 +161,9 @@ def embed(
 @contextmanager
 def _opened(marker: Watermarker, options: MarkOptions, registry: str | None, out_dir: str | None) -> Iterator[MarkMode]:
     """The run in its mode: with a manifest if there is an output folder, and in link mode with the registry."""
-    from wam.jobs.id_allocation import LinkMode
     from wam.jobs.journal import Journal
-    from wam.jobs.modes import RecordMode
+    from wam.jobs.link_mode import LinkMode
+    from wam.jobs.record_mode import RecordMode
 
     records = common.open_registry(registry, create=True) if options.mode == "link" else None
     with _open_manifest(out_dir) as manifest:

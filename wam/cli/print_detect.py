@@ -13,6 +13,7 @@ import typer
 from wam.cli import common
 from wam.cli.print_search import explain
 from wam.errors import show_name
+from wam.pipeline.error_line import error_line
 
 if TYPE_CHECKING:
     from wam.jobs.outcome import DetectOutcome
@@ -28,7 +29,7 @@ class Counts:
     unmarked: int = 0
     failed: int = 0
     marks: int = 0
-    verified: int = 0  # files with a mark whose record is known
+    verified: int = 0  # files with a mark whose record is known, and that does not seem to be copied from another
 
     def add(self, outcome: DetectOutcome) -> None:
         """One more file."""
@@ -36,7 +37,7 @@ class Counts:
         self.marked += bool(outcome.readings)
         self.unmarked += outcome.findings is not None and not outcome.readings
         self.marks += len(outcome.readings)
-        self.verified += any(reading.status == "verified" for reading in outcome.readings)
+        self.verified += any(reading.status == "verified" and not reading.transplanted for reading in outcome.readings)
 
 
 def report_all(
@@ -81,7 +82,7 @@ def _summary(counts: Counts, seconds: float) -> str:
 def _report(outcome: DetectOutcome, model: str, *, as_json: bool) -> None:
     message = None
     if outcome.error is not None:
-        message = common.about(outcome.source.location, outcome.error)
+        message = error_line(str(outcome.source.location), outcome.error)
         common.report(message)
     if as_json:
         common.print_json(outcome.to_dict(model=model, message=message))

@@ -12,6 +12,7 @@ import typer
 
 from wam.cli import common
 from wam.errors import show_name
+from wam.pipeline.error_line import error_line
 
 if TYPE_CHECKING:
     from wam.jobs.journal import Journal
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from wam.jobs.outcome import EmbedOutcome, EmbedResult
     from wam.jobs.plan import Item
 
-MANIFEST_ONLY = ("path", "status", "at", "sha256", "source", "settings")  # of a line, beside the contract's object
 FEW = 3  # names that a note lists
 
 
@@ -98,15 +98,17 @@ def _summary(counts: Counter[str], left_out: int, seconds: float, *, resume: boo
 
 
 def _report(run: MarkMode, outcome: EmbedOutcome, *, as_json: bool) -> None:
+    from wam.pipeline.contract import earlier_object
+
     values: Mapping[str, Any]
     if outcome.error is not None:
-        message = common.about(outcome.item.source.location, outcome.error)
+        message = error_line(str(outcome.item.source.location), outcome.error)
         common.report(message)
         values = run.fail(outcome.item, outcome.error, message)
     elif outcome.result is not None:
         values = outcome.result.to_dict()
     else:
-        values = {name: value for name, value in (outcome.earlier or {}).items() if name not in MANIFEST_ONLY}
+        values = earlier_object(outcome.earlier or {})
     if as_json:
         common.print_json(values)
     elif outcome.result is not None:

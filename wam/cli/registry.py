@@ -15,6 +15,7 @@ import typer
 
 from payload import PayloadError, format_time
 from wam.cli import common
+from wam.pipeline.error_line import error_line
 
 registry_app = typer.Typer(no_args_is_help=True, help="The records behind the short links.")
 
@@ -96,7 +97,7 @@ def export(
             output.touch(mode=0o600)  # replaced files keep their permissions: the secret is for its owner alone
         count = write_text(output, store.export)
     except (PayloadError, OSError) as error:
-        common.fail(common.about(output, error), code=1)
+        common.fail(error_line(str(output), error), code=1)
     typer.echo(f"{count} records and the registry's secret -> {output}; keep it as private as the registry")
 
 

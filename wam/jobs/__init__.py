@@ -2,7 +2,7 @@
 
 plan           inputs -> items, nothing written yet
 journal        what a run knows of each file from its manifest, which is written line by line by ``manifest``
-modes          what link and record mode do apart: reserve, mark, settle; ``id_allocation`` is link mode's
+modes          what link and record mode do apart: reserve, mark, settle; ``link_mode`` and ``record_mode`` are the two
 engines/       who does the work: ``local``, the threads of one machine, or ``ray_data``, a cluster; ``steps`` of both
 outcome        what an engine says of one input
 """

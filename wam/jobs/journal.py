@@ -13,7 +13,7 @@ from payload.records.record import now
 from wam.jobs.manifest import Manifest, ManifestError
 from wam.jobs.outcome import EmbedResult
 from wam.jobs.plan import Item
-from wam.pictures.storage import fingerprint, hash_of
+from wam.pictures.storage import exists, fingerprint, hash_of
 from wam.pipeline.options import MarkOptions
 
 
@@ -39,6 +39,11 @@ class Journal:
     def last(self, item: Item) -> dict[str, Any] | None:
         """The last line on a file of earlier runs."""
         return None if self.manifest is None else self.manifest.done.get(item.source.name)
+
+    def cut_off(self, item: Item) -> dict[str, Any] | None:
+        """The line of an earlier run that ended while it was at this file and record, None for any other file."""
+        line = self.last(item)
+        return line if line is not None and line.get("status") == "pending" and same_record(item, line) else None
 
     def finished(self, item: Item) -> dict[str, Any] | None:
         """The manifest's line of a file that is done: record, options, source and output as then."""
@@ -80,8 +85,11 @@ class Journal:
         return result
 
     def fail(self, item: Item, values: Mapping[str, Any]) -> None:
-        """Notes a file that could not be marked; ``values`` is the contract's object for it. A full disk takes none."""
-        if self.manifest is None:
+        """Notes a file that could not be marked; ``values`` is the contract's object for it. A full disk takes none.
+
+        What a run that was cut off may have written stays pending, so that what it reserved is taken up again.
+        """
+        if self.manifest is None or (self.cut_off(item) is not None and exists(item.target)):
             return
         with suppress(ManifestError):
             self.manifest.add({**begun_line(item, "failed"), **values}, durable=False)

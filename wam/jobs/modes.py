@@ -16,21 +16,21 @@ from typing import Any, Protocol
 
 from payload import Record
 from payload.registry.entry import Entry
-from wam.jobs.journal import Journal, record_of, same_record
+from wam.jobs.journal import Journal
 from wam.jobs.outcome import EmbedResult
 from wam.jobs.plan import Item
 from wam.pipeline.contract import failed_object
-from wam.pipeline.mark_record import RecordMarking
 from wam.pipeline.marked import MarkReport
 from wam.pipeline.marking import Marking
 
 
 @dataclass(frozen=True)
 class Reservation:
-    """What goes into one file; ``entry`` of its id in link mode."""
+    """What goes into one file; ``entry`` of its id in link mode; ``carried``: a file of an earlier run may carry it."""
 
     record: Record
     entry: Entry | None = None
+    carried: bool = False
 
     @property
     def word(self) -> int | None:
@@ -77,45 +77,6 @@ class MarkMode(Protocol):
         ...
 
 
-class RecordMode:
-    """Record mode: no registry; only the manifest keeps account, so that a file is either done or not."""
-
-    def __init__(self, journal: Journal) -> None:
-        self.journal = journal
-        self.marking = RecordMarking(journal.options)
-
-    def earlier(self, item: Item) -> dict[str, Any] | None:
-        """See ``MarkMode.earlier``."""
-        return self.journal.finished(item)
-
-    def reserve(self, *items: Item) -> list[Reservation]:
-        """The records; one that a run was cut off with keeps its time, so that the file comes out the same."""
-        reserved = [Reservation(self._record(item)) for item in items]
-        self.journal.reserve(list(items), [_named(item, one.record) for item, one in zip(items, reserved, strict=True)])
-        return reserved
-
-    def settle(self, item: Item, reservation: Reservation, written: Written) -> EmbedResult:
-        """See ``MarkMode.settle``."""
-        image, output = os.fspath(item.source.location), os.fspath(item.target)
-        return self.journal.note(item, EmbedResult(image, output, written.report, replaced=written.replaced))
-
-    def abandon(self, reservation: Reservation) -> None:
-        """Nothing was taken."""
-
-    def fail(self, item: Item, error: Exception, message: str) -> dict[str, Any]:
-        """See ``MarkMode.fail``."""
-        values = failure(self.journal, item, error, message)
-        self.journal.fail(item, values)
-        return values
-
-    def _record(self, item: Item) -> Record:
-        line = self.journal.last(item)
-        cut_off = line is not None and line.get("status") == "pending" and same_record(item, line)
-        record = record_of(line) if cut_off and line is not None else item.record
-        assert record is not None
-        return record
-
-
 def failure(journal: Journal, item: Item, error: Exception, message: str) -> dict[str, Any]:
     """The contract's object for a file that could not be marked."""
     return dict(
@@ -135,8 +96,3 @@ def earlier_line(mode: MarkMode, item: Item, *, resume: bool) -> dict[str, Any] 
     if item.problem is not None:
         raise ValueError(item.problem)
     return mode.earlier(item) if resume else None
-
-
-def _named(item: Item, record: Record) -> dict[str, Any]:
-    """What a pending line says besides its file."""
-    return {"image": os.fspath(item.source.location), "record": record.to_dict()}

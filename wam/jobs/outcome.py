@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from payload.registry.entry import Entry
 from wam.jobs.plan import Item, Source
 from wam.pipeline.contract import DetectObject, EmbedObject, detect_object, embed_object
 from wam.pipeline.marked import MarkReport
@@ -14,13 +13,12 @@ from wam.pipeline.read import AnyReading, Findings
 
 @dataclass(frozen=True)
 class EmbedResult:
-    """One marked file under the names that were given. ``entry`` of its link, None in record mode; ``notes`` beyond the
-    report's own; ``replaced`` another file of its name, not the input."""
+    """One marked file under the names that were given; ``notes`` beyond the report's own; ``replaced`` another file of
+    its name, not the input."""
 
     image: str
     output: str
     report: MarkReport
-    entry: Entry | None = None
     replaced: bool = False
     notes: tuple[str, ...] = ()
 

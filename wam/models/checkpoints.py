@@ -32,6 +32,7 @@ from wam.signal.pattern import Carrier
 from wam.signal.specification import EXPERIMENT, SIGNAL, Signal
 
 FORMAT = "wam-toolkit-1"
+DAMAGED = "the file is damaged, get it again"
 RECALIBRATE = "python scripts/calibrate.py --photos FOLDER --model FILE --out FILE"
 
 
@@ -98,6 +99,8 @@ class Checkpoint:
         """The calibration, if it was made with a search of that digest."""
         if self.calibration is None:
             raise ModelError(f"{self.path}: expected a calibrated checkpoint, found none; run {RECALIBRATE}")
+        if not isinstance(self.calibration, dict):
+            raise ModelError(f"{self.path}: expected calibrated values, found {self.calibration!r}; run {RECALIBRATE}")
         values = dict(self.calibration)
         found = values.pop("search", SEARCH_OF_0_2_0)
         if found != expected:
@@ -111,7 +114,12 @@ class Checkpoint:
                 f"{self.path}: expected a calibration of {', '.join(wanted)}, found {', '.join(values) or 'nothing'}; "
                 f"calibrate it again: {RECALIBRATE}"
             )
-        return Calibration(**values)
+        try:
+            return Calibration(**values)
+        except (TypeError, ValueError) as error:
+            raise ModelError(
+                f"{self.path}: expected a calibration that makes sense, found {values}; calibrate it again: {RECALIBRATE}"
+            ) from error
 
 
 def save_checkpoint(
@@ -181,9 +189,9 @@ def load_checkpoint(path: Path, *, sha256: str | None = None) -> Checkpoint:
         shape = json.loads(header["architecture"])
         embedder, extractor = Embedder(**shape["embedder"]), Extractor(**shape["extractor"])
         mask_head = MaskHead(**shape["mask_head"]) if "mask_head" in shape else None
-        metadata = json.loads(header["metadata"])
+        metadata = dict(json.loads(header["metadata"]))
         same_as = tuple(str(name) for name in json.loads(header.get("same_marks_as", "[]")))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         found = header.get("architecture")
         raise ModelError(
             f"{path}: expected an architecture this version can build, found {found}; update the package"
@@ -200,9 +208,17 @@ def _signal(path: Path, header: Mapping[str, Any]) -> Signal:
     if "signal" not in header:
         return SIGNAL
     try:
-        return Signal.from_dict(json.loads(header["signal"]))
-    except (TypeError, AttributeError, ValueError) as error:
+        stated = json.loads(header["signal"])
+    except ValueError as error:
+        raise ModelError(f"{path}: expected a signal, found {header['signal'][:40]!r}; {DAMAGED}") from error
+    if not isinstance(stated, dict):
+        raise ModelError(f"{path}: expected a signal, found {header['signal'][:40]!r}; {DAMAGED}")
+    try:
+        return Signal.from_dict(stated)
+    except ValueError as error:
         raise ModelError(f"{path}: {error}") from error
+    except TypeError as error:
+        raise ModelError(f"{path}: expected a signal, found {header['signal'][:40]!r}; {DAMAGED}") from error
 
 
 def _header(data: bytes) -> dict[str, Any]:

@@ -5,7 +5,7 @@ mark_link         a registered word into it                      mark_record    
 marking           several pictures together, either way            ``record_marks`` on pixels
 read              content -> every mark with its record          registered_words  the words in use in a registry
 frames            animations                                     transplant        is a mark on a picture not its own?
-options           how pictures are marked                        contract          the JSON of both, said once
+options           how pictures are marked                        contract          the JSON of both, and ``error_line``
 
-Safe for threads; nothing here is set for the whole process.
+Safe for threads; no settings of the process, such as its number of threads, are touched.
 """

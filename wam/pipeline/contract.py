@@ -7,8 +7,8 @@ tables of the README are made from these classes by ``scripts/contract_schema.py
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Annotated, Literal, NotRequired, cast
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, NotRequired, cast, get_type_hints
 
 import numpy as np
 from typing_extensions import TypedDict  # pydantic, which makes the schema, takes no other before Python 3.12
@@ -172,6 +172,12 @@ def embed_object(report: MarkReport, *, image: str, output: str | None, notes: I
         marks = report.marks
         values["marks"] = {"read": marks.read, "needed": marks.needed, "embedded": len(report.words)}
     return values
+
+
+def earlier_object(line: Mapping[str, Any]) -> EmbedObject:
+    """The object for a file that an earlier run marked, from the manifest's line on it; of 0.2.0 as well."""
+    said = {name: line[name] for name in get_type_hints(EmbedObject) if name in line}
+    return cast(EmbedObject, {**said, "schema": SCHEMA})
 
 
 def failed_object(

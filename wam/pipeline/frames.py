@@ -1,4 +1,4 @@
-"""Animations in jobs: all frames get one word, and reading one gathers the marks of all its frames."""
+"""Animations: all frames get one word, and reading one gathers the marks of all its frames."""
 
 from __future__ import annotations
 

@@ -20,12 +20,11 @@ from wam.signal.mark_grid import SMALLEST_SIDE
 
 @dataclass(frozen=True)
 class Loaded:
-    """A picture that can be marked. ``name`` and ``target``: what errors call the input and the output; ``format`` of
-    the output; ``picture`` of an ``animation`` is its telling frame."""
+    """A picture that can be marked; ``picture`` of an ``animation`` is its telling frame. ``target``: what errors call
+    the output, and its ``format``."""
 
-    name: str
-    target: str
     picture: Picture
+    target: str
     format: str
     animation: Animation | None = None
 
@@ -52,7 +51,7 @@ def load(content: bytes, *, name: str = "picture", target: str | None = None, fr
     written_as = target or name
     suffix = PurePosixPath(target or "").suffix.lower()
     format = picture.format if suffix in ("", ".wm") else format_of(written_as)
-    return Loaded(name, written_as, picture, format, animation)
+    return Loaded(picture, written_as, format, animation)
 
 
 def encode(

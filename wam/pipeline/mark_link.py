@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from payload import Record, bits_from_word, format_link, read_word
 from payload.layout import Words
+from wam.errors import OptionsError
 from wam.pictures.quality import psnr
 from wam.pictures.samples import Picture
 from wam.pipeline.frames import each_frame
@@ -59,7 +60,8 @@ class LinkMarking:
 
     def plan(self, marker: Watermarker, request: Request) -> int:
         """The word."""
-        assert request.word is not None
+        if request.word is None:
+            raise OptionsError("request: expected a word that stands for its record, found none; reserve one first")
         return request.word
 
     def draw(
@@ -129,7 +131,7 @@ def self_check(
         found += f", on an input that is marked already{_named(earlier[0], words)}"
         remedy = "use the unmarked original; nothing was written"
     error = SelfCheckError.about(
-        loaded.name, expected="the self-check to read the mark back", found=found, remedy=remedy
+        loaded.picture.name, expected="the self-check to read the mark back", found=found, remedy=remedy
     )
     error.over_another = bool(earlier)
     raise error

@@ -54,7 +54,7 @@ class RecordMarking:
         try:
             return plan_record(marker, size, request.record, key=key, encrypt=self.options.encrypt, phash=phash)
         except RecordTooLongError as error:
-            raise RecordTooLongError(f"{request.loaded.name}: {error}") from error
+            raise RecordTooLongError(f"{request.loaded.picture.name}: {error}") from error
 
     def draw(
         self, marker: Watermarker, requests: Sequence[Request], plans: Sequence[RecordPlan], *, strength: float | None
@@ -97,7 +97,7 @@ def self_check(marker: Watermarker, plan: RecordPlan, saved: Picture, loaded: Lo
             return one
     read = max((one.reading.read for one in found), default=0)
     raise SelfCheckError.about(
-        loaded.name,
+        loaded.picture.name,
         expected="the self-check to read the record back",
         found=f"{read} of its {len(plan.words)} marks (the picture may be too flat, or already marked)",
         remedy="use the unmarked original, a larger copy, or a lower --strength in dB; nothing was written",

@@ -130,7 +130,7 @@ def marked_file(
 
 def _notes(loaded: Loaded) -> Iterator[str]:
     """What a person should know of a file that was marked all the same."""
-    named = SUFFIXES.get(PurePosixPath(loaded.name).suffix.lower())
+    named = SUFFIXES.get(PurePosixPath(loaded.picture.name).suffix.lower())
     if named is not None and named != loaded.picture.format:
         yield f"named as {named}, holds {loaded.picture.format}, written as {loaded.format}"
     if is_flat(loaded.picture.pixels):

@@ -52,7 +52,7 @@ class Marking(Protocol):
 
 
 def mark_one(marker: Watermarker, marking: Marking, request: Request) -> MarkedFile:
-    """One marked picture; raises what stands in its way, ``ImageError`` or ``PayloadError`` for all that a user can
+    """One marked picture; raises what stands in its way, a ``WamError`` or ``PayloadError`` for all that a user can
     change."""
     (outcome,) = mark_each(marker, marking, [request])
     if isinstance(outcome, Exception):

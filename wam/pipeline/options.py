@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from wam.errors import OptionsError
+from wam.watermarker import check_strength
 
 KEY_DIGITS = 8  # hexadecimal: enough to notice another key, too few to tell which one it is
 
@@ -30,15 +33,35 @@ class MarkOptions:
     encrypt: bool = False
     quality: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.mode not in get_args(Mode):
+            raise OptionsError(f"mode: expected link or record, found {self.mode}; choose one")
+        try:
+            check_strength(self.strength)
+        except ValueError as error:
+            raise OptionsError(str(error)) from error
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise OptionsError(
+                f"quality: expected 1 to 100, found {self.quality}; choose one, or None for the source's own"
+            )
+        if self.encrypt and self.mode != "record":
+            raise OptionsError(
+                "encrypt: expected mode record with it, found link; nothing secret is in the pixels there"
+            )
+        if self.encrypt and self.label:
+            raise OptionsError(
+                "label: expected it without encrypt, found both; it says owner and asset for all to read"
+            )
+
     def to_dict(self) -> dict[str, Any]:
         """For a line of the manifest."""
         return asdict(self)
 
 
 def require_mode(mode: Mode, options: MarkOptions) -> None:
-    """Raises ``ValueError`` for options of the other mode."""
+    """Raises ``OptionsError`` for options of the other mode."""
     if options.mode != mode:
-        raise ValueError(f"options: expected mode {mode}, found {options.mode}; use the marking of that mode")
+        raise OptionsError(f"options: expected mode {mode}, found {options.mode}; use the marking of that mode")
 
 
 def key_name(key: bytes | None) -> str | None:

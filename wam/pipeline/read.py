@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from payload import Match, Record, format_link, hash_rgb, hashes_before_cut, read_word
-from payload.registry import Registry
 from payload.registry.entry import IN_USE, Entry
 from wam.models.protocol import SearchSummary
 from wam.pictures.animation import decode_animation
@@ -124,18 +123,17 @@ def read(
     content: bytes,
     *,
     name: str = "picture",
-    registry: Registry | None = None,
     words: RegisteredWords | None = None,
     thorough: bool = False,
     frames: bool = False,
 ) -> Findings:
     """Every mark of one file with its record; raises ``ImageError`` for content that is no picture to be searched.
 
-    ``name``: what errors call it. ``words``: those in use in the ``registry``, to be kept from one picture to the next;
-    ``thorough`` and ``frames`` as in ``examine`` and ``open_pictures``.
+    ``name``: what errors call it. ``words``: those in use in a registry, to be kept from one picture to the next; None:
+    no record is known. ``thorough`` and ``frames`` as in ``examine`` and ``open_pictures``.
     """
     examined = examine(marker, *open_pictures(content, name=name, frames=frames), thorough=thorough)
-    return judge(examined, registry, words or RegisteredWords(registry))
+    return judge(examined, words or RegisteredWords())
 
 
 def open_pictures(content: bytes, *, name: str = "picture", frames: bool = False) -> tuple[Picture, ...]:
@@ -165,32 +163,33 @@ def examine(marker: Watermarker, picture: Picture, *more: Picture, thorough: boo
     )
 
 
-def judge(examined: Examined, registry: Registry | None, words: RegisteredWords) -> Findings:
-    """The marks with their records; ``words``: those in use in the registry, asked for only where there are marks.
+def judge(examined: Examined, words: RegisteredWords) -> Findings:
+    """The marks with their records; ``words`` and their registry are asked only where there are marks.
 
     What looks like the remains of a record is a link after all where its word is registered.
     """
     found: list[AnyReading] = []
     detections = list(examined.detections)
     for record in examined.records:
-        links = [] if record.record else [_look_up(one, examined, words, registry) for one in record.detections]
+        links = [] if record.record else [_look_up(one, examined, words) for one in record.detections]
         if any(link.status == "verified" for link in links):
             detections += record.detections
         else:
             found.append(record)
-    readings = [_look_up(detection, examined, words, registry) for detection in detections]
+    readings = [_look_up(detection, examined, words) for detection in detections]
     # a faint mark counts if its word is registered, which the match itself has weighed; any other has to be plain
     found += [r for r in readings if r.status == "verified" or r.detection.log10_p <= examined.present]
     return Findings(examined.width, examined.height, tuple(found), examined.label, examined.searches)
 
 
-def _look_up(detection: Detection, examined: Examined, words: RegisteredWords, registry: Registry | None) -> Reading:
+def _look_up(detection: Detection, examined: Examined, words: RegisteredWords) -> Reading:
     match = read_word(detection.logits, words.get(), presence_log10_p=detection.log10_p)
-    if registry is None or match.word is None:
+    if words.registry is None or match.word is None:
         return Reading(detection, match, None, False)
-    entry = registry.find(match.word)
-    if match.status == "unregistered" and entry is not None and entry.state in IN_USE:
-        # registered since the list of words was read
+    entry = words.registry.find(match.word)
+    in_use = entry is not None and entry.state in IN_USE
+    if match.status in ("verified", "unregistered") and in_use != (match.status == "verified"):
+        # registered, withdrawn or discarded since the list of words was read
         match = read_word(detection.logits, words.get(renew=True), presence_log10_p=detection.log10_p)
     if match.status != "verified":
         withdrawn = entry is not None and entry.state == "withdrawn"

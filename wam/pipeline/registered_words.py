@@ -17,11 +17,12 @@ WORDS_SECONDS = 60.0  # how old the list may be: reading it takes long in a larg
 class RegisteredWords:
     """The words in use in a registry, read again when they are older than ``seconds``; safe for threads.
 
-    In another process it is the list as it was when it went there, without the registry.
+    ``registry`` None: there is none to ask. In another process it is the list as it was when it went there, without
+    the registry.
     """
 
     def __init__(self, registry: Registry | None = None, *, seconds: float = WORDS_SECONDS) -> None:
-        self._registry = registry
+        self.registry = registry
         self._seconds = seconds
         self._lock = threading.Lock()
         self._words: Words | None = None
@@ -36,11 +37,11 @@ class RegisteredWords:
 
     def get(self, *, renew: bool = False) -> Words | None:
         """(N,) uint32, or None without a registry; ``renew``: read now, however new the list is."""
-        if self._registry is None:
+        if self.registry is None:
             return self._words
         with self._lock:
             if renew or self._words is None or time.monotonic() - self._read_at > self._seconds:
-                self._words, self._read_at = self._registry.words(), time.monotonic()
+                self._words, self._read_at = self.registry.words(), time.monotonic()
             return self._words
 
     def and_own(self, word: int) -> Words:

@@ -52,6 +52,7 @@ def objects(result: Result) -> list[dict[str, Any]]:
 def check_contract(values: dict[str, Any]) -> None:
     """Holds an object of ``embed`` or ``detect`` against the JSON Schema that ships; no other key may be there."""
     name = next((name for key, name in CONTRACTS.items() if key in values), None)
+    assert name is not None or not {"schema", "model"} <= set(values), values
     if name is not None:
         jsonschema.validate(values, {"$ref": f"#/$defs/{name}", "$defs": STRICT})
 

@@ -124,6 +124,16 @@ class TestDetect:
         refused = run("detect", "in.wm.png", "--fail-unless", "marked")
         assert refused.exit_code == 2 and "--fail-unless: expected verified, found marked" in refused.stderr
 
+    def test_a_mark_that_was_copied_is_not_ours(self, run: Run, marked: dict[str, Any]) -> None:
+        residual = np.asarray(Image.open("in.wm.png"), int) - np.asarray(Image.open("in.png"), int)
+        other = smooth_picture(seed=4)[::-1].astype(int) // 2 + 60
+        other[40:90, 30:100] += 50
+        Image.fromarray((other + residual).clip(0, 255).astype(np.uint8)).save("moved.png")
+        (mark,) = objects(run("detect", "moved.png", "--json"))[0]["watermarks"]
+        assert (mark["status"], mark["transplanted"]) == ("verified", True)
+        assert run("detect", "moved.png").exit_code == 0
+        assert run("detect", "moved.png", "--fail-unless", "verified").exit_code == 1
+
     def test_standard_input(self, run: Run, marked: dict[str, Any]) -> None:
         result = run("detect", "-", "--json", standard_input=Path("in.wm.png").read_bytes())
         assert result.exit_code == 0

@@ -110,5 +110,19 @@ class TestMain:
                 Closed.closed = True
 
         monkeypatch.setattr(sys, "stderr", Closed())
-        assert fails_with(BrokenPipeError()) == 1
+        assert fails_with(BrokenPipeError()) == 141  # as in shells; 1 would say that no mark was found
         assert Closed.closed
+
+    def test_a_fault_of_the_program_is_no_missing_mark(
+        self, fails_with: Callable[..., int], capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        assert fails_with(TypeError("a fault")) == 2
+        assert "TypeError: a fault" in capfd.readouterr().err
+
+    def test_debug_shows_where_a_file_could_not_be_read(
+        self, call: Callable[..., int], capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        assert call("detect", "missing.png", "--debug") == 2
+        assert "Traceback" in capfd.readouterr().err
+        assert call("detect", "missing.png") == 2
+        assert "Traceback" not in capfd.readouterr().err

@@ -17,7 +17,7 @@ from tests.wam.synthetic import handmade_marker, smooth_picture
 from wam.jobs.engines.local import embed_locally
 from wam.jobs.journal import Journal
 from wam.jobs.manifest import Manifest
-from wam.jobs.modes import RecordMode
+from wam.jobs.record_mode import RecordMode
 from wam.pictures.animation import read_animation
 from wam.pictures.files import read_image
 from wam.pipeline import mark_link
@@ -128,7 +128,7 @@ from wam.signal import mark_grid
 from wam.jobs.journal import Journal
 from wam.jobs.engines.local import embed_locally
 from wam.jobs.manifest import Manifest
-from wam.jobs.modes import RecordMode
+from wam.jobs.record_mode import RecordMode
 mark_grid.LEAST_AREA = 8000
 photos, marker = Path(sys.argv[1]), handmade_marker()
 with Manifest(photos.parent / "out") as manifest:

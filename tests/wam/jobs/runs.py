@@ -11,8 +11,8 @@ from typing import Any
 from payload.registry import Registry
 from tests.wam.pipeline.one_file import detect_file
 from wam.jobs.engines.local import embed_locally
-from wam.jobs.id_allocation import LinkMode
 from wam.jobs.journal import Journal
+from wam.jobs.link_mode import LinkMode
 from wam.jobs.manifest import Manifest
 from wam.jobs.outcome import EmbedOutcome
 from wam.jobs.plan import (

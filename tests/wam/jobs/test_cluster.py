@@ -25,11 +25,11 @@ from wam.jobs.engines.local import detect_locally, embed_locally
 from wam.jobs.engines.ray_data import detect_on_cluster, embed_on_cluster
 from wam.jobs.engines.ray_pool import Cluster
 from wam.jobs.engines.steps import load_item
-from wam.jobs.id_allocation import LinkMode
 from wam.jobs.journal import Journal
+from wam.jobs.link_mode import LinkMode
 from wam.jobs.manifest import Manifest
-from wam.jobs.modes import RecordMode
 from wam.jobs.plan import Fields, PlanError, find_sources
+from wam.jobs.record_mode import RecordMode
 from wam.pipeline.mark_link import mark_link
 from wam.pipeline.options import MarkOptions
 from wam.watermarker import Watermarker

@@ -13,8 +13,8 @@ from payload.registry import Registry
 from tests.wam.jobs.runs import check, embed, lines, plan
 from wam.jobs.engines.local import embed_locally
 from wam.jobs.engines.steps import load_item
-from wam.jobs.id_allocation import LinkMode
 from wam.jobs.journal import Journal
+from wam.jobs.link_mode import LinkMode
 from wam.jobs.manifest import Manifest
 from wam.networks.embedder import Embedder
 from wam.pipeline.mark_link import mark_link

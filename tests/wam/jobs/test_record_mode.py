@@ -17,9 +17,9 @@ from tests.wam.synthetic import smooth_picture
 from wam.jobs.engines.local import embed_locally
 from wam.jobs.journal import Journal
 from wam.jobs.manifest import Manifest
-from wam.jobs.modes import RecordMode
 from wam.jobs.outcome import EmbedOutcome
 from wam.jobs.plan import Fields, Item
+from wam.jobs.record_mode import RecordMode
 from wam.networks.embedder import Embedder
 from wam.pipeline.options import MarkOptions
 from wam.watermarker import Watermarker
@@ -68,6 +68,33 @@ def test_a_file_that_was_written_but_not_noted_gets_the_same_record(
     assert Path(items[0].target).read_bytes() == written
     (again,) = embed(light, later, resume=True)
     assert again.earlier is not None and again.earlier["record"]["ingested_at"] == "2026-01-02T00:00:00Z"
+
+
+def test_a_failure_in_between_does_not_lose_what_was_reserved(
+    light: Watermarker, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut off after the file was written; then the input cannot be read for once; then all is well again."""
+
+    def crash(*_: object, **__: object) -> None:
+        raise Crash
+
+    then = datetime(2026, 1, 2, tzinfo=UTC)
+    (item, *_) = plan(photos)
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "note", crash)
+        with pytest.raises(Crash):
+            embed(light, [replace(item, record=Record("0", "acme", None, then))])
+    written, photo = Path(item.target).read_bytes(), (photos / "0.png").read_bytes()
+    (photos / "0.png").write_bytes(b"")
+    with Manifest(Path(item.target).parent) as manifest:
+        mode = RecordMode(Journal(light.name, manifest, OPTIONS))
+        (failed,) = embed_locally(light, mode, [item], workers=1, resume=True)
+        assert failed.error is not None
+        mode.fail(item, failed.error, "0.png: no")
+    (photos / "0.png").write_bytes(photo)
+    (outcome,) = embed(light, [item], resume=True)
+    assert outcome.result is not None and outcome.result.report.record.ingested_at == then
+    assert Path(item.target).read_bytes() == written
 
 
 def test_what_was_reserved_for_another_record_is_not_taken(

@@ -234,3 +234,29 @@ def test_tensors_that_belong_to_no_part_are_refused(path: Path) -> None:
     rewrite(path, add="decoder.weight")
     with pytest.raises(ModelError, match=r"decoder\.weight"):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"metadata": "[1]"},
+        {"metadata": "null"},
+        {"metadata": '"a"'},
+        {"metadata": json.dumps({"calibration": [1, 2]})},
+        {"metadata": json.dumps({"calibration": "none"})},
+        {"metadata": json.dumps({"calibration": {**CALIBRATION, "bit_slope": "x"}})},
+        {"metadata": json.dumps({"calibration": {**CALIBRATION, "bit_slope": None}})},
+        {"metadata": json.dumps({"calibration": {**CALIBRATION, "bit_slope": -1.0}})},
+        {"architecture": json.dumps({"embedder": {"channels": -1}, "extractor": {"channels": 8, "blocks": 2}})},
+        {"architecture": "[]"},
+        {"signal": "[]"},
+        {"signal": "null"},
+        {"signal": "{not json"},
+        {"signal": json.dumps({"version": 1, "band": None})},
+    ],
+)
+def test_a_damaged_header_is_one_line_that_names_the_file(path: Path, header: dict[str, str]) -> None:
+    rewrite(path, **header)
+    with pytest.raises(ModelError, match="expected") as refused:
+        load_checkpoint(path).build(name="a@00000000", keys=[None], device="cpu", precision="fp32")
+    assert str(refused.value).startswith(f"{path}: ") and "\n" not in str(refused.value)

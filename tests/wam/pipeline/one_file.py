@@ -8,8 +8,8 @@ from pathlib import Path
 from payload import Record
 from payload.registry import Registry
 from wam.jobs.engines.local import detect_locally, embed_locally
-from wam.jobs.id_allocation import LinkMode
 from wam.jobs.journal import Journal
+from wam.jobs.link_mode import LinkMode
 from wam.jobs.outcome import EmbedResult
 from wam.jobs.plan import Item, Source
 from wam.pipeline.options import MarkOptions

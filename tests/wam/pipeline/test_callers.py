@@ -7,6 +7,7 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -46,7 +47,7 @@ class Service:
         return done.content, json.dumps(embed_object(done.report, image="upload", output=target))
 
     def read(self, content: bytes) -> str:
-        findings = read(self.marker, content, name="upload", registry=self.registry, words=self.words)
+        findings = read(self.marker, content, name="upload", words=self.words)
         return json.dumps(detect_object(findings, image="upload", model=self.marker.name))
 
 
@@ -101,6 +102,22 @@ def test_what_was_marked_since_the_words_were_read_is_known(service: Service) ->
         content, _ = service.mark(picture(seed=number), Record(str(number), "acme"))
         (mark,) = json.loads(service.read(content))["watermarks"]
         assert (mark["status"], mark["record"]["asset"]) == ("verified", str(number))
+
+
+@pytest.mark.parametrize(("change", "status"), [("withdraw", "withdrawn"), ("discard", "unregistered")])
+def test_what_is_in_use_no_more_is_not_named(service: Service, change: str, status: str) -> None:
+    loaded, record = load(picture()), Record("7", "acme")
+    entry = service.registry.allocate(record)
+    done = mark_link(service.marker, loaded, record=record, word=entry.word, words=service.words)
+    (mark,) = json.loads(service.read(done.content))["watermarks"]
+    assert mark["status"] == "verified"
+    if change == "withdraw":
+        service.registry.confirm(entry.word, phash=done.report.phash, output=None)
+        service.registry.withdraw(entry.link)
+    else:
+        service.registry.discard(entry.word)
+    (mark,) = json.loads(service.read(done.content))["watermarks"]
+    assert (mark["status"], mark["record"]) == (status, None)
 
 
 def test_nothing_is_set_for_the_whole_process(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,3 +176,23 @@ def test_one_that_has_no_room_costs_itself_only(light: Watermarker) -> None:
     assert isinstance(second, RecordTooLongError) and str(second).startswith("64: ")
     assert not isinstance(first, Exception) and not isinstance(third, Exception)
     assert first.content == third.content
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"mode": "both"}, "mode: expected link or record, found both"),
+        ({"strength": 5.0}, "strength: expected 30 to 55 dB, found 5"),
+        ({"quality": 0}, "quality: expected 1 to 100, found 0"),
+        ({"encrypt": True}, "encrypt: expected mode record with it, found link"),
+        ({"mode": "record", "encrypt": True, "label": True}, "label: expected it without encrypt, found both"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        MarkOptions(**options)
+
+
+def test_a_link_needs_its_word(light: Watermarker) -> None:
+    (outcome,) = mark_each(light, LinkMarking(), [Request(load(picture()), Record("1", "acme"))])
+    assert isinstance(outcome, ValueError) and "request: expected a word" in str(outcome)

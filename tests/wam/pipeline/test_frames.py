@@ -19,6 +19,7 @@ from wam.pictures.files import read_image
 from wam.pipeline.frames import telling_frame, to_read
 from wam.pipeline.read import Findings
 from wam.pipeline.read import read as pipeline_read
+from wam.pipeline.registered_words import RegisteredWords
 from wam.provenance.aigc_label import read_label
 from wam.watermarker import Watermarker
 
@@ -39,7 +40,9 @@ def moving(tmp_path: Path) -> Path:
 
 
 def read(job: EmbedJob, path: Path, *, frames: bool = True) -> Findings:
-    return pipeline_read(job.marker, path.read_bytes(), name=str(path), registry=job.registry, frames=frames)
+    return pipeline_read(
+        job.marker, path.read_bytes(), name=str(path), words=RegisteredWords(job.registry), frames=frames
+    )
 
 
 @pytest.mark.parametrize("suffix", [pytest.param(".gif", marks=pytest.mark.slow), ".webp"])

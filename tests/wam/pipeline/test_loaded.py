@@ -48,7 +48,7 @@ def states(registry: Registry) -> list[str]:
 def test_a_marked_file_is_registered(job: EmbedJob, source: Path, tmp_path: Path) -> None:
     result = embed_file(job, source, tmp_path / "out.png", RECORD)
     (entry,) = job.registry.list()
-    assert entry == result.entry
+    assert (entry.word,) == result.report.words
     assert (entry.state, entry.record, entry.output) == ("marked", RECORD, str(tmp_path / "out.png"))
     assert entry.phash is not None
     assert result.to_dict()["link"] == entry.link
@@ -68,12 +68,12 @@ def test_the_record_is_found_again(job: EmbedJob, source: Path, tmp_path: Path) 
     assert (picture.width, picture.height) == (128, 128)
     assert reading.match.status == "verified"
     assert reading.entry is not None and reading.entry.record == RECORD
-    assert reading.link == result.entry.link
+    assert reading.link == result.report.link
     assert not reading.transplanted
 
 
 def test_each_picture_gets_an_id_of_its_own(job: EmbedJob, source: Path, tmp_path: Path) -> None:
-    links = [embed_file(job, source, tmp_path / f"{n}.png", RECORD).entry.link for n in range(3)]
+    links = [embed_file(job, source, tmp_path / f"{n}.png", RECORD).report.link for n in range(3)]
     assert len(set(links)) == 3
     found = [detect_file(job.marker, tmp_path / f"{n}.png", job.registry)[1][0].link for n in range(3)]
     assert found == links
@@ -82,7 +82,7 @@ def test_each_picture_gets_an_id_of_its_own(job: EmbedJob, source: Path, tmp_pat
 def test_without_a_registry_a_mark_is_unregistered(job: EmbedJob, source: Path, tmp_path: Path) -> None:
     result = embed_file(job, source, tmp_path / "out.png", RECORD)
     _, (reading,) = detect_file(job.marker, tmp_path / "out.png", None)
-    assert (reading.match.status, reading.entry, reading.link) == ("unregistered", None, result.entry.link)
+    assert (reading.match.status, reading.entry, reading.link) == ("unregistered", None, result.report.link)
 
 
 def test_a_mark_of_another_registry_is_unregistered(job: EmbedJob, source: Path, tmp_path: Path) -> None:
@@ -95,10 +95,10 @@ def test_a_mark_of_another_registry_is_unregistered(job: EmbedJob, source: Path,
 
 def test_a_withdrawn_record_is_not_named(job: EmbedJob, source: Path, tmp_path: Path) -> None:
     result = embed_file(job, source, tmp_path / "out.png", RECORD)
-    job.registry.withdraw(result.entry.link)
+    job.registry.withdraw(result.report.link)
     _, (reading,) = detect_file(job.marker, tmp_path / "out.png", job.registry)
     assert (reading.status, reading.entry, reading.record) == ("withdrawn", None, None)
-    assert reading.link == result.entry.link
+    assert reading.link == result.report.link
 
 
 def test_an_unmarked_file_has_no_readings(job: EmbedJob, source: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_mark_moved_to_another_picture_is_said(job: EmbedJob, source: Path, tm
 def test_the_picture_hash_is_the_one_of_the_saved_file(job: EmbedJob, source: Path, tmp_path: Path) -> None:
     result = embed_file(job, source, tmp_path / "out.png", RECORD)
     luma = read_image(tmp_path / "out.png").pixels @ np.array([0.299, 0.587, 0.114])
-    assert result.entry.phash == hash_luma(luma)
+    assert result.report.phash == hash_luma(luma)
 
 
 class Careless(Watermarker):
@@ -217,7 +217,7 @@ from tests.wam.pipeline.one_file import EmbedJob, embed_file
 source, registry, prefix = Path(sys.argv[1]), Registry.open(sys.argv[2]), sys.argv[3]
 job = EmbedJob(handmade_marker(), registry, 42.0)
 for n in range(3):
-    print(embed_file(job, source, source.with_name(f"{prefix}{n}.png"), Record(prefix, "acme")).entry.link)
+    print(embed_file(job, source, source.with_name(f"{prefix}{n}.png"), Record(prefix, "acme")).report.link)
 """
 
 

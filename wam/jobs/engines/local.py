@@ -113,7 +113,7 @@ def detect_locally(
             content, name = fetch(source.location)
             pictures = open_pictures(content, name=name, frames=frames)
             with gate.passing(sum(picture.width * picture.height for picture in pictures)):
-                findings = judge(examine(marker, *pictures, thorough=thorough), registry, words)
+                findings = judge(examine(marker, *pictures, thorough=thorough), words)
                 if draw is not None:
                     draw(index, pictures[0], findings.readings)
         except Exception as error:

@@ -60,7 +60,11 @@ def _embed_wave(
                 known[index] = EmbedOutcome(item, earlier=earlier)
         except Exception as error:
             known[index] = EmbedOutcome(item, error=error)
-    reserved = dict(zip(todo, mode.reserve(*(items[index] for index in todo)), strict=True))
+    try:
+        reserved = dict(zip(todo, mode.reserve(*(items[index] for index in todo)), strict=True))
+    except Exception as error:
+        known |= {index: EmbedOutcome(items[index], error=error) for index in todo}
+        reserved, todo = {}, []
     tasks = [_task(index, items[index], reserved[index]) for index in todo]
     options = {"load": cluster.load, "marking": mode.marking, "make_folders": mode.journal.manifest is not None}
     results = run_tasks(ray, cluster, _MarkWorker, options, tasks)
@@ -108,15 +112,15 @@ def detect_on_cluster(
                 while index not in known:
                     number, result = next(results)
                     known[number] = result
-                yield _judged(source, known.pop(index), registry, words)
+                yield _judged(source, known.pop(index), words)
 
 
-def _judged(source: Source, result: Any, registry: Registry | None, words: RegisteredWords) -> DetectOutcome:
+def _judged(source: Source, result: Any, words: RegisteredWords) -> DetectOutcome:
     if isinstance(result, Exception):
         return DetectOutcome(source, error=result)
     assert isinstance(result, Examined)
     try:
-        return DetectOutcome(source, judge(result, registry, words))
+        return DetectOutcome(source, judge(result, words))
     except Exception as error:
         return DetectOutcome(source, error=error)
 

@@ -18,9 +18,9 @@ from typing import Any
 
 from payload import PayloadError, parse_link
 from payload.registry import Registry
-from payload.registry.entry import Entry
+from payload.registry.entry import IN_USE, Entry
 from wam.errors import ImageError
-from wam.jobs.journal import Journal, same_record
+from wam.jobs.journal import Journal
 from wam.jobs.modes import Reservation, Written, failure
 from wam.jobs.outcome import EmbedResult
 from wam.jobs.plan import Item
@@ -44,7 +44,6 @@ class LinkMode:
         self.journal = journal
         self.marking = LinkMarking(journal.options, RegisteredWords(registry))
         self.confirm_pause = confirm_pause
-        self._carried: dict[int, str] = {}  # words of cut-off runs that a file may carry, and its name in the manifest
 
     def earlier(self, item: Item) -> dict[str, Any] | None:
         """See ``MarkMode.earlier``; what was withdrawn is marked again."""
@@ -59,9 +58,7 @@ class LinkMode:
         reserved: list[Reservation] = []
         try:
             for item in items:
-                assert item.record is not None
-                entry = self._left_over(item) or self.registry.allocate(item.record)
-                reserved.append(Reservation(entry.record, entry))
+                reserved.append(self._left_over(item) or self._new(item))
             self.journal.reserve(list(items), [_named(item, one) for item, one in zip(items, reserved, strict=True)])
         except BaseException:
             for one in reserved:
@@ -74,43 +71,47 @@ class LinkMode:
         entry, output = reservation.entry, os.fspath(item.target)
         assert entry is not None
         if entry.state == "pending":
-            entry = self._confirm(item, entry, written.report.phash, output)
+            self._confirm(item, entry, written.report.phash, output)
         image = os.fspath(item.source.location)
-        return self.journal.note(item, EmbedResult(image, output, written.report, entry, written.replaced))
+        return self.journal.note(item, EmbedResult(image, output, written.report, written.replaced))
 
     def abandon(self, reservation: Reservation) -> None:
         """Gives up the id of a file that was not written, unless an earlier run may have written it."""
         entry = reservation.entry
-        if entry is not None and entry.state == "pending" and entry.word not in self._carried:
+        if entry is not None and entry.state == "pending" and not reservation.carried:
             with suppress(PayloadError):  # where the registry does not answer it stays pending, which names no file
                 self.registry.discard(entry.word)
 
     def fail(self, item: Item, error: Exception, message: str) -> dict[str, Any]:
-        """See ``MarkMode.fail``. What was written, but not confirmed, now or by an earlier run, stays pending."""
+        """See ``MarkMode.fail``. What was written, but not confirmed, stays pending."""
         values = failure(self.journal, item, error, message)
-        if not isinstance(error, ConfirmError) and item.source.name not in self._carried.values():
+        if not isinstance(error, ConfirmError):
             self.journal.fail(item, values)
         return values
 
-    def _left_over(self, item: Item) -> Entry | None:
+    def _new(self, item: Item) -> Reservation:
+        assert item.record is not None
+        entry = self.registry.allocate(item.record)
+        return Reservation(entry.record, entry)
+
+    def _left_over(self, item: Item) -> Reservation | None:
         """The id that a run reserved for this file when it was cut off; one for another record is given up."""
         line = self.journal.last(item)
         if line is None or line.get("status") != "pending" or not line.get("link"):
             return None
         entry = self.registry.find(parse_link(line["link"]))
-        if entry is None or entry.state not in ("pending", "marked"):
+        if entry is None or entry.state not in IN_USE:
             return None
-        if same_record(item, line):
-            if exists(item.target):
-                self._carried[entry.word] = item.source.name
-            return entry
+        if self.journal.cut_off(item) is not None:
+            return Reservation(entry.record, entry, carried=exists(item.target))
         self.abandon(Reservation(entry.record, entry))
         return None
 
-    def _confirm(self, item: Item, entry: Entry, phash: int, output: str) -> Entry:
+    def _confirm(self, item: Item, entry: Entry, phash: int, output: str) -> None:
         for attempt in range(CONFIRM_TRIES):
             try:
-                return self.registry.confirm(entry.word, phash=phash, output=output)
+                self.registry.confirm(entry.word, phash=phash, output=output)
+                return
             except PayloadError as error:
                 found = str(error)
                 time.sleep(self.confirm_pause * (attempt + 1))
