@@ -118,7 +118,8 @@ class Checkpoint:
             return Calibration(**values)
         except (TypeError, ValueError) as error:
             raise ModelError(
-                f"{self.path}: expected a calibration that makes sense, found {values}; calibrate it again: {RECALIBRATE}"
+                f"{self.path}: expected a calibration that makes sense, found {values}; "
+                f"calibrate it again: {RECALIBRATE}"
             ) from error
 
 
