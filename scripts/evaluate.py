@@ -23,8 +23,8 @@ from wam.bench.photos import ImageSet
 from wam.bench.report import markdown
 from wam.bench.session import Options, run
 from wam.errors import WamError
+from wam.models.catalogue import DEFAULT
 from wam.models.lattice_model import LatticeModel
-from wam.models.names import DEFAULT
 from wam.models.zoo import choose_device
 from wam.networks.baseline_extractor import HandmadeExtractor
 from wam.networks.embedder import Embedder

@@ -52,8 +52,8 @@ from wam.bench.summary import upper_bound
 from wam.detection.calibration import Calibration
 from wam.detection.config import SEARCH_OF_0_2_0
 from wam.errors import WamError
+from wam.models.catalogue import DEFAULT
 from wam.models.lattice_model import LatticeModel
-from wam.models.names import DEFAULT
 from wam.models.protocol import Description
 from wam.models.zoo import default_precision
 from wam.networks.watermark_network import WatermarkModel

@@ -30,7 +30,7 @@ from payload.layout import ID_COUNT
 from wam.bench.parallel import map_forked
 from wam.bench.summary import interval
 from wam.errors import WamError
-from wam.models.names import DEFAULT
+from wam.models.catalogue import DEFAULT
 from wam.pictures.atomic_write import save_atomically
 from wam.signal.filters import to_pixels
 from wam.training.photos import Photos

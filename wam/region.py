@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from shapely.geometry import LinearRing
 
 SMALLEST = 0.02  # share of the largest part below which a part of a mask is not outlined
@@ -29,6 +28,7 @@ class Region:
 
 def outline(mask: NDArray[np.bool_], size: tuple[int, int]) -> Region:
     """Describes a mask (h, w) in pixels of a picture of ``size`` (height, width)."""
+    from scipy import ndimage
     from skimage import measure  # seconds to import, and most runs need it late or never
 
     contours_of: Callable[[NDArray[np.float64], float], list[NDArray[np.float64]]] = measure.find_contours
@@ -57,6 +57,8 @@ def outline(mask: NDArray[np.bool_], size: tuple[int, int]) -> Region:
 
 def keep_large_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The mask without specks: parts of at least ``SMALLEST`` of its largest part."""
+    from scipy import ndimage
+
     labels, count = ndimage.label(mask)
     if count < 2:
         return mask

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from payload import derive_subkeys
 from wam.models import zoo
-from wam.models.names import DEFAULT
+from wam.models.catalogue import DEFAULT
 from wam.models.protocol import AnySizes, Explains, Finding, FoundPose, Glances, Model, SearchSummary
 from wam.networks.precision import AUTO, check_precision
 from wam.pictures.quality import psnr

@@ -98,8 +98,17 @@ def test_types_are_shipped(tmp_path: Path) -> None:
     }
 
 
+HEAVY = "{'torch', 'scipy', 'sqlalchemy', 'numpy'} & set(sys.modules) or ''"
+
+
 def test_help_does_not_wait_for_torch() -> None:
-    assert python("import sys, wam, wam.cli; print({'torch', 'scipy', 'sqlalchemy'} & set(sys.modules) or '')") == ""
+    assert python(f"import sys, wam, wam.cli; print({HEAVY})") == ""
+
+
+def test_the_list_of_models_does_not_wait_for_torch() -> None:
+    imports = "import sys; from typer.testing import CliRunner; from wam.cli import app"
+    run = "told = CliRunner().invoke(app, ['model', 'list'])"
+    assert python(f"{imports}; {run}; assert 'lattice32' in told.stdout; print({HEAVY})") == ""
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists() or os.cpu_count() == 1, reason="needs Linux and two CPUs")

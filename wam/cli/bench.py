@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wam.cli import common
-from wam.models.names import DEFAULT
+from wam.models.catalogue import DEFAULT
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -12,7 +12,7 @@ import typer
 from wam.cli import common
 from wam.cli.print_detect import Counts, report_all, show_mark
 from wam.errors import WamError, show_name
-from wam.models.names import DEFAULT
+from wam.models.catalogue import DEFAULT
 
 if TYPE_CHECKING:
     from wam.jobs.engines.local import Draw

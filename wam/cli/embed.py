@@ -12,7 +12,7 @@ import typer
 from wam.cli import common
 from wam.cli.print_embed import note, note_changes, report_all, show_few
 from wam.errors import WamError
-from wam.models.names import DEFAULT
+from wam.models.catalogue import DEFAULT
 
 if TYPE_CHECKING:
     from wam.jobs.engines.ray_pool import Cluster

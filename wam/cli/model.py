@@ -9,7 +9,7 @@ import typer
 
 from wam.cli import common
 from wam.errors import WamError
-from wam.models.names import DEFAULT
+from wam.models.catalogue import DEFAULT, KNOWN, META_LICENCES, shipped
 
 model_app = typer.Typer(no_args_is_help=True, help="Which models there are, and what a checkpoint is.")
 
@@ -17,9 +17,6 @@ model_app = typer.Typer(no_args_is_help=True, help="Which models there are, and 
 @model_app.command("list")
 def list_models(as_json: common.JsonRowsOption = False) -> None:
     """List the models that --model knows by name, and those it takes as a file."""
-    from wam.models.meta.weights import LICENCES
-    from wam.models.zoo import KNOWN, shipped
-
     rows: list[dict[str, Any]] = [
         {
             "name": name,
@@ -43,7 +40,7 @@ def list_models(as_json: common.JsonRowsOption = False) -> None:
             "signal": None,
             "size": None,
         }
-        for name, licence in LICENCES.items()
+        for name, licence in META_LICENCES.items()
     ]
     for row in rows:
         if as_json:

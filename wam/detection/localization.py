@@ -13,7 +13,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor, nn
 
 from wam.detection.config import LocalizationConfig, RegularizationConfig, SearchConfig
@@ -117,6 +116,8 @@ def settle(logits: Tensor, ratio: Tensor, energy: Tensor, config: LocalizationCo
 
 def _smaller_than(mask: NDArray[np.bool_], area: float) -> NDArray[np.bool_]:
     """The parts of a mask with fewer pixels than ``area``: a mark does not spread to what is larger than itself."""
+    from scipy import ndimage
+
     labels, count = ndimage.label(mask)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     keep = sizes < area
@@ -134,6 +135,8 @@ def _significant(
 ) -> NDArray[np.bool_]:
     """The parts of a mask whose summed evidence is at least ``bound`` standard deviations; so many pixels as ``shared``
     have the noise of one, as neighbours of a band-limited estimate do."""
+    from scipy import ndimage
+
     labels, count = ndimage.label(mask)
     if count == 0:
         return mask

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from shapely import MultiPoint
 
 from wam.detection.config import RegularizationConfig
@@ -19,6 +18,8 @@ Field = NDArray[np.float64]
 
 def without_islands(logits: Field, config: RegularizationConfig) -> Field:
     """Mask logits (rows, columns) with those parts turned negative that have little evidence beside the largest."""
+    from scipy import ndimage
+
     labels, count = ndimage.label(logits > 0)
     if count < 2:
         return logits

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull, QhullError
 from torch import Tensor
 
 from wam.detection.config import SearchConfig
@@ -59,6 +58,8 @@ def outlined_bend(shown: Tensor, config: SearchConfig) -> Bend | None:
 
 def _hull(shown: NDArray[np.bool_]) -> NDArray[np.float64] | None:
     """Corners (N, 2) x, y of the convex hull of all pixels that are shown, in order; None where they have no area."""
+    from scipy.spatial import ConvexHull, QhullError
+
     rows = np.flatnonzero(shown.any(axis=1))
     if not len(rows):
         return None

@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import torch
 
 from wam.errors import ModelError
+from wam.models.catalogue import KNOWN, META_LICENCES, shipped
 from wam.models.checkpoints import load_checkpoint
-from wam.models.names import DEFAULT
 from wam.models.protocol import Checkpoint, Model
 from wam.networks.precision import AUTO, best_precision
-from wam.signal.specification import SIGNAL
 
-
-@dataclass(frozen=True)
-class Known:
-    """A checkpoint that ships with the package: one of several extractors, say, for one ``signal``.
-
-    ``sha256`` hex digest of its file; ``signal`` by its name, and ``size``, for people: small or large.
-    """
-
-    file: str
-    sha256: str
-    licence: str
-    signal: str
-    size: str
-
-
-KNOWN = {
-    DEFAULT: Known(
-        file="lattice32.safetensors",
-        sha256="5d36c822185c9f149c28cf7c7f13775b81a51ff6f0ee233156697e6a7b202e2a",
-        licence="MIT",
-        signal=SIGNAL.name,
-        size="small",
-    ),
-}
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -83,17 +56,9 @@ def open_checkpoint(model: str | Path) -> tuple[Checkpoint, str]:
 
 def _missing(model: str) -> str:
     """What to do about a name that is neither known nor a file."""
-    from wam.models.meta.weights import LICENCES
-
-    if Path(model).stem in LICENCES:
+    if Path(model).stem in META_LICENCES:
         return "expected the path of Meta's weights, found no such file; they are not shipped, see README.md"
     return f"expected a model name ({', '.join(KNOWN)}) or a file, found neither; check --model"
-
-
-def shipped(file: str) -> Path:
-    """Path of a packaged checkpoint: inside the installed package, or in ``checkpoints/`` of a source tree."""
-    packaged = Path(str(resources.files("wam"))) / "weights" / file
-    return packaged if packaged.exists() else Path(str(resources.files("wam"))).parent / "checkpoints" / file
 
 
 def choose_device(device: str) -> str:

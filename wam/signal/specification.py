@@ -1,17 +1,18 @@
 """What a mark is made of, but for key and message: numbers that embedder, extractor and detection have to agree on.
 
 A checkpoint states its ``Signal``, and is refused where this code builds another; content credentials call it by its
-``name``. No torch here: who only asks for a size does not wait for it.
+``name``. No torch here, and NumPy late: who only asks for a size or a name does not wait for them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 WORKING_SIDE = 256  # pixels: short side at which the pattern is made; smaller pictures are marked as they are
 LEVEL_RATIO = 1.6  # between the short sides that finer patterns are made at, and that detection looks from
@@ -50,6 +51,8 @@ class Signal:
             raise ValueError(
                 f"expected the values of signal version {VERSION}, found {found}; experiments have version {EXPERIMENT}"
             )
+        if self._is_product():
+            return
         if (self.tile, self.bits) != (TILE, BITS):
             raise ValueError(
                 f"signal: expected a tile of {TILE} and {BITS} bits, found {self.tile} and {self.bits}; leave them"
@@ -100,6 +103,8 @@ class Signal:
 
 def lattice_frequencies(band: tuple[float, float] = (LOWEST, HIGHEST)) -> NDArray[np.int64]:
     """All carrier frequencies in the upper half plane, (K, 2) int (kx, ky) in cycles per tile, by radius."""
+    import numpy as np
+
     lowest, highest = band
     reach = range(-int(highest), int(highest) + 1)
     half_plane = [(kx, ky) for ky in reach for kx in reach if ky > 0 or (ky == 0 and kx > 0)]

@@ -12,7 +12,7 @@ from tests.wam.cli.commands import Run, draw
 from tests.wam.synthetic import handmade_marker
 from wam import watermarker
 from wam.cli import app
-from wam.models import zoo
+from wam.models import catalogue
 
 
 @pytest.fixture
@@ -20,7 +20,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a command in an empty folder, with a registry of its own and a light model in place of the default."""
 
     def light_load(model: str, *, device: str, keys: list[bytes | None], **options: Any) -> Any:
-        return handmade_marker(*keys) if model == zoo.DEFAULT else load(model, device=device, keys=keys, **options)
+        return (
+            handmade_marker(*keys) if model == catalogue.DEFAULT else load(model, device=device, keys=keys, **options)
+        )
 
     load = watermarker.load
     monkeypatch.setattr(watermarker, "load", light_load)

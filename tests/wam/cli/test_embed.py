@@ -18,7 +18,7 @@ from tests.wam.cli.commands import (
     objects,
     types,
 )
-from wam.models import zoo
+from wam.models import catalogue
 from wam.pictures.files import read_image
 
 
@@ -127,7 +127,7 @@ class TestEmbed:
     def test_usage_errors(self, run: Run, photo: Path, options: tuple[str, ...], problem: str) -> None:
         Path("link.png").symlink_to("in.png")
         Path("short.key").write_text("short")
-        Path("lattice32.safetensors").symlink_to(zoo.shipped("lattice32.safetensors"))
+        Path("lattice32.safetensors").symlink_to(catalogue.shipped("lattice32.safetensors"))
         before, listed = photo.read_bytes(), files()
         result = run("embed", photo, *MARK, *options)
         assert result.exit_code == 2

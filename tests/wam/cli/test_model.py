@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from tests.wam.cli.commands import Run, error_line, objects
 from wam.detection.config import DEFAULT_SEARCH
-from wam.models import zoo
+from wam.models import catalogue
 
 
 class TestModel:
     def test_info(self, run: Run) -> None:
         (found,) = objects(run("model", "info", "--json"))
-        known = zoo.KNOWN[zoo.DEFAULT]
-        assert found["sha256"] == known.sha256 and found["name"] == f"{zoo.DEFAULT}@{known.sha256[:8]}"
-        assert found["bytes"] == zoo.shipped(known.file).stat().st_size
+        known = catalogue.KNOWN[catalogue.DEFAULT]
+        assert found["sha256"] == known.sha256 and found["name"] == f"{catalogue.DEFAULT}@{known.sha256[:8]}"
+        assert found["bytes"] == catalogue.shipped(known.file).stat().st_size
         assert (found["licence"], found["bits"]) == (known.licence, 32)
         assert known.sha256 in run("model", "info").stdout
 
@@ -26,7 +26,7 @@ class TestModel:
 
     def test_list_tells_signal_and_size(self, run: Run) -> None:
         rows = {row["name"]: row for row in objects(run("model", "list", "--json"))}
-        assert (rows[zoo.DEFAULT]["signal"], rows[zoo.DEFAULT]["size"]) == ("wam-lattice-1", "small")
+        assert (rows[catalogue.DEFAULT]["signal"], rows[catalogue.DEFAULT]["size"]) == ("wam-lattice-1", "small")
         assert rows["wam_mit"]["signal"] is None and rows["wam_mit"]["size"] is None
         assert "wam-lattice-1, small, shipped, the default" in run("model", "list").stdout
 

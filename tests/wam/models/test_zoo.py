@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,10 @@ from payload import derive_subkeys
 from tests.wam.synthetic import smooth_picture
 from wam.detection.calibration import Calibration
 from wam.errors import ModelError
-from wam.models import zoo
+from wam.models import catalogue
+from wam.models.catalogue import DEFAULT, KNOWN, Known, shipped
 from wam.models.checkpoints import save_checkpoint
-from wam.models.names import DEFAULT
-from wam.models.zoo import KNOWN, Known, choose_device, open_checkpoint, shipped
+from wam.models.zoo import choose_device, open_checkpoint
 from wam.networks.embedder import Embedder
 from wam.networks.extractor import Extractor
 from wam.signal.specification import SIGNAL
@@ -75,7 +76,7 @@ def strip(source: Path, target: Path) -> None:
 def test_the_file_of_0_2_0_is_read_and_marks_the_same(shipped: Watermarker, tmp_path: Path) -> None:
     """Built from today's: bit for bit the file that version 0.2.0 knew as lattice32@b4f631c7."""
     path = tmp_path / "lattice32.safetensors"
-    strip(zoo.shipped(KNOWN[DEFAULT].file), path)
+    strip(catalogue.shipped(KNOWN[DEFAULT].file), path)
     earlier = load(path, device="cpu")
     assert earlier.name == "lattice32@b4f631c7"
     assert shipped.model.description.same_as == (earlier.name,)
@@ -163,7 +164,7 @@ def test_a_missing_checkpoint_of_the_package_is_refused(monkeypatch: pytest.Monk
 
 
 def test_the_packaged_copy_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zoo.resources, "files", lambda package: tmp_path / package)
+    monkeypatch.setattr(resources, "files", lambda package: tmp_path / package)
     assert shipped("a.safetensors") == tmp_path / "checkpoints" / "a.safetensors"
     (tmp_path / "wam" / "weights").mkdir(parents=True)
     (tmp_path / "wam" / "weights" / "a.safetensors").touch()

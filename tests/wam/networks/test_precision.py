@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.wam.models.meta.test_meta_weights import constant_weights
-from wam.models import zoo
+from wam.models import catalogue, zoo
 from wam.networks.precision import best_precision, check_precision, precision_of
 from wam.watermarker import load
 
@@ -44,8 +44,8 @@ def test_own_models_take_the_best_and_meta_s_what_it_was_published_in(
 ) -> None:
     monkeypatch.setattr(zoo, "best_precision", lambda device: "bf16")
     torch.save(constant_weights(), tmp_path / "meta.pth")
-    assert zoo.default_precision(zoo.DEFAULT, "cpu") == "bf16"
-    assert zoo.default_precision(zoo.shipped("lattice32.safetensors"), "cpu") == "bf16"
+    assert zoo.default_precision(catalogue.DEFAULT, "cpu") == "bf16"
+    assert zoo.default_precision(catalogue.shipped("lattice32.safetensors"), "cpu") == "bf16"
     assert zoo.default_precision(tmp_path / "meta.pth", "cpu") == "fp32"
     assert load(device="cpu").model.precision == torch.bfloat16  # type: ignore[attr-defined]
     assert load(device="cpu", precision="fp32").model.precision is None  # type: ignore[attr-defined]

@@ -19,11 +19,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from wam.errors import ModelError
+from wam.models.catalogue import META_LICENCES
 from wam.models.meta.model import ARCHITECTURE, CALIBRATION, MetaModel
 from wam.pictures.atomic_write import save_atomically
 
 FORMAT = "meta-wam-1"
-LICENCES = {"wam_mit": "MIT", "wam_coco": "CC-BY-NC"}  # of the published weights, by the name of their file
 TELLTALE = "embedder.msg_processor.msg_embeddings.weight"
 REMEDY = "give wam_mit.pth or wam_coco.pth as published, or a training checkpoint of that model"
 
@@ -45,7 +45,7 @@ class MetaWeights:
         """As written by ``save_weights``, or known by the name of the published file."""
         if "licence" in self.metadata:
             return str(self.metadata["licence"])
-        known = LICENCES.get(self.path.stem)
+        known = META_LICENCES.get(self.path.stem)
         return known and f"{known}, by the file's name"
 
     @property
@@ -101,7 +101,7 @@ def load_weights(path: Path) -> MetaWeights:
 
 def save_weights(path: Path, weights: MetaWeights, *, licence: str | None = None) -> str:
     """Writes safetensors, float32 and unaltered, with licence and origin; returns the SHA-256 of the file."""
-    stated = licence or weights.metadata.get("licence") or LICENCES.get(weights.path.stem)
+    stated = licence or weights.metadata.get("licence") or META_LICENCES.get(weights.path.stem)
     metadata = {**weights.metadata, "converted_from": {"file": weights.path.name, "sha256": weights.sha256}}
     metadata |= {"licence": stated} if stated else {}
     header = {"format": FORMAT, "metadata": json.dumps(metadata)}
