@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -68,11 +68,11 @@ def default_precision(model: str | Path, device: str) -> str:
     return "fp32" if is_meta(Path(model)) else best_precision(device)
 
 
-def open_checkpoint(model: str | Path) -> tuple[Checkpoint, str]:
+def open_checkpoint(model: str | Path, *, known: Mapping[str, Known] = KNOWN) -> tuple[Checkpoint, str]:
     """The checkpoint behind a name or path, checked, and its short name."""
-    if isinstance(model, str) and model in KNOWN:
-        known = KNOWN[model]
-        return load_checkpoint(shipped(known.file), sha256=known.sha256), model
+    if isinstance(model, str) and model in known:
+        found = known[model]
+        return load_checkpoint(shipped(found.file), sha256=found.sha256), model
     from wam.models.meta.weights import is_meta, load_weights  # the shipped models do without
 
     path = Path(model)
