@@ -175,11 +175,12 @@ def test_the_public_names_live_at_the_ring_of_one_picture_or_below() -> None:
 
 def test_inside_the_house_wam_itself_is_asked_for_its_version_only() -> None:
     for module, path in FILES.items():
-        if room_of(module) in ("scripts", "cli", "__main__"):
-            continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 assert "wam" not in [alias.name for alias in node.names], f"{module}: import the room, not wam"
+            elif isinstance(node, ast.ImportFrom) and node.module == "wam":
+                asked = {alias.name for alias in node.names if f"wam.{alias.name}" not in FILES}
+                assert asked <= {"__version__"}, f"{module}: import it from its room, not from wam"
 
 
 @pytest.mark.parametrize("package", APART)

@@ -17,8 +17,7 @@ from wam.bench.plan import Entrant, Part, Plan
 from wam.bench.report import Report, write_report
 from wam.bench.results import Result, ResultsFile
 from wam.bench.rows import choose_rows, negative_rows
-from wam.bench.runner import Report as Progress
-from wam.bench.runner import run_plan, usual_workers
+from wam.bench.runner import Progress, run_plan, usual_workers
 from wam.bench.summary import failures, group_lines, null_lines, quality_lines, results_of, row_lines
 from wam.bench.words import RECORDS
 from wam.models.zoo import default_precision
