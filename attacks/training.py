@@ -1,8 +1,8 @@
 """Random degradations for training: one draw of parameters per picture, straight-through gradients where needed.
 
 The functions are those of the suite; only the strengths are drawn here. They span and exceed those of the protocol
-(``suites.py``), continuously, so that nothing is tuned to the bench's own grid. Geometry is not here: the training
-script warps pictures and ground truth together, in one resampling.
+(``suites.py``), continuously, so that nothing is tuned to the bench's own grid. Geometry is not here: training
+warps pictures and ground truth together, in one resampling.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def blur(images: Tensor, sigma: float) -> Tensor:
 
 
 def noise(images: Tensor, deviation: float) -> Tensor:
-    """Normal noise from torch's global generator, which the training script saves and restores."""
+    """Normal noise from torch's global generator, which a training run saves and restores."""
     return images + torch.randn_like(images) * deviation
 
 

@@ -107,7 +107,6 @@ def marks_for(data: int) -> int:
 
 
 MOST_DATA_MARKS = data_marks(MOST_MARKS)
-MOST_FIELD_BITS = MOST_DATA_MARKS * MARK_LAYOUT[0].bits - SEAL_BITS
 
 
 def bits_from_word(word: int) -> str:

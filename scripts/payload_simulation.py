@@ -114,9 +114,9 @@ def measure(folder: Path, limit: int) -> Iterator[Row]:
     """Both modes on pictures through the model, under attacks that make bits wrong or cut marks away."""
     from PIL import Image
 
-    import wam
+    from wam.watermarker import load
 
-    marker = wam.load()
+    marker = load()
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".png", ".jpg"))[:limit]
     for path in paths:
         pixels = np.array(Image.open(path).convert("RGB"))

@@ -2,7 +2,7 @@
 
     python scripts/reliability.py --photos ../shared/corpus/train --out checkpoints/reliability
 
-Every photo of the validation split is marked at the default strength and attacked in every way of ``ATTACKS``. Of the
+Every photo of the validation split is marked at the default strength and attacked in every way of ``--attacks``. Of the
 marks that are reported, the one whose bits agree best with the message gives its 32 bits as read, before correction,
 with their confidences. Writes OUT.csv, a row for each bin of confidence, and OUT.png, and prints the rows. The
 intervals take bits for independent, which those of one mark are not quite. With 65 photos about 8 minutes on one core.
@@ -14,6 +14,7 @@ import argparse
 import csv
 import io
 import sys
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -60,13 +61,15 @@ class Bin:
     right_high: float
 
 
-def bits_of(marker: Watermarker, photos: list[NDArray[np.uint8]], view: int) -> Bits | None:
+def bits_of(
+    marker: Watermarker, photos: list[NDArray[np.uint8]], view: int, *, attacks: Sequence[str] = ATTACKS
+) -> Bits | None:
     """The bits of one view, None where no mark is reported. All attacks of a photo come one after another."""
-    photo, kind = divmod(view, len(ATTACKS))
+    photo, kind = divmod(view, len(attacks))
     message = bits_from_word(int(encode(int(np.random.default_rng([13, view]).integers(ID_COUNT)))))
     pixels, background = photos[photo], photos[(photo + 1) % len(photos)]
     marked = np.asarray(marker.embed(pixels, message).image)
-    attacked = parse(ATTACKS[kind])(
+    attacked = parse(attacks[kind])(
         to_batch(marked), seed=view, originals=to_batch(pixels), backgrounds=to_batch(background)
     ).images[0]
     results = []
@@ -77,11 +80,13 @@ def bits_of(marker: Watermarker, photos: list[NDArray[np.uint8]], view: int) -> 
     return max(results, key=lambda bits: int(bits[1].sum()), default=None)
 
 
-def all_bits(marker: Watermarker, photos: list[NDArray[np.uint8]], workers: int) -> tuple[Bits, int, int]:
+def all_bits(
+    marker: Watermarker, photos: list[NDArray[np.uint8]], attacks: Sequence[str], *, workers: int
+) -> tuple[Bits, int, int]:
     """The bits of all views; how many views, and in how many a mark was reported."""
-    views = range(len(photos) * len(ATTACKS))
+    views = range(len(photos) * len(attacks))
     found = []
-    shared = (marker, photos)
+    shared = (marker, photos, attacks)
     for done, bits in enumerate(map_forked(_bits_of, shared, views, workers=workers), start=1):
         found += [] if bits is None else [bits]
         if done % 50 == 0:
@@ -92,8 +97,9 @@ def all_bits(marker: Watermarker, photos: list[NDArray[np.uint8]], workers: int)
     return (confidence, right), len(views), len(found)
 
 
-def _bits_of(shared: tuple[Watermarker, list[NDArray[np.uint8]]], view: int) -> Bits | None:
-    return bits_of(*shared, view)
+def _bits_of(shared: tuple[Watermarker, list[NDArray[np.uint8]], Sequence[str]], view: int) -> Bits | None:
+    marker, photos, attacks = shared
+    return bits_of(marker, photos, view, attacks=attacks)
 
 
 def bins_of(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> list[Bin]:
@@ -151,6 +157,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--photos", type=Path, required=True, help="the training corpus")
     options.add_argument("--out", type=Path, required=True, help="name of the table and the plot, without extension")
     options.add_argument("--model", default=DEFAULT)
+    options.add_argument("--attacks", nargs="+", default=ATTACKS, metavar="NAME=STRENGTH", help="those of ``ATTACKS``")
     options.add_argument("--limit", type=int, help="take only so many photos")
     options.add_argument("--workers", type=int, default=2, help="processes")
     return options
@@ -162,7 +169,7 @@ def main() -> int:
     try:
         marker = load(options.model, device="cpu")
         photos = Photos.load(options.photos, validation=True).pictures[: options.limit]
-        bits, views, found = all_bits(marker, photos, options.workers)
+        bits, views, found = all_bits(marker, photos, options.attacks, workers=options.workers)
     except (ValueError, OSError, WamError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

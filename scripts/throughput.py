@@ -39,12 +39,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-import wam
 from payload import bits_from_word
 from wam.jobs.engines.local import default_workers
 from wam.pictures.files import encode_image, read_image
+from wam.watermarker import Watermarker, load
 
-SAMPLES = Path(wam.__file__).parent / "samples"
+SAMPLES = Path(__file__).resolve().parent.parent / "wam" / "samples"
 PIXELS = (1_000_000, 2_000_000)  # of the smallest and the largest photo
 TARGET = 0.85  # of the CPU seconds, what the bare steps are to be
 LAYERS = "layers"  # of the networks: within the steps, not one of them
@@ -96,7 +96,7 @@ def make_photos(folder: Path, count: int, photos: list[Path]) -> None:
 class Bare:
     """CPU seconds of the bare steps, and of the layers of the networks within them."""
 
-    def __init__(self, marker: wam.Watermarker) -> None:
+    def __init__(self, marker: Watermarker) -> None:
         self.marker = marker
         self.seconds: dict[str, float] = {}
         self.layers = 0.0
@@ -164,11 +164,11 @@ def run_command(*arguments: str | Path, workers: int) -> Watched:
             time.sleep(INTERVAL)
         watched.wall = time.perf_counter() - started
         lines.seek(0)
-        told = [json.loads(line) for line in lines]
-        watched.failed = sum(map(has_failed, told))
+        photos = [json.loads(line) for line in lines]
+    watched.failed = sum(map(has_failed, photos))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     watched.cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    if process.returncode and not told:  # a command that fails as a whole says nothing of any photo
+    if process.returncode not in (0, 1, 2) or not photos:  # 2 also where options are wrong, before any photo
         raise subprocess.CalledProcessError(process.returncode, command)
     return watched
 
@@ -268,7 +268,7 @@ def main() -> None:
             f"--photos {arguments.photos}: expected photos and a count of at least 2, found {len(sources)} photos"
         )
     torch.set_num_threads(1)
-    bare = Bare(wam.load(device="cpu"))
+    bare = Bare(load(device="cpu"))
     with tempfile.TemporaryDirectory() as name:
         photos, out, registry = Path(name) / "photos", Path(name) / "out", Path(name) / "registry.sqlite"
         photos.mkdir()

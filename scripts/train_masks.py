@@ -31,6 +31,7 @@ from wam.models.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from wam.networks.extractor import STRIDE
 from wam.networks.mask_head import MaskHead, cells, evidence, surroundings
 from wam.networks.watermark_network import WatermarkModel
+from wam.signal.filters import rounded
 from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose
 from wam.signal.specification import BITS
@@ -131,7 +132,7 @@ def example(model: WatermarkModel, photos: Photos, carrier: Carrier, generator: 
     else:
         around = paper(size, generator)
     mask = shape(size, generator)[None]
-    file = ((mask * marked + (1 - mask) * around) * 255).round() / 255
+    file = rounded(mask * marked + (1 - mask) * around)
     if generator.random() < 0.55:
         file = degrade(file[0], generator)[None].clamp(0, 1)
     matrix, offset = place(size, generator)

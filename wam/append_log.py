@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 
 def append(path: Path, lines: str) -> None:
@@ -15,15 +16,21 @@ def append(path: Path, lines: str) -> None:
     content = lines.encode("utf-8")
     assert content.endswith(b"\n"), "what is appended are whole lines"
     with open(path, "ab", buffering=0) as stream:
-        start, written = _end_of_lines(path), 0
-        stream.truncate(start)
-        try:
-            while written < len(content):
-                written += stream.write(content[written:])
-        except OSError:
-            stream.truncate(start)
-            raise
+        stream.truncate(_end_of_lines(path))
+        write_whole(stream, content)
         os.fsync(stream.fileno())
+
+
+def write_whole(stream: BinaryIO, content: bytes) -> None:
+    """Appends to a file that is open for it, unbuffered: all or nothing, since a full disk takes a part without an
+    error, and the next line would go on from it."""
+    start, written = os.fstat(stream.fileno()).st_size, 0
+    try:
+        while written < len(content):
+            written += stream.write(content[written:])
+    except OSError:
+        os.ftruncate(stream.fileno(), start)
+        raise
 
 
 def read(path: Path) -> str:

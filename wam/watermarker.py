@@ -19,7 +19,7 @@ from wam.models import zoo
 from wam.models.catalogue import DEFAULT
 from wam.models.protocol import AnySizes, Explains, Finding, FoundPose, Glances, Model, SearchSummary
 from wam.networks.precision import AUTO, check_precision
-from wam.pictures.quality import psnr
+from wam.pictures.quality import decibels, psnr
 from wam.region import Region, outline
 from wam.signal.filters import rounded, to_pixels
 from wam.signal.mark_grid import SMALLEST_SIDE
@@ -195,7 +195,7 @@ def marked_like(marked: Tensor, batch: Tensor, image: AnyImage) -> Marked:
     if isinstance(image, Tensor):
         marked = rounded(marked)
         error = float((marked - batch).double().square().mean())
-        return Marked(marked.to(image.device), float("inf") if error == 0 else -10 * float(np.log10(error)))
+        return Marked(marked.to(image.device), decibels(1.0, error))
     array = to_pixels(marked[0])
     if isinstance(image, Image.Image):
         return Marked(Image.fromarray(array), psnr(np.asarray(image.convert("RGB")), array))

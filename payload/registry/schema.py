@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sqlalchemy import (
     BigInteger,
@@ -24,10 +24,12 @@ from payload.codes.id_permutation import SECRET_BYTES
 from payload.errors import RegistryError
 from payload.records.record import MAX_CHARACTERS
 
+Migration = Callable[[Connection], object]
+
 SCHEMA_VERSION = 1
 
 # From version n to n + 1, run in one transaction; every version below ``SCHEMA_VERSION`` has one.
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {}
+MIGRATIONS: dict[int, Migration] = {}
 
 # Numbers that no other program on the same PostgreSQL server is likely to lock: "wam" in ASCII.
 _LOCK_KEY = 0x77616D
@@ -59,13 +61,19 @@ entry_table = Table(
 )
 
 
-def is_current(connection: Connection) -> bool:
+def is_current(connection: Connection, *, version: int = SCHEMA_VERSION) -> bool:
     """Tell whether the tables are there in this version."""
-    return _version(connection) == SCHEMA_VERSION
+    return _version(connection) == version
 
 
-def prepare(connection: Connection, *, create: bool) -> None:
-    """Create the tables where allowed, or bring them to this version, refusing a newer one."""
+def prepare(
+    connection: Connection,
+    *,
+    create: bool,
+    version: int = SCHEMA_VERSION,
+    migrations: Mapping[int, Migration] = MIGRATIONS,
+) -> None:
+    """Create the tables where allowed, or bring them to this version step by step, refusing a newer one."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
     found = _version(connection)
@@ -73,15 +81,15 @@ def prepare(connection: Connection, *, create: bool) -> None:
         if not create:
             raise RegistryError("expected a registry, found none; run `wam registry init` first")
         metadata.create_all(connection)
-        connection.execute(insert(schema_table).values(version=SCHEMA_VERSION))
+        connection.execute(insert(schema_table).values(version=version))
         secret = secrets.token_hex(SECRET_BYTES)
         connection.execute(insert(registry_table).values(secret=secret, next_serial=0))
         return
-    if found > SCHEMA_VERSION:
-        raise RegistryError(f"expected registry version {SCHEMA_VERSION} or older, found {found}; update wam")
-    for version in range(found, SCHEMA_VERSION):
-        MIGRATIONS[version](connection)
-        connection.execute(update(schema_table).values(version=version + 1))
+    if found > version:
+        raise RegistryError(f"expected registry version {version} or older, found {found}; update wam")
+    for step in range(found, version):
+        migrations[step](connection)
+        connection.execute(update(schema_table).values(version=step + 1))
 
 
 def _version(connection: Connection) -> int | None:

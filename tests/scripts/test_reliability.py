@@ -71,8 +71,7 @@ def test_a_run_writes_the_table_and_the_diagram(
     for number in range(8):  # the last is of the validation split
         Image.fromarray(smooth_picture(150, 160, seed=number)).save(tmp_path / "photos" / f"{number}.png")
     paths = ["--photos", str(tmp_path / "photos"), "--out", str(tmp_path / "bits")]
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *paths, "--workers", "1"])
-    monkeypatch.setattr(RELIABILITY, "ATTACKS", ("identity", "hflip"))
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *paths, "--workers", "1", "--attacks", "identity", "hflip"])
     assert RELIABILITY.main() == 0
     with (tmp_path / "bits.csv").open() as file:
         rows = list(csv.DictReader(file))

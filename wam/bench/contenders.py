@@ -37,13 +37,16 @@ class Contender(Protocol):
     """A method of the bench.
 
     ``decides``: it says whether there is a mark, and where; else it always reads 32 bits. ``adjustable``: it takes a
-    strength. ``keyed``: it has keys.
+    strength. ``keyed``: it has keys. ``same_as``: other names under which it marks and reads just the same. ``search``:
+    the digest of the values that it searches with, None where there are none.
     """
 
     name: str
     decides: bool
     adjustable: bool
     keyed: bool
+    same_as: tuple[str, ...]
+    search: str | None
 
     def embed(self, photo: Tensor, bits: str, *, strength: float | None) -> Tensor:
         """Mark (1, 3, H, W) float in [0, 1]; ``strength`` in dB, None for the method's own."""
@@ -69,8 +72,9 @@ class MarkerContender:
 
     def __init__(self, marker: Watermarker, other: Callable[[], Watermarker]) -> None:
         self.marker = marker
-        self.name = marker.name
-        self.keyed = marker.model.description.keyed
+        description = marker.model.description
+        self.name, self.same_as = description.name, description.same_as
+        self.keyed, self.search = description.keyed, description.search
         self._make_other = other
         self._other: Watermarker | None = None
 
@@ -108,6 +112,8 @@ class PeerContender:
     decides = False
     adjustable = False
     keyed = False
+    same_as: tuple[str, ...] = ()
+    search: str | None = None
 
     def embed(self, photo: Tensor, bits: str, *, strength: float | None) -> Tensor:
         marked = self.embed_bgr(to_bgr(photo), [int(bit) for bit in bits])

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from wam.errors import ImageError
 from wam.pictures.files import expand_inputs, read_image, require_size
-from wam.signal.filters import resize, sized
+from wam.signal.filters import resize, rounded, sized
 from wam.signal.mark_grid import SMALLEST_SIDE
 from wam.watermarker import to_batch
 
@@ -24,7 +24,7 @@ _CACHED = 8  # photos kept decoded in a process
 
 def round_to_bytes(images: Tensor) -> Tensor:
     """What an 8-bit file keeps of (..., H, W) float in [0, 1]."""
-    return (images.clamp(0, 1) * 255).round() / 255
+    return rounded(images.clamp(0, 1))
 
 
 @dataclass(frozen=True)

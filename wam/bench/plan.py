@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from wam.bench.contenders import Build
+from wam.bench.contenders import Build, Contender
 from wam.bench.photos import ImageSet
 from wam.bench.results import QUALITY, Key
 from wam.bench.rows import WRONG_KEY, Row
@@ -15,13 +15,29 @@ MOST_ROWS = 16  # in one task: results reach the disk after each
 
 @dataclass(frozen=True)
 class Entrant:
-    """A contender as the plan knows it; ``strengths`` in dB, None for the method's own."""
+    """A contender as the plan knows it; ``strengths`` in dB, None for its own; the rest as of ``Contender``."""
 
     name: str
     build: Build
     strengths: tuple[float | None, ...]
     decides: bool
     keyed: bool
+    same_as: tuple[str, ...] = ()
+    search: str | None = None
+
+    @classmethod
+    def of(cls, contender: Contender, build: Build, *, strengths: tuple[float, ...] = ()) -> Entrant:
+        """One that ``build`` made; ``strengths`` count only where it takes any."""
+        chosen = strengths if contender.adjustable and strengths else (None,)
+        return cls(
+            contender.name,
+            build,
+            chosen,
+            contender.decides,
+            contender.keyed,
+            same_as=contender.same_as,
+            search=contender.search,
+        )
 
 
 @dataclass(frozen=True)
@@ -75,6 +91,12 @@ class Plan:
         images = self.parts[task.part].images
         entrant = self.entrants[task.entrant]
         return Key(entrant.name, task.strength, images.digest, self.seed, images.photo_name(task.number), row)
+
+    def names(self) -> dict[str, str]:
+        """Names that earlier results may have been kept under, and those that they have here: files with another header
+        mark and read the same."""
+        own = {entrant.name for entrant in self.entrants}
+        return {other: entrant.name for entrant in self.entrants for other in entrant.same_as if other not in own}
 
     def tasks(self, done: set[Key], *, workers: int) -> list[Task]:
         """What is left to do, in portions that keep all workers busy."""

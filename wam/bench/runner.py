@@ -23,7 +23,7 @@ from wam.bench.views import Stage
 from wam.bench.words import WordBook
 from wam.errors import WamError, show_name
 
-Report = Callable[[int, int], None]  # is told how many results there are, and how many there will be
+Progress = Callable[[int, int], None]  # is told how many results there are, and how many there will be
 
 _KEPT_STAGES = 2
 
@@ -89,7 +89,7 @@ def _quality(stage: Stage, number: int) -> dict[str, float | None]:
     return {**values, "width": width, "height": height}
 
 
-def run_plan(plan: Plan, file: ResultsFile, *, workers: int = 1, report: Report = lambda done, total: None) -> None:
+def run_plan(plan: Plan, file: ResultsFile, *, workers: int = 1, report: Progress = lambda done, total: None) -> None:
     """Run what is not in the file yet, and put it there. Ctrl-C leaves what was done in the file."""
     tasks = plan.tasks(set(file.known), workers=workers)
     total = sum(len(task.rows) + task.quality for task in tasks)

@@ -17,11 +17,9 @@ from wam.bench.plan import Entrant, Part, Plan
 from wam.bench.report import Report, write_report
 from wam.bench.results import Result, ResultsFile
 from wam.bench.rows import choose_rows, negative_rows
-from wam.bench.runner import Report as Progress
-from wam.bench.runner import run_plan, usual_workers
+from wam.bench.runner import Progress, run_plan, usual_workers
 from wam.bench.summary import failures, group_lines, null_lines, quality_lines, results_of, row_lines
 from wam.bench.words import RECORDS
-from wam.detection.config import DEFAULT_SEARCH
 from wam.models.zoo import default_precision
 
 # packaged photos that the rows which search everything are measured on, unless --limit says otherwise
@@ -62,7 +60,7 @@ def run(options: Options, build: Build, out: Path | None, *, progress: Progress 
     """Measure everything, and write the files of ``out``. Raises ``ValueError`` for rows that are not known and
     ``WamError`` for a model or an image set that cannot be used, before anything is measured."""
     plan = make_plan(options, build)
-    file = ResultsFile(out)
+    file = ResultsFile(out, names=plan.names())
     workers = options.workers or usual_workers(options.device)
     run_plan(plan, file, workers=workers, report=progress)
     results = results_of(plan, file)
@@ -84,11 +82,7 @@ def make_plan(options: Options, build: Build) -> Plan:
         parts.append(Part(images, tuple(choose_rows(options.attacks)), options.limit, costly))
     if options.negatives is not None:
         parts.append(Part(options.negatives, tuple(negative_rows()), options.limit, negatives=True))
-    entrants = []
-    for make in (build, *options.peers):
-        contender = make()
-        strengths = options.strengths if contender.adjustable and options.strengths else (None,)
-        entrants.append(Entrant(contender.name, make, strengths, contender.decides, contender.keyed))
+    entrants = [Entrant.of(make(), make, strengths=options.strengths) for make in (build, *options.peers)]
     return Plan(tuple(entrants), tuple(parts), options.seed)
 
 
@@ -103,7 +97,7 @@ def make_report(options: Options, plan: Plan, results: Sequence[Result], costs: 
         "seed": str(options.seed),
         "registry": f"{RECORDS} records, which chance matches are counted against",
         "version": f"wam {__version__}",
-        "search": DEFAULT_SEARCH.digest(),
+        **_searches(plan),
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
     }
     return Report(
@@ -115,6 +109,12 @@ def make_report(options: Options, plan: Plan, results: Sequence[Result], costs: 
         failures=failures(results) + [f"{line}: {line.error}" for line in costs if line.error],
         costs=list(costs),
     )
+
+
+def _searches(plan: Plan) -> dict[str, str]:
+    """The digests of the values that the contenders search with; nothing where none of them has any."""
+    found = dict.fromkeys(entrant.search for entrant in plan.entrants if entrant.search is not None)
+    return {"search": ", ".join(found)} if found else {}
 
 
 def _describe(part: Part) -> str:

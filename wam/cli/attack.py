@@ -50,6 +50,7 @@ def attack(
 
     from attacks import parse
     from wam.pictures.files import read_image, write_bytes, write_picture
+    from wam.signal.filters import to_pixels
     from wam.watermarker import to_batch
 
     try:
@@ -59,7 +60,7 @@ def attack(
     try:
         picture = read_image(image)
         result = steps(to_batch(picture.pixels), seed=seed).images[0]
-        pixels = (result.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
+        pixels = to_pixels(result.clamp(0, 1))
         if output.suffix:
             write_picture(output, Image.fromarray(pixels))
         else:

@@ -36,7 +36,7 @@ def outlined_bend(shown: Tensor, config: SearchConfig) -> Bend | None:
     if float(shown.float().mean()) > bounds.framed:
         return None
     corners = _hull(shown.cpu().numpy())
-    quad = None if corners is None else _four_sided(corners)
+    quad = None if corners is None else four_sided(corners)
     if corners is None or quad is None or _area(corners) < bounds.covered * _area(quad):
         return None
     lengths = np.linalg.norm(np.roll(quad, -1, axis=0) - quad, axis=1)
@@ -72,7 +72,7 @@ def _hull(shown: NDArray[np.bool_]) -> NDArray[np.float64] | None:
         return None
 
 
-def _four_sided(corners: NDArray[np.float64]) -> NDArray[np.float64] | None:
+def four_sided(corners: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """The hull (N, 2) with sides taken out one by one, those first whose neighbours meet soonest, until four remain."""
     corners = corners.copy()
     while len(corners) > 4:

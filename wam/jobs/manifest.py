@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from wam.append_log import write_whole
 from wam.errors import WamError, show_name
 from wam.pictures.storage import Location, join, read_content, write_content
 
@@ -64,7 +65,7 @@ class Manifest:
 
     def _append(self, content: bytes, durable: bool) -> None:
         if self._stream is not None:
-            _write_whole(self._stream, content)
+            write_whole(self._stream, content)
             if durable:
                 os.fsync(self._stream.fileno())
             return
@@ -98,17 +99,6 @@ class Manifest:
             except (ValueError, KeyError, TypeError):
                 continue
         return done
-
-
-def _write_whole(stream: BinaryIO, content: bytes) -> None:
-    """Appends all or nothing: a full disk takes a part without an error, and the next line would go on from it."""
-    start, written = os.fstat(stream.fileno()).st_size, 0
-    try:
-        while written < len(content):
-            written += stream.write(content[written:])
-    except OSError:
-        os.ftruncate(stream.fileno(), start)
-        raise
 
 
 def _open_alone(path: Path) -> BinaryIO:

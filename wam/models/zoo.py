@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from wam.errors import ModelError
-from wam.models.catalogue import KNOWN, META_LICENCES, shipped
+from wam.models.catalogue import KNOWN, META_LICENCES, Known, shipped
 from wam.models.checkpoints import load_checkpoint
 from wam.models.protocol import Checkpoint, Model
 from wam.networks.precision import AUTO, best_precision
@@ -41,11 +41,11 @@ def default_precision(model: str | Path, device: str) -> str:
     return "fp32" if is_meta(Path(model)) else best_precision(device)
 
 
-def open_checkpoint(model: str | Path) -> tuple[Checkpoint, str]:
+def open_checkpoint(model: str | Path, *, known: Mapping[str, Known] = KNOWN) -> tuple[Checkpoint, str]:
     """The checkpoint behind a name or path, checked, and its short name."""
-    if isinstance(model, str) and model in KNOWN:
-        known = KNOWN[model]
-        return load_checkpoint(shipped(known.file), sha256=known.sha256), model
+    if isinstance(model, str) and model in known:
+        found = known[model]
+        return load_checkpoint(shipped(found.file), sha256=found.sha256), model
     from wam.models.meta.weights import is_meta, load_weights  # the shipped models do without
 
     path = Path(model)

@@ -29,7 +29,12 @@ def psnr(first: Pixels, second: Pixels) -> float:
     for rows in strips(len(first), first[0].size):
         error = first[rows].astype(np.int16) - second[rows]
         total += int(np.square(error, dtype=np.int32).sum(dtype=np.int64))
-    return math.inf if total == 0 else 10 * math.log10(255**2 * first.size / total)
+    return decibels(255**2 * first.size, total)
+
+
+def decibels(signal: float, noise: float) -> float:
+    """A ratio of powers in dB; infinite where there is no noise."""
+    return math.inf if noise == 0 else 10 * math.log10(signal / noise)
 
 
 def ssim(first: Pixels, second: Pixels) -> float:

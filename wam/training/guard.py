@@ -15,10 +15,12 @@ class StepGuard:
     """Leaves out batches of a wild or non-finite gradient: one must not undo an hour.
 
     ``usual``: moving mean of the gradient norm, None before the first; never anything that is not finite, as every
-    comparison with that is False and no batch would be taken again.
+    comparison with that is False and no batch would be taken again. ``patience``: so many batches left out one after
+    another end a run.
     """
 
     usual: float | None = None
+    patience: int = PATIENCE
     left_out: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -36,5 +38,5 @@ class StepGuard:
 
     @property
     def stuck(self) -> bool:
-        """Whether every one of the last ``PATIENCE`` batches was left out."""
-        return self.left_out >= PATIENCE
+        """Whether every one of the last ``patience`` batches was left out."""
+        return self.left_out >= self.patience

@@ -17,6 +17,7 @@ from torch import Tensor
 from attacks.base import straight_through
 from attacks.training import degrade_batch
 from wam.networks.embedder import scale_evenly
+from wam.signal.filters import rounded
 from wam.signal.pattern import Carrier
 from wam.signal.specification import BITS
 
@@ -129,7 +130,7 @@ def mark(photo: Tensor, gain: Tensor, geometry: Geometry, mask: Tensor, bits: Te
         bits, geometry.file_matrix.to(bits.device), geometry.file_offset.to(bits.device), (FILE, FILE)
     )
     marked = (photo + mask * gain * pattern / 255).clamp(0, 1)
-    return straight_through(marked, (marked * 255).round() / 255)
+    return straight_through(marked, rounded(marked))
 
 
 def warp(images: Tensor, geometry: Geometry, *, mode: str) -> Tensor:

@@ -11,20 +11,20 @@ from sqlalchemy import text
 from payload.errors import RegistryError
 from payload.records.record import Record
 from payload.registry import Registry, schema
-from payload.registry.database import locate, transaction
+from payload.registry.database import connect, locate, transaction
 
 RECORD = Record("123", "acme")
 
 
-def set_version(registry: Registry, version: int) -> None:
-    with transaction(registry._engine, write=True) as connection:
+def set_version(url: str, version: int) -> None:
+    with transaction(connect(locate(url), create=False), write=True) as connection:
         connection.execute(text("UPDATE wam_schema SET version = :version"), {"version": version})
 
 
 def test_the_url_wins_over_the_environment_and_that_over_the_default(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("platformdirs.user_data_path", tmp_path.joinpath)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.delenv("WAM_REGISTRY", raising=False)
     assert locate(None).database == str(tmp_path / "wam" / "registry.sqlite")
     monkeypatch.setenv("WAM_REGISTRY", str(tmp_path / "environment.sqlite"))
@@ -33,9 +33,10 @@ def test_the_url_wins_over_the_environment_and_that_over_the_default(
 
 
 def test_the_default_place_is_made_when_it_is_first_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("platformdirs.user_data_path", (tmp_path / "new").joinpath)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "new"))
     monkeypatch.delenv("WAM_REGISTRY", raising=False)
     entry = Registry.open().allocate(RECORD)
+    assert (tmp_path / "new" / "wam" / "registry.sqlite").is_file()
     assert Registry.open(create=False).show(entry.link) == entry
 
 
@@ -61,7 +62,7 @@ def test_only_the_owner_can_read_a_new_file(tmp_path: Path) -> None:
 
 def test_readers_go_on_while_another_writes(tmp_path: Path) -> None:
     registry = Registry.open(str(tmp_path / "registry.sqlite"))
-    with transaction(registry._engine, write=True):
+    with transaction(connect(locate(str(tmp_path / "registry.sqlite")), create=False), write=True):
         assert len(registry.words()) == 0
 
 
@@ -148,26 +149,24 @@ def test_a_missing_driver_names_its_install_command(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_newer_version_is_refused(registry: Registry, registry_url: str) -> None:
-    set_version(registry, schema.SCHEMA_VERSION + 1)
+    set_version(registry_url, schema.SCHEMA_VERSION + 1)
     with pytest.raises(RegistryError, match="version 1 or older, found 2; update wam"):
         Registry.open(registry_url)
 
 
-def test_an_older_version_is_migrated_step_by_step(
-    registry: Registry, registry_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_older_version_is_migrated_step_by_step(registry: Registry, registry_url: str) -> None:
     entry = registry.allocate(RECORD)
     steps = {
         1: lambda connection: connection.execute(text("CREATE TABLE wam_new (seen INTEGER)")),
         2: lambda connection: connection.execute(text("INSERT INTO wam_new VALUES (7)")),
     }
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 3)
-    monkeypatch.setattr(schema, "MIGRATIONS", steps)
-    migrated = Registry.open(registry_url, create=False)
-    assert migrated.show(entry.link) == entry
-    with transaction(migrated._engine) as connection:
+    engine = connect(locate(registry_url), create=False)
+    with transaction(engine, write=True) as connection:
+        schema.prepare(connection, create=False, version=3, migrations=steps)
+    with transaction(engine) as connection:
         assert connection.execute(text("SELECT seen FROM wam_new")).scalar_one() == 7
-        assert schema.is_current(connection)
+        assert schema.is_current(connection, version=3) and not schema.is_current(connection)
+    assert registry.show(entry.link) == entry
 
 
 def test_every_older_version_has_a_migration() -> None:

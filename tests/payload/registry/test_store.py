@@ -16,7 +16,7 @@ from payload.errors import PayloadError, RegistryError, RegistryFullError, Unkno
 from payload.layout import ID_COUNT
 from payload.records.record import Record
 from payload.registry import Registry
-from payload.registry.database import transaction
+from payload.registry.database import connect, locate, transaction
 from payload.registry.entry import Entry
 from payload.registry.schema import registry_table
 
@@ -129,8 +129,8 @@ def test_a_hash_of_more_than_64_bits_is_refused(registry: Registry) -> None:
     assert registry.show(entry.link) == entry
 
 
-def test_the_last_id_is_the_last(registry: Registry) -> None:
-    with transaction(registry._engine, write=True) as connection:
+def test_the_last_id_is_the_last(registry: Registry, registry_url: str) -> None:
+    with transaction(connect(locate(registry_url), create=False), write=True) as connection:
         connection.execute(update(registry_table).values(next_serial=ID_COUNT - 1))
     assert registry.allocate(RECORD).serial == ID_COUNT - 1
     with pytest.raises(RegistryFullError, match=f"found all {ID_COUNT} allocated; start another"):

@@ -25,6 +25,8 @@ class Brightener:
     decides = True
     adjustable = True
     keyed = True
+    same_as: tuple[str, ...] = ()
+    search: str | None = None
 
     def __init__(self) -> None:
         self.read_images: list[Tensor] = []
@@ -55,9 +57,7 @@ def photos_in(folder: Path, count: int, *, side: int = 128) -> ImageSet:
 
 def plan_of(images: ImageSet, rows: str, *, build=Brightener, seed: int = 0, limit: int | None = None) -> Plan:
     """One contender on one image set."""
-    contender = build()
-    entrant = Entrant(contender.name, build, (None,), contender.decides, contender.keyed)
-    return Plan((entrant,), (Part(images, tuple(choose_rows(rows)), limit),), seed)
+    return Plan((Entrant.of(build(), build),), (Part(images, tuple(choose_rows(rows)), limit),), seed)
 
 
 def reading(bits: str, mask: np.ndarray | None = None, *, plain: bool = True, log10_p: float = -9.0) -> Reading:

@@ -11,6 +11,8 @@ import torch
 from typer.testing import CliRunner, Result
 
 from tests.wam.bench.doubles import light_contender, photos_in
+from wam.bench import contenders
+from wam.bench.runner import Workbench
 from wam.cli import app
 
 Run = Callable[..., Result]
@@ -21,7 +23,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the command in an empty folder on two small photos, with the hand-made model."""
     monkeypatch.chdir(tmp_path)
     photos_in(tmp_path / "photos", 2)
-    monkeypatch.setattr("wam.bench.contenders.build_marker", lambda model, device: light_contender())
+    monkeypatch.setattr(contenders, "build_marker", lambda model, device: light_contender())
 
     def invoke(*arguments: str) -> Result:
         return CliRunner().invoke(app, ["bench", "--images", "photos", "--jobs", "1", *arguments])
@@ -53,7 +55,7 @@ def test_the_program_works_in_one_thread(run: Run) -> None:
 def test_a_second_run_measures_nothing_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run("--attacks", "identity,hflip", "--limit", "1", "--out", "out")
     lines = Path("out/results.jsonl").read_text()
-    monkeypatch.setattr("wam.bench.runner.Workbench.run", None)
+    monkeypatch.setattr(Workbench, "run", None)
     second = run("--attacks", "identity,hflip", "--limit", "1", "--out", "out")
     assert second.exit_code == 0 and Path("out/results.jsonl").read_text() == lines
     assert second.stdout == first.stdout

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.wam.bench.doubles import light_contender, photos_in
+from tests.wam.bench.doubles import Brightener, light_contender, photos_in
+from tests.wam.synthetic import handmade_marker
+from wam.bench import plots
 from wam.bench.plots import over_strength
 from wam.bench.report import cell
 from wam.bench.rows import choose_rows
-from wam.bench.session import Options, Outcome, run
+from wam.bench.session import Options, Outcome, make_plan, make_report, run
 from wam.bench.sheet import MOST, choose
 
 ROWS = "identity,jpeg=90,jpeg=70,multi=1,multi=2,unmarked"
@@ -68,8 +70,7 @@ def test_plots_are_pictures_and_in_the_report(outcome: Outcome, folder: Path) ->
         assert min(pixels.shape) > 200 and pixels.std() > 5
 
 
-def test_the_same_seed_gives_the_same_files(outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wam.bench.session._draw", lambda *arguments: [])
+def test_the_same_seed_gives_the_same_files(outcome: Outcome, tmp_path: Path) -> None:
     images = outcome.plan.parts[0].images
     options = Options("crop=0.5,multi=1", images, workers=1)
     for folder in ("first", "second"):
@@ -77,6 +78,15 @@ def test_the_same_seed_gives_the_same_files(outcome: Outcome, tmp_path: Path, mo
         run(options, light_contender, tmp_path / folder)
     for name in ("report.md", "report.csv", "metrics.json"):
         assert (tmp_path / "first" / name).read_text() == (tmp_path / "second" / name).read_text()
+
+
+def test_the_search_is_that_of_the_contenders(outcome: Outcome) -> None:
+    search = handmade_marker().model.description.search
+    assert search is not None and outcome.report.facts["search"] == search
+    images = outcome.plan.parts[0].images
+    options = Options("identity", images, peers=(Brightener,))
+    assert make_report(options, make_plan(options, light_contender), [], []).facts["search"] == search
+    assert "search" not in make_report(options, make_plan(options, Brightener), [], []).facts
 
 
 def test_no_sweep_no_plot(outcome: Outcome) -> None:
@@ -90,7 +100,7 @@ def test_a_plot_that_fails_costs_nothing_else(
     def fail(*arguments: object, **options: object) -> None:
         raise RuntimeError("no paper")
 
-    monkeypatch.setattr("wam.bench.plots.write_plots", fail)
+    monkeypatch.setattr(plots, "write_plots", fail)
     found = run(Options("identity", outcome.plan.parts[0].images, limit=1, workers=1), light_contender, tmp_path)
     assert found.report.failures == ["plots: no paper"] and found.report.plots == []
     assert "no paper" in (tmp_path / "report.md").read_text()

@@ -26,7 +26,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     load = watermarker.load
     monkeypatch.setattr(watermarker, "load", light_load)
-    monkeypatch.setattr("payload.registry.database._default_path", lambda: str(tmp_path / "registry.sqlite"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.delenv("WAM_REGISTRY", raising=False)
     monkeypatch.delenv("WAM_KEY", raising=False)
     (tmp_path / "work").mkdir()

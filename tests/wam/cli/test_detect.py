@@ -164,12 +164,12 @@ class TestDetect:
         assert "unreadable" in run("detect", "wrong.png").stdout
 
     def test_without_a_registry_marks_are_unregistered(
-        self, run: Run, marked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+        self, run: Run, marked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        monkeypatch.setattr("payload.registry.database._default_path", lambda: "none.sqlite")
+        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "none"))
         (mark,) = objects(run("detect", "in.wm.png", "--json"))[0]["watermarks"]
         assert (mark["status"], mark["record"], mark["link"]) == ("unregistered", None, marked["link"])
-        assert not Path("none.sqlite").exists()
+        assert not (tmp_path / "none").exists()
 
     def test_a_registry_that_was_named_must_be_there(self, run: Run, marked: dict[str, Any]) -> None:
         result = run("detect", "in.wm.png", "--registry", "none.sqlite")

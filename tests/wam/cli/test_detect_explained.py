@@ -47,7 +47,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.setattr(watermarker, "load", lambda *_, **__: model)
 
     use(marker)
-    monkeypatch.setattr("payload.registry.database._default_path", lambda: str(tmp_path / "registry.sqlite"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     for name in ("WAM_REGISTRY", "WAM_KEY"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "work").mkdir()

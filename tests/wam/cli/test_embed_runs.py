@@ -162,7 +162,7 @@ class TestUsage:
         result = run("embed", photo, *options)
         assert result.exit_code == 2
         assert error_line(result).startswith(problem)
-        assert files() == ["in.png", "list.csv"] and not (tmp_path / "registry.sqlite").exists()
+        assert files() == ["in.png", "list.csv"] and not (tmp_path / "wam").exists()
 
     def test_a_name_without_a_known_ending_that_is_not_chosen_costs_itself_only(self, run: Run, photos: Path) -> None:
         odd = draw("odd.png").rename("odd.xyz")

@@ -10,6 +10,7 @@ import pytest
 import typer
 
 import wam
+from payload.registry import Registry
 from tests.wam.cli.commands import MARK, Run
 from wam.cli import main
 
@@ -96,7 +97,7 @@ class TestMain:
         def interrupted(*_: object, **__: object) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("payload.registry.store.Registry.open", interrupted)
+        monkeypatch.setattr(Registry, "open", interrupted)
         assert call("registry", "list") == 130
         assert capfd.readouterr().err.strip() == "error: interrupted; files written so far are whole"
 

@@ -14,7 +14,6 @@ from typer.testing import CliRunner, Result
 from tests.wam.synthetic import handmade_marker, smooth_picture
 from wam import watermarker
 from wam.cli import app
-from wam.signal import mark_grid
 
 Run = Callable[..., Result]
 MARK = ("--asset", "123", "--owner", "acme", "--time", "2026-11-22T10:30:00+01:00", "--mode", "record")
@@ -31,13 +30,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(watermarker, "load", light_load)
-        patch.setattr(mark_grid, "LEAST_AREA", 8000)  # smooth pictures are read from less than a photo
-        patch.setattr("payload.registry.database._default_path", lambda: str(folder / "none" / "registry.sqlite"))
+        patch.setenv("XDG_DATA_HOME", str(folder / "none"))
         patch.delenv("WAM_REGISTRY", raising=False)
         patch.delenv("WAM_KEY", raising=False)
         patch.chdir(folder)
-        Image.fromarray(smooth_picture(300, 400)).save("in.png")
-        Image.fromarray(smooth_picture(100, 100)).save("small.png")
+        Image.fromarray(smooth_picture(448, 576)).save("in.png")
+        Image.fromarray(smooth_picture(130, 130)).save("small.png")
         Path("key").write_bytes(b"0123456789abcdef\n")
         yield lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
         assert not (folder / "none").exists()
@@ -68,7 +66,7 @@ def test_detect_prints_the_record_once_without_a_registry(run: Run, embedded: di
     assert found["marks"] == {"read": 12, "needed": 8, "embedded": 12}
     assert found["region"]["area"] > 0.9
     with Image.open("masks/in.wm.mask1.png") as mask:
-        assert mask.size == (400, 300)
+        assert mask.size == (576, 448)
 
 
 def test_detect_tells_people_the_fields(run: Run, embedded: dict[str, Any]) -> None:

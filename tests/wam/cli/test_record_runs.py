@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,6 @@ from wam.pictures.files import read_image
 from wam.pipeline import mark_link
 from wam.pipeline.options import MarkOptions
 from wam.provenance.aigc_label import read_label
-from wam.signal import mark_grid
 
 ROOT = Path(mark_link.__file__).parents[2]
 MARK = ("--asset-from", "name", "--owner", "acme", "--mode", "record", "--strength", "34")
@@ -31,20 +29,12 @@ INTO = ("--out-dir", "out")
 SETTINGS = MarkOptions("record", 34.0)
 
 
-@pytest.fixture(autouse=True)
-def small_cells() -> Iterator[None]:
-    """Smooth pictures are read from less than a photo."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mark_grid, "LEAST_AREA", 8000)
-        yield
-
-
 @pytest.fixture
 def photos(run: Run) -> Path:
     """Two pictures that have room for a record each."""
     for seed, name in enumerate(("photos/1.png", "photos/deep/2.png")):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(smooth_picture(300, 400, seed=seed)).save(name)
+        Image.fromarray(smooth_picture(400, 512, seed=seed)).save(name)
     return Path("photos")
 
 
@@ -63,7 +53,7 @@ def test_a_folder_is_marked_and_resumed(run: Run, photos: Path, tmp_path: Path) 
     assert [line.split()[-3:] for line in shown] == [["record", "done", "before"]] * 2
     read = objects(run("detect", "out", "--json"))
     assert [mark["record"]["asset"] for one in read for mark in one["watermarks"]] == ["1", "2"]
-    assert not (tmp_path / "registry.sqlite").exists()
+    assert not (tmp_path / "wam").exists()
 
 
 def test_what_changed_is_marked_again(run: Run, photos: Path) -> None:
@@ -105,7 +95,7 @@ def _text_of(picture: Image.Image) -> PngImagePlugin.PngInfo:
 
 
 def test_all_frames_carry_the_record(run: Run) -> None:
-    frames = [Image.fromarray(smooth_picture(300, 400, seed=seed)) for seed in (0, 1)]
+    frames = [Image.fromarray(smooth_picture(400, 512, seed=seed)) for seed in (0, 1)]
     frames[0].save("7.webp", save_all=True, append_images=frames[1:], duration=100, lossless=True)
     assert "expected one still picture" in error_line(run("embed", "7.webp", *MARK))
     (marked,) = objects(run("embed", "7.webp", *MARK, "--frames", "all", "--json"))
@@ -124,12 +114,10 @@ from pathlib import Path
 from tests.wam.synthetic import handmade_marker
 from tests.wam.cli.test_record_runs import SETTINGS
 from tests.wam.jobs.runs import plan
-from wam.signal import mark_grid
 from wam.jobs.journal import Journal
 from wam.jobs.engines.local import embed_locally
 from wam.jobs.manifest import Manifest
 from wam.jobs.record_mode import RecordMode
-mark_grid.LEAST_AREA = 8000
 photos, marker = Path(sys.argv[1]), handmade_marker()
 with Manifest(photos.parent / "out") as manifest:
     mode = RecordMode(Journal(marker.name, manifest, SETTINGS))
@@ -145,7 +133,7 @@ def test_a_killed_run_is_taken_up_again(tmp_path: Path, number: signal.Signals) 
     photos.mkdir()
     out.mkdir()
     for seed in range(8):
-        Image.fromarray(smooth_picture(300, 400, seed=seed)).save(photos / f"{seed}.png")
+        Image.fromarray(smooth_picture(400, 512, seed=seed)).save(photos / f"{seed}.png")
     command = [sys.executable, "-c", RUN, str(photos)]
     running = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     wait_for(lambda: (out / "manifest.jsonl").exists() and len(lines_so_far(out)) >= 2)

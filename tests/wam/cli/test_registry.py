@@ -17,8 +17,8 @@ class TestRegistry:
         return str(objects(run("embed", photo, *MARK, "--user", "u", "--json"))[0]["link"])
 
     def test_init_says_where(self, run: Run, tmp_path: Path) -> None:
-        assert run("registry", "init").stdout == f"{tmp_path / 'registry.sqlite'}: 0 records\n"
-        assert (tmp_path / "registry.sqlite").is_file()
+        assert run("registry", "init").stdout == f"{tmp_path / 'wam' / 'registry.sqlite'}: 0 records\n"
+        assert (tmp_path / "wam" / "registry.sqlite").is_file()
 
     def test_list_and_show(self, run: Run, link: str) -> None:
         header, line = run("registry", "list").stdout.splitlines()

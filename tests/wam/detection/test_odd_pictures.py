@@ -193,7 +193,8 @@ def test_small_floats_and_gradients_are_no_obstacle(light: Watermarker) -> None:
 
 @pytest.mark.parametrize(("name", "status"), [("noise.png", 1), ("thin.png", 2)])
 def test_the_command_line_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, status: int) -> None:
-    monkeypatch.setattr("payload.registry.database._default_path", lambda: str(tmp_path / "registry.sqlite"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.delenv("WAM_REGISTRY", raising=False)
     Image.fromarray(odd.noise(*((64, 64) if name == "noise.png" else (300, 1)))).save(tmp_path / name)
     result = CliRunner().invoke(app, ["detect", str(tmp_path / name), "--json"])
     assert result.exit_code == status

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from attacks import parse
 from wam.detection.config import DEFAULT_SEARCH as SEARCH
-from wam.detection.perspective_proposals import _four_sided, outlined_bend, tried_bends
+from wam.detection.perspective_proposals import four_sided, outlined_bend, tried_bends
 
 SIZE = (240, 320)
 
@@ -75,7 +75,7 @@ def test_tried_bends_change_the_scale_by_their_sizes() -> None:
 def test_taking_sides_out_leaves_the_hull_as_it_is() -> None:
     hull = np.array([[0.0, 10.0], [10.0, 0.0], [100.0, 0.0], [100.0, 80.0], [0.0, 80.0]])
     kept = hull.copy()
-    quad = _four_sided(hull)
+    quad = four_sided(hull)
     assert quad is not None and len(quad) == 4
     np.testing.assert_array_equal(hull, kept)
     assert {tuple(corner) for corner in quad.round(6)} == {(0.0, 0.0), (100.0, 0.0), (100.0, 80.0), (0.0, 80.0)}

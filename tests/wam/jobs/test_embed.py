@@ -11,6 +11,7 @@ from PIL import Image
 
 from payload.registry import Registry
 from tests.wam.jobs.runs import check, embed, lines, plan
+from wam.jobs import manifest
 from wam.jobs.engines.local import embed_locally
 from wam.jobs.engines.steps import load_item
 from wam.jobs.journal import Journal
@@ -98,7 +99,7 @@ class TestEmbed:
         def full(*_: object) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(Manifest, "_append", full)
+        monkeypatch.setattr(manifest, "write_whole", full)
         outcomes = embed(light, registry, plan(photos), workers=1)
         assert all("found: No space left on device" in str(outcome.error) for outcome in outcomes)
         assert set(check(registry, light).values()) == {"discarded"}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
+import resource
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,25 +23,20 @@ class TestManifest:
             assert set(manifest.done) == {"a", "c"}
 
     def test_a_line_that_does_not_fit_leaves_nothing_behind(self, tmp_path: Path) -> None:
-        class Full(io.FileIO):
-            room = 20
-
-            def write(self, content: Any) -> int:
-                if not self.room:
-                    raise OSError(28, "No space left on device")
-                written, self.room = super().write(content[: self.room]), 0
-                return written
-
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         with Manifest(tmp_path) as manifest:
             manifest.add({"path": "a", "status": "marked"})
-            whole, manifest._stream = manifest._stream, Full(tmp_path / "manifest.jsonl", "ab")  # type: ignore[assignment]
-            with pytest.raises(ManifestError, match="No space left on device"):
-                manifest.add({"path": "b", "status": "marked"}, durable=False)
-            manifest._stream.close()  # type: ignore[union-attr]
-            manifest._stream = whole
+            room = (tmp_path / "manifest.jsonl").stat().st_size + 20
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))  # bytes of a file: half of the next line fits
+            try:
+                with pytest.raises(ManifestError, match="expected room for a line, found: File too large"):
+                    manifest.add({"path": "b", "status": "marked"}, durable=False)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, limits)
             manifest.add({"path": "c", "status": "marked"})
         with Manifest(tmp_path) as manifest:
             assert set(manifest.done) == {"a", "c"}
+        assert len((tmp_path / "manifest.jsonl").read_text().splitlines()) == 2
 
     def test_a_second_run_is_kept_out(self, tmp_path: Path) -> None:
         with Manifest(tmp_path), pytest.raises(ManifestError, match="found another run writing there"):

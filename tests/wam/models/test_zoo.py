@@ -151,16 +151,14 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         load("lattice99")
 
 
-def test_an_altered_checkpoint_of_the_package_is_refused(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(KNOWN, "tiny", known(str(tiny)))
+def test_an_altered_checkpoint_of_the_package_is_refused(tiny: Path) -> None:
     with pytest.raises(ModelError, match=r"expected SHA-256 0000000000000000…, found .*the file was altered"):
-        load("tiny", device="cpu")
+        open_checkpoint("tiny", known={"tiny": known(str(tiny))})
 
 
-def test_a_missing_checkpoint_of_the_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(KNOWN, "gone", known("gone.safetensors"))
+def test_a_missing_checkpoint_of_the_package_is_refused() -> None:
     with pytest.raises(ModelError, match=r"gone\.safetensors: expected a checkpoint, found none"):
-        open_checkpoint("gone")
+        open_checkpoint("gone", known={"gone": known("gone.safetensors")})
 
 
 def test_the_packaged_copy_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

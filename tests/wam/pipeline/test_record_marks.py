@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -18,23 +17,13 @@ from tests.wam.synthetic import handmade_marker, smooth_picture
 from wam.errors import ModelError
 from wam.pipeline.contract import watermark_object
 from wam.pipeline.record_marks import FoundRecord, embed_record, find_records, plan_record, union
-from wam.signal import mark_grid
 from wam.watermarker import Detection, Watermarker
 
 RECORD = Record("123", "acme", None, datetime(2026, 11, 22, 9, 30, tzinfo=UTC))
 OTHER = Record("77", "bolt", None, datetime(2026, 11, 22, 9, 31, tzinfo=UTC))
 KEY = b"0123456789abcdef"
-SIZE = (300, 400)
+SIZE = (448, 576)  # room for 15 marks
 FAINT = -1.0
-USUAL_AREA = mark_grid.LEAST_AREA
-
-
-@pytest.fixture(autouse=True, scope="module")
-def small_cells() -> Iterator[None]:
-    """Smooth pictures are read from less than a photo, which keeps these tests quick."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mark_grid, "LEAST_AREA", 8000)
-        yield
 
 
 def phash(pixels: np.ndarray) -> int:
@@ -84,22 +73,19 @@ def test_a_record_is_read_from_the_pixels_alone(marker: Watermarker, marked: np.
 
 
 def test_a_quarter_of_the_picture_may_be_cut_away(marker: Watermarker, marked: np.ndarray) -> None:
-    (found,), _ = read(marker, marked[:, 100:])
+    (found,), _ = read(marker, marked[:, 144:])
     assert found.reading.record == RECORD
     assert found.reading.read < 12
 
 
 def test_too_small_a_piece_is_said_to_be_part_of_a_record(marker: Watermarker, marked: np.ndarray) -> None:
-    (found,), _ = read(marker, marked[:, 220:])
+    (found,), _ = read(marker, marked[:, 316:])
     assert (found.status, found.reading.record) == ("unreadable", None)
     assert watermark_object(found)["record"] is None
     assert "marks of a record" in watermark_object(found)["problem"]
 
 
-def test_two_records_and_a_link_in_one_picture_are_told_apart(
-    shipped: Watermarker, cat: Image.Image, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(mark_grid, "LEAST_AREA", USUAL_AREA)  # a photo, so cells as they are in use
+def test_two_records_and_a_link_in_one_picture_are_told_apart(shipped: Watermarker, cat: Image.Image) -> None:
     left, middle = (np.asarray(cat.crop((x, 0, x + 500, 500))) for x in (0, 200))
     word = int(encode(4321))
     parts = [
@@ -149,8 +135,8 @@ def test_a_record_copied_to_another_picture_is_not_verified() -> None:
 
 def test_the_picture_hash_is_left_out_where_there_is_no_room(marker: Watermarker) -> None:
     record = Record("123", "acme", None, RECORD.ingested_at)
-    roomy = plan_record(marker, (400, 500), record, key=KEY, phash=1 << 63)
-    tight = plan_record(marker, (300, 350), record, key=KEY, phash=1 << 63)
+    roomy = plan_record(marker, (448, 576), record, key=KEY, phash=1 << 63)
+    tight = plan_record(marker, (400, 512), record, key=KEY, phash=1 << 63)
     assert (roomy.bound, len(roomy.words)) == (True, 15)
     assert (tight.bound, len(tight.words)) == (False, 12)
 

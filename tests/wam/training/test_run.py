@@ -13,6 +13,7 @@ from tests.wam.synthetic import smooth_picture
 from wam.models.checkpoints import load_checkpoint
 from wam.networks.extractor import STRIDE
 from wam.networks.perceptual import jnd
+from wam.training.guard import StepGuard
 from wam.training.pair import Pair
 from wam.training.photos import Photos
 from wam.training.process import Processes
@@ -80,6 +81,16 @@ def test_states_of_older_versions_are_resumed(tmp_path: Path) -> None:
     run = Run(tmp_path, Settings(**state["settings"]), ALONE, state=state)
     assert run.step == state["step"] > 0 and run.settings.curriculum
     torch.testing.assert_close(run.average.embedder.stem.weight, state["average"]["embedder.stem.weight"])
+
+
+def test_gradients_that_stay_wild_end_the_run_and_keep_the_last_state(photos: Photos, tmp_path: Path) -> None:
+    Run(tmp_path, tiny(steps=1), ALONE).train(photos, photos, batches=1)
+    before = (tmp_path / "state.pt").read_bytes()
+    run = Run(tmp_path, tiny(steps=9), ALONE, state=stored_state(tmp_path))
+    run.guard = StepGuard(1e-9, patience=3)  # beside which every gradient is wild
+    with pytest.raises(TrainingError, match=r"found none in the last 3 batches at step 3; the state of the last save"):
+        run.train(photos, photos, batches=1)
+    assert (tmp_path / "state.pt").read_bytes() == before
 
 
 @dataclass(frozen=True)
