@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from payload import Record
 from payload.registry.entry import Entry
+from wam.errors import mask_secrets
 from wam.jobs.journal import Journal, record_of, same_record
 from wam.jobs.outcome import EmbedResult
 from wam.jobs.plan import Item
@@ -139,4 +140,4 @@ def earlier_line(mode: MarkMode, item: Item, *, resume: bool) -> dict[str, Any] 
 
 def _named(item: Item, record: Record) -> dict[str, Any]:
     """What a pending line says besides its file."""
-    return {"image": os.fspath(item.source.location), "record": record.to_dict()}
+    return {"image": mask_secrets(os.fspath(item.source.location)), "record": record.to_dict()}

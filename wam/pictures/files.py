@@ -159,10 +159,10 @@ def format_of(name: str | os.PathLike[str]) -> str:
     return SUFFIXES[suffix]
 
 
-def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Writes a file whole or not at all; see ``save_atomically``."""
+def write_bytes(path: str | os.PathLike[str], content: bytes, *, private: bool = False) -> None:
+    """Writes a file whole or not at all, if it is ``private`` for its owner alone; see ``save_atomically``."""
     with _file_errors(path, expected="a file that can be written", remedy="choose another place"):
-        save_atomically(path, lambda temporary: temporary.write_bytes(content))
+        save_atomically(path, lambda temporary: temporary.write_bytes(content), private=private)
 
 
 def write_picture(path: str | os.PathLike[str], picture: Image.Image) -> None:
@@ -172,11 +172,11 @@ def write_picture(path: str | os.PathLike[str], picture: Image.Image) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def write_text(path: str | os.PathLike[str], write: Callable[[TextIO], Result]) -> Result:
+def write_text(path: str | os.PathLike[str], write: Callable[[TextIO], Result], *, private: bool = False) -> Result:
     """Writes a text file whole or not at all; ``write`` is given the open stream, its result is returned."""
     buffer = io.StringIO()
     result = write(buffer)
-    write_bytes(path, buffer.getvalue().encode())
+    write_bytes(path, buffer.getvalue().encode(), private=private)
     return result
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from typing_extensions import TypedDict  # pydantic, which makes the schema, takes no other before Python 3.12
 
 from payload import Record, format_time
+from wam.errors import mask_secrets
 from wam.models.protocol import FoundPose
 from wam.pipeline.marked import MarkReport, SelfCheckError
 from wam.pipeline.options import Mode
@@ -149,8 +150,8 @@ class EmbedObject(TypedDict):
 def embed_object(report: MarkReport, *, image: str, output: str | None, notes: Iterable[str] = ()) -> EmbedObject:
     """The object for a marked file; ``notes`` beyond the report's own."""
     values: EmbedObject = {
-        "image": image,
-        "output": output,
+        "image": mask_secrets(image),
+        "output": output and mask_secrets(output),
         "width": report.width,
         "height": report.height,
         "mode": report.mode,
@@ -179,7 +180,7 @@ def failed_object(
 ) -> EmbedObject:
     """The object for a file that could not be marked; ``message`` is the line that says why."""
     values: EmbedObject = {
-        "image": image,
+        "image": mask_secrets(image),
         "output": None,
         "width": None,
         "height": None,
@@ -206,7 +207,7 @@ def failed_object(
 def detect_object(findings: Findings | None, *, image: str, model: str, error: str | None = None) -> DetectObject:
     """The object for a file that was read, or that could not be: ``findings`` None and ``error`` the line on it."""
     return {
-        "image": image,
+        "image": mask_secrets(image),
         "width": None if findings is None else findings.width,
         "height": None if findings is None else findings.height,
         "model": model,
