@@ -18,6 +18,7 @@ import typer
 from payload import PayloadError
 from wam.cli.keys import read_keys as read_keys
 from wam.cli.lines import fail as fail
+from wam.cli.lines import note
 from wam.cli.lines import report as report
 from wam.errors import WamError, is_out_of_memory, show_name
 
@@ -87,6 +88,7 @@ def _tell(context: typer.Context, debug: bool) -> bool:
 
 DebugOption = Annotated[bool, typer.Option("--debug", callback=_tell, help="Show the full traceback of an error.")]
 
+FEW = 3  # names that a note lists
 EXPECTED_ERRORS = (WamError, PayloadError, ValueError, OSError, MemoryError, RuntimeError)  # torch raises the last
 ENGINES = ("local", "ray")
 
@@ -128,6 +130,20 @@ def local_path(text: str) -> Path:
 
     found = locate(text)
     return found if isinstance(found, Path) else Path(text)
+
+
+def note_unread(images: list[str], *outputs: str | Path | None) -> int:
+    """Says which pictures in input folders are of kinds that are not read, and how many there are."""
+    from wam.jobs.plan import find_unread
+    from wam.pictures.storage import locate
+
+    found = find_unread(images, without=[locate(str(folder)) for folder in outputs if folder is not None])
+    if found:
+        names = [f"{name} ({kind})" for name, kind in found[:FEW]]
+        more = f" and {len(found) - FEW} more" if len(found) > FEW else ""
+        shown = ", ".join(names) + more
+        note(f"passed over {len(found)} of kinds that are not read: {shown}; convert them to PNG or JPEG")
+    return len(found)
 
 
 def own_files(registry: str | None, *others: str | Path | None) -> list[str | Path]:

@@ -117,6 +117,7 @@ def detect(
         common.fail(f"--fail-unless: expected verified, found {fail_unless}; leave it out to ask for any watermark")
     all_frames = common.take_frames(frames)
     sources = _sources(images, overlay_dir, mask_dir)
+    unread = common.note_unread(images, overlay_dir, mask_dir)
     draw = _plan_pictures(sources, overlay, overlay_dir, mask_dir, engine, follow_links=follow_links)
     if overlay is not None:
         common.refuse_inputs([overlay], common.own_files(registry, key_file, model), "choose another")
@@ -132,7 +133,7 @@ def detect(
             start_worker=common.one_thread if len(sources) > 1 else None,
         )  # fmt: skip
     counts = report_all(
-        outcomes, len(sources), marker, summary=_has_folder(images, sources), as_json=as_json,
+        outcomes, len(sources), marker, summary=_has_folder(images, sources), unread=unread, as_json=as_json,
         verbose=verbose, debug=debug,
     )  # fmt: skip
     status = _exit_status(counts, len(sources), fail_unless)

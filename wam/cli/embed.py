@@ -149,6 +149,7 @@ def embed(
     _check_options(mode, strength, engine, address, out_dir, resume)
     all_frames = common.take_frames(frames)
     fields = _fields(asset, asset_from, owner, user, time, backslashes=backslashes)
+    unread = common.note_unread(images, out_dir)
     items, left_out = _plan(images, output, out_dir, in_place, fields, follow_links=follow_links)
     others = (key_file, model, (asset_from or "").partition("csv:")[2] or None)
     common.refuse_inputs([item.target for item in items], common.own_files(registry, *others), "choose another")
@@ -164,8 +165,8 @@ def embed(
             note_changes(run.journal, items)
         outcomes = _outcomes(marker, cluster, run, items, workers, resume)
         complete = report_all(
-            run, outcomes, items, left_out, summary=_is_folder(images, out_dir), resume=resume, as_json=as_json,
-            debug=debug, to_stdout=output == "-",
+            run, outcomes, items, left_out + unread, summary=_is_folder(images, out_dir), resume=resume,
+            as_json=as_json, debug=debug, to_stdout=output == "-",
         )  # fmt: skip
     if not complete:
         raise typer.Exit(1)

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from payload import Record, parse_time
 from wam.errors import WamError, show_name
-from wam.pictures.files import default_output, expand_inputs, format_of
+from wam.pictures.files import default_output, expand_inputs, files_in, format_of
+from wam.pictures.kinds import NAMED
 from wam.pictures.storage import Location, is_inside, is_url, join, locate, pictures_below, place_of, suffix_of
 
 FEW = 3  # names that one line lists
@@ -92,6 +93,14 @@ def find_sources(inputs: Sequence[str], *, without: Sequence[Location] = ()) -> 
         folder = Path(place).as_posix().rstrip("/") + "/"
         sources += [Source(location, _below(Path(location).as_posix(), folder)) for location in found]
     return sources
+
+
+def find_unread(inputs: Sequence[str], *, without: Sequence[Location] = ()) -> list[tuple[str, str]]:
+    """Pictures in local folders that are of kinds which are not read, each with its kind."""
+    folders = [place for text in inputs for place in _matches(text) if isinstance(place, Path) and place.is_dir()]
+    found = [path for folder in folders for path in sorted(files_in(folder, frozenset(NAMED)))]
+    kept = [path for path in found if not any(is_inside(path, outputs) for outputs in without)]
+    return [(str(path), NAMED[path.suffix.lower()]) for path in kept if path.suffix.lower() in NAMED]
 
 
 def _matches(text: str) -> list[Location]:

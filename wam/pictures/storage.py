@@ -16,7 +16,7 @@ from typing import Any
 from wam.errors import ImageError
 from wam.pictures.files import MAX_BYTES, write_bytes
 from wam.pictures.files import read_content as read_file
-from wam.pictures.formats import SUFFIXES
+from wam.pictures.kinds import READ_SUFFIXES
 
 LOCAL = frozenset({"file", "local"})  # protocols of this machine's files
 OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci", "obs"})  # no folders
@@ -210,7 +210,7 @@ def pictures_below(folder: str) -> list[Location]:
         found = sorted(system.find(path))
     root = path.rstrip("/")
     below = (PurePosixPath(name.removeprefix(root).lstrip("/")) for name in found)
-    pictures = (name for name in below if name.suffix.lower() in SUFFIXES and not name.name.startswith("."))
+    pictures = (name for name in below if name.suffix.lower() in READ_SUFFIXES and not name.name.startswith("."))
     return [join(folder, name) for name in pictures] or [folder]
 
 

@@ -116,6 +116,8 @@ class DetectObject(TypedDict):
     height: Annotated[int | None, "pixels, as shown"]
     model: Annotated[str, "NAME@HASH8"]
     watermarks: Annotated[list[WatermarkObject], "an empty list where there is none"]
+    complete: Annotated[bool, "false where not all of the file was searched: it is cut short, or could not be read"]
+    reason: Annotated[str | None, "why it is not complete; null where it is, or where ``error`` says so"]
     schema: Annotated[Literal[1], "version of this object"]
     error: Annotated[str | None, "null, or the line on standard error"]
     label: Annotated[LabelObject | None, "the label in the metadata, and whether a watermark agrees"]
@@ -212,6 +214,8 @@ def detect_object(findings: Findings | None, *, image: str, model: str, error: s
         "height": None if findings is None else findings.height,
         "model": model,
         "watermarks": [] if findings is None else [watermark_object(reading) for reading in findings.readings],
+        "complete": findings is not None and findings.complete,
+        "reason": None if findings is None else findings.reason,
         "schema": SCHEMA,
         "error": error,
         "label": None if findings is None or findings.label is None else label_object(findings.label, findings),

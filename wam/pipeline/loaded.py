@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wam.errors import ImageError
 from wam.pictures.animation import Animation, decode_animation, encode_animation, read_animation
 from wam.pictures.files import encode_image, format_of, read_image, require_size
+from wam.pictures.formats import MODES
+from wam.pictures.kinds import READ_ONLY, READ_ONLY_NAMES
 from wam.pictures.reader import decode
 from wam.pictures.samples import Picture
 from wam.pipeline.frames import same_frame, telling_frame
@@ -51,6 +54,9 @@ def load(content: bytes, *, name: str = "picture", target: str | None = None, fr
     require_size(picture, SMALLEST_SIDE)
     written_as = target or name
     suffix = PurePosixPath(target or "").suffix.lower()
+    if suffix in READ_ONLY or (suffix in ("", ".wm") and picture.format not in MODES):
+        found = f"{READ_ONLY_NAMES.get(READ_ONLY.get(suffix, picture.format))}, which is read, not written"
+        raise ImageError.about(name, expected="another output format", found=found, remedy="choose -o NAME.png")
     format = picture.format if suffix in ("", ".wm") else format_of(written_as)
     return Loaded(name, written_as, picture, format, animation)
 

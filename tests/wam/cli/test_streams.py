@@ -150,7 +150,9 @@ def test_warnings_of_libraries_do_not_reach_the_terminal(run: Run, photo: Path) 
         "def warn(*a, **k):\n    numpy.log(numpy.zeros(1))\n    report(*a, **k)\n"
         "printing._report = warn\nmain()\n"
     )
-    noisy = noisy.replace("from wam.cli import main\n", "").replace("from wam.cli import app", "from wam.cli import main")
+    noisy = noisy.replace("from wam.cli import main\n", "").replace(
+        "from wam.cli import app", "from wam.cli import main"
+    )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     said = {}
     for flags in ((), ("-W", "always")):
