@@ -75,7 +75,8 @@ def attack(
     except common.EXPECTED_ERRORS as error:
         if debug:
             raise
-        common.fail(common.about(image, error), code=1)
+        line = common.about(image, error)  # attacks take no frames
+        common.fail(line.replace("use --frames all, or save the frame", "save the frame"), code=1)
     lost = ["transparency"] * (picture.alpha is not None) + ["16 bits"] * picture.mode.endswith(";16")
     said = f"  (not kept: {', '.join(lost)})" if lost else ""
     line = f"{image} -> {output}  {steps!r}  {pixels.shape[1]}x{pixels.shape[0]}{said}"

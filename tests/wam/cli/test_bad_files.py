@@ -83,7 +83,9 @@ def test_pictures_of_other_kinds_are_counted_in_folders(run: Run) -> None:
     embedded = run("embed", "photos", *MARK, "--out-dir", "out")
     said, summary = embedded.stderr.splitlines()
     assert embedded.exit_code == 0 and summary.startswith("1 marked, 2 skipped, 0 failed")
-    assert said.startswith("note: passed over 2 of kinds that are not read: photos/b.psd (Photoshop), photos/deep/c.CR2")
+    assert said.startswith(
+        "note: passed over 2 of kinds that are not read: photos/b.psd (Photoshop), photos/deep/c.CR2"
+    )
     read = run("detect", "photos")
     assert read.stderr.splitlines()[0] == said and ", 2 of other kinds, 0 not read" in read.stderr
 
