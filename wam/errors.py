@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from typing import Self
 
@@ -60,12 +61,33 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def show_name(name: str | os.PathLike[str]) -> str:
-    r"""A file name as one printable line: line breaks and undecodable bytes are escaped.
+    r"""A file name, or a message, as one printable line without the passwords of URLs: line breaks and undecodable
+    bytes are escaped.
 
     >>> show_name("two\nlines \udcff.png")
     'two\\nlines \\xff.png'
     """
-    return "".join(_show_character(character) for character in os.fspath(name))
+    return "".join(_show_character(character) for character in mask_secrets(os.fspath(name)))
+
+
+_URL = re.compile(r"[A-Za-z][\w+.:-]*://\S+")
+# user:PASSWORD@ up to the last @, for a password may hold anything; digits alone before the path are a port
+_PASSWORD = re.compile(r"(://[^\s/?#:@]*:)(?!\d*(?:[/?#]|$))\S*(?=@)")
+_QUERY_SECRET = re.compile(
+    r"([?&;][^=&;#\s]*(?:pass|pwd|secret|token|sig|credential|auth|key)[^=&;#\s]*=)[^&;#\s]*", re.IGNORECASE
+)
+
+
+def mask_secrets(text: str) -> str:
+    """The same text with what URLs in it say in confidence masked: passwords, and values of the query that sign or
+    authenticate. For all that is printed or stored.
+
+    >>> mask_secrets("s3://a/b.png and ftp://me:pa/s@s@host:21/x.png")
+    's3://a/b.png and ftp://me:***@host:21/x.png'
+    >>> mask_secrets("https://host:80/a@b.png?size=2&X-Amz-Signature=1f")
+    'https://host:80/a@b.png?size=2&X-Amz-Signature=***'
+    """
+    return _URL.sub(lambda url: _QUERY_SECRET.sub(r"\1***", _PASSWORD.sub(r"\1***", url[0])), text)
 
 
 def _show_character(character: str) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import platformdirs
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
@@ -20,6 +22,8 @@ ENVIRONMENT_VARIABLE = "WAM_REGISTRY"
 BUSY_SECONDS = 30  # how long a write waits for other processes to finish theirs
 
 _WRITE = "wam_write"
+_WAIT = {"timeout": BUSY_SECONDS}
+_SECRET = re.compile("pass|pwd|secret|token|key|cert", re.IGNORECASE)  # in a name of a URL's query
 _DRIVERS = {
     "sqlite": "sqlite",
     "postgresql": "postgresql+psycopg",
@@ -43,7 +47,7 @@ def locate(url: str | None) -> URL:
             "registry: expected a file path or a URL like postgresql://user@host/name, "
             "found a URL that cannot be read; check its port and its quoting"
         ) from error
-    shown = parsed.render_as_string(hide_password=True)
+    shown = engine_name(parsed)
     if parsed.drivername not in _DRIVERS:
         raise RegistryError(
             f"registry {shown}: expected sqlite or postgresql, found {parsed.drivername}; "
@@ -54,11 +58,20 @@ def locate(url: str | None) -> URL:
     return parsed.set(drivername=_DRIVERS[parsed.drivername])
 
 
+def files_of(url: str | None) -> list[Path]:
+    """The files that a registry in SQLite is or may have, none for a server."""
+    place = locate(url)
+    if place.drivername != "sqlite":
+        return []
+    return [Path(str(place.database) + ending) for ending in ("", "-wal", "-shm", "-journal")]
+
+
 def connect(url: URL, *, create: bool) -> Engine:
     """Make sure that a current registry is at the URL, created where allowed, and connect to it."""
     if url.drivername == "sqlite":
         _find_file(url, create=create)
-        engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
+        read_only = not create and not os.access(Path(str(url.database)).parent, os.W_OK)
+        engine = _read_only_engine(url) if read_only else create_engine(url, poolclass=NullPool, connect_args=_WAIT)
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
@@ -77,6 +90,25 @@ def connect(url: URL, *, create: bool) -> Engine:
     return engine
 
 
+def _read_only_engine(url: URL) -> Engine:
+    """Connects to a file in a folder that cannot be written, where SQLite has no room for its log: as to one that
+    nobody changes, unless another user's processes keep a log there or have left one."""
+    path = Path(str(url.database))
+    log = path.with_name(path.name + "-wal")
+    if not log.exists() or log.stat().st_size == 0:
+        place = f"file:{quote(str(path))}?mode=ro&immutable=1"
+    elif path.with_name(path.name + "-shm").exists():
+        place = f"file:{quote(str(path))}?mode=ro"
+    else:
+        raise RegistryError(
+            f"registry {path}: expected a folder that can be written, since {log.name} holds records that are not in "
+            "the file yet, found a read-only one; copy both files to a folder that can be written"
+        )
+    return create_engine(
+        url, poolclass=NullPool, creator=lambda: sqlite3.connect(place, uri=True, timeout=BUSY_SECONDS)
+    )
+
+
 @contextmanager
 def transaction(engine: Engine, *, write: bool = False) -> Iterator[Connection]:
     """Run statements all or nothing; a write waits until no other process writes (SQLite)."""
@@ -85,7 +117,7 @@ def transaction(engine: Engine, *, write: bool = False) -> Iterator[Connection]:
         with connected as connection, connection.begin():
             yield connection
     except SQLAlchemyError as error:
-        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        cause = _without_secrets(str(getattr(error, "orig", None) or error).strip().splitlines()[0], engine.url)
         raise RegistryError(
             f"registry {engine_name(engine.url)}: expected to read and write it, found: {cause}; "
             "check that it is there and that you may use it"
@@ -97,10 +129,20 @@ def transaction(engine: Engine, *, write: bool = False) -> Iterator[Connection]:
 
 
 def engine_name(url: URL) -> str:
-    """Name a registry in messages: the file, or the URL without its password."""
+    """Name a registry in messages: the file, or the URL without its passwords, those of its query too."""
     if url.drivername == "sqlite":
         return str(url.database)
-    return url.render_as_string(hide_password=True)
+    secrets = {name: "***" for name in url.query if _SECRET.search(name)}
+    return url.update_query_dict(secrets).render_as_string(hide_password=True).replace(quote("***", safe=""), "***")
+
+
+def _without_secrets(text: str, url: URL) -> str:
+    """A driver's message without the passwords that it may repeat."""
+    in_query = (value for name, value in url.query.items() if _SECRET.search(name))
+    for secret in (url.password, *in_query):
+        for one in [secret] if isinstance(secret, str) else secret or ():
+            text = text.replace(one, "***") if one else text
+    return text
 
 
 def _default_path() -> str:

@@ -86,7 +86,7 @@ class Entry:
         _check_keys(values)
         if values["state"] not in STATES:
             raise ValueError(f"expected a state of {STATES}, found {values['state']!r}")
-        return cls(
+        entry = cls(
             serial=values["serial"],
             word=parse_link(values["link"]),
             record=Record.from_dict(values["record"]),
@@ -95,6 +95,10 @@ class Entry:
             output=values["output"],
             updated_at=parse_time(values["updated_at"]),
         )
+        for name, written in entry.to_dict().items():  # times with an offset, links in lower case and the like
+            if values[name] != written:
+                raise ValueError(f"{name}: expected {written!r}, found {values[name]!r}")
+        return entry
 
 
 def word_of(secret: bytes, serial: int) -> int:
@@ -117,6 +121,8 @@ def _hash_from_text(text: Any) -> int | None:
         return None
     if not isinstance(text, str) or len(text) != _HASH_DIGITS:
         raise ValueError(f"expected {_HASH_DIGITS} hexadecimal digits, found {text!r}")
+    if not set(text) <= set("0123456789abcdef"):  # int() takes signs, blanks and underscores too
+        raise ValueError(f"expected {_HASH_DIGITS} hexadecimal digits, found {text!r}")
     return int(text, 16)
 
 
@@ -127,5 +133,8 @@ def _check_keys(values: Any) -> None:
         found = sorted(values) if isinstance(values, Mapping) else values
         raise ValueError(f"expected the keys {sorted(expected)}, found {found!r}")
     texts = isinstance(values["link"], str) and isinstance(values["output"], str | None)
+    output = values["output"] or ""
+    if texts and ("\0" in output or any("\ud800" <= character <= "\udfff" for character in output)):
+        raise ValueError(f"output: expected text without null characters and lone surrogates, found {output!r}")
     if not texts or type(values["serial"]) is not int:
         raise ValueError(f"expected a whole serial, a link, and an output or null, found {dict(values)!r}")

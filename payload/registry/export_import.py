@@ -81,12 +81,14 @@ def _header(values: Any, place: str) -> Header:
         raise ImportFileError(
             f"{place}: expected a header with format {FORMAT}, found another file; use one of `wam registry export`"
         )
-    if values.get("version") != VERSION:
+    if type(values.get("version")) is not int or values["version"] != VERSION:
         found = values.get("version")
         raise ImportFileError(f"{place}: expected version {VERSION}, found {found!r}; update wam")
     try:
         secret = bytes.fromhex(values["secret"])
         count = values["count"]
+        if values["secret"] != secret.hex():
+            raise ValueError("not as an export writes it")
     except (KeyError, TypeError, ValueError) as error:
         raise ImportFileError(
             f"{place}: expected a secret and a count in the header, found others; export again"
@@ -127,8 +129,21 @@ def _entries(numbered: Iterable[tuple[str, str]], header: Header, name: str) -> 
 
 
 def _parse(line: str, place: str) -> Any:
-    """Parse one line of JSON."""
+    """Parse one line of JSON as an export writes it: nothing twice, no number that JSON has not, little depth."""
     try:
-        return json.loads(line)
+        return json.loads(line, object_pairs_hook=_each_once, parse_constant=_no_number)
     except ValueError as error:
         raise ImportFileError(f"{place}: expected JSON, found: {error}; export again") from error
+    except RecursionError as error:
+        raise ImportFileError(f"{place}: expected an entry, found lists in lists without end; export again") from error
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("a key twice")
+    return values
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"the number {text}")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import traceback
-from typing import Annotated
+import warnings
+from types import FrameType
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -15,12 +19,14 @@ from wam.cli.detect import detect
 from wam.cli.embed import embed
 from wam.cli.model import model_app
 from wam.cli.registry import registry_app
+from wam.errors import mask_secrets
 
 # click's UsageError, or that of the copy of click inside newer versions of typer: what typer's own problems are made of
 UsageProblem: type[Exception] = typer.BadParameter.__bases__[0]
 
 INTERRUPTED = 130  # exit status after Ctrl-C, as in shells
 CLOSED = 141  # the same where whoever read the output has gone
+BY_SIGNAL = 128  # exit status after another signal, less its number
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -57,6 +63,9 @@ def root(
 def main() -> None:
     """Entry point of the ``wam`` script: whatever goes wrong is one line on standard error."""
     told = common.Told()
+    received: list[int] = []
+    _end_as_ctrl_c(received)
+    _silence_warnings()
     try:
         status = app(standalone_mode=False, obj=told)
     except typer.Abort:  # what older versions of typer make of Ctrl-C; newer ones return the status
@@ -71,13 +80,34 @@ def main() -> None:
         status = CLOSED
     except common.EXPECTED_ERRORS as error:
         if told.debug:
-            traceback.print_exception(error)
+            typer.echo(mask_secrets(traceback.format_exc()), err=True)
         else:
             common.report(error)
         status = 2
-    except Exception as error:  # a fault of this program: not one of the picture, whose status says something else
-        traceback.print_exception(error)
+    except Exception:  # a fault of this program: not one of the picture, whose status says something else
+        typer.echo(mask_secrets(traceback.format_exc()), err=True)
         status = 2
     if status == INTERRUPTED:
         common.report("interrupted; files written so far are whole")
+        status = BY_SIGNAL + received[0] if received else INTERRUPTED
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _end_as_ctrl_c(received: list[int]) -> None:
+    """Lets a signal to end clean up as Ctrl-C does, and notes its number; one that nohup has it ignore stays so."""
+
+    def end(number: int, _: FrameType | None) -> NoReturn:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, end)
+
+
+def _silence_warnings() -> None:
+    """Keeps warnings of NumPy, Pillow and others from the terminal, in worker processes too; -W shows them."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+        os.environ.setdefault("PYTHONWARNINGS", "ignore")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from wam.cli import common
+from wam.errors import show_name
 from wam.pipeline.error_line import error_line
 
 
@@ -23,7 +24,9 @@ def attack(
             "-o",
             "--output",
             metavar="FILE",
-            help="Where to write (PNG keeps the result exactly); without extension, in the input's format.",
+            help="Where to write (PNG keeps the result exactly); without extension, in the input's format; - for "
+            "standard output.",
+            parser=common.local_path,
         ),
     ],
     seed: Annotated[int, typer.Option(help="Of random places and noise.")] = 0,
@@ -49,7 +52,8 @@ def attack(
     from PIL import Image
 
     from attacks import parse
-    from wam.pictures.files import read_image, write_bytes, write_picture
+    from wam.pictures.files import read_image, write_picture
+    from wam.pictures.storage import locate, write_content
     from wam.signal.filters import to_pixels
     from wam.watermarker import to_batch
 
@@ -57,8 +61,11 @@ def attack(
         steps = parse(attacks)
     except ValueError as error:
         common.fail(error)
+    source, to_stdout = locate(image), str(output) == "-"
+    if not to_stdout and source != "-":
+        common.refuse_inputs([output], [source], "choose another")
     try:
-        picture = read_image(image)
+        picture = read_image(source)
         result = steps(to_batch(picture.pixels), seed=seed).images[0]
         pixels = to_pixels(result.clamp(0, 1))
         if output.suffix:
@@ -66,11 +73,13 @@ def attack(
         else:
             content = BytesIO()
             Image.fromarray(pixels).save(content, picture.format)
-            write_bytes(output, content.getvalue())
+            write_content("-" if to_stdout else output, content.getvalue())
     except common.EXPECTED_ERRORS as error:
         if debug:
             raise
-        common.fail(error_line(str(image), error), code=1)
+        line = error_line(str(image), error)  # attacks take no frames
+        common.fail(line.replace("use --frames all, or save the frame", "save the frame"), code=1)
     lost = ["transparency"] * (picture.alpha is not None) + ["16 bits"] * picture.mode.endswith(";16")
     said = f"  (not kept: {', '.join(lost)})" if lost else ""
-    typer.echo(f"{image} -> {output}  {steps!r}  {pixels.shape[1]}x{pixels.shape[0]}{said}")
+    line = f"{image} -> {output}  {steps!r}  {pixels.shape[1]}x{pixels.shape[0]}{said}"
+    typer.echo(show_name(line), err=to_stdout)

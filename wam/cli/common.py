@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
 from payload import PayloadError
-from payload.records.keys import SHORTEST_SECRET
-from wam.errors import WamError, show_name
+from wam.cli.keys import read_keys as read_keys
+from wam.cli.lines import fail as fail
+from wam.cli.lines import note
+from wam.cli.lines import report as report
+from wam.errors import WamError
 
 if TYPE_CHECKING:
     from payload.registry import Registry
@@ -57,6 +60,10 @@ JsonRowsOption = Annotated[bool, typer.Option("--json", help="JSON on standard o
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=1, metavar="N", help="Files at a time; default: one for each CPU.")
 ]
+FollowOption = Annotated[
+    bool,
+    typer.Option("--follow-links", help="Write through links that lead out of an output folder; refused otherwise."),
+]
 EngineOption = Annotated[
     str, typer.Option("--engine", metavar="local|ray", help="Where the work is done; ray needs the extra \\[ray].")
 ]
@@ -81,20 +88,9 @@ def _tell(context: typer.Context, debug: bool) -> bool:
 
 DebugOption = Annotated[bool, typer.Option("--debug", callback=_tell, help="Show the full traceback of an error.")]
 
-REMEDY = "make one with: openssl rand -hex 32"
+FEW = 3  # names that a note lists
 EXPECTED_ERRORS = (WamError, PayloadError, ValueError, OSError, MemoryError, RuntimeError)  # torch raises the last
 ENGINES = ("local", "ray")
-
-
-def fail(message: object, *, code: int = 2) -> NoReturn:
-    """Prints one error line and ends the command."""
-    report(message)
-    raise typer.Exit(code)
-
-
-def report(message: object) -> None:
-    """One error line on standard error."""
-    typer.echo(f"error: {show_name(str(message))}", err=True)
 
 
 def check_engine(engine: str, address: str | None) -> None:
@@ -128,7 +124,40 @@ def loaded(load: Callable[[], Watermarker]) -> Watermarker:
         fail(error)
 
 
-def refuse_inputs(targets: Iterable[Path | None], sources: Iterable[str | Path], remedy: str) -> None:
+def local_path(text: str) -> Path:
+    """A path of this machine as an option gives it, also as a ``file://`` URL."""
+    from wam.pictures.storage import locate
+
+    found = locate(text)
+    return found if isinstance(found, Path) else Path(text)
+
+
+def note_unread(images: list[str], *outputs: str | Path | None) -> int:
+    """Says which pictures in input folders are of kinds that are not read, and how many there are."""
+    from wam.jobs.plan import find_unread
+    from wam.pictures.storage import locate
+
+    found = find_unread(images, without=[locate(str(folder)) for folder in outputs if folder is not None])
+    if found:
+        names = [f"{name} ({kind})" for name, kind in found[:FEW]]
+        more = f" and {len(found) - FEW} more" if len(found) > FEW else ""
+        shown = ", ".join(names) + more
+        note(f"passed over {len(found)} of kinds that are not read: {shown}; convert them to PNG or JPEG")
+    return len(found)
+
+
+def own_files(registry: str | None, *others: str | Path | None) -> list[str | Path]:
+    """What a command reads beside pictures, which no output may take the place of: the registry's files and others."""
+    from payload.registry.database import files_of
+
+    try:
+        files = files_of(registry)
+    except PayloadError:
+        files = []  # opening it says why
+    return [*files, *(other for other in others if other is not None)]
+
+
+def refuse_inputs(targets: Iterable[str | Path | None], sources: Iterable[str | Path], remedy: str) -> None:
     """Ends the command if an output is one of the inputs, whatever way it is named."""
     from wam.jobs.plan import Source
     from wam.jobs.plan import refuse_inputs as refuse
@@ -150,10 +179,8 @@ def marker_loader(
         check_precision(precision)
     except ValueError as error:
         fail(f"--{error}")
-    key = read_key(key_file)
-    keys: list[bytes | None] = [key] if key is not None else [None]
-    if reading and key is not None:
-        keys.append(None)
+    found: tuple[bytes, ...] = read_keys(key_file)
+    keys: list[bytes | None] = [*found, None] if reading else [*found[:1]] or [None]
     return partial(watermarker.load, model, device=device, keys=keys, precision=precision)
 
 
@@ -173,24 +200,6 @@ def single_threaded(load: Callable[[], Watermarker]) -> Callable[[], Watermarker
 def _load_single_threaded(load: Callable[[], Watermarker]) -> Watermarker:
     one_thread()
     return load()
-
-
-def read_key(path: Path | None) -> bytes | None:
-    """The secret key of a file, or of $WAM_KEY, or None."""
-    if path is None:
-        key = os.environ.get("WAM_KEY", "").encode()
-        source = "$WAM_KEY"
-    else:
-        try:
-            key = path.read_bytes().strip()
-        except OSError as error:
-            fail(f"{path}: expected a readable key file, found {error.strerror}; check the name")
-        source = str(path)
-    if not key and path is None:
-        return None
-    if len(key) < SHORTEST_SECRET:
-        fail(f"{source}: expected a key of at least {SHORTEST_SECRET} bytes, found {len(key)}; {REMEDY}")
-    return key
 
 
 def open_registry(url: str | None, *, create: bool) -> Registry:
@@ -216,9 +225,9 @@ def open_registry_for_reading(url: str | None) -> Registry | None:
         fail(error)
 
 
-def print_json(value: Mapping[str, Any]) -> None:
-    """One JSON line on standard output."""
-    typer.echo(json.dumps(value, ensure_ascii=True))
+def print_json(value: Mapping[str, Any], *, err: bool = False) -> None:
+    """One JSON line on standard output, or on standard error."""
+    typer.echo(json.dumps(value, ensure_ascii=True), err=err)
 
 
 class Advance(Protocol):

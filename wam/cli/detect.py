@@ -28,6 +28,7 @@ Overlay = Annotated[
         metavar="FILE",
         help="Write the picture with each watermark outlined, numbered and named, in the format of FILE's extension; "
         "one input only.",
+        parser=common.local_path,
     ),
 ]
 OverlayDir = Annotated[
@@ -36,6 +37,7 @@ OverlayDir = Annotated[
         "--overlay-dir",
         metavar="DIR",
         help="The same for several inputs: DIR/NAME.overlay.png each, the tree of an input folder mirrored.",
+        parser=common.local_path,
     ),
 ]
 MaskDir = Annotated[
@@ -45,6 +47,7 @@ MaskDir = Annotated[
         metavar="DIR",
         help="Write each watermark's mask, white where it is, of the picture's size: DIR/NAME.mask1.png and so on, "
         "numbered as in the results.",
+        parser=common.local_path,
     ),
 ]
 Thorough = Annotated[
@@ -76,6 +79,7 @@ def detect(
     overlay: Overlay = None,
     overlay_dir: OverlayDir = None,
     mask_dir: MaskDir = None,
+    follow_links: common.FollowOption = False,
     thorough: Thorough = False,
     verbose: Verbose = False,
     fail_unless: FailUnless = None,
@@ -114,7 +118,10 @@ def detect(
         common.fail(f"--fail-unless: expected verified, found {fail_unless}; leave it out to ask for any watermark")
     all_frames = common.take_frames(frames)
     sources = _sources(images, overlay_dir, mask_dir)
-    draw = _plan_pictures(sources, overlay, overlay_dir, mask_dir, engine)
+    unread = common.note_unread(images, overlay_dir, mask_dir)
+    draw = _plan_pictures(sources, overlay, overlay_dir, mask_dir, engine, follow_links=follow_links)
+    if overlay is not None:
+        common.refuse_inputs([overlay], common.own_files(registry, key_file, model), "choose another")
     load = common.marker_loader(model, device, key_file, reading=True, precision=precision)
     marker = common.loaded(load)
     records = common.open_registry_for_reading(registry)
@@ -127,7 +134,7 @@ def detect(
             start_worker=common.one_thread if len(sources) > 1 else None,
         )  # fmt: skip
     counts = report_all(
-        outcomes, len(sources), marker, summary=_has_folder(images, sources), as_json=as_json,
+        outcomes, len(sources), marker, summary=_has_folder(images, sources), unread=unread, as_json=as_json,
         verbose=verbose, debug=debug,
     )  # fmt: skip
     status = _exit_status(counts, len(sources), fail_unless)
@@ -156,11 +163,17 @@ def _has_folder(images: list[str], sources: list[Source]) -> bool:
     from wam.pictures.storage import is_url
 
     files = {str(source.location) for source in sources}
-    return any(Path(image).is_dir() or (is_url(image) and image not in files) for image in images)
+    return any(common.local_path(image).is_dir() or (is_url(image) and image not in files) for image in images)
 
 
 def _plan_pictures(
-    sources: list[Source], overlay: Path | None, overlay_dir: Path | None, mask_dir: Path | None, engine: str
+    sources: list[Source],
+    overlay: Path | None,
+    overlay_dir: Path | None,
+    mask_dir: Path | None,
+    engine: str,
+    *,
+    follow_links: bool,
 ) -> Draw | None:
     """Writes what pictures were asked for, when it is called; names that would do harm end the command now."""
     from wam.jobs.plan import refuse_clashes, refuse_inputs
@@ -186,7 +199,8 @@ def _plan_pictures(
     for folder in (overlay_dir, mask_dir):
         if folder is not None:
             common.make_folder(folder)
-    return lambda place, picture, readings: _write_pictures(picture, readings, overlays[place], masks[place])
+    inside = (None if overlay is not None or follow_links else overlay_dir, None if follow_links else mask_dir)
+    return lambda place, picture, readings: _write_pictures(picture, readings, overlays[place], masks[place], inside)
 
 
 def _check_format(overlay: Path | None) -> None:
@@ -208,11 +222,20 @@ def _picture_names(sources: list[Source]) -> list[str]:
     return [stem if shared[stem] == 1 else name for stem, name in zip(stems, names, strict=True)]
 
 
-def _write_pictures(picture: Picture, readings: Sequence[AnyReading], overlay: Path | None, mask: Path | None) -> None:
-    """Overlay and masks, each written whole or not at all."""
+def _write_pictures(
+    picture: Picture,
+    readings: Sequence[AnyReading],
+    overlay: Path | None,
+    mask: Path | None,
+    inside: tuple[Path | None, Path | None],
+) -> None:
+    """Overlay and masks, each written whole or not at all, and ``inside`` the folders of both where such are given."""
+    from wam.jobs.plan import refuse_links_out
     from wam.pictures.files import write_picture
 
-    for place in (overlay, mask):
+    for place, folder in zip((overlay, mask), inside, strict=True):
+        if place is not None and folder is not None:
+            refuse_links_out([place], [folder])
         if place is not None and place.parent.name:
             place.parent.mkdir(parents=True, exist_ok=True)
     if overlay is not None:
@@ -225,7 +248,10 @@ def _write_pictures(picture: Picture, readings: Sequence[AnyReading], overlay: P
 
         for number, reading in enumerate(readings, start=1):
             pixels = Image.fromarray(reading.mask.astype("uint8") * 255)
-            write_picture(mask.with_name(f"{mask.name}.mask{number}.png"), pixels)
+            place = mask.with_name(f"{mask.name}.mask{number}.png")
+            if inside[1] is not None:
+                refuse_links_out([place], [inside[1]])
+            write_picture(place, pixels)
 
 
 def _caption(reading: AnyReading) -> str:

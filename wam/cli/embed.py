@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wam.cli import common
-from wam.cli.print_embed import note, note_changes, report_all, show_few
+from wam.cli.lines import note
+from wam.cli.print_embed import note_changes, report_all, show_few
 from wam.errors import WamError
 from wam.models.catalogue import DEFAULT
 
@@ -33,13 +34,20 @@ AssetFrom = Annotated[
         "and, if wanted, owner, user, time.",
     ),
 ]
+Backslashes = Annotated[
+    bool,
+    typer.Option("--backslashes", help="Paths in the list of --asset-from have backslashes between their folders."),
+]
 Owner = Annotated[str | None, typer.Option("--owner", metavar="NAME", help="Who owns them.")]
 User = Annotated[str | None, typer.Option("--user", metavar="ID", help="User ID, to trace who received or made them.")]
 Time = Annotated[
     str | None,
     typer.Option("--time", metavar="RFC3339", help="Ingest time, such as 2026-11-22T09:30:00Z; default now."),
 ]
-Output = Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write; one input only.")]
+Output = Annotated[
+    str | None,
+    typer.Option("-o", "--output", metavar="FILE", help="Where to write, - for standard output; one input only."),
+]
 OutDir = Annotated[
     str | None,
     typer.Option(
@@ -104,12 +112,14 @@ def embed(
     images: common.Images,
     asset: Asset = None,
     asset_from: AssetFrom = None,
+    backslashes: Backslashes = False,
     owner: Owner = None,
     user: User = None,
     time: Time = None,
     output: Output = None,
     out_dir: OutDir = None,
     in_place: InPlace = False,
+    follow_links: common.FollowOption = False,
     resume: Resume = False,
     mode: Mode = "link",
     encrypt: Encrypt = False,
@@ -138,36 +148,42 @@ def embed(
 
     _check_options(mode, strength, engine, address, out_dir, resume)
     all_frames = common.take_frames(frames)
-    fields = _fields(asset, asset_from, owner, user, time)
-    items, left_out = _plan(images, output, out_dir, in_place, fields)
+    fields = _fields(asset, asset_from, owner, user, time, backslashes=backslashes)
+    unread = common.note_unread(images, out_dir)
+    items, left_out = _plan(images, output, out_dir, in_place, fields, follow_links=follow_links)
+    others = (key_file, model, (asset_from or "").partition("csv:")[2] or None)
+    common.refuse_inputs([item.target for item in items], common.own_files(registry, *others), "choose another")
+    _sweep(items)
     load = common.marker_loader(model, device, key_file, reading=False)
     if encrypt or mode == "record":
-        _check_record_options(mode, registry, label, encrypt, keyed=common.read_key(key_file) is not None)
+        _check_record_options(mode, registry, label, encrypt, keyed=bool(common.read_keys(key_file)))
     marker = common.loaded(load)
     options = MarkOptions(mode, strength, label, all_frames, key_name(marker.keys[0]), encrypt, quality)  # type: ignore[arg-type]
     cluster = Cluster(common.single_threaded(load), address, workers) if engine == "ray" else None
-    with _opened(marker, options, registry, out_dir) as run:
+    with _opened(marker, options, registry, out_dir, follow_links=follow_links) as run:
         if resume:
             note_changes(run.journal, items)
         outcomes = _outcomes(marker, cluster, run, items, workers, resume)
         complete = report_all(
-            run, outcomes, items, left_out, summary=_is_folder(images, out_dir), resume=resume, as_json=as_json,
-            debug=debug,
+            run, outcomes, items, left_out + unread, summary=_is_folder(images, out_dir), resume=resume,
+            as_json=as_json, debug=debug, to_stdout=output == "-",
         )  # fmt: skip
     if not complete:
         raise typer.Exit(1)
 
 
 @contextmanager
-def _opened(marker: Watermarker, options: MarkOptions, registry: str | None, out_dir: str | None) -> Iterator[MarkMode]:
+def _opened(
+    marker: Watermarker, options: MarkOptions, registry: str | None, out_dir: str | None, *, follow_links: bool
+) -> Iterator[MarkMode]:
     """The run in its mode: with a manifest if there is an output folder, and in link mode with the registry."""
     from wam.jobs.journal import Journal
     from wam.jobs.link_mode import LinkMode
     from wam.jobs.record_mode import RecordMode
 
     records = common.open_registry(registry, create=True) if options.mode == "link" else None
-    with _open_manifest(out_dir) as manifest:
-        journal = Journal(marker.name, manifest, options, same_as=marker.model.description.same_as)
+    with _open_manifest(out_dir, follow_links=follow_links) as manifest:
+        journal = Journal(marker.name, manifest, options, same_as=marker.model.description.same_as, key=marker.keys[0])
         yield RecordMode(journal) if records is None else LinkMode(records, journal)
 
 
@@ -186,7 +202,7 @@ def _outcomes(
 
 def _is_folder(images: list[str], out_dir: str | None) -> bool:
     """Whether this is a run over many files, which ends with a summary."""
-    return out_dir is not None or any(Path(image).is_dir() for image in images)
+    return out_dir is not None or any(common.local_path(image).is_dir() for image in images)
 
 
 def _check_options(
@@ -219,10 +235,17 @@ def _check_record_options(mode: str, registry: str | None, label: bool, encrypt:
 
 
 def _fields(
-    asset: str | None, asset_from: str | None, owner: str | None, user: str | None, time: str | None
+    asset: str | None,
+    asset_from: str | None,
+    owner: str | None,
+    user: str | None,
+    time: str | None,
+    *,
+    backslashes: bool,
 ) -> Callable[[Source], Fields]:
     """Gives the record's fields of each file; what is wrong for all of them ends the command."""
-    from wam.jobs.plan import Fields, asset_from_list, asset_from_name
+    from wam.jobs.asset_list import asset_from_list, asset_from_name
+    from wam.jobs.plan import Fields
 
     if (asset is None) == (asset_from is None):
         found = "neither" if asset is None else "both"
@@ -239,18 +262,31 @@ def _fields(
         if asset_from == "name":
             return asset_from_name(fields)
         if kind == "csv" and name:
-            return asset_from_list(Path(name), fields)
+            return asset_from_list(Path(name), fields, backslashes=backslashes)
     except (WamError, ValueError) as error:
         common.fail(error)
     common.fail(f"--asset-from: expected name or csv:FILE, found {asset_from}; choose one")
 
 
 def _plan(
-    images: list[str], output: str | None, out_dir: str | None, in_place: bool, fields: Callable[[Source], Fields]
+    images: list[str],
+    output: str | None,
+    out_dir: str | None,
+    in_place: bool,
+    fields: Callable[[Source], Fields],
+    *,
+    follow_links: bool,
 ) -> tuple[list[Item], int]:
     """What becomes of which file, and how many earlier outputs among the inputs are left out; an output that would do
     harm ends the command before anything is written."""
-    from wam.jobs.plan import find_sources, find_targets, leave_out_outputs, plan_records
+    from wam.jobs.plan import (
+        find_sources,
+        find_targets,
+        leave_out_outputs,
+        output_folders,
+        plan_records,
+        refuse_links_out,
+    )
     from wam.pictures.storage import locate
 
     file, folder = (None if name is None else locate(name) for name in (output, out_dir))
@@ -258,15 +294,26 @@ def _plan(
         found = find_sources(images, without=[] if folder is None else [folder])
         sources, left_out = leave_out_outputs(found, images)
         targets = find_targets(sources, output=file, out_dir=folder, in_place=in_place)
+        if file is None and not follow_links:
+            refuse_links_out(targets, output_folders(images, out_dir=folder, in_place=in_place))
+        items = plan_records(sources, targets, fields)
     except WamError as error:
         common.fail(error)
     if left_out:
         names = show_few([str(source.location) for source in left_out])
         note(f"skipped {len(left_out)} earlier outputs (.wm.) beside their originals: {names}; name one to mark it too")
-    return plan_records(sources, targets, fields), len(left_out)
+    return items, len(left_out)
 
 
-def _open_manifest(out_dir: str | None) -> Manifest | nullcontext[None]:
+def _sweep(items: list[Item]) -> None:
+    """Removes what runs that were killed left in the folders that are written to."""
+    from wam.pictures.atomic_write import sweep
+
+    for folder in {item.target.parent for item in items if isinstance(item.target, Path)}:
+        sweep(folder)
+
+
+def _open_manifest(out_dir: str | None, *, follow_links: bool) -> Manifest | nullcontext[None]:
     """The manifest of the output folder, which is made."""
     from wam.jobs.manifest import Manifest
     from wam.pictures.storage import locate
@@ -277,6 +324,6 @@ def _open_manifest(out_dir: str | None) -> Manifest | nullcontext[None]:
     if isinstance(folder, Path):
         common.make_folder(folder)
     try:
-        return Manifest(folder)
+        return Manifest(folder, follow_links=follow_links)
     except WamError as error:
         common.fail(error)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from wam.cli import common
+from wam.cli.lines import warn
 from wam.cli.print_search import explain
 from wam.errors import show_name
 from wam.pipeline.error_line import error_line
@@ -30,6 +31,7 @@ class Counts:
     failed: int = 0
     marks: int = 0
     verified: int = 0  # files with a mark whose record is known, and that does not seem to be copied from another
+    unread: int = 0  # pictures of kinds that are not read
 
     def add(self, outcome: DetectOutcome) -> None:
         """One more file."""
@@ -46,12 +48,14 @@ def report_all(
     marker: Watermarker,
     *,
     summary: bool,
+    unread: int = 0,
     as_json: bool,
     verbose: bool,
     debug: bool,
 ) -> Counts:
-    """Prints each of ``count`` outcomes, and a ``summary`` of all; returns what was found."""
-    counts = Counts()
+    """Prints each of ``count`` outcomes, and a ``summary`` of all; returns what was found. ``unread``: files beside
+    them that are of kinds which are not read."""
+    counts = Counts(unread=unread)
     started = monotonic()
     with common.progress("detecting", count) as advance, closing(outcomes):
         for outcome in outcomes:
@@ -76,6 +80,7 @@ def _summary(counts: Counts, seconds: float) -> str:
     """
     files = counts.marked + counts.unmarked
     text = f"{counts.marked} with watermarks ({counts.marks} in all), {counts.unmarked} without, "
+    text += f"{counts.unread} of other kinds, " if counts.unread else ""
     return f"{text}{counts.failed} not read in {seconds:.1f} s, {files / max(seconds, 1e-3):.1f}/s"
 
 
@@ -84,6 +89,8 @@ def _report(outcome: DetectOutcome, model: str, *, as_json: bool) -> None:
     if outcome.error is not None:
         message = error_line(str(outcome.source.location), outcome.error)
         common.report(message)
+    elif outcome.findings is not None and outcome.findings.reason is not None:
+        warn(f"{show_name(str(outcome.source.location))}: {outcome.findings.reason}")
     if as_json:
         common.print_json(outcome.to_dict(model=model, message=message))
     elif outcome.findings is not None:

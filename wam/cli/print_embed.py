@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from wam.cli import common
+from wam.cli.lines import note
 from wam.errors import show_name
+from wam.jobs.manifest import ManifestError
 from wam.pipeline.error_line import error_line
 
 if TYPE_CHECKING:
@@ -21,11 +25,6 @@ if TYPE_CHECKING:
     from wam.jobs.plan import Item
 
 FEW = 3  # names that a note lists
-
-
-def note(message: str) -> None:
-    """One line on standard error of what is no error."""
-    typer.echo(f"note: {show_name(message)}", err=True)
 
 
 def show_few(names: Sequence[str]) -> str:
@@ -52,12 +51,15 @@ def report_all(
     resume: bool,
     as_json: bool,
     debug: bool,
+    to_stdout: bool = False,
 ) -> bool:
     """Prints each outcome, and a ``summary`` of all; True when none of them is an error.
 
-    Workers are done with their files when this returns. ``left_out``: inputs that were not taken.
+    Workers are done with their files when this returns. ``left_out``: inputs that were not taken; ``to_stdout``: the
+    picture goes to standard output, so that all that is said goes to standard error.
     """
     counts: Counter[str] = Counter()
+    written: list[Path] = []
     started = monotonic()
     try:
         with common.progress("embedding", len(items)) as advance, closing(outcomes):
@@ -66,13 +68,33 @@ def report_all(
                     raise outcome.error
                 counts[_kind(outcome)] += 1
                 counts["replaced"] += outcome.result is not None and outcome.result.replaced
-                _report(run, outcome, as_json=as_json)
+                _report(run, outcome, as_json=as_json, to_stdout=to_stdout)
+                if outcome.result is not None and isinstance(outcome.item.target, Path):
+                    written.append(outcome.item.target)
                 advance()
+        counts["failed"] += not _all_there(run, written)
     finally:  # after Ctrl-C, too
         counts["marked"] = run.journal.noted  # with those that were under way when it was interrupted
         if summary:
             typer.echo(_summary(counts, left_out, monotonic() - started, resume=resume), err=True)
     return not counts["failed"]
+
+
+def _all_there(run: MarkMode, written: Sequence[Path]) -> bool:
+    """Whether the outputs, and the manifest, are still where they were written; says so where they are not."""
+    gone = [show_name(str(place)) for place in written if not os.path.lexists(place)]
+    if gone:
+        common.report(
+            f"{gone[0]}: expected the output to stay, found {len(gone)} of {len(written)} outputs gone: "
+            f"{show_few(gone)}; mark them again"
+        )
+    try:
+        if run.journal.manifest is not None:
+            run.journal.manifest.require_place()
+    except ManifestError as error:
+        common.report(error)
+        return False
+    return not gone
 
 
 def _kind(outcome: EmbedOutcome) -> str:
@@ -97,7 +119,7 @@ def _summary(counts: Counter[str], left_out: int, seconds: float, *, resume: boo
     return text
 
 
-def _report(run: MarkMode, outcome: EmbedOutcome, *, as_json: bool) -> None:
+def _report(run: MarkMode, outcome: EmbedOutcome, *, as_json: bool, to_stdout: bool) -> None:
     from wam.pipeline.contract import earlier_object
 
     values: Mapping[str, Any]
@@ -110,9 +132,9 @@ def _report(run: MarkMode, outcome: EmbedOutcome, *, as_json: bool) -> None:
     else:
         values = earlier_object(outcome.earlier or {})
     if as_json:
-        common.print_json(values)
+        common.print_json(values, err=to_stdout)
     elif outcome.result is not None:
-        typer.echo(_marked_line(outcome.result))
+        typer.echo(_marked_line(outcome.result), err=to_stdout)
     elif outcome.error is None:
         content = values["link"] or "record"
         typer.echo(f"{show_name(str(values['image']))} -> {show_name(str(values['output']))}  {content}  done before")

@@ -9,13 +9,17 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
 from payload import PayloadError, format_time
 from wam.cli import common
+from wam.errors import mask_secrets
 from wam.pipeline.error_line import error_line
+
+if TYPE_CHECKING:
+    from payload.registry.entry import Entry
 
 registry_app = typer.Typer(no_args_is_help=True, help="The records behind the short links.")
 
@@ -35,7 +39,7 @@ def list_(registry: common.RegistryOption = None, as_json: common.JsonRowsOption
     entries = common.open_registry(registry, create=False).list()
     if as_json:
         for entry in entries:
-            common.print_json({"link": entry.link, **entry.to_dict()})
+            common.print_json(_shown(entry))
         return
     row = "{:12}  {:9}  {:20}  {:24}  {:16}  {}"  # widths that most names fit: a registry is too long to measure first
     typer.echo(row.format("LINK", "STATE", "INGESTED", "ASSET", "OWNER", "USER"))
@@ -56,7 +60,7 @@ def show(
         entry = common.open_registry(registry, create=False).show(link)
     except (PayloadError, ValueError) as error:
         common.fail(error, code=1)
-    values = {"link": entry.link, **entry.to_dict()}
+    values = _shown(entry)
     if as_json:
         common.print_json(values)
         return
@@ -81,21 +85,21 @@ def withdraw(
 @registry_app.command()
 def export(
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Default: standard output.")
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Default: standard output.", parser=common.local_path),
     ] = None,
     registry: common.RegistryOption = None,
 ) -> None:
     """Write everything as JSON Lines, the registry's secret included: keep the file safe."""
     store = common.open_registry(registry, create=False)
-    if output is None:
+    if output is None or str(output) == "-":
         store.export(sys.stdout)
         return
     from wam.pictures.files import write_text
 
+    common.refuse_inputs([output], common.own_files(registry), "it is the registry: choose another file")
     try:
-        if not output.exists():
-            output.touch(mode=0o600)  # replaced files keep their permissions: the secret is for its owner alone
-        count = write_text(output, store.export)
+        count = write_text(output, store.export, private=True)
     except (PayloadError, OSError) as error:
         common.fail(error_line(str(output), error), code=1)
     typer.echo(f"{count} records and the registry's secret -> {output}; keep it as private as the registry")
@@ -120,6 +124,12 @@ def import_(
         found = error.strerror or str(error)
         common.fail(f"{file}: expected an export that can be read, found: {found}; check the name", code=1)
     typer.echo(f"{count} new records")
+
+
+def _shown(entry: Entry) -> dict[str, Any]:
+    """An entry for people and programs: earlier versions kept passwords of the URLs that outputs went to."""
+    output = entry.output and mask_secrets(entry.output)
+    return {"link": entry.link, **entry.to_dict(), "output": output}
 
 
 @contextmanager

@@ -14,12 +14,12 @@ from wam.jobs.manifest import Manifest, ManifestError
 from wam.jobs.outcome import EmbedResult
 from wam.jobs.plan import Item
 from wam.pictures.storage import exists, fingerprint, hash_of
-from wam.pipeline.options import MarkOptions
+from wam.pipeline.options import MarkOptions, names_key
 
 
 class Journal:
     """One run's manifest, None where outputs lie beside their inputs; ``model`` as NAME@HASH8, ``same_as`` others that
-    mark just the same. Safe for threads."""
+    mark just the same; ``key`` is the secret that the options name. Safe for threads."""
 
     def __init__(
         self,
@@ -28,7 +28,9 @@ class Journal:
         options: MarkOptions | None = None,
         *,
         same_as: Collection[str] = (),
+        key: bytes | None = None,
     ) -> None:
+        self._key = key
         self.model = model
         self.same_as = same_as
         self.manifest = manifest
@@ -59,7 +61,7 @@ class Journal:
         line = self._marked(item)
         if line is None:
             return ()
-        changed = differences(self.options, line)
+        changed = differences(self.options, line, key=self._key)
         if line.get("model") not in (self.model, *self.same_as):
             changed += (f"model was {line.get('model')}, is {self.model}",)
         return changed if same_record(item, line) else (*changed, "the record was another")
@@ -128,17 +130,21 @@ def record_of(line: dict[str, Any]) -> Record | None:
     return None
 
 
-def differences(options: MarkOptions, line: dict[str, Any]) -> tuple[str, ...]:
+def differences(options: MarkOptions, line: dict[str, Any], *, key: bytes | None = None) -> tuple[str, ...]:
     """What the line of a marked file says was otherwise, each as ``NAME was THAT, is THIS``."""
     earlier = line.get("settings")
     if not isinstance(earlier, dict):
         return ("settings were not noted",)
-    return tuple(_differences(options, earlier, line.get("frames")))
+    return tuple(_differences(options, earlier, line.get("frames"), key))
 
 
-def _differences(options: MarkOptions, earlier: dict[str, Any], frames: object) -> Iterator[str]:
+def _differences(options: MarkOptions, earlier: dict[str, Any], frames: object, key: bytes | None) -> Iterator[str]:
     for name, now_ in options.to_dict().items():
         before = earlier.get(name)
+        if name == "key":
+            if not names_key(before, key):
+                yield f"key was {'none' if before is None else 'another'}, is {'none' if key is None else 'yours'}"
+            continue
         if name == "frames" and frames == 1:
             continue  # a still picture: nothing depends on it
         if before != now_:

@@ -19,7 +19,7 @@ from typing import Any
 from payload import PayloadError, parse_link
 from payload.registry import Registry
 from payload.registry.entry import IN_USE, Entry
-from wam.errors import ImageError
+from wam.errors import ImageError, mask_secrets, show_name
 from wam.jobs.journal import Journal
 from wam.jobs.modes import Reservation, Written, failure
 from wam.jobs.outcome import EmbedResult
@@ -110,7 +110,7 @@ class LinkMode:
     def _confirm(self, item: Item, entry: Entry, phash: int, output: str) -> None:
         for attempt in range(CONFIRM_TRIES):
             try:
-                self.registry.confirm(entry.word, phash=phash, output=output)
+                self.registry.confirm(entry.word, phash=phash, output=mask_secrets(output))
                 return
             except PayloadError as error:
                 found = str(error)
@@ -120,7 +120,7 @@ class LinkMode:
             item.source.location,
             expected=f"the registry to confirm {entry.link}",
             found=found,
-            remedy=f"{output} is written, its id is pending; {again} when the registry answers",
+            remedy=f"{show_name(output)} is written, its id is pending; {again} when the registry answers",
         )
 
 
@@ -128,4 +128,8 @@ def _named(item: Item, reservation: Reservation) -> dict[str, Any]:
     """What a pending line says besides its file."""
     entry = reservation.entry
     assert entry is not None
-    return {"image": os.fspath(item.source.location), "record": entry.record.to_dict(), "link": entry.link}
+    return {
+        "image": mask_secrets(os.fspath(item.source.location)),
+        "record": entry.record.to_dict(),
+        "link": entry.link,
+    }

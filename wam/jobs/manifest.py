@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from wam.append_log import write_whole
 from wam.errors import WamError, show_name
-from wam.pictures.storage import Location, join, read_content, write_content
+from wam.pictures.storage import Location, is_inside, join, read_content, write_content
 
 NAME = "manifest.jsonl"
 REWRITE_SECONDS = 5.0  # between uploads of a manifest behind a URL, which cannot be appended to
@@ -28,11 +28,17 @@ class ManifestError(WamError):
 class Manifest:
     """The manifest of one output folder, open for more lines; safe for threads. Use as a context manager.
 
-    ``done`` maps each output's name below the folder to its last line of earlier runs.
+    ``done`` maps each output's name below the folder to its last line of earlier runs; ``follow_links``: it may be a
+    link out of the folder.
     """
 
-    def __init__(self, folder: Location) -> None:
+    def __init__(self, folder: Location, *, follow_links: bool = False) -> None:
         self.location = join(folder, NAME)
+        if isinstance(self.location, Path) and not follow_links and not is_inside(self.location, folder):
+            raise ManifestError(
+                f"{show_name(str(self.location))}: expected a file of the folder, found a link out of it; "
+                "remove the link, or add --follow-links"
+            )
         self._lock = threading.Lock()
         self._stream: BinaryIO | None = None
         self._content = bytearray()  # of a manifest behind a URL
@@ -57,11 +63,27 @@ class Manifest:
         """Appends lines; they are on the disk when this returns, unless that can wait. Raises ``ManifestError``."""
         content = b"".join(json.dumps(line, ensure_ascii=True).encode() + b"\n" for line in lines)
         with self._lock:
+            self.require_place()
             try:
                 self._append(content, durable)
             except OSError as error:
                 found, name = error.strerror or str(error), show_name(str(self.location))
                 raise ManifestError(f"{name}: expected room for a line, found: {found}; free some space") from error
+
+    def require_place(self) -> None:
+        """Raises ``ManifestError`` if the folder, or this file in it, has gone since it was opened: what was written
+        there would be lost without a word."""
+        if self._stream is None:
+            return
+        try:
+            there = os.path.samestat(os.stat(self.location), os.fstat(self._stream.fileno()))
+        except OSError:
+            there = False
+        if not there:
+            name = show_name(str(self.location))
+            raise ManifestError(
+                f"{name}: expected the folder to stay while it is written to, found it gone or replaced; run it again"
+            )
 
     def _append(self, content: bytes, durable: bool) -> None:
         if self._stream is not None:

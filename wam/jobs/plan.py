@@ -6,23 +6,33 @@ spoils one file only is kept in its item, so that the others go on.
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from glob import glob, has_magic
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from payload import Record, parse_time
 from wam.errors import WamError, show_name
-from wam.pictures.files import default_output, expand_inputs, format_of
-from wam.pictures.storage import Location, is_url, join, locate, pictures_below, suffix_of
+from wam.pictures.files import default_output, expand_inputs, files_in, format_of
+from wam.pictures.kinds import NAMED
+from wam.pictures.storage import Location, is_inside, is_url, join, locate, pictures_below, place_of, suffix_of
 
-COLUMNS = ("path", "asset", "owner", "user", "time")  # of a list; the first two are needed
+FEW = 3  # names that one line lists
 
 
 class PlanError(WamError):
     """A run that cannot be started as asked."""
+
+
+class MissingRowError(ValueError):
+    """A list says nothing of a file. ``name`` of the file, ``remedy`` for all such files."""
+
+    def __init__(self, path: Path, name: str, remedy: str) -> None:
+        super().__init__(f"expected a row with path {show_name(name)} in {path}, found none; {remedy}")
+        self.path, self.name, self.remedy = path, name, remedy
 
 
 @dataclass(frozen=True)
@@ -65,23 +75,47 @@ class Item:
 
 
 def find_sources(inputs: Sequence[str], *, without: Sequence[Location] = ()) -> list[Source]:
-    """The inputs with folders, local or behind a URL, replaced by their pictures, sorted.
+    """The inputs with folders, local or behind a URL, replaced by their pictures, sorted, and patterns such as
+    ``*.jpg``, which some shells leave alone, by what they match.
 
     ``without``: output folders, whose pictures are no inputs where they lie inside an input folder.
     """
     sources = []
-    for text in inputs:
-        if is_url(text):
-            folder = text.rstrip("/") + "/"
-            sources += [Source(url, _below(str(url), folder)) for url in pictures_below(text)]
+    for place in (place for text in inputs for place in _matches(text)):
+        if is_url(place):
+            url = str(place)
+            sources += [Source(found, _below_url(str(found), url)) for found in pictures_below(url)]
             continue
-        found = expand_inputs([text])
-        for outputs in map(_place, without):
-            if _is_inside(outputs, _place(Path(text))):
-                found = [location for location in found if not _is_inside(_place(Path(location)), outputs)]
-        folder = Path(text).as_posix().rstrip("/") + "/"
+        found = expand_inputs([place])
+        for outputs in without:
+            if is_inside(outputs, place):
+                found = [location for location in found if not is_inside(Path(location), outputs)]
+        folder = Path(place).as_posix().rstrip("/") + "/"
         sources += [Source(location, _below(Path(location).as_posix(), folder)) for location in found]
     return sources
+
+
+def find_unread(inputs: Sequence[str], *, without: Sequence[Location] = ()) -> list[tuple[str, str]]:
+    """Pictures in local folders that are of kinds which are not read, each with its kind."""
+    folders = [place for text in inputs for place in _matches(text) if isinstance(place, Path) and place.is_dir()]
+    found = [path for folder in folders for path in sorted(files_in(folder, frozenset(NAMED)))]
+    kept = [path for path in found if not any(is_inside(path, outputs) for outputs in without)]
+    return [(str(path), NAMED[path.suffix.lower()]) for path in kept if path.suffix.lower() in NAMED]
+
+
+def _matches(text: str) -> list[Location]:
+    """The places that an input names: itself where something is there, or else what it matches as a pattern."""
+    place = locate(text)
+    if not isinstance(place, Path) or os.path.lexists(place) or not has_magic(os.fspath(place)):
+        return [place]
+    return [Path(found) for found in sorted(glob(os.fspath(place), recursive=True))] or [place]
+
+
+def _below_url(url: str, folder: str) -> str:
+    """The same of a URL; what a web address says after its path is no part of the name."""
+    if urlsplit(url).scheme in ("http", "https"):
+        url, folder = (urlsplit(one)._replace(query="", fragment="").geturl() for one in (url, folder))
+    return _below(url, folder.rstrip("/") + "/")
 
 
 def _below(name: str, folder: str) -> str:
@@ -92,14 +126,10 @@ def _below(name: str, folder: str) -> str:
     return name.removeprefix(folder) if inside else PurePosixPath(name).name
 
 
-def _is_inside(place: str, folder: str) -> bool:
-    return place.startswith(folder.rstrip(os.sep) + os.sep)
-
-
 def leave_out_outputs(sources: Sequence[Source], inputs: Sequence[str]) -> tuple[list[Source], list[Source]]:
     """The sources to mark, and those left out: pictures of a folder that are the default output (``NAME.wm.EXT``) of
     another one there. What ``inputs`` names itself stays."""
-    named = {str(locate(text)) for text in inputs}
+    named = {str(locate(text)) for text in inputs if not has_magic(text) or os.path.lexists(text)}
     made = {str(_beside(source.location)) for source in sources if source.location != "-"} - named
     kept = [source for source in sources if str(source.location) not in made]
     return kept, [source for source in sources if str(source.location) in made]
@@ -141,6 +171,8 @@ def _beside(source: Location) -> Location:
 
 def _require_place(output: Location) -> None:
     """Raises ``PlanError`` where a file cannot be, ``ImageError`` for a format that is not written."""
+    if output == "-":
+        return
     if suffix_of(output) not in ("", ".wm"):
         format_of(os.fspath(output))
     if is_url(str(output)):
@@ -154,94 +186,73 @@ def _require_place(output: Location) -> None:
 
 def refuse_clashes(targets: Iterable[Location], option: str, remedy: str) -> None:
     """Raises ``PlanError`` if two outputs are one file, also where a link only makes them so."""
-    places = Counter(_place(target) for target in targets)
-    for target in targets:
-        if places[_place(target)] > 1:
+    named = [(target, place_of(target)) for target in targets]
+    places = Counter(place for _, place in named)
+    for target, place in named:
+        if places[place] > 1:
             name = show_name(str(target))
             raise PlanError(f"{option}: expected a different name for each input, found {name} twice; {remedy}")
 
 
 def refuse_inputs(targets: Iterable[Location | None], sources: Iterable[Source], remedy: str) -> None:
     """Raises ``PlanError`` if an output is one of the inputs, whatever way it is named."""
-    inputs = {_place(source.location) for source in sources if source.location != "-"}
+    inputs = {place_of(source.location) for source in sources if source.location != "-"}
     for target in targets:
-        if target is not None and _place(target) in inputs:
+        if target is not None and target != "-" and place_of(target) in inputs:
             name = show_name(str(target))
             raise PlanError(f"{name}: expected an output other than the input, found the input; {remedy}")
 
 
-def _place(location: Location) -> str:
-    """What a location comes to; unlike ``Path.resolve`` this stands loops of links."""
-    return location if isinstance(location, str) else os.path.realpath(location)
+def output_folders(inputs: Iterable[str], *, out_dir: Location | None, in_place: bool) -> list[Location]:
+    """The folders that a run was told to write to; none where each output goes beside its input. In place those are the
+    inputs' own, for a link that was named itself the one that it leads to."""
+    if out_dir is not None:
+        return [out_dir]
+    if not in_place:
+        return []
+    places = [place for text in inputs for place in _matches(text)]
+    files = (isinstance(place, Path) and not place.is_dir() for place in places)
+    return [
+        Path(os.path.realpath(place)).parent if is_file else place for place, is_file in zip(places, files, strict=True)
+    ]
+
+
+def refuse_links_out(targets: Iterable[Location], folders: Sequence[Location]) -> None:
+    """Raises ``PlanError`` for an output that a link takes out of the folders to write to; none: its own folder."""
+    for target in targets:
+        if not isinstance(target, Path):
+            continue
+        allowed = folders or [target.parent]
+        if not any(is_inside(target, folder) for folder in allowed):
+            name, found = show_name(str(target)), show_name(os.path.realpath(target))
+            raise PlanError(
+                f"{name}: expected a place inside {show_name(str(allowed[0]))}, found a link out of it, to {found}; "
+                "remove the link, or add --follow-links"
+            )
 
 
 def plan_records(
     sources: Sequence[Source], targets: Sequence[Location], fields: Callable[[Source], Fields]
 ) -> list[Item]:
-    """Sources, targets and what is known of each file, as items; a wrong or missing field spoils its item only."""
+    """Sources, targets and what is known of each file, as items; a wrong or missing field spoils its item only.
+
+    Raises ``PlanError``, once for all of them, where a list says nothing of some files.
+    """
     items = []
+    missing: list[MissingRowError] = []
     for source, target in zip(sources, targets, strict=True):
         try:
             known = fields(source)
             items.append(Item(source, target, known.record(), timed=bool(known.time)))
+        except MissingRowError as error:
+            missing.append(error)
         except ValueError as error:
             items.append(Item(source, target, None, problem=str(error)))
+    if missing:
+        names = ", ".join(show_name(error.name) for error in missing[:FEW])
+        more = f" and {len(missing) - FEW} more" if len(missing) > FEW else ""
+        raise PlanError(
+            f"{missing[0].path}: expected a row for each of {len(sources)} files, found none for {len(missing)}: "
+            f"{names}{more}; {missing[0].remedy}; nothing was marked"
+        )
     return items
-
-
-def asset_from_name(common: Fields) -> Callable[[Source], Fields]:
-    """Each file's asset is its name without folder and extension."""
-    return lambda source: replace(common, asset=PurePosixPath(source.name).stem)
-
-
-def asset_from_list(path: Path, common: Fields) -> Callable[[Source], Fields]:
-    """Each file's fields are its row of a CSV; empty ones, and columns that are not there, are the common ones.
-
-    A row's ``path`` is relative to the input folder, to the working folder or to the list's, or it is absolute.
-    """
-    rows = _read_rows(path)
-
-    def find(source: Source) -> Fields:
-        row = rows.get(source.name)
-        places = (_place(source.location), str(source.location))
-        row = row or next((found for place in places if (found := rows.get(place))), None)
-        if row is None:
-            raise ValueError(f"expected a row with path {show_name(source.name)} in {path}, found none; add one")
-        given = {name: row[name] for name in COLUMNS[1:] if row.get(name)}
-        return replace(common, **given)
-
-    return find
-
-
-def _read_rows(path: Path) -> dict[str, dict[str, str]]:
-    """Rows of a list by the names their files may go under."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            columns = reader.fieldnames or []
-            missing = [name for name in COLUMNS[:2] if name not in columns]
-            unknown = [name for name in columns if name not in COLUMNS]
-            if missing or unknown:
-                found = ", ".join(columns) or "none"
-                raise PlanError(
-                    f"{path}: expected the columns {', '.join(COLUMNS)}, found {found}; mend the first line"
-                )
-            table = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        found = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise PlanError(f"{path}: expected a CSV file in UTF-8, found: {found}; check --asset-from") from error
-    rows: dict[str, dict[str, str]] = {}
-    for number, row in enumerate(table, start=2):
-        if None in row or None in row.values() or not row["path"]:
-            raise PlanError(f"{path}: row {number}: expected {len(columns)} cells with a path, found others; mend it")
-        for name in _names(row["path"], path.parent):
-            if rows.setdefault(name, row) is not row:
-                raise PlanError(f"{path}: row {number}: expected each path once, found {row['path']} again; remove one")
-    return rows
-
-
-def _names(text: str, folder: Path) -> set[str]:
-    """The names a row's path stands for: as it is, and as an absolute place."""
-    if is_url(text):
-        return {text}
-    return {PurePosixPath(text).as_posix(), os.path.realpath(text), os.path.realpath(folder / text)}

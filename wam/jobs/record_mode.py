@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from payload import Record
+from wam.errors import mask_secrets
 from wam.jobs.journal import Journal, record_of
 from wam.jobs.modes import Reservation, Written, failure
 from wam.jobs.outcome import EmbedResult
@@ -53,4 +54,4 @@ class RecordMode:
 
 def _named(item: Item, record: Record) -> dict[str, Any]:
     """What a pending line says besides its file."""
-    return {"image": os.fspath(item.source.location), "record": record.to_dict()}
+    return {"image": mask_secrets(os.fspath(item.source.location)), "record": record.to_dict()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -16,10 +16,21 @@ from PIL import ImageFile
 
 from wam.errors import ImageError
 from wam.pictures.colour import ColourSpace
+from wam.pictures.cut_short import without_bad_chunks
 from wam.pictures.files import describe, encode_image, read_content
 from wam.pictures.formats import ANIMATED, Metadata, Settings, quiet_pillow
 from wam.pictures.metadata import read_metadata, read_settings
-from wam.pictures.reader import MAX_PIXELS, check_end, check_header, colour_space, decode, open_content, undecodable
+from wam.pictures.reader import (
+    MAX_PIXELS,
+    MAX_TEXT,
+    check_end,
+    check_header,
+    colour_space,
+    decode,
+    is_still,
+    open_content,
+    undecodable,
+)
 from wam.pictures.samples import Picture, Pixels, compose, visible
 from wam.pictures.writer import encode_frames
 
@@ -44,14 +55,16 @@ def read_animation(source: str | os.PathLike[str] | bytes | BinaryIO, *, max_pix
 
 def decode_animation(content: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> Animation:
     """The same of a file's content; ``name`` is what errors call it."""
+    sound, lost = without_bad_chunks(content, MAX_TEXT)
     try:
-        image = open_content(content)
+        image = open_content(sound)
         check_header(image, name, frames=True, max_pixels=max_pixels)
-        if not getattr(image, "is_animated", False) or image.format in ("MPO", "HEIF"):
+        if is_still(image):
             return Animation((decode(content, name=name, max_pixels=max_pixels),), (0,), None)
         _check_frames(image, name, max_pixels)
         with quiet_pillow():
-            metadata, settings = read_metadata(image), read_settings(image, content)
+            metadata, settings = read_metadata(image), read_settings(image, sound)
+            settings = replace(settings, lost=settings.lost + lost)
             frames, durations = _frames(image)
         check_end(image, content)
     except ImageError:

@@ -25,6 +25,7 @@ from PIL import Image
 from wam.errors import ImageError
 from wam.pictures.atomic_write import save_atomically
 from wam.pictures.formats import GET_HEIF, SUFFIXES, Metadata, Settings, check_format, heif_works
+from wam.pictures.kinds import READ_SUFFIXES
 from wam.pictures.metadata import fit_metadata, reset_orientation
 from wam.pictures.reader import COPY_AGAIN, KNOWN, MAX_PIXELS, decode
 from wam.pictures.samples import Picture, Pixels, compose, turn
@@ -159,10 +160,10 @@ def format_of(name: str | os.PathLike[str]) -> str:
     return SUFFIXES[suffix]
 
 
-def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Writes a file whole or not at all; see ``save_atomically``."""
+def write_bytes(path: str | os.PathLike[str], content: bytes, *, private: bool = False) -> None:
+    """Writes a file whole or not at all, if it is ``private`` for its owner alone; see ``save_atomically``."""
     with _file_errors(path, expected="a file that can be written", remedy="choose another place"):
-        save_atomically(path, lambda temporary: temporary.write_bytes(content))
+        save_atomically(path, lambda temporary: temporary.write_bytes(content), private=private)
 
 
 def write_picture(path: str | os.PathLike[str], picture: Image.Image) -> None:
@@ -172,18 +173,18 @@ def write_picture(path: str | os.PathLike[str], picture: Image.Image) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def write_text(path: str | os.PathLike[str], write: Callable[[TextIO], Result]) -> Result:
+def write_text(path: str | os.PathLike[str], write: Callable[[TextIO], Result], *, private: bool = False) -> Result:
     """Writes a text file whole or not at all; ``write`` is given the open stream, its result is returned."""
     buffer = io.StringIO()
     result = write(buffer)
-    write_bytes(path, buffer.getvalue().encode())
+    write_bytes(path, buffer.getvalue().encode(), private=private)
     return result
 
 
 def expand_inputs(paths: Iterable[str | os.PathLike[str]]) -> list[str | Path]:
     """The inputs with each folder replaced by the pictures in it, recursively and sorted.
 
-    Pictures are files with a suffix of ``SUFFIXES``, not hidden; linked folders are
+    Pictures are files with a suffix of ``READ_SUFFIXES``, not hidden; linked folders are
     followed, each real folder once. ``"-"`` stays. A folder without pictures, or one that cannot
     be listed, stays too: ``read_image`` then refuses it with the right error.
     """
@@ -192,7 +193,7 @@ def expand_inputs(paths: Iterable[str | os.PathLike[str]]) -> list[str | Path]:
         if path == "-":
             inputs.append(path)
         elif os.path.isdir(path):
-            inputs.extend(sorted(_pictures_in(Path(path))) or [Path(path)])
+            inputs.extend(sorted(files_in(Path(path), READ_SUFFIXES)) or [Path(path)])
         else:
             inputs.append(Path(path))
     return inputs
@@ -207,7 +208,8 @@ def default_output(path: str | os.PathLike[str], *, format: str | None = None) -
     return name.with_name(f"{name.stem}.wm{name.suffix}")
 
 
-def _pictures_in(folder: Path) -> Iterator[Path]:
+def files_in(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
+    """Files below a folder with one of these endings, in lower case, not hidden, and folders that cannot be listed."""
     unlisted: list[Path] = []
     seen: set[str] = set()
     walk = os.walk(folder, followlinks=True, onerror=lambda error: unlisted.append(Path(error.filename)))
@@ -215,7 +217,7 @@ def _pictures_in(folder: Path) -> Iterator[Path]:
         real = os.path.realpath(parent)
         folders[:] = [] if real in seen else sorted(name for name in folders if name[0] != ".")
         for path in (Path(parent, name) for name in files if real not in seen):
-            known = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+            known = path.suffix.lower() in suffixes and not path.name.startswith(".")
             if known and (path.is_file() or path.is_symlink()):
                 yield path
         seen.add(real)

@@ -5,54 +5,101 @@ from __future__ import annotations
 import io
 import re
 import sys
+from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
 from wam.errors import ImageError
 from wam.pictures.colour import ColourSpace, coded_space, png_space, profile_space
-from wam.pictures.formats import ANIMATED, GET_HEIF, Metadata, Samples, Settings, heif_works, quiet_pillow
+from wam.pictures.cut_short import completed, without_bad_chunks
+from wam.pictures.formats import ANIMATED, Metadata, Samples, Settings, heif_works, quiet_pillow
+from wam.pictures.kinds import JPEG2000_STARTS, JXL_STARTS, jxl_works, unsupported
 from wam.pictures.metadata import png_chunks, read_metadata, read_settings
 from wam.pictures.samples import GREY_MODES, Picture, turn, visible
 
+Result = TypeVar("Result")
+
 MAX_PIXELS = 120_000_000  # larger pictures are refused before they are decoded, in pixels
+MAX_TEXT = 1 << 26  # of all compressed text, and of a profile, in a PNG: larger ones are left out, in bytes
 KNOWN = "a PNG, JPEG, WebP, AVIF, HEIC, TIFF, BMP or GIF picture"
 COPY_AGAIN = "copy or export it again"
 
-_READABLE = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "GIF")
-_SIGNATURES = {
-    b"\x89PNG": "PNG",
-    b"\xff\xd8": "JPEG",
-    b"RIFF": "WebP",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    b"GIF8": "GIF",
-    b"BM": "BMP",
-}
+_READABLE = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JPEG2000")
+_SIGNATURES = (
+    {
+        b"\x89PNG": "PNG",
+        b"\xff\xd8": "JPEG",
+        b"RIFF": "WebP",
+        b"II*\0": "TIFF",
+        b"MM\0*": "TIFF",
+        b"GIF8": "GIF",
+        b"BM": "BMP",
+    }
+    | {start: "JPEG XL" for start in JXL_STARTS}
+    | {start: "JPEG 2000" for start in JPEG2000_STARTS}
+)
+PngImagePlugin.MAX_TEXT_CHUNK = MAX_TEXT  # Pillow's own bound, 1 MiB, is less than what picture generators write
+
+
+class DamagedError(ImageError):
+    """A file that begins as a picture and cannot be decoded."""
 
 
 def decode(content: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> Picture:
     """The picture in ``content``; ``name`` is what errors call it. Raises ``ImageError`` as ``read_image`` does."""
+    sound, lost = without_bad_chunks(content, MAX_TEXT)
     try:
-        image = open_content(content)
-        check_header(image, name, max_pixels=max_pixels)
-        tiles = list(image.tile)
-        if image.format != "TIFF":  # which turns itself upright while loading
-            _load(image)
-        check_end(image, content)
-        with quiet_pillow():
-            orientation = image.getexif().get(274, 1)
-            metadata = read_metadata(image)
-            settings = read_settings(image, content)
-        _load(image)
-        samples, mode = _samples(image, content, tiles)
+        picture = _decoded(sound, name, max_pixels=max_pixels)
     except ImageError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         raise undecodable(content, name, error, max_pixels=max_pixels) from error
+    return replace(picture, settings=replace(picture.settings, lost=picture.settings.lost + lost))
+
+
+def read_what_is_there(content: bytes, read: Callable[[bytes], Result]) -> tuple[Result, bool]:
+    """What ``read`` makes of a file, or of as much as a viewer shows of one that is cut short, and whether it is cut.
+
+    For reading only. Raises what ``read`` raises where that does not help.
+    """
+    try:
+        return read(content), False
+    except DamagedError as error:
+        whole = completed(content)
+        if whole is None:
+            raise
+        try:
+            return read(whole), True
+        except ImageError:  # what is there does not make a picture: the first error says why
+            raise error from None
+
+
+def _decoded(content: bytes, name: str, *, max_pixels: int) -> Picture:
+    """The picture; raises nearly anything on damaged files."""
+    image = open_content(content)
+    thumbnails = has_thumbnail_pages(image)
+    check_header(image, name, max_pixels=max_pixels)
+    tiles = list(image.tile)
+    if image.format != "TIFF":  # which turns itself upright while loading
+        # all at once: the decoder of arithmetic coding cannot wait for more, and Pillow would give it 64 KiB
+        image.decodermaxblock = max(image.decodermaxblock, len(content) if image.format == "JPEG" else 0)
+        _load(image)
+    check_end(image, content)
+    with quiet_pillow():
+        # JPEG XL turns its pixels itself, whatever the EXIF in it says
+        orientation = 1 if image.format == "JXL" else image.getexif().get(274, 1)
+        metadata = read_metadata(image)
+        settings = read_settings(image, content)
+    _load(image)
+    samples, mode = _samples(image, content, tiles)
     if orientation not in range(1, 9):
         orientation = 1
+    if thumbnails:
+        settings = replace(settings, lost=(*settings.lost, "thumbnail pages"))
     if image.format != "TIFF":
         samples = turn(samples, orientation)
     space = colour_space(metadata, settings, mode, grey=samples.shape[2] < 3)
@@ -83,9 +130,46 @@ def colour_space(metadata: Metadata, settings: Settings, mode: str, *, grey: boo
 
 
 def open_content(content: bytes) -> ImageFile.ImageFile:
-    is_heif = content[4:8] == b"ftyp" and content[8:11] != b"avi" and heif_works()
+    """The file's picture, not decoded yet; of a TIFF with thumbnails the page that is none."""
+    formats: tuple[str, ...] = _READABLE
+    if content[4:8] == b"ftyp" and content[8:11] != b"avi" and heif_works():
+        formats += ("HEIF",)
+    elif content.startswith(JXL_STARTS) and jxl_works():
+        formats += ("JXL",)
     with quiet_pillow():
-        return Image.open(io.BytesIO(content), formats=(*_READABLE, "HEIF") if is_heif else _READABLE)
+        image = Image.open(io.BytesIO(content), formats=formats)
+        if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
+            whole = _whole_pages(image)
+            image.seek(whole[0] if len(whole) == 1 else 0)
+        return image
+
+
+def _whole_pages(image: ImageFile.ImageFile) -> list[int]:
+    """The pages of a TIFF that are not another one reduced (tag 254, bit 0, or 255 of value 2)."""
+    pages = []
+    for page in range(getattr(image, "n_frames", 1)):
+        image.seek(page)
+        tags = image.tag_v2  # type: ignore[attr-defined]
+        if not tags.get(254, 0) & 1 and tags.get(255) != 2:
+            pages.append(page)
+    return pages
+
+
+def has_thumbnail_pages(image: ImageFile.ImageFile) -> bool:
+    """Whether all pages of a TIFF but one, which is the picture, show the same smaller."""
+    if image.format != "TIFF" or getattr(image, "n_frames", 1) < 2:
+        return False
+    here = image.tell()
+    with quiet_pillow():
+        pages = _whole_pages(image)
+        image.seek(here)
+    return len(pages) == 1
+
+
+def is_still(image: ImageFile.ImageFile) -> bool:
+    """Whether a file holds one picture, further ones beside it aside."""
+    animated = getattr(image, "is_animated", False) and image.format not in ("MPO", "HEIF")
+    return not animated or has_thumbnail_pages(image)
 
 
 def _load(image: ImageFile.ImageFile) -> None:
@@ -105,7 +189,7 @@ def check_header(image: ImageFile.ImageFile, name: str, *, frames: bool = False,
         raise refuse(f"at most {max_pixels:,} pixels", size, "use a smaller copy")
     if min(image.size) < 1:
         raise refuse("a picture with pixels", size, COPY_AGAIN)
-    if image.format not in ("MPO", "HEIF") and getattr(image, "is_animated", False) and not frames:
+    if not frames and not is_still(image):
         found = f"an animation or several pages ({image.format})"
         option = "use --frames all, or " if image.format in ANIMATED else ""
         raise refuse("one still picture", found, f"{option}save the frame you want as a file of its own")
@@ -197,15 +281,18 @@ def undecodable(content: bytes, name: str, error: Exception, *, max_pixels: int 
     if content[4:8] == b"ftyp":
         kind = "AVIF" if content[8:11] == b"avi" else "HEIF"
     remedy = COPY_AGAIN
+    kind_of_error = ImageError
+    other = unsupported(content) if content else None
     if not content:
         found = "an empty file"
+    elif other is not None:
+        found, remedy = other
     elif kind:
+        kind_of_error = DamagedError
         reason = "" if isinstance(error, UnidentifiedImageError) else f" ({error})"
         found = f"a {kind} file that is damaged, cut short or of an unknown kind{reason}"
     elif not content.strip(b"\0"):
         found = "only zero bytes"
     else:
         found, remedy = "no picture data", "name a picture or convert it"
-    if kind == "HEIF" and not heif_works():
-        found, remedy = "an HEIC file and no plugin for it", GET_HEIF
-    return ImageError.about(name, expected=KNOWN, found=found, remedy=remedy)
+    return kind_of_error.about(name, expected=KNOWN, found=found, remedy=remedy)

@@ -30,6 +30,7 @@ class Picture:
     metadata: Metadata
     settings: Settings
     space: ColourSpace | None = None  # what ``samples`` mean, unless that is sRGB
+    cut_short: bool = False  # the file ends too early: what is missing is filled up, for reading only
 
     @property
     def width(self) -> int:

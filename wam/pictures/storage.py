@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
+import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -13,8 +16,9 @@ from typing import Any
 from wam.errors import ImageError
 from wam.pictures.files import MAX_BYTES, write_bytes
 from wam.pictures.files import read_content as read_file
-from wam.pictures.formats import SUFFIXES
+from wam.pictures.kinds import READ_SUFFIXES
 
+LOCAL = frozenset({"file", "local"})  # protocols of this machine's files
 OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci", "obs"})  # no folders
 Location = str | Path  # a URL or "-" is text, a local file a path: Path("s3://a") would lose a slash
 
@@ -37,8 +41,64 @@ def is_url(name: object) -> bool:
 
 
 def locate(name: str) -> Location:
-    """A location as typed: URLs and "-" stay text."""
-    return name if is_url(name) or name == "-" else Path(name)
+    """A location as typed: URLs and "-" stay text, but for URLs of this machine's own files, which are their paths.
+
+    >>> locate("file:///photos/a.png").as_posix(), locate("s3://photos/a.png")
+    ('/photos/a.png', 's3://photos/a.png')
+    """
+    if not is_url(name):
+        return name if name == "-" else Path(name)
+    scheme, _, rest = name.partition("://")
+    if scheme.lower() not in LOCAL:
+        return name
+    rest = re.sub(r"(?i)^localhost(?=/)", "", rest)
+    return Path(os.path.abspath(os.path.expanduser(rest)))
+
+
+def place_of(location: Location) -> str:
+    """What a location comes to, however it is spelt: links, ``..`` and letters that a file system takes for one
+    another resolved, caches of fsspec and other names of one protocol seen through. Stands loops of links."""
+    if isinstance(location, Path) or not is_url(location):
+        return _local_place(location)
+    url = location.rpartition("::")[2] if _is_cached(location) else location
+    found = locate(url)
+    if isinstance(found, Path):
+        return _local_place(found)
+    try:
+        system, path = _open(url)
+    except Exception:  # a protocol that nothing here reads: doing so will tell
+        return url
+    if _protocols(system) & LOCAL:
+        return _local_place(path)
+    host = getattr(system, "host", None) or ""
+    return f"{type(system).__name__}://{host}/{path.lstrip('/')}"
+
+
+def _local_place(path: str | Path) -> str:
+    """The real path, or what else tells that two names are one file where the file system ignores case or accents."""
+    real = os.path.realpath(path)
+    try:
+        found = os.stat(real)
+    except OSError:
+        return real
+    return f"{found.st_dev}:{found.st_ino}:{unicodedata.normalize('NFC', real).casefold()}"
+
+
+def _is_cached(url: str) -> bool:
+    """Whether a chain of fsspec is one of caches, which write to what they stand for."""
+    return all(part.endswith("cache") for part in url.split("::")[:-1])
+
+
+def _protocols(system: Any) -> frozenset[str]:
+    return frozenset([system.protocol] if isinstance(system.protocol, str) else system.protocol)
+
+
+def is_inside(location: Location, folder: Location) -> bool:
+    """Whether a place is below a folder once links are followed."""
+    if is_url(location) or is_url(folder):
+        return place_of(location).startswith(place_of(folder).rstrip("/") + "/")
+    root = os.path.realpath(folder).rstrip(os.sep) + os.sep
+    return os.path.realpath(location).startswith(root)
 
 
 def join(folder: Location, relative: PurePosixPath | str) -> Location:
@@ -69,7 +129,10 @@ def _readable(source: Location) -> Location | _Named:
 
 
 def write_content(target: Location, content: bytes, *, make_folders: bool = False) -> None:
-    """Writes a file whole or not at all; an object store's upload is whole by itself."""
+    """Writes a file whole or not at all; an object store's upload is whole by itself; "-" is standard output."""
+    if target == "-":
+        _write_stream(content)
+        return
     if isinstance(target, Path):
         if make_folders:
             with _any_error(str(target), expected="a folder to write to", remedy="choose another place"):
@@ -78,9 +141,20 @@ def write_content(target: Location, content: bytes, *, make_folders: bool = Fals
         return
     with _any_error(target, expected="a place that can be written", remedy="check the URL and your access"):
         system, path = _open(target)
-        if OBJECT_STORES.isdisjoint([system.protocol] if isinstance(system.protocol, str) else system.protocol):
+        if OBJECT_STORES.isdisjoint(_protocols(system)):
             system.makedirs(os.path.dirname(path), exist_ok=True)  # there it would make a bucket of a misspelt name
         system.pipe_file(path, content)
+
+
+def _write_stream(content: bytes) -> None:
+    """To standard output, flushed; a reader that has gone away is an error now and no second one at the end."""
+    with _any_error("standard output", expected="a pipe or file that takes the picture", remedy="check what reads it"):
+        try:
+            sys.stdout.buffer.write(content)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise
 
 
 def read_content(location: Location) -> bytes:
@@ -93,6 +167,8 @@ def read_content(location: Location) -> bytes:
 
 def exists(location: Location) -> bool:
     """Whether anything is there under that name."""
+    if location == "-":
+        return False
     if isinstance(location, Path):
         return os.path.lexists(location)
     with suppress(Exception):  # whatever fsspec's libraries raise: writing there will tell
@@ -134,7 +210,7 @@ def pictures_below(folder: str) -> list[Location]:
         found = sorted(system.find(path))
     root = path.rstrip("/")
     below = (PurePosixPath(name.removeprefix(root).lstrip("/")) for name in found)
-    pictures = (name for name in below if name.suffix.lower() in SUFFIXES and not name.name.startswith("."))
+    pictures = (name for name in below if name.suffix.lower() in READ_SUFFIXES and not name.name.startswith("."))
     return [join(folder, name) for name in pictures] or [folder]
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from typing_extensions import TypedDict  # pydantic, which makes the schema, takes no other before Python 3.12
 
 from payload import Record, format_time
+from wam.errors import mask_secrets
 from wam.models.protocol import FoundPose
 from wam.pipeline.marked import MarkReport, SelfCheckError
 from wam.pipeline.options import Mode
@@ -115,6 +116,8 @@ class DetectObject(TypedDict):
     height: Annotated[int | None, "pixels, as shown"]
     model: Annotated[str, "NAME@HASH8"]
     watermarks: Annotated[list[WatermarkObject], "an empty list where there is none"]
+    complete: Annotated[bool, "false where not all of the file was searched: it is cut short, or could not be read"]
+    reason: Annotated[str | None, "why it is not complete; null where it is, or where ``error`` says so"]
     schema: Annotated[Literal[1], "version of this object"]
     error: Annotated[str | None, "null, or the line on standard error"]
     label: Annotated[LabelObject | None, "the label in the metadata, and whether a watermark agrees"]
@@ -149,8 +152,8 @@ class EmbedObject(TypedDict):
 def embed_object(report: MarkReport, *, image: str, output: str | None, notes: Iterable[str] = ()) -> EmbedObject:
     """The object for a marked file; ``notes`` beyond the report's own."""
     values: EmbedObject = {
-        "image": image,
-        "output": output,
+        "image": mask_secrets(image),
+        "output": output and mask_secrets(output),
         "width": report.width,
         "height": report.height,
         "mode": report.mode,
@@ -185,7 +188,7 @@ def failed_object(
 ) -> EmbedObject:
     """The object for a file that could not be marked; ``message`` is the line that says why."""
     values: EmbedObject = {
-        "image": image,
+        "image": mask_secrets(image),
         "output": None,
         "width": None,
         "height": None,
@@ -212,11 +215,13 @@ def failed_object(
 def detect_object(findings: Findings | None, *, image: str, model: str, error: str | None = None) -> DetectObject:
     """The object for a file that was read, or that could not be: ``findings`` None and ``error`` the line on it."""
     return {
-        "image": image,
+        "image": mask_secrets(image),
         "width": None if findings is None else findings.width,
         "height": None if findings is None else findings.height,
         "model": model,
         "watermarks": [] if findings is None else [watermark_object(reading) for reading in findings.readings],
+        "complete": findings is not None and findings.complete,
+        "reason": None if findings is None else findings.reason,
         "schema": SCHEMA,
         "error": error,
         "label": None if findings is None or findings.label is None else label_object(findings.label, findings),

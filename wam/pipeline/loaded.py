@@ -9,13 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wam.errors import ImageError
 from wam.pictures.animation import Animation, decode_animation, encode_animation, read_animation
 from wam.pictures.files import encode_image, format_of, read_image, require_size
+from wam.pictures.formats import MODES, QUALITY
+from wam.pictures.kinds import READ_ONLY, READ_ONLY_NAMES
 from wam.pictures.reader import decode
 from wam.pictures.samples import Picture
 from wam.pipeline.frames import same_frame, telling_frame
 from wam.provenance.aigc_label import Label, labelled
 from wam.signal.mark_grid import SMALLEST_SIDE
+
+FINE = 80  # quality at which marks survive
+COARSE = 58.0  # mean of a quantisation table at quality 50 (ITU-T T.81, table K.1); coarser ones may cost the mark
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,20 @@ def load(content: bytes, *, name: str = "picture", target: str | None = None, fr
     require_size(picture, SMALLEST_SIDE)
     written_as = target or name
     suffix = PurePosixPath(target or "").suffix.lower()
+    if suffix in READ_ONLY or (suffix in ("", ".wm") and picture.format not in MODES):
+        found = f"{READ_ONLY_NAMES.get(READ_ONLY.get(suffix, picture.format))}, which is read, not written"
+        raise ImageError.about(name, expected="another output format", found=found, remedy="choose -o NAME.png")
     format = picture.format if suffix in ("", ".wm") else format_of(written_as)
     return Loaded(picture, written_as, format, animation)
+
+
+def is_coarse(loaded: Loaded, quality: int | None) -> bool:
+    """Whether the output is saved so coarsely that it may cost the mark, and a higher quality helps: as told, or as the
+    JPEG was that it comes from."""
+    if quality is not None:
+        return loaded.format in QUALITY and quality < FINE
+    tables = loaded.picture.settings.tables if loaded.format == loaded.picture.format else ()
+    return bool(tables) and sum(tables[0]) / len(tables[0]) > COARSE
 
 
 def encode(

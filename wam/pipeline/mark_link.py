@@ -15,7 +15,7 @@ from wam.errors import OptionsError
 from wam.pictures.quality import psnr
 from wam.pictures.samples import Picture
 from wam.pipeline.frames import each_frame
-from wam.pipeline.loaded import Loaded, encode
+from wam.pipeline.loaded import FINE, Loaded, encode, is_coarse
 from wam.pipeline.marked import MarkedFile, SelfCheckError, label_for, marked_file
 from wam.pipeline.marking import Request, mark_one
 from wam.pipeline.options import MarkOptions, require_mode
@@ -93,13 +93,13 @@ class LinkMarking:
         content, saved, lost = encode(loaded, pixels, label=label, quality=options.quality)
         room = options.strength is None and psnr(loaded.picture.pixels, saved.pixels) > STRONGER + 1
         try:
-            self_check(marker, saved, plan, known, loaded, search=not room)
+            self_check(marker, saved, plan, known, loaded, search=not room, quality=options.quality)
         except SelfCheckError as error:
             if not room or error.over_another:
                 raise
             (pixels,) = self.draw(marker, [request], [plan], strength=STRONGER)
             content, saved, lost = encode(loaded, pixels, label=label, quality=options.quality)
-            self_check(marker, saved, plan, known, loaded)
+            self_check(marker, saved, plan, known, loaded, quality=options.quality)
             notes = (f"marked at {STRONGER:g} dB, stronger than usual, since it could not be read back otherwise",)
         return marked_file(
             loaded, content, saved,
@@ -108,10 +108,17 @@ class LinkMarking:
 
 
 def self_check(
-    marker: Watermarker, saved: Picture, word: int, words: Words, loaded: Loaded, *, search: bool = True
+    marker: Watermarker,
+    saved: Picture,
+    word: int,
+    words: Words,
+    loaded: Loaded,
+    *,
+    search: bool = True,
+    quality: int | None = None,
 ) -> None:
     """Raises ``SelfCheckError`` unless the word comes back verified from the saved picture, undisturbed by a mark that
-    the input carried before. ``search``: not only at the usual resolution."""
+    the input carried before. ``search``: not only at the usual resolution; ``quality`` that it was saved with."""
     faint = marker.model.description.faint
     for look in (marker.glance, marker.detect) if search else (marker.glance,):
         detections = look(saved.pixels, max_log10_p=faint)
@@ -127,6 +134,9 @@ def self_check(
     wrong = min((sum(a != b for a, b in zip(d.bits, expected, strict=True)) for d in detections), default=None)
     found = "no watermark" if wrong is None else f"{wrong} of 32 bits wrong" if own is None else "unsure bits"
     remedy = "use a larger copy or one with more detail, or a lower --strength in dB; nothing was written"
+    if is_coarse(loaded, quality):
+        found += f", in a {loaded.format} saved coarsely"
+        remedy = f"use --quality {FINE} or higher; nothing was written"
     if earlier:
         found += f", on an input that is marked already{_named(earlier[0], words)}"
         remedy = "use the unmarked original; nothing was written"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from payload import Record, RecordTooLongError, hash_rgb
 from wam.pictures.samples import Picture
 from wam.pipeline.frames import each_frame
-from wam.pipeline.loaded import Loaded, encode
+from wam.pipeline.loaded import FINE, Loaded, encode, is_coarse
 from wam.pipeline.marked import MarkedFile, RecordMarks, SelfCheckError, label_for, marked_file, record_name
 from wam.pipeline.marking import Request, mark_one
 from wam.pipeline.options import MarkOptions, require_mode
@@ -78,7 +78,7 @@ class RecordMarking:
         loaded, record = request.loaded, request.record
         label = label_for(loaded, self.options, record, name=record_name(record), message=plan.messages[0])
         content, saved, lost = encode(loaded, pixels, label=label, quality=self.options.quality)
-        reading = self_check(marker, plan, saved, loaded).reading
+        reading = self_check(marker, plan, saved, loaded, quality=self.options.quality).reading
         return marked_file(
             loaded, content, saved,
             record=record, words=plan.words, model=marker.name, options=self.options, lost=lost,
@@ -86,7 +86,9 @@ class RecordMarking:
         )  # fmt: skip
 
 
-def self_check(marker: Watermarker, plan: RecordPlan, saved: Picture, loaded: Loaded) -> FoundRecord:
+def self_check(
+    marker: Watermarker, plan: RecordPlan, saved: Picture, loaded: Loaded, *, quality: int | None = None
+) -> FoundRecord:
     """What a reader with the same key finds; raises ``SelfCheckError`` unless it is the record, as sure as can be."""
     key, phash = marker.keys[0], hash_rgb(saved.pixels)
     detections = marker.detect(saved.pixels, max_log10_p=marker.model.description.faint)
@@ -96,9 +98,13 @@ def self_check(marker: Watermarker, plan: RecordPlan, saved: Picture, loaded: Lo
         if one.reading.words == plan.words and one.status == best_status:
             return one
     read = max((one.reading.read for one in found), default=0)
+    coarse = is_coarse(loaded, quality)
     raise SelfCheckError.about(
         loaded.picture.name,
         expected="the self-check to read the record back",
-        found=f"{read} of its {len(plan.words)} marks (the picture may be too flat, or already marked)",
-        remedy="use the unmarked original, a larger copy, or a lower --strength in dB; nothing was written",
+        found=f"{read} of its {len(plan.words)} marks (the picture may be too flat, or already marked)"
+        + (f", in a {loaded.format} saved coarsely" if coarse else ""),
+        remedy=f"use --quality {FINE} or higher; nothing was written"
+        if coarse
+        else "use the unmarked original, a larger copy, or a lower --strength in dB; nothing was written",
     )

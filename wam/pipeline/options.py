@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from wam.errors import OptionsError
 from wam.watermarker import check_strength
 
 KEY_DIGITS = 8  # hexadecimal: enough to notice another key, too few to tell which one it is
+SALT_BYTES = 8
 
 Mode = Literal["link", "record"]
 
@@ -65,9 +68,37 @@ def require_mode(mode: Mode, options: MarkOptions) -> None:
 
 
 def key_name(key: bytes | None) -> str | None:
-    """Eight digits that tell one secret from another without telling it; None for none.
+    """What a manifest says of a secret: SALT-DIGITS, another one each time, so that neither two manifests nor a list of
+    likely keys tell more than ``names_key`` does; None for none.
 
-    >>> key_name(b"0123456789abcdef") != key_name(b"0123456789abcdeg"), key_name(None)
+    >>> key_name(b"0123456789abcdef") != key_name(b"0123456789abcdef"), key_name(None)
     (True, None)
     """
-    return None if key is None else hmac.new(key, b"wam manifest", hashlib.sha256).hexdigest()[:KEY_DIGITS]
+    if key is None:
+        return None
+    salt = secrets.token_hex(SALT_BYTES)
+    return f"{salt}-{_digits(key, salt)}"
+
+
+def names_key(name: object, key: bytes | None) -> bool:
+    """Whether a manifest's name is one of this secret, or None of none. 0.2.0 wrote digits without a salt.
+
+    >>> key = b"0123456789abcdef"
+    >>> names_key(key_name(key), key), names_key(key_name(key), key[:-1] + b"g"), names_key(None, key)
+    (True, False, False)
+    """
+    if key is None or not isinstance(name, str):
+        return key is None and name is None
+    salt, _, digits = name.rpartition("-")
+    if salt:
+        return hmac.compare_digest(digits.encode(), _digits(key, salt).encode())
+    return hmac.compare_digest(
+        digits.encode(), hmac.new(key, b"wam manifest", hashlib.sha256).hexdigest()[:KEY_DIGITS].encode()
+    )
+
+
+@lru_cache(maxsize=256)
+def _digits(key: bytes, salt: str) -> str:
+    """By scrypt, some 50 ms each: a manifest is not to be what a weak key is guessed by."""
+    digest = hashlib.scrypt(key, salt=salt.encode(), n=1 << 14, r=8, p=1, dklen=KEY_DIGITS // 2)
+    return digest.hex()

@@ -16,7 +16,7 @@ from payload.registry.entry import IN_USE, Entry
 from wam.models.protocol import SearchSummary
 from wam.pictures.animation import decode_animation
 from wam.pictures.files import require_size
-from wam.pictures.reader import decode
+from wam.pictures.reader import decode, read_what_is_there
 from wam.pictures.samples import Picture
 from wam.pipeline.frames import merge, to_read
 from wam.pipeline.marked import record_name
@@ -27,6 +27,8 @@ from wam.provenance.aigc_label import Label, label_agrees, read_label
 from wam.region import Region
 from wam.signal.mark_grid import SMALLEST_SIDE
 from wam.watermarker import Detection, Watermarker
+
+CUT_SHORT = "the file is cut short: what is there was searched"
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ AnyReading = Reading | FoundRecord
 class Examined:
     """What a file shows without a registry: its size in pixels, the records in it, the marks that belong to none, faint
     ones too, its 64-bit hash, the label in its metadata, what the search of each frame did, where the model says so,
-    and hashes that the picture may have had before it was ``cut``."""
+    hashes that the picture may have had before it was ``cut``, and the ``reason`` why not all of it was searched."""
 
     width: int
     height: int
@@ -92,6 +94,7 @@ class Examined:
     records: tuple[FoundRecord, ...] = ()
     searches: tuple[SearchSummary, ...] = ()
     cut: tuple[int, ...] = ()
+    reason: str | None = None
 
     @property
     def hashes(self) -> tuple[int, ...]:
@@ -102,13 +105,19 @@ class Examined:
 @dataclass(frozen=True)
 class Findings:
     """What a file says: its size in pixels, the marks in it, the ``label`` in its metadata, and what the ``searches``
-    of its frames did, where the model says so."""
+    of its frames did, where the model says so, and the ``reason`` why not all of it was searched, None where it was."""
 
     width: int
     height: int
     readings: tuple[AnyReading, ...]
     label: Label | None = None
     searches: tuple[SearchSummary, ...] = ()
+    reason: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of the file was searched as asked."""
+        return self.reason is None
 
     @property
     def label_agrees(self) -> bool | None:
@@ -137,8 +146,14 @@ def read(
 
 
 def open_pictures(content: bytes, *, name: str = "picture", frames: bool = False) -> tuple[Picture, ...]:
-    """The picture of a file; with ``frames`` all those of an animation, the telling one first."""
-    return to_read(decode_animation(content, name=name)) if frames else (decode(content, name=name),)
+    """The picture of a file; with ``frames`` all those of an animation, the telling one first. Of a file that is cut
+    short as much as there is."""
+
+    def open_all(content: bytes) -> tuple[Picture, ...]:
+        return to_read(decode_animation(content, name=name)) if frames else (decode(content, name=name),)
+
+    pictures, cut_short = read_what_is_there(content, open_all)
+    return tuple(replace(picture, cut_short=True) for picture in pictures) if cut_short else pictures
 
 
 def examine(marker: Watermarker, picture: Picture, *more: Picture, thorough: bool = False) -> Examined:
@@ -159,8 +174,9 @@ def examine(marker: Watermarker, picture: Picture, *more: Picture, thorough: boo
     records, others = find_records(detections, keys=marker.keys, phash=phash)
     cut = hashes_before_cut(picture.pixels) if any(is_whole(one) for one in others) else ()
     return Examined(
-        picture.width, picture.height, tuple(others), phash, bounds.present, label, tuple(records), searches, cut
-    )
+        picture.width, picture.height, tuple(others), phash, bounds.present, label, tuple(records), searches, cut,
+        CUT_SHORT if picture.cut_short else None,
+    )  # fmt: skip
 
 
 def judge(examined: Examined, words: RegisteredWords) -> Findings:
@@ -179,7 +195,7 @@ def judge(examined: Examined, words: RegisteredWords) -> Findings:
     readings = [_look_up(detection, examined, words) for detection in detections]
     # a faint mark counts if its word is registered, which the match itself has weighed; any other has to be plain
     found += [r for r in readings if r.status == "verified" or r.detection.log10_p <= examined.present]
-    return Findings(examined.width, examined.height, tuple(found), examined.label, examined.searches)
+    return Findings(examined.width, examined.height, tuple(found), examined.label, examined.searches, examined.reason)
 
 
 def _look_up(detection: Detection, examined: Examined, words: RegisteredWords) -> Reading:

@@ -127,6 +127,41 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "bad serial": (lambda text: edited(text, 2, serial=0.0), "line 2: expected a whole serial"),
     "bad record": (lambda text: edited(text, 2, record={}), "line 2: record: expected the keys"),
     "other bytes": (lambda text: text.replace("✓", "\udcff", 1), "line 2: expected text in UTF-8"),
+    "true as a version": (lambda text: edited(text, 1, version=True), "expected version 1, found True"),
+    "true as a serial": (lambda text: edited(text, 3, serial=True), "line 3: expected a whole serial"),
+    "blanks in the secret": (
+        lambda text: edited(text, 1, secret=json.loads(text.splitlines()[0])["secret"].upper() + " "),
+        "a secret and a count",
+    ),
+    "signed hash": (lambda text: edited(text, 2, phash="+00000000000fedc"), "line 2: expected 16 hexadecimal"),
+    "hash with lines": (lambda text: edited(text, 2, phash="0000_0000000fedc"), "line 2: expected 16 hexadecimal"),
+    "hash in capitals": (lambda text: edited(text, 2, phash="000000000000FEDC"), "line 2: expected 16 hexadecimal"),
+    "hash in other digits": (lambda text: edited(text, 2, phash="٠" * 16), "line 2: expected 16 hexadecimal"),
+    "surrogate in an output": (lambda text: edited(text, 2, output="\ud800"), "line 2: output: expected text"),
+    "null in an output": (lambda text: edited(text, 2, output="a\0b"), "line 2: output: expected text"),
+    "surrogate in a record": (
+        lambda text: edited(text, 2, record=RECORD.to_dict() | {"user": "\ud800"}),
+        "line 2: user: expected no control",
+    ),
+    "null in a record": (
+        lambda text: edited(text, 2, record=RECORD.to_dict() | {"asset": "a\0"}),
+        "line 2: asset: expected no control",
+    ),
+    "number as an owner": (
+        lambda text: edited(text, 2, record=RECORD.to_dict() | {"owner": 5}),
+        "line 2: owner: expected text",
+    ),
+    "list as a state": (lambda text: edited(text, 2, state=["marked"]), "line 2: expected a state"),
+    "link as typed": (lambda text: text.replace('"wm:', '"', 1), "line 2: link: expected 'wm:"),
+    "time with an offset": (
+        lambda text: edited(text, 2, updated_at="2026-11-22T10:30:00+01:00"),
+        "line 2: updated_at: expected '2026-11-22T09:30:00Z'",
+    ),
+    "deep": (lambda text: text.replace("null", "[" * 100_000, 1), "lists in lists without end"),
+    "deep header": (lambda text: "[" * 100_000 + text, "line 1: expected an entry, found lists in lists"),
+    "no number": (lambda text: edited(text, 2, output=float("nan")), "line 2: expected JSON, found: the number NaN"),
+    "long number": (lambda text: text.replace('"serial": 0', '"serial": ' + "9" * 5000), "line 2: expected JSON"),
+    "a key twice": (lambda text: text.replace('"serial": 0', '"serial": 0, "serial": 0'), "line 2: expected JSON"),
     "bad time": (lambda text: edited(text, 2, updated_at="now"), "line 2: time: expected"),
 }
 

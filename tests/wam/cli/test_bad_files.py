@@ -42,8 +42,10 @@ BROKEN: dict[str, Callable[[], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("name", BROKEN)
-@pytest.mark.parametrize("command", ["embed", "detect"])
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [("embed", name) for name in BROKEN] + [("detect", name) for name in BROKEN if "truncated" not in name],
+)
 def test_a_broken_file_is_one_line_and_nothing_is_written(run: Run, command: str, name: str) -> None:
     Path(name).write_bytes(BROKEN[name]())
     result = run(command, name, *(MARK if command == "embed" else ()), "--json")
@@ -52,6 +54,52 @@ def test_a_broken_file_is_one_line_and_nothing_is_written(run: Run, command: str
     assert line.startswith(f"{name}: expected ") and ", found " in line
     assert objects(result)[0]["error"] == line
     assert files() == [name]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_what_is_there_of_a_file_that_is_cut_short_is_read(run: Run, suffix: str, options: tuple[str, ...]) -> None:
+    draw(f"in{suffix}")
+    run("embed", f"in{suffix}", *MARK)
+    content = Path(f"in.wm{suffix}").read_bytes()
+    Path(f"cut{suffix}").write_bytes(content[: int(len(content) * 0.95)])
+    result = run("detect", f"cut{suffix}", *options)
+    assert result.exit_code == 0
+    reason = "the file is cut short: what is there was searched"
+    assert result.stderr == f"warning: cut{suffix}: {reason}\n"
+    if options:
+        (found,) = objects(result)
+        assert (found["complete"], found["reason"], found["error"]) == (False, reason, None)
+        assert [mark["status"] for mark in found["watermarks"]] == ["verified"]
+        (whole,) = objects(run("detect", f"in.wm{suffix}", *options))
+        assert (whole["complete"], whole["reason"]) == (True, None)
+
+
+def test_pictures_of_other_kinds_are_counted_in_folders(run: Run) -> None:
+    draw("photos/a.png")
+    for name in ("b.psd", "deep/c.CR2", "deep/.d.svg", "e.txt"):
+        Path("photos", name).parent.mkdir(exist_ok=True)
+        Path("photos", name).write_bytes(b"x")
+    embedded = run("embed", "photos", *MARK, "--out-dir", "out")
+    said, summary = embedded.stderr.splitlines()
+    assert embedded.exit_code == 0 and summary.startswith("1 marked, 2 skipped, 0 failed")
+    assert said.startswith(
+        "note: passed over 2 of kinds that are not read: photos/b.psd (Photoshop), photos/deep/c.CR2"
+    )
+    read = run("detect", "photos")
+    assert read.stderr.splitlines()[0] == said and ", 2 of other kinds, 0 not read" in read.stderr
+
+
+@pytest.mark.parametrize("suffix", [".jxl", ".jp2"])
+def test_what_is_read_and_not_written_says_what_to_do(run: Run, suffix: str) -> None:
+    if suffix == ".jxl":
+        pytest.importorskip("pillow_jxl", reason="needs the extra [jxl]")
+    draw(f"photos/in{suffix}")
+    for options in ((), ("--out-dir", "out")):
+        result = run("embed", "photos", *MARK, *options)
+        assert result.exit_code == 1 and "which is read, not written, choose -o NAME.png" in error_line(result)
+    assert run("embed", f"photos/in{suffix}", *MARK, "-o", "in.png").exit_code == 0
+    assert run("detect", "in.png").exit_code == 0
 
 
 def test_a_picture_of_one_pixel_cannot_be_marked(run: Run) -> None:

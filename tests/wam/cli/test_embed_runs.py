@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import re
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.wam.cli.commands import MARK, Run, counts, draw, error_line, files, m
 from tests.wam.synthetic import smooth_picture
 from wam.jobs.journal import differences
 from wam.pictures.files import read_image
-from wam.pipeline.options import MarkOptions, key_name
+from wam.pipeline.options import MarkOptions
 
 INTO = ("--out-dir", "out")
 
@@ -91,7 +92,7 @@ class TestResumeWithOtherSettings:
             (("--strength", "45"), "strength was the model's own, is 45 dB"),
             (("--label",), "label was off, is on"),
             (("--quality", "60"), "quality was the source's own, is 60"),
-            (("--key-file", "secret.key"), f"key was none, is {key_name(b'sixteen bytes of secret')}"),
+            (("--key-file", "secret.key"), "key was none, is yours"),
             (("--owner", "globex"), "the record was another"),
         ],
     )
@@ -134,8 +135,19 @@ class TestResumeWithOtherSettings:
         Path("secret.key").write_bytes(b"sixteen bytes of secret\n")
         run("embed", photos, *MARK, *INTO, "--key-file", "secret.key")
         name = manifest()["a.png"]["settings"]["key"]
-        assert re.fullmatch("[0-9a-f]{8}", name)
+        assert re.fullmatch("[0-9a-f]{16}-[0-9a-f]{8}", name)
+        run("embed", photos, *MARK, "--out-dir", "other", "--key-file", "secret.key")
+        other = json.loads(Path("other/manifest.jsonl").read_text().splitlines()[-1])["settings"]["key"]
+        assert other.partition("-")[0] != name.partition("-")[0] and other.partition("-")[2] != name.partition("-")[2]
         assert b"sixteen" not in Path("out/manifest.jsonl").read_bytes()
+
+    def test_a_manifest_of_0_2_0_whose_key_has_no_salt_is_gone_on_with(self, run: Run, photos: Path) -> None:
+        Path("secret.key").write_bytes(b"sixteen bytes of secret\n")
+        run("embed", photos, *MARK, *INTO, "--key-file", "secret.key")
+        name = hmac.new(b"sixteen bytes of secret", b"wam manifest", "sha256").hexdigest()[:8]
+        text = Path("out/manifest.jsonl").read_text()
+        Path("out/manifest.jsonl").write_text(re.sub('"key": "[^"]*"', f'"key": "{name}"', text))
+        assert counts(run("embed", photos, *MARK, *INTO, "--key-file", "secret.key", "--resume").stderr) == (0, 2, 0)
 
     def test_a_line_of_an_animation_that_is_not_taken_any_more(self) -> None:
         line = {"settings": MarkOptions(frames=True).to_dict(), "frames": 2}

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from payload import Record
 from payload.registry import Registry
 from tests.wam.synthetic import smooth_picture
 from wam.pipeline import mark_link
@@ -62,8 +63,12 @@ def folder() -> Iterator[Path]:
 
 def embed(folder: Path, *arguments: str) -> tuple[int, list[dict[str, Any]], list[str]]:
     """Exit status, what is on standard output, and the lines on standard error."""
-    fixed = ["--asset-from", "name", "--owner", "acme", "--registry", str(folder / "r.sqlite"), "--json"]
-    command = [sys.executable, "-c", COMMAND, str(folder), "embed", *arguments, *fixed]
+    return wam(folder, "embed", *arguments, "--asset-from", "name", "--owner", "acme", "--json")
+
+
+def wam(folder: Path, *arguments: str) -> tuple[int, list[dict[str, Any]], list[str]]:
+    """The same of any command."""
+    command = [sys.executable, "-c", COMMAND, str(folder), *arguments, "--registry", str(folder / "r.sqlite")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     objects = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     said = done.stderr.partition("\n")[2].splitlines() if done.stderr.startswith("\n") else done.stderr.splitlines()
@@ -112,6 +117,31 @@ def test_outputs_beside_inputs_in_a_folder_that_may_not_be_written(folder: Path)
     assert said[0].startswith("error: photos/a.wm.png: expected a file that can be written, found Permission denied")
     assert states(folder) == {"a": "discarded", "b": "discarded", "c": "marked"}
     assert not list((folder / "photos").glob(".wam-*"))
+
+
+@pytest.mark.parametrize("log", ["none", "empty", "in use", "left over"])
+def test_a_registry_in_a_folder_that_may_not_be_written_is_read(folder: Path, log: str) -> None:
+    embed(folder, "photos/a.png")
+    registry = Registry.open(str(folder / "r.sqlite"))
+    if log == "empty":
+        (folder / "r.sqlite-wal").touch()
+    elif log in ("in use", "left over"):
+        with registry._engine.connect():  # a connection that is open keeps the log
+            registry.allocate(Record("later", "acme"))
+            for ending in ("-wal", "-shm")[: 2 if log == "in use" else 1]:
+                shutil.copy(folder / f"r.sqlite{ending}", folder / f"copy{ending}")
+        for copy in folder.glob("copy-*"):
+            copy.rename(folder / copy.name.replace("copy", "r.sqlite"))
+            (folder / copy.name.replace("copy", "r.sqlite")).chmod(0o644)
+    folder.chmod(0o555)
+    status, objects, said = wam(folder, "detect", "photos/a.wm.png", "--json")
+    folder.chmod(0o755)
+    if log == "left over":
+        assert status == 2 and len(said) == 1
+        assert "r.sqlite-wal holds records that are not in the file yet, found a read-only one" in said[0]
+    else:
+        assert (status, said) == (0, [])
+        assert [mark["status"] for mark in objects[0]["watermarks"]] == ["verified"]
 
 
 def test_a_registry_that_may_not_be_written_is_a_usage_error(folder: Path) -> None:

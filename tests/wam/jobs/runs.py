@@ -10,6 +10,7 @@ from typing import Any
 
 from payload.registry import Registry
 from tests.wam.pipeline.one_file import detect_file
+from wam.jobs.asset_list import asset_from_name
 from wam.jobs.engines.local import embed_locally
 from wam.jobs.journal import Journal
 from wam.jobs.link_mode import LinkMode
@@ -18,7 +19,6 @@ from wam.jobs.outcome import EmbedOutcome
 from wam.jobs.plan import (
     Fields,
     Item,
-    asset_from_name,
     find_sources,
     find_targets,
     plan_records,

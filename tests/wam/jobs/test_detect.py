@@ -8,12 +8,12 @@ import fsspec
 
 from payload.registry import Registry
 from tests.wam.jobs.runs import FIELDS, embed, plan
+from wam.jobs.asset_list import asset_from_name
 from wam.jobs.engines.local import detect_locally, embed_locally
 from wam.jobs.journal import Journal
 from wam.jobs.link_mode import LinkMode
 from wam.jobs.manifest import Manifest
 from wam.jobs.plan import (
-    asset_from_name,
     find_sources,
     find_targets,
     plan_records,

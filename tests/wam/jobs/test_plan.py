@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
 
 from tests.wam.jobs.runs import FIELDS, plan
+from wam.jobs.asset_list import asset_from_list
 from wam.jobs.plan import (
     PlanError,
-    asset_from_list,
     find_sources,
     plan_records,
 )
@@ -29,15 +30,53 @@ class TestPlan:
             f'"{photos / "b.jpg"}","B, 2",,,\n',
             encoding="utf-8",
         )
-        sources = find_sources([str(photos)])
+        sources = find_sources([str(photos)])[:2]
         items = plan_records(sources, [source.location for source in sources], asset_from_list(table, FIELDS))
-        first, second, third = items
+        first, second = items
         assert first.record is not None and first.record.to_dict() == {
             "asset": "A-1", "owner": "globex", "user": "u7", "ingested_at": "2026-11-22T09:30:00Z",
         }  # fmt: skip
         assert first.timed and not second.timed
         assert second.record is not None and (second.record.asset, second.record.owner) == ("B, 2", "acme")
-        assert third.record is None and "expected a row with path deep/c.png" in str(third.problem)
+
+    def test_files_that_a_list_leaves_out_are_one_summary(self, photos: Path) -> None:
+        (photos.parent / "list.csv").write_text("path,asset\na.png,1\n")
+        sources = find_sources([str(photos)])
+        with pytest.raises(PlanError, match=r"a row for each of 3 files, found none for 2: b\.jpg, deep/c\.png; add"):
+            plan_records(
+                sources, [source.location for source in sources], asset_from_list(photos.parent / "list.csv", FIELDS)
+            )
+
+    @pytest.mark.parametrize("written", ["NFC", "NFD"])
+    def test_accents_count_as_the_same_however_they_are_encoded(self, tmp_path: Path, written: str) -> None:
+        name = "Ål.png"
+        (tmp_path / unicodedata.normalize({"NFC": "NFD", "NFD": "NFC"}[written], name)).write_bytes(b"")
+        (tmp_path / "list.csv").write_text(f"path,asset\n{unicodedata.normalize(written, name)},1\n")
+        (source,) = find_sources([str(tmp_path)])
+        assert asset_from_list(tmp_path / "list.csv", FIELDS)(source).asset == "1"
+
+    def test_rows_that_differ_in_the_encoding_of_an_accent_stay_apart(self, tmp_path: Path) -> None:
+        names = [unicodedata.normalize(form, "é.png") for form in ("NFC", "NFD")]
+        for name in names:
+            (tmp_path / name).write_bytes(b"")
+        (tmp_path / "list.csv").write_text("path,asset\n" + "".join(f"{name},{name[0]}\n" for name in names))
+        find = asset_from_list(tmp_path / "list.csv", FIELDS)
+        assert [find(source).asset == source.name[0] for source in find_sources([str(tmp_path)])] == [True, True]
+
+    def test_backslashes_are_folders_on_request(self, photos: Path) -> None:
+        (photos.parent / "list.csv").write_text("path,asset\ndeep\\c.png,1\n")
+        (source,) = find_sources([str(photos)])[2:]
+        assert asset_from_list(photos.parent / "list.csv", FIELDS, backslashes=True)(source).asset == "1"
+        with pytest.raises(ValueError, match="or add --backslashes"):
+            asset_from_list(photos.parent / "list.csv", FIELDS)(source)
+
+    def test_patterns_that_a_shell_left_alone(self, photos: Path) -> None:
+        assert [s.name for s in find_sources([f"{photos}/*.[jp]*"])] == ["a.png", "b.jpg"]
+        assert [s.name for s in find_sources([f"{photos}/**/*.png"])] == ["a.png", "c.png"]
+        (photos / "[a].png").write_bytes(b"")
+        assert [s.name for s in find_sources([f"{photos}/[[]a].png"])] == ["[a].png"]
+        assert [s.name for s in find_sources([f"{photos}/[a].png"])] == ["[a].png"]
+        assert [s.name for s in find_sources([f"{photos}/*.none"])] == ["*.none"]
 
     @pytest.mark.parametrize(
         ("content", "problem"),

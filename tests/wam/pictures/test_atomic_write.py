@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from wam.pictures.atomic_write import save_atomically
+from wam.pictures.atomic_write import save_atomically, sweep
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -68,6 +69,50 @@ def test_private_file_stays_private_while_it_is_written(tmp_path: Path) -> None:
     modes: list[int] = []
     save_atomically(path, lambda temporary: modes.append(temporary.stat().st_mode & 0o777))
     assert modes == [0o600]
+
+
+@pytest.mark.parametrize("name", [".wam-1-0123456789ab.part", ".wam-999999-0123456789ab.part"])
+def test_what_a_killed_run_left_is_removed(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"half")
+    (tmp_path / "a.part").write_bytes(b"another's")
+    save_atomically(tmp_path / "out", write_after)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.part", "out"]
+
+
+def test_what_a_run_is_writing_stays(tmp_path: Path) -> None:
+    def sweep_meanwhile(temporary: Path) -> None:
+        temporary.write_bytes(b"after")
+        sweep(tmp_path)
+        assert temporary.exists()
+
+    save_atomically(tmp_path / "out", sweep_meanwhile)
+    assert (tmp_path / "out").read_bytes() == b"after"
+
+
+def test_writers_and_sweepers_at_once_lose_nothing(tmp_path: Path) -> None:
+    def work(number: int) -> None:
+        save_atomically(tmp_path / str(number), write_after)
+        sweep(tmp_path)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(200)))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(map(str, range(200)))
+
+
+@pytest.mark.parametrize("before", [None, 0o644])
+def test_a_private_file_is_its_owners_whatever_was_there(tmp_path: Path, before: int | None) -> None:
+    path = tmp_path / "out"
+    modes = []
+    if before is not None:
+        path.write_bytes(b"before")
+        path.chmod(before)
+
+    def write(temporary: Path) -> None:
+        modes.append(temporary.stat().st_mode & 0o777)
+        write_after(temporary)
+
+    save_atomically(path, write, private=True)
+    assert modes == [0o600] and path.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("mask", [0o022, 0o077])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,10 @@ from payload.layout import Words
 from payload.registry import Registry
 from tests.wam.pipeline.one_file import EmbedJob, detect_file, embed_file
 from wam.pictures.files import read_image
-from wam.pipeline.loaded import load
+from wam.pipeline.loaded import Loaded, load
 from wam.pipeline.mark_link import LinkMarking, mark_link
 from wam.pipeline.marked import SelfCheckError
-from wam.pipeline.marking import Request
+from wam.pipeline.marking import Request, mark_one
 from wam.pipeline.options import MarkOptions
 from wam.pipeline.registered_words import RegisteredWords
 from wam.watermarker import Watermarker
@@ -66,6 +67,21 @@ def test_a_photo_with_a_marked_inset_is_marked(
     page.save(tmp_path / "page.png")
     embed(shipped, tmp_path / "page.png", tmp_path / "page.wm.png", second)
     assert (tmp_path / "page.wm.png").exists()
+
+
+def coarse_jpeg(picture: Image.Image) -> Loaded:
+    stream = BytesIO()
+    picture.save(stream, "JPEG", quality=12)
+    return load(stream.getvalue(), name="in.jpg")
+
+
+def test_the_remedy_for_a_coarse_source_is_one_that_works(shipped: Watermarker, dune: Image.Image) -> None:
+    request = Request(coarse_jpeg(dune.resize((384, 256))), RECORD, int(WORDS[0]))
+    with pytest.raises(SelfCheckError, match=r"in a JPEG saved coarsely, use --quality 80 or higher"):
+        mark_one(shipped, LinkMarking(words=KNOWN), request)
+    with pytest.raises(SelfCheckError, match=r"in a JPEG saved coarsely, use --quality 80 or higher"):
+        mark_one(shipped, LinkMarking(MarkOptions(quality=10), KNOWN), request)
+    assert mark_one(shipped, LinkMarking(MarkOptions(quality=80), KNOWN), request).report.words == (int(WORDS[0]),)
 
 
 def test_what_cannot_be_read_back_is_marked_stronger_unless_a_strength_was_asked_for(

@@ -1,0 +1,101 @@
+"""Files that end too early: what is there is shown for reading, and never taken for a whole file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.wam.pictures.pictures import deep_colours, interlaced, png16, saved
+from tests.wam.pictures.test_animation import animated
+from tests.wam.synthetic import smooth_picture
+from wam.errors import ImageError
+from wam.pictures.cut_short import completed
+from wam.pictures.files import read_image
+from wam.pictures.formats import heif_works
+from wam.pictures.reader import decode, read_what_is_there
+from wam.pipeline.read import open_pictures
+
+PICTURE = smooth_picture(200, 300)
+COMPLETED: dict[str, tuple[str, dict[str, Any]]] = {
+    "jpeg": ("JPEG", {"quality": 90}),
+    "progressive jpeg": ("JPEG", {"quality": 90, "progressive": True}),
+    "png": ("PNG", {}),
+    "lossy webp": ("WEBP", {"quality": 90}),
+    "lossless webp": ("WEBP", {"lossless": True}),
+    "gif": ("GIF", {"interlace": 0}),
+    "bmp": ("BMP", {}),
+    "raw tiff": ("TIFF", {}),
+    "heic": ("HEIF", {"quality": 90}),
+}
+
+
+@pytest.mark.parametrize("share", [0.999, 0.9, 0.5])
+@pytest.mark.parametrize("name", COMPLETED)
+def test_what_is_there_is_shown(name: str, share: float) -> None:
+    format, options = COMPLETED[name]
+    if format == "HEIF" and not heif_works():
+        pytest.skip("needs the extra [heic]")
+    content = saved(Image.fromarray(PICTURE), format, **options)
+    cut = content[: int(len(content) * share)]
+    with pytest.raises(ImageError, match="damaged, cut short"):
+        read_image(cut)
+    (picture,) = open_pictures(cut)
+    assert picture.cut_short
+    right = np.abs(picture.pixels.astype(int) - read_image(content).pixels).mean(axis=(1, 2)) < 12
+    there = int(200 * share * 0.8)
+    assert (right[-there:] if format == "BMP" else right[:there]).all()  # which starts at the bottom
+
+
+@pytest.mark.parametrize("make", [lambda: interlaced(smooth_picture(64, 90)), lambda: png16(deep_colours(bands=4))])
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.99])
+def test_png_of_every_kind(make: Any, share: float) -> None:
+    content = make()
+    whole = read_image(content)
+    (picture,) = open_pictures(content[: int(len(content) * share)])
+    assert picture.mode == whole.mode and picture.pixels.shape == whole.pixels.shape
+    assert (picture.pixels[0, ::8] == whole.pixels[0, ::8]).all()
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
+def test_any_cut_is_read_or_refused_in_one_line(format: str) -> None:
+    content = saved(Image.fromarray(smooth_picture(40, 56)), format)
+    outcomes = set()
+    for size in range(0, len(content), max(1, len(content) // 60)):
+        try:
+            picture, cut = read_what_is_there(content[:size], lambda one: decode(one, name="x"))
+            assert cut and picture.pixels.shape == (40, 56, 3)
+            outcomes.add("read")
+        except ImageError as error:
+            assert str(error).isprintable() and str(error).startswith("x: expected ")
+            outcomes.add("refused")
+    assert "refused" in outcomes and ("read" in outcomes or format == "AVIF")
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP"])
+def test_an_animation_is_read_up_to_where_it_ends(format: str) -> None:
+    content = animated(format)
+    cut = content[: int(len(content) * 0.8)]
+    with pytest.raises(ImageError):
+        open_pictures(content[:20], frames=True)
+    pictures = open_pictures(cut, frames=True)
+    assert 0 < len(pictures) <= 3 and all(picture.cut_short for picture in pictures)
+
+
+def test_a_whole_file_is_not_called_cut() -> None:
+    assert not open_pictures(saved(Image.fromarray(PICTURE), "JPEG"))[0].cut_short
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF", b"BM", b"II*\0", b"text"]
+)
+def test_too_little_is_nothing(content: bytes) -> None:
+    assert completed(content) is None
+
+
+def test_a_bomb_is_not_unpacked() -> None:
+    header = saved(Image.new("L", (1, 1)), "PNG")[:33]
+    huge = header[:16] + (60_000).to_bytes(4, "big") * 2 + header[24:]
+    assert completed(huge + b"\0\0\xff\xffIDAT" + bytes(100)) is None
