@@ -15,10 +15,10 @@ import numpy as np
 from PIL import ImageFile
 
 from wam.errors import ImageError
-from wam.pictures.colour import ColourSpace
 from wam.pictures.cut_short import without_bad_chunks
 from wam.pictures.files import describe, encode_image, read_content
 from wam.pictures.formats import ANIMATED, Metadata, Settings, quiet_pillow
+from wam.pictures.managed_colour import AnySpace
 from wam.pictures.metadata import read_metadata, read_settings
 from wam.pictures.reader import (
     MAX_PIXELS,
@@ -110,7 +110,7 @@ def _frames(image: ImageFile.ImageFile) -> tuple[list[Pixels], list[int]]:
 
 
 def _picture(
-    frame: Pixels, name: str, mode: str, format: str, metadata: Metadata, settings: Settings, space: ColourSpace | None
+    frame: Pixels, name: str, mode: str, format: str, metadata: Metadata, settings: Settings, space: AnySpace | None
 ) -> Picture:
     pixels, alpha = visible(frame, mode, space)
     return Picture(

@@ -1,8 +1,8 @@
 """Colour spaces: samples of a file to the sRGB that a viewer shows, and a change in sRGB back to samples.
 
 Read from an ICC profile of the matrix and curve kind (ICC.1:2022, sections 8.3 and 10.6, 10.18, 10.31), from PNG chunks
-(cICP, gAMA with cHRM), or from a ``colr`` box of AVIF and HEIC (code points of ITU-T H.273). Anything else, profiles by
-table and those of inks above all, is taken for sRGB, as the pixels of a file without a profile are.
+(cICP, gAMA with cHRM), or from a ``colr`` box of AVIF and HEIC (code points of ITU-T H.273). Profiles by table and of
+inks are in ``managed_colour``; anything else is taken for sRGB, as the pixels of a file without a profile are.
 
 Colours outside sRGB are kept: a change is added to their unclipped sRGB value and taken back from there.
 """
@@ -103,7 +103,7 @@ def strips(height: int, row_samples: int) -> Iterator[slice]:
 def profile_space(profile: bytes, *, grey: bool) -> ColourSpace | None:
     """The space of an ICC profile; None where it is sRGB as far as 8 bits tell, unknown, or not of these bands."""
     try:
-        tags = _icc_tags(profile)
+        tags = icc_tags(profile)
         if profile[16:20] != (b"GRAY" if grey else b"RGB ") or {"A2B0", "A2B1"} & tags.keys():
             return None
         if grey:
@@ -181,7 +181,8 @@ def _space(tables: list[NDArray[np.float64]], matrix: NDArray[np.float64]) -> Co
     return None if same else space
 
 
-def _icc_tags(profile: bytes) -> dict[str, bytes]:
+def icc_tags(profile: bytes) -> dict[str, bytes]:
+    """The tags of an ICC profile by name."""
     (count,) = struct.unpack_from(">I", profile, 128)
     tags = {}
     for entry in range(min(count, 100)):

@@ -14,10 +14,11 @@ import numpy as np
 from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
 from wam.errors import ImageError
-from wam.pictures.colour import ColourSpace, coded_space, png_space, profile_space
+from wam.pictures.colour import coded_space, png_space, profile_space
 from wam.pictures.cut_short import completed, without_bad_chunks
 from wam.pictures.formats import ANIMATED, Metadata, Samples, Settings, heif_works, quiet_pillow
 from wam.pictures.kinds import JPEG2000_STARTS, JXL_STARTS, jxl_works, unsupported
+from wam.pictures.managed_colour import AnySpace, managed_space
 from wam.pictures.metadata import png_chunks, read_metadata, read_settings
 from wam.pictures.samples import GREY_MODES, Picture, turn, visible
 
@@ -118,12 +119,13 @@ def _decoded(content: bytes, name: str, *, max_pixels: int) -> Picture:
     )
 
 
-def colour_space(metadata: Metadata, settings: Settings, mode: str, *, grey: bool) -> ColourSpace | None:
-    """The space that a file states for its samples; None for sRGB, inks and what is not known."""
+def colour_space(metadata: Metadata, settings: Settings, mode: str, *, grey: bool) -> AnySpace | None:
+    """The space that a file states for its samples; None for sRGB, inks without a profile and what is not known."""
+    profile = metadata.icc_profile
     if mode == "CMYK":
-        return None
-    if metadata.icc_profile is not None:
-        return profile_space(metadata.icc_profile, grey=grey)
+        return None if profile is None else managed_space(profile, mode)
+    if profile is not None:
+        return profile_space(profile, grey=grey) or managed_space(profile, "L" if grey else "RGB")
     if settings.colour_codes is not None:
         return coded_space(*settings.colour_codes, grey=grey)
     return png_space({kind: data for kind, data, _ in settings.chunks}, grey=grey) if settings.chunks else None

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wam.errors import ImageError
-from wam.pictures.colour import ColourSpace, strips
+from wam.pictures.colour import strips
 from wam.pictures.formats import DEEP_FORMATS, KEEPS, MODES, Metadata, Samples, Settings
+from wam.pictures.managed_colour import AnySpace
 
 Pixels = NDArray[np.uint8]
 
@@ -29,7 +30,7 @@ class Picture:
     samples: Samples | None  # (H, W, C) of the file, upright; None if ``pixels`` and ``alpha`` hold everything
     metadata: Metadata
     settings: Settings
-    space: ColourSpace | None = None  # what ``samples`` mean, unless that is sRGB
+    space: AnySpace | None = None  # what ``samples`` mean, unless that is sRGB
     cut_short: bool = False  # the file ends too early: what is missing is filled up, for reading only
 
     @property
@@ -54,8 +55,8 @@ def turn(array: Samples, orientation: int) -> Samples:
     return np.ascontiguousarray(array)
 
 
-def visible(samples: Samples, mode: str, space: ColourSpace | None = None) -> tuple[Pixels, Pixels | None]:
-    """sRGB and alpha as 8 bits; CMYK by Pillow's rule, R = (255 - K)(255 - C) / 255, no profile."""
+def visible(samples: Samples, mode: str, space: AnySpace | None = None) -> tuple[Pixels, Pixels | None]:
+    """sRGB and alpha as 8 bits; CMYK without a profile by Pillow's rule, R = (255 - K)(255 - C) / 255."""
     height, width, bands = samples.shape
     has_alpha = mode != "CMYK" and bands in (2, 4)
     alpha = np.ascontiguousarray(_eight_bits(samples[..., -1])) if has_alpha else None
@@ -68,9 +69,9 @@ def visible(samples: Samples, mode: str, space: ColourSpace | None = None) -> tu
     return shown, alpha
 
 
-def _shown(colours: Samples, mode: str, space: ColourSpace | None) -> Pixels:
+def _shown(colours: Samples, mode: str, space: AnySpace | None) -> Pixels:
     """One strip of grey, RGB or CMYK samples as sRGB; grey stays one band."""
-    if mode == "CMYK":
+    if mode == "CMYK" and space is None:
         white = 255 - colours[..., 3:].astype(np.int32)
         product = colours[..., :3] * white + 128
         return (white - ((product >> 8) + product >> 8)).clip(0, 255).astype(np.uint8)
@@ -130,7 +131,8 @@ def _fill(target: Samples, marked: Pixels, like: Picture, rows: slice, mode: str
     source = None if like.samples is None else like.samples[rows]
     if mode == "CMYK":
         assert source is not None
-        target[:] = _inks(marked, before, source)
+        change = marked.astype(np.int32) - before
+        target[:] = _inks(marked, before, source) if like.space is None else like.space.shift(source, change)
         return
     deep = target.dtype == np.uint16
     bands = len(mode.removesuffix("A"))
@@ -145,7 +147,7 @@ def _fill(target: Samples, marked: Pixels, like: Picture, rows: slice, mode: str
         target[..., -1] = source[..., -1] if deep and source is not None else like.alpha[rows]
 
 
-def _moved(colours: Samples, change: NDArray[np.int32], space: ColourSpace | None, own_space: bool) -> Samples:
+def _moved(colours: Samples, change: NDArray[np.int32], space: AnySpace | None, own_space: bool) -> Samples:
     """Samples with a change of sRGB in 8-bit levels; in their own space, or as 16-bit sRGB."""
     if space is None:
         return (colours + 257 * change).clip(0, 65535).astype(np.uint16)

@@ -195,6 +195,25 @@ def icc(space: bytes, tags: dict[bytes, bytes]) -> bytes:
     return start + bytes(128 - len(start)) + struct.pack(">I", len(tags)) + table + body
 
 
+def lut_profile(space: bytes) -> bytes:
+    """An ICC profile by table, "RGB " or "CMYK": darker in the middle than the rule of thumb, and warmer."""
+    count, points = (4, 9) if space == b"CMYK" else (3, 17)
+    axes = np.meshgrid(*[np.linspace(0, 1, points)] * count, indexing="ij")
+    inks = np.stack(axes, axis=-1).reshape(-1, count)
+    shown = (1 - inks[:, :3] ** 0.8) * (1 - 0.97 * inks[:, 3:] ** 0.9) if count == 4 else inks**1.2
+    linear = np.where(shown <= 0.04045, shown / 12.92, ((shown + 0.055) / 1.055) ** 2.4) * (1.0, 0.96, 0.88)
+    ratio = linear @ np.array(COLORANTS["linear"]) / (0.9642, 1.0, 0.8249)
+    x, y, z = np.where(ratio > 216 / 24389, np.cbrt(ratio), (24389 / 27 * ratio + 16) / 116).T
+    lab = np.stack([(116 * y - 16) * 2.55, 500 * (x - y) + 128, 200 * (y - z) + 128], axis=-1)
+    ramp = bytes(range(256))
+    table = lab.round().clip(0, 255).astype(np.uint8).tobytes()
+    identity = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 65536)
+    lut = b"mft1\0\0\0\0" + bytes([count, 3, points, 0]) + identity + ramp * count + table + ramp * 3
+    made = bytearray(icc(space, {b"A2B0": lut}))
+    made[8:12], made[20:24] = b"\x02\x40\0\0", b"Lab "
+    return bytes(made)
+
+
 def xyz_tag(*values: float) -> bytes:
     return b"XYZ \0\0\0\0" + b"".join(struct.pack(">i", round(value * 65536)) for value in values)
 
