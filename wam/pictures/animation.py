@@ -16,9 +16,12 @@ from PIL import ImageFile
 
 from wam.errors import ImageError
 from wam.pictures.colour import ColourSpace
-from wam.pictures.files import describe, encode_image, read_content
+from wam.pictures.containers.inventory import inventory
+from wam.pictures.containers.parts import Part
+from wam.pictures.encoding import read_settings
+from wam.pictures.files import describe, encode_image, finished, read_content
 from wam.pictures.formats import ANIMATED, Metadata, Settings, quiet_pillow
-from wam.pictures.metadata import read_metadata, read_settings
+from wam.pictures.metadata import read_metadata
 from wam.pictures.reader import MAX_PIXELS, check_end, check_header, colour_space, decode, open_content, undecodable
 from wam.pictures.samples import Picture, Pixels, compose, visible
 from wam.pictures.writer import encode_frames
@@ -51,7 +54,8 @@ def decode_animation(content: bytes, *, name: str, max_pixels: int = MAX_PIXELS)
             return Animation((decode(content, name=name, max_pixels=max_pixels),), (0,), None)
         _check_frames(image, name, max_pixels)
         with quiet_pillow():
-            metadata, settings = read_metadata(image), read_settings(image, content)
+            parts = inventory(content, str(image.format))
+            metadata, settings = read_metadata(image, parts), read_settings(image, content)
             frames, durations = _frames(image)
         check_end(image, content)
     except ImageError:
@@ -63,7 +67,7 @@ def decode_animation(content: bytes, *, name: str, max_pixels: int = MAX_PIXELS)
     mode = "P" if image.format == "GIF" else "RGB" if frames[0].shape[2] == 3 else "RGBA"
     space = colour_space(metadata, settings, mode, grey=False)
     format = str(image.format)
-    pictures = tuple(_picture(frame, name, mode, format, metadata, settings, space) for frame in frames)
+    pictures = tuple(_picture(frame, name, mode, format, metadata, settings, space, parts) for frame in frames)
     return Animation(pictures, tuple(durations), image.info.get("loop"))
 
 
@@ -97,7 +101,14 @@ def _frames(image: ImageFile.ImageFile) -> tuple[list[Pixels], list[int]]:
 
 
 def _picture(
-    frame: Pixels, name: str, mode: str, format: str, metadata: Metadata, settings: Settings, space: ColourSpace | None
+    frame: Pixels,
+    name: str,
+    mode: str,
+    format: str,
+    metadata: Metadata,
+    settings: Settings,
+    space: ColourSpace | None,
+    parts: tuple[Part, ...],
 ) -> Picture:
     pixels, alpha = visible(frame, mode, space)
     return Picture(
@@ -111,6 +122,7 @@ def _picture(
         metadata=metadata,
         settings=settings,
         space=space,
+        parts=parts,
     )
 
 
@@ -140,8 +152,8 @@ def encode_animation(
         )
     composed = [compose(frame, picture, format, name) for frame, picture in zip(pixels, like.pictures, strict=True)]
     mode = composed[0][1]
-    metadata, settings, dropped = describe(first, format, mode)
-    lost = tuple(dict.fromkeys([*(part for _, _, parts in composed for part in parts), *dropped]))
+    metadata, settings = describe(first, format, mode, pixels[0])
+    lost = tuple(dict.fromkeys(part for _, _, parts in composed for part in parts))
     try:
         content = encode_frames(
             [samples for samples, _, _ in composed],
@@ -158,4 +170,4 @@ def encode_animation(
         found = f"{size} ({error})"
         expected = f"an animation that fits {format}"
         raise ImageError.about(name, expected=expected, found=found, remedy="write a .webp") from error
-    return content, lost
+    return finished(content, first, format, settings, metadata, lost)

@@ -12,8 +12,10 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from wam.errors import ImageError
 from wam.pictures.colour import ColourSpace, coded_space, png_space, profile_space
+from wam.pictures.containers.inventory import inventory
+from wam.pictures.encoding import read_settings
 from wam.pictures.formats import ANIMATED, GET_HEIF, Metadata, Samples, Settings, heif_works, quiet_pillow
-from wam.pictures.metadata import png_chunks, read_metadata, read_settings
+from wam.pictures.metadata import png_chunks, read_metadata
 from wam.pictures.samples import GREY_MODES, Picture, turn, visible
 
 MAX_PIXELS = 120_000_000  # larger pictures are refused before they are decoded, in pixels
@@ -37,13 +39,15 @@ def decode(content: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> Pictur
     try:
         image = open_content(content)
         check_header(image, name, max_pixels=max_pixels)
+        format = "JPEG" if image.format == "MPO" else str(image.format)
         tiles = list(image.tile)
         if image.format != "TIFF":  # which turns itself upright while loading
             _load(image)
         check_end(image, content)
         with quiet_pillow():
             orientation = image.getexif().get(274, 1)
-            metadata = read_metadata(image)
+            parts = inventory(content, format)
+            metadata = read_metadata(image, parts)
             settings = read_settings(image, content)
         _load(image)
         samples, mode = _samples(image, content, tiles)
@@ -62,12 +66,13 @@ def decode(content: bytes, *, name: str, max_pixels: int = MAX_PIXELS) -> Pictur
         pixels=pixels,
         alpha=alpha,
         mode=mode,
-        format="JPEG" if image.format == "MPO" else str(image.format),
+        format=format,
         orientation=orientation,
         samples=samples if mode == "CMYK" or mode.endswith(";16") or space else None,
         metadata=metadata,
         settings=settings,
         space=space,
+        parts=parts,
     )
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from wam.errors import ImageError
 from wam.pictures.colour import ColourSpace, strips
+from wam.pictures.containers.parts import Part
 from wam.pictures.formats import DEEP_FORMATS, KEEPS, MODES, Metadata, Samples, Settings
 
 Pixels = NDArray[np.uint8]
@@ -30,6 +31,7 @@ class Picture:
     metadata: Metadata
     settings: Settings
     space: ColourSpace | None = None  # what ``samples`` mean, unless that is sRGB
+    parts: tuple[Part, ...] = ()  # what the file holds beside its picture
 
     @property
     def width(self) -> int:

@@ -9,7 +9,7 @@ from PIL import Image
 from tests.wam.pictures.pictures import colours, described_exif, marked, opened, ramp, resaved, sample, saved
 from wam.errors import ImageError
 from wam.pictures.files import encode_image, read_image
-from wam.pictures.writer import TIFF_STRIP_BYTES
+from wam.pictures.tiff_writer import TIFF_STRIP_BYTES
 
 
 def test_lossless_webp_stays_lossless() -> None:
