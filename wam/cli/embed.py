@@ -49,6 +49,13 @@ OutDir = Annotated[
     ),
 ]
 InPlace = Annotated[bool, typer.Option("--in-place", help="Replace the inputs.")]
+Drop = Annotated[
+    bool,
+    typer.Option(
+        "--drop",
+        help="With --in-place: replace an input even where something in it is lost that no other copy can give back.",
+    ),
+]
 LabelOption = Annotated[
     bool,
     typer.Option(
@@ -110,6 +117,7 @@ def embed(
     output: Output = None,
     out_dir: OutDir = None,
     in_place: InPlace = False,
+    drop: Drop = False,
     resume: Resume = False,
     mode: Mode = "link",
     encrypt: Encrypt = False,
@@ -137,6 +145,8 @@ def embed(
     from wam.pipeline.options import MarkOptions, key_name
 
     _check_options(mode, strength, engine, address, out_dir, resume)
+    if drop and not in_place:
+        common.fail("--drop: expected --in-place with it, found none; other outputs leave the input as it is")
     all_frames = common.take_frames(frames)
     fields = _fields(asset, asset_from, owner, user, time)
     items, left_out = _plan(images, output, out_dir, in_place, fields)
@@ -144,7 +154,9 @@ def embed(
     if encrypt or mode == "record":
         _check_record_options(mode, registry, label, encrypt, keyed=common.read_key(key_file) is not None)
     marker = common.loaded(load)
-    options = MarkOptions(mode, strength, label, all_frames, key_name(marker.keys[0]), encrypt, quality)  # type: ignore[arg-type]
+    options = MarkOptions(
+        mode, strength, label, all_frames, key_name(marker.keys[0]), encrypt, quality, keep=in_place and not drop,  # type: ignore[arg-type]
+    )  # fmt: skip
     cluster = Cluster(common.single_threaded(load), address, workers) if engine == "ray" else None
     with _opened(marker, options, registry, out_dir) as run:
         if resume:

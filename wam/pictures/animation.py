@@ -34,6 +34,7 @@ class Animation:
     pictures: tuple[Picture, ...]
     durations: tuple[int, ...]  # how long each frame is shown, ms; 0 for a still picture
     loops: int | None  # how often it plays as the file says, 0 for ever; None if it says nothing
+    fallback: bool = False  # a PNG whose first picture is shown only where animations are not
 
 
 def read_animation(source: str | os.PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Animation:
@@ -68,7 +69,10 @@ def decode_animation(content: bytes, *, name: str, max_pixels: int = MAX_PIXELS)
     space = colour_space(metadata, settings, mode, grey=False)
     format = str(image.format)
     pictures = tuple(_picture(frame, name, mode, format, metadata, settings, space, parts) for frame in frames)
-    return Animation(pictures, tuple(durations), image.info.get("loop"))
+    fallback = bool(getattr(image, "default_image", False)) and len(pictures) > 1
+    if fallback:
+        durations[0] = 0
+    return Animation(pictures, tuple(durations), image.info.get("loop"), fallback)
 
 
 def _check_frames(image: ImageFile.ImageFile, name: str, max_pixels: int) -> None:
@@ -150,10 +154,13 @@ def encode_animation(
             found=format,
             remedy="write a .webp or .gif",
         )
-    composed = [compose(frame, picture, format, name) for frame, picture in zip(pixels, like.pictures, strict=True)]
+    fallback = like.fallback and format == "PNG"
+    skipped = 1 if like.fallback and not fallback else 0  # no other format has one
+    shown = list(zip(pixels, like.pictures, strict=True))[skipped:]
+    composed = [compose(frame, picture, format, name) for frame, picture in shown]
     mode = composed[0][1]
     metadata, settings = describe(first, format, mode, pixels[0])
-    lost = tuple(dict.fromkeys(part for _, _, parts in composed for part in parts))
+    lost = tuple(dict.fromkeys(part for _, _, parts in composed for part in parts)) + ("fallback picture",) * skipped
     try:
         content = encode_frames(
             [samples for samples, _, _ in composed],
@@ -161,8 +168,9 @@ def encode_animation(
             mode=mode,
             metadata=metadata,
             settings=settings,
-            durations=like.durations,
+            durations=like.durations[skipped:],
             loops=like.loops,
+            fallback=fallback,
             quality=quality,
         )
     except Exception as error:  # Pillow's encoders have no common error

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+GET_AVIF = "exactly with the extra [avif], else within 3 levels"
+
 
 def encode_exactly(image: Image.Image, format: str, profile: bytes | None) -> bytes:
     """The file of an L, RGB or RGBA picture, with nothing but its pixels and its ICC profile."""
@@ -20,9 +22,14 @@ def encode_exactly(image: Image.Image, format: str, profile: bytes | None) -> by
         colour = {} if image.mode == "L" else {"chroma": 444, "matrix_coefficients": 0}
         return _saved(image, "HEIF", quality=-1, **colour, **options)
     codec = avif_codec()
-    if codec is not None and image.mode != "L" and not profile:
+    if codec is not None and image.mode != "L":
         return bytes(codec(np.asarray(image), level=100))
     return _saved(image, "AVIF", quality=100, subsampling="4:0:0" if image.mode == "L" else "4:4:4", **options)
+
+
+def writes_exact_avif(*, grey: bool) -> bool:
+    """Whether AVIF is written without loss here: grey always, colours with the extra."""
+    return grey or avif_codec() is not None
 
 
 def avif_codec() -> Any:

@@ -30,10 +30,11 @@ from wam.pictures.containers.carried import put_back
 from wam.pictures.containers.exif import has_thumbnail
 from wam.pictures.containers.inventory import inventory
 from wam.pictures.containers.parts import THUMBNAIL, missing
+from wam.pictures.exactly import GET_AVIF, writes_exact_avif
 from wam.pictures.formats import GET_HEIF, SUFFIXES, Metadata, Settings, check_format, heif_works
 from wam.pictures.metadata import fit_metadata, reset_orientation
 from wam.pictures.reader import COPY_AGAIN, KNOWN, MAX_PIXELS, decode
-from wam.pictures.samples import Picture, Pixels, compose, turn
+from wam.pictures.samples import GREY_MODES, Picture, Pixels, compose, turn
 from wam.pictures.thumbnail import with_new_thumbnail
 from wam.pictures.writer import encode
 
@@ -163,8 +164,15 @@ def finished(
     size = (like.width, like.height)
     content = put_back(content, format, settings.carried, size=size, packet=metadata.xmp)
     gone = [name for name in missing(like.parts, inventory(content, format)) if not _is_said(name, like.settings.lost)]
-    changed = like.settings.changed if format == like.format else tuple(_of_thumbnail(like, metadata))
+    changed = tuple(_changed(like, metadata) if format == like.format else _of_thumbnail(like, metadata))
     return content, tuple(dict.fromkeys((*lost, *like.settings.lost, *gone, *changed)))
+
+
+def _changed(like: Picture, metadata: Metadata) -> Iterator[str]:
+    """What a file of the same format is encoded otherwise in."""
+    yield from like.settings.changed
+    if like.format == "AVIF" and like.settings.exact and not writes_exact_avif(grey=like.mode in GREY_MODES):
+        yield f"samples to the level ({GET_AVIF})"
 
 
 def _of_thumbnail(like: Picture, metadata: Metadata) -> Iterator[str]:

@@ -106,6 +106,9 @@ def compose(marked: Pixels, like: Picture, format: str, name: str) -> tuple[Samp
         deep = like.mode.endswith(";16") and format in DEEP_FORMATS
         if deep and format == "TIFF" and alpha is not None:
             grey = False  # Pillow could not read such a file again
+        profile = like.metadata.icc_profile or b""
+        if format != like.format and profile[16:20] == b"RGB " and "icc_profile" in KEEPS[format]:
+            grey = False  # a profile of colours describes no grey samples
         mode = ("L" if grey else "RGB") + ("A" if alpha is not None else "")
     own_space = carries_space(like, format, mode)
     if like.space is not None and like.space.bands == 3 and not own_space:

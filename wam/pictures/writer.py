@@ -63,7 +63,9 @@ def _encode_items(
         content = encode_exactly(image, format, metadata.icc_profile)
     else:
         content = _save_as_fine(image, format, plain, settings, quality)
-    content = heif.with_kept(content, settings.carried.items, exif=metadata.exif, packet=metadata.xmp)
+    content = heif.with_kept(
+        content, settings.carried.items, exif=metadata.exif, packet=metadata.xmp, profile=metadata.icc_profile
+    )
     return content if settings.colour_codes is None else patch_colour_codes(content, settings.colour_codes)
 
 
@@ -197,9 +199,13 @@ def encode_frames(
     settings: Settings,
     durations: Sequence[int],
     loops: int | None,
+    fallback: bool = False,
     quality: int | None = None,
 ) -> bytes:
-    """One animation's bytes: frames of (H, W, C) uint8 shown for ``durations`` ms each, ``loops`` times, 0 for ever."""
+    """One animation's bytes: frames of (H, W, C) uint8 shown for ``durations`` ms each, ``loops`` times, 0 for ever.
+
+    ``fallback``: the first picture of a PNG is shown only where animations are not.
+    """
     height, width, _ = frames[0].shape
     images = [Image.frombytes(mode, (width, height), np.ascontiguousarray(frame).tobytes()) for frame in frames]
     options: dict[str, Any] = {"save_all": True, "append_images": images[1:], "duration": list(durations)}
@@ -211,6 +217,8 @@ def encode_frames(
         comment = {"comment": _comment(metadata)} if metadata.text else {}
         return _save(indexed[0], "GIF", **options, **comment)
     if format == "PNG":
+        if fallback:
+            options |= {"default_image": True, "duration": list(durations[1:])}
         return _png_of(list(png_chunks(_save(images[0], "PNG", **options))), metadata, settings)
     return _save(images[0], format, **_options(images[0], format, metadata, settings, quality), **options)
 

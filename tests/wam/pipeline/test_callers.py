@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from payload import Record, RecordTooLongError
 from payload.registry import Registry
@@ -21,7 +21,7 @@ from wam.pipeline.contract import detect_object, embed_object
 from wam.pipeline.loaded import load
 from wam.pipeline.mark_link import LinkMarking, mark_link
 from wam.pipeline.mark_record import RecordMarking, mark_record
-from wam.pipeline.marking import Request, mark_each
+from wam.pipeline.marking import Request, mark_each, mark_one
 from wam.pipeline.options import MarkOptions
 from wam.pipeline.read import read
 from wam.pipeline.registered_words import RegisteredWords
@@ -159,3 +159,15 @@ def test_one_that_has_no_room_costs_itself_only(light: Watermarker) -> None:
     assert isinstance(second, RecordTooLongError) and str(second).startswith("64: ")
     assert not isinstance(first, Exception) and not isinstance(third, Exception)
     assert first.content == third.content
+
+
+def test_what_only_the_input_holds_is_not_given_up_unasked(light: Watermarker) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add(b"caBX", b"c2pa")
+    stream = io.BytesIO()
+    Image.fromarray(smooth_picture(160, 160, seed=2)).save(stream, "PNG", pnginfo=info)
+    request = Request(load(stream.getvalue(), name="signed.png"), Record("1", "acme"), word=0x7A1BD0FD)
+    with pytest.raises(ImageError, match=r"no way to keep: content credentials \(C2PA\), write another file"):
+        mark_one(light, LinkMarking(MarkOptions(strength=36.0, keep=True)), request)
+    done = mark_one(light, LinkMarking(MarkOptions(strength=36.0)), request)
+    assert done.report.lost == ("content credentials (C2PA)",)

@@ -195,8 +195,13 @@ def _members(group: bytes) -> set[int]:
     return {int.from_bytes(group[20 + 4 * n : 24 + 4 * n], "big") for n in range(count)}
 
 
-def with_kept(content: bytes, source: Kept | None, *, exif: bytes | None, packet: bytes | None) -> bytes:
-    """The file with an EXIF block and an XMP packet as they are, and all that is taken over from another file."""
+def with_kept(
+    content: bytes, source: Kept | None, *, exif: bytes | None, packet: bytes | None, profile: bytes | None = None
+) -> bytes:
+    """The file with an EXIF block and an XMP packet as they are, and all that is taken over from another file.
+
+    ``profile``: the ICC profile, for an encoder that writes none.
+    """
     found = item_boxes.read(content)
     if found is None or any(box.kind == b"moov" for box in boxes(content)):
         return content if source is None else content + b"".join(source.boxes)
@@ -204,6 +209,11 @@ def with_kept(content: bytes, source: Kept | None, *, exif: bytes | None, packet
     numbers, references = dict(own.items), list(own.references)
     groups, meta = list(own.groups), list(own.meta)
     tail: list[bytes] = []
+    if profile is not None:
+        primary = numbers[own.primary]
+        stated = item_boxes.make(b"colr", b"prof" + profile)
+        if not any(box[4:8] == b"colr" and box[8:12] == b"prof" for box, _ in primary.properties):
+            numbers[own.primary] = replace(primary, properties=(*primary.properties, (stated, False)))
     if source is not None:
         primary = numbers[own.primary]
         more = source.items.items[source.items.primary].properties
