@@ -15,16 +15,15 @@ from PIL import Image
 GET_AVIF = "exactly with the extra [avif], else within 3 levels"
 
 
-def encode_exactly(image: Image.Image, format: str, profile: bytes | None) -> bytes:
-    """The file of an L, RGB or RGBA picture, with nothing but its pixels and its ICC profile."""
-    options: dict[str, Any] = {"icc_profile": profile} if profile else {}
+def encode_exactly(image: Image.Image, format: str) -> bytes:
+    """The file of an L, RGB or RGBA picture, with nothing but its pixels."""
     if format == "HEIF":
         colour = {} if image.mode == "L" else {"chroma": 444, "matrix_coefficients": 0}
-        return _saved(image, "HEIF", quality=-1, **colour, **options)
+        return _saved(image, "HEIF", quality=-1, **colour)
     codec = avif_codec()
     if codec is not None and image.mode != "L":
         return bytes(codec(np.asarray(image), level=100))
-    return _saved(image, "AVIF", quality=100, subsampling="4:0:0" if image.mode == "L" else "4:4:4", **options)
+    return _saved(image, "AVIF", quality=100, subsampling="4:0:0" if image.mode == "L" else "4:4:4")
 
 
 def writes_exact_avif(*, grey: bool) -> bool:

@@ -60,7 +60,7 @@ def _encode_items(
     """AVIF or HEIC: the codec's file holds the picture alone; the rest comes into it as it is."""
     plain = replace(metadata, exif=None, xmp=None)
     if settings.exact and quality is None:
-        content = encode_exactly(image, format, metadata.icc_profile)
+        content = encode_exactly(image, format)
     else:
         content = _save_as_fine(image, format, plain, settings, quality)
     content = heif.with_kept(

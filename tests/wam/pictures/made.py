@@ -1,4 +1,4 @@
-"""Files of every container with a part of every kind put into them by hand, for tests of what is kept and what is said."""
+"""Files of every container with a part of every kind put into them by hand, for tests of what is kept or said."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ VIDEO = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(range(256)) * 8
 C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 PACKET = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-    b'<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" dc:format="made"/></rdf:RDF></x:xmpmeta>'
+    b'<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" dc:format="made"/>'
+    b"</rdf:RDF></x:xmpmeta>"
 )
 MOTION = PACKET.replace(
     b' dc:format="made"',
@@ -140,7 +141,7 @@ def _moved(rest: bytes, added: bytes) -> bytes:
 
 
 def camera_exif(*, thumbnail: bytes = b"", orientation: int = 1, order: str = "<") -> bytes:
-    """An EXIF block as a camera writes it, with a maker note whose text is found by an offset from the block's start."""
+    """An EXIF block as a camera writes it: the text of its maker note is found by an offset from the block's start."""
     ifd, make = 8, b"Canon\0"
     exif_ifd = ifd + 2 + 12 * 3 + 4 + len(make)
     note = exif_ifd + 2 + 12 + 4

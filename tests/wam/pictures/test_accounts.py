@@ -103,8 +103,8 @@ def resaved(content: bytes, format: str) -> tuple[bytes, set[str]]:
     return again, set(lost) - CHANCE
 
 
-OWN = ("unknown part", "data after its end", "content credentials", "EXIF, maker notes", "EXIF thumbnail", "XMP", "IPTC",
-       "comment or text", "ICC profile")  # fmt: skip
+OWN = ("unknown part", "data after its end", "content credentials", "EXIF, maker notes", "EXIF thumbnail", "XMP",
+       "IPTC", "comment or text", "ICC profile")  # fmt: skip
 
 
 def own_outcome(kind: str, format: str) -> str:

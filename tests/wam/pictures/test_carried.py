@@ -1,4 +1,4 @@
-"""What stands beside the pixels comes along as it was, with offsets that are true, and points at nothing that is gone."""
+"""What stands beside the pixels comes along as it was, its offsets are true, and nothing points at what is gone."""
 
 from __future__ import annotations
 
@@ -86,7 +86,9 @@ def test_exiftool_reads_the_maker_notes(target: str, order: str, tmp_path: Path)
         path = tmp_path / f"{name}.{target.lower().replace('heif', 'heic')}"
         path.write_bytes(output)
         shown = subprocess.run(
-            ["exiftool", "-s3", "-validate", "-Canon:CanonImageType", "-Make", str(path)], capture_output=True, text=True
+            ["exiftool", "-s3", "-validate", "-Canon:CanonImageType", "-Make", str(path)],
+            capture_output=True,
+            text=True,
         ).stdout
         assert made.NOTE.decode().strip("\0") in shown and "Canon" in shown
         assert "offset" not in shown.lower(), shown
@@ -116,10 +118,13 @@ def test_items_properties_and_boxes_stay(format: str) -> None:
     found = items.read(plain)
     assert found is not None
     primary = found.items[found.primary]
-    gain = items.Item(primary.kind, items.new_entry(77, primary.kind, b"gain\0"), primary.data,
-                      (*primary.properties, (made.box(b"auxC", bytes(4) + b"urn:com:apple:photo:2020:aux:hdrgainmap\0"), True)))  # fmt: skip
+    auxiliary = made.box(b"auxC", bytes(4) + b"urn:com:apple:photo:2020:aux:hdrgainmap\0")
+    properties = (*primary.properties, (auxiliary, True))
+    gain = items.Item(primary.kind, items.new_entry(77, primary.kind, b"gain\0"), primary.data, properties)
     note = items.Item(b"mime", items.new_entry(78, b"mime", b"note\0text/plain\0\0"), b"a note of its own")
-    wide = items.replace(primary, properties=(*primary.properties, (made.box(b"pasp", struct.pack(">II", 1, 1)), False)))
+    wide = items.replace(
+        primary, properties=(*primary.properties, (made.box(b"pasp", struct.pack(">II", 1, 1)), False))
+    )
     together = items.Items(
         found.primary, {found.primary: wide, 77: gain, 78: note},
         (items.Reference(b"auxl", 77, (found.primary,)), items.Reference(b"cdsc", 78, (found.primary,))),
@@ -144,7 +149,7 @@ def test_a_profile_of_a_bmp_is_read_and_kept() -> None:
     content, lost = again(made.bmp_with_profile(SRGB))
     assert lost == () and read_image(content).metadata.icc_profile == SRGB
     assert opened(content).size == (56, 40)
-    assert again(made.bmp_with_profile(SRGB), "GIF")[1][-1] == "ICC profile"
+    assert "ICC profile" in again(made.bmp_with_profile(SRGB), "GIF")[1]
 
 
 def test_the_fourth_byte_of_a_bmp_is_named() -> None:

@@ -47,7 +47,8 @@ def _bytes_of(content: bytes) -> list[Entry]:
     entries = tiff.first_page(content).entries
     kept = [entries[tag] for tag in (tiff.IPTC_TAG,) if tag in entries]
     block = iptc.without_thumbnail(tiff.photoshop_of(content))
-    return [*kept, tiff.entry(tiff.PHOTOSHOP_TAG, 1, len(block), block)] if block else kept
+    kind = entries[tiff.PHOTOSHOP_TAG].type if tiff.PHOTOSHOP_TAG in entries else 0
+    return [*kept, tiff.entry(tiff.PHOTOSHOP_TAG, kind, len(block), block)] if block else kept
 
 
 def put_back(content: bytes, format: str, kept: Carried, *, size: tuple[int, int], packet: bytes | None) -> bytes:
