@@ -14,6 +14,8 @@ from PIL import Image
 
 from tests.wam.pictures import made
 from tests.wam.pictures.pictures import SRGB, marked, opened, sample, saved
+from tests.wam.pictures.test_animation import animated
+from wam.pictures.animation import encode_animation, read_animation
 from wam.pictures.containers import exif, items, jpeg
 from wam.pictures.containers import png as png_file
 from wam.pictures.files import encode_image, read_image
@@ -180,3 +182,16 @@ def test_xmp_too_long_for_a_segment_becomes_extended() -> None:
     assert lost == () and b"HasExtendedXMP" in content
     joined = read_image(content).metadata.xmp
     assert joined is not None and joined.count(b"long edit history") == 6000
+
+
+def test_a_chunk_in_a_frame_of_an_animation_is_named() -> None:
+    content = animated("WEBP")
+    at = content.index(b"ANMF")
+    size = int.from_bytes(content[at + 4 : at + 8], "little")
+    end = at + 8 + size + size % 2
+    frame = content[at + 8 : end] + b"QRST" + struct.pack("<I", 4) + b"mine"
+    content = content[:at] + b"ANMF" + struct.pack("<I", len(frame)) + frame + content[end:]
+    content = content[:4] + struct.pack("<I", len(content) - 8) + content[8:]
+    animation = read_animation(content)
+    _, lost = encode_animation([marked(picture) for picture in animation.pictures], like=animation, format="WEBP")
+    assert lost == ("WebP chunk QRST of a frame",)

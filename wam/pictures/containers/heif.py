@@ -46,7 +46,10 @@ def parts(content: bytes, *, turned: bool) -> Iterator[Part]:
     end = 0
     for box in boxes(content):
         end = box.end
-        if box.kind not in _STRUCTURE and not (box.kind == b"moov" and content[8:12] == b"avis"):
+        if box.kind == b"moov" and content[8:12] == b"avis":
+            others = (one for one in boxes(content, box.start, box.end) if one.kind not in (b"mvhd", b"trak"))
+            yield from (Part(f"film {b.kind!r}", _box_name(b.kind, b""), content[b.start : b.end]) for b in others)
+        elif box.kind not in _STRUCTURE:
             data = content[box.start : box.end]
             yield Part(f"box {box.kind!r}", _box_name(box.kind, data), data)
     yield from appended(content[end:])

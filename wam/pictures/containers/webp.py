@@ -12,7 +12,10 @@ _SHARED = {b"ICCP": ICC, b"XMP ": XMP}
 
 def chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Type, place and size of the data of each chunk, up to the first that does not end inside the file."""
-    at, end = 12, min(len(content), 8 + int.from_bytes(content[4:8], "little"))
+    yield from _between(content, 12, min(len(content), 8 + int.from_bytes(content[4:8], "little")))
+
+
+def _between(content: bytes, at: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     while at + 8 <= end:
         size = int.from_bytes(content[at + 4 : at + 8], "little")
         if at + 8 + size > len(content):
@@ -41,12 +44,22 @@ def parts(content: bytes) -> Iterator[Part]:
             yield from of_exif(data.removeprefix(b"Exif\0\0"))
         elif kind in _SHARED:
             yield shared(_SHARED[kind], data)
+        elif kind == b"ANMF":
+            yield from _of_frame(content, at + 16, at + size)
         elif kind == b"ANIM" and data[:4].strip(b"\0") and data[:4] != b"\xff\xff\xff\xff":
             yield Part("background", "background colour", data[:4])
         elif kind not in _PIXELS:
             letters = kind.decode("latin-1")
             yield Part(f"WebP chunk {letters}", CREDENTIALS if kind == b"C2PA" else f"WebP chunk {letters}", data)
     yield from appended(after_end(content))
+
+
+def _of_frame(content: bytes, start: int, end: int) -> Iterator[Part]:
+    """What stands in a frame of an animation beside its picture; frames are written anew."""
+    for kind, at, size in _between(content, start, end):
+        if kind not in _PIXELS:
+            letters = kind.decode("latin-1")
+            yield Part(f"frame chunk {letters}", f"WebP chunk {letters} of a frame", content[at : at + size])
 
 
 def with_chunks(content: bytes, more: Sequence[tuple[bytes, bytes]], size: tuple[int, int]) -> bytes:
