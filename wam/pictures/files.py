@@ -29,7 +29,7 @@ from wam.pictures.containers import jpeg
 from wam.pictures.containers.carried import put_back
 from wam.pictures.containers.exif import has_thumbnail
 from wam.pictures.containers.inventory import inventory
-from wam.pictures.containers.parts import THUMBNAIL, missing
+from wam.pictures.containers.parts import THUMBNAIL, besides_samples, missing
 from wam.pictures.exactly import GET_AVIF, writes_exact_avif
 from wam.pictures.formats import GET_HEIF, SUFFIXES, Metadata, Settings, check_format, heif_works
 from wam.pictures.metadata import fit_metadata, reset_orientation
@@ -163,7 +163,8 @@ def finished(
     """The encoded file with what it takes over as it stands, and names for all that is not in it."""
     size = (like.width, like.height)
     content = put_back(content, format, settings.carried, size=size, packet=metadata.xmp)
-    gone = [name for name in missing(like.parts, inventory(content, format)) if not _is_said(name, like.settings.lost)]
+    wanted = like.parts if format == like.format else besides_samples(like.parts)
+    gone = [name for name in missing(wanted, inventory(content, format)) if not _is_said(name, like.settings.lost)]
     changed = tuple(_changed(like, metadata) if format == like.format else _of_thumbnail(like, metadata))
     return content, tuple(dict.fromkeys((*lost, *like.settings.lost, *gone, *changed)))
 

@@ -195,3 +195,19 @@ def test_a_chunk_in_a_frame_of_an_animation_is_named() -> None:
     animation = read_animation(content)
     _, lost = encode_animation([marked(picture) for picture in animation.pictures], like=animation, format="WEBP")
     assert lost == ("WebP chunk QRST of a frame",)
+
+
+def test_what_only_explains_samples_is_not_missed_elsewhere() -> None:
+    plain = made.plain("PNG")
+    source = plain[:33] + made.chunk(b"sRGB", b"\0") + made.chunk(b"gAMA", struct.pack(">I", 45455)) + plain[33:]
+    assert again(source)[1] == again(source, "JPEG")[1] == ()
+    turned = Image.Exif()
+    turned[274] = 6
+    assert again(saved(sample("RGB"), "AVIF", exif=turned), "PNG")[1] == ()
+
+
+def test_a_gain_map_and_a_video_behind_it_are_two_things() -> None:
+    gain = saved(sample("L"), "JPEG", xmp=made.PACKET.replace(b"dc:format", b'xmlns:hdrgm="x" hdrgm:Version'))
+    source = made.plain("JPEG") + gain + made.VIDEO
+    assert again(source)[0].endswith(gain + made.VIDEO)
+    assert again(source, "PNG")[1] == ("gain map", "video of a motion photo")

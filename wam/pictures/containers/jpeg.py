@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from wam.pictures.containers import exif, iptc, xmp
 from wam.pictures.containers.parts import (
     CREDENTIALS,
+    FURTHER,
     ICC,
     IPTC,
     PHOTOSHOP,
@@ -92,6 +93,8 @@ def _joined(found: Sequence[Segment]) -> Iterator[Part]:
         yield shared(XMP, packet + extension if whole is None and packet else whole or extension)
     elif packet:
         yield shared(XMP, packet)
+    for more in [s for s in found if s.code == APP1 and s.data.startswith(xmp.JPEG_START)][1:]:
+        yield Part("JPEG XMP", "second XMP packet", more.data)
     boxes = b"".join(s.data for s in found if s.code == APP11)
     if boxes:
         yield Part("JPEG APP11", CREDENTIALS if b"c2pa" in boxes else "JPEG APP11 data", boxes)
@@ -136,7 +139,7 @@ def _of_segment(segment: Segment) -> Iterator[Part]:
     elif code == COMMENT:
         yield text("Comment", comment(data))
     elif code == APP2 and data.startswith(MPF_START):
-        yield Part("MPF", "index of further pictures (MPF)", b"")  # its numbers follow the file's
+        yield Part("MPF", FURTHER, b"")  # an index, whose numbers follow the file's
     elif not _is_joined(code, data) and code not in (APP11, APP14):
         yield Part(f"JPEG APP{code - APP0}", f"JPEG APP{code - APP0} data{_title(data)}", data)
     elif code == APP14 and not data.startswith(b"Adobe"):

@@ -17,7 +17,12 @@ VIDEO = "video of a motion photo"
 FURTHER = "further pictures in the file"
 THUMBNAIL = "EXIF thumbnail"
 PREVIEW = "preview picture"
-APPENDED = "data after the picture's end"
+APPENDED, SAMSUNG = "data after the picture's end", "Samsung's data after the picture's end"
+# kinds that say how the samples of their own format are meant, which those of another are converted by
+_OF_SAMPLES = frozenset({f"PNG chunk {name}" for name in ("gAMA", "cHRM", "sRGB")}) | {
+    "property b'irot'",
+    "property b'imir'",
+}
 _SAID = ("chroma subsampling", f"{THUMBNAIL} of ", "samples to the level")  # how names of other encodings begin
 # kinds that every container shares, in the order in which they are named when they are lost
 ICC, EXIF, XMP, RESOLUTION, TEXT, IPTC, PHOTOSHOP = "icc", "exif", "xmp", "resolution", "text", "iptc", "photoshop"
@@ -60,6 +65,11 @@ class Part:
 def shared(kind: str, data: bytes) -> Part:
     """A part of a kind that every container shares."""
     return Part(kind, NAMES[kind], data)
+
+
+def besides_samples(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts that mean something in another format, whose samples are converted."""
+    return tuple(part for part in parts if part.kind not in _OF_SAMPLES)
 
 
 def missing(before: Sequence[Part], after: Sequence[Part]) -> tuple[str, ...]:
@@ -130,19 +140,19 @@ def comment(data: bytes) -> str:
 
 
 def appended(data: bytes) -> Iterator[Part]:
-    """What follows the end of a picture, named by its look."""
+    """What follows the end of a picture, named by its look: several names may stand for one piece."""
     if data.strip(b"\0"):
-        yield Part("trailer", name_of_appended(data), data)
+        yield from (Part("trailer", name, data) for name in _looks(data))
 
 
-def name_of_appended(data: bytes) -> str:
+def _looks(data: bytes) -> list[str]:
     """A video, a gain map, another picture, or just data."""
-    if b"ftyp" in data[:64] or b"MotionPhoto_Data" in data or b"\0ftypmp4" in data or b"ftypisom" in data:
-        return VIDEO
+    names = []
     if b"\xff\xd8\xff" in data[:64]:
-        gain = b"hdrgm:" in data or b"urn:iso:std:iso:ts:21496" in data
-        return GAIN_MAP if gain else f"{FURTHER} (after its end)"
-    return APPENDED
+        names.append(GAIN_MAP if b"hdrgm:" in data or b"urn:iso:std:iso:ts:21496" in data else FURTHER)
+    if b"ftyp" in data[:64] or any(one in data for one in (b"MotionPhoto_Data", b"ftypmp4", b"ftypisom", b"ftypqt")):
+        names.append(VIDEO)
+    return names or [SAMSUNG if data.rstrip(b"\0").endswith(b"SEFT") else APPENDED]
 
 
 def irreplaceable(lost: Sequence[str]) -> tuple[str, ...]:
