@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -165,20 +165,20 @@ def finished(
     content = put_back(content, format, settings.carried, size=size, packet=metadata.xmp)
     wanted = like.parts if format == like.format else besides_samples(like.parts)
     gone = [name for name in missing(wanted, inventory(content, format)) if not _is_said(name, like.settings.lost)]
-    changed = tuple(_changed(like, metadata) if format == like.format else _of_thumbnail(like, metadata))
+    changed = _changed(like) if format == like.format else _of_thumbnail(like, metadata, gone)
     return content, tuple(dict.fromkeys((*lost, *like.settings.lost, *gone, *changed)))
 
 
-def _changed(like: Picture, metadata: Metadata) -> Iterator[str]:
+def _changed(like: Picture) -> Iterator[str]:
     """What a file of the same format is encoded otherwise in."""
     yield from like.settings.changed
     if like.format == "AVIF" and like.settings.exact and not writes_exact_avif(grey=like.mode in GREY_MODES):
         yield f"samples to the level ({GET_AVIF})"
 
 
-def _of_thumbnail(like: Picture, metadata: Metadata) -> Iterator[str]:
+def _of_thumbnail(like: Picture, metadata: Metadata, gone: Sequence[str]) -> Iterator[str]:
     """Says that a turned picture's thumbnail, which lay on its side, is another one."""
-    if like.orientation != 1 and metadata.exif and has_thumbnail(metadata.exif):
+    if like.orientation != 1 and THUMBNAIL not in gone and metadata.exif and has_thumbnail(metadata.exif):
         yield f"{THUMBNAIL} of the stored pixels (an upright one was made)"
 
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from wam.pictures.containers import exif, iptc, tiff
+from wam.pictures.containers import exif, tiff
 from wam.pictures.containers.exif import Entry
 from wam.pictures.formats import Metadata, Samples, Settings
 
@@ -69,9 +69,12 @@ def _tiff_description(metadata: Metadata, settings: Settings, order: str) -> Ite
         yield tiff.of_numbers(order, 296, 3, 2)
     yield from settings.carried.tags
     carried = {entry.tag for entry in settings.carried.tags}
-    block = iptc.block_of(metadata.iptc, metadata.photoshop or b"") if metadata.photoshop else b""
-    named: tuple[tuple[int, bytes | None], ...]
-    named = ((700, metadata.xmp), (33723, metadata.iptc), (34377, block), (34675, metadata.icc_profile))
+    named = (
+        (700, metadata.xmp),
+        (33723, metadata.iptc),
+        (34377, metadata.photoshop),
+        (34675, metadata.icc_profile),
+    )
     for tag, stated in named:
         if stated and tag not in carried:
             yield tiff.entry(tag, 1 if tag in (700, 34377) else 7, len(stated), stated)
