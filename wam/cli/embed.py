@@ -57,6 +57,13 @@ OutDir = Annotated[
     ),
 ]
 InPlace = Annotated[bool, typer.Option("--in-place", help="Replace the inputs.")]
+Drop = Annotated[
+    bool,
+    typer.Option(
+        "--drop",
+        help="With --in-place: replace an input even where something in it is lost that no other copy can give back.",
+    ),
+]
 LabelOption = Annotated[
     bool,
     typer.Option(
@@ -120,6 +127,7 @@ def embed(
     out_dir: OutDir = None,
     in_place: InPlace = False,
     follow_links: common.FollowOption = False,
+    drop: Drop = False,
     resume: Resume = False,
     mode: Mode = "link",
     encrypt: Encrypt = False,
@@ -147,6 +155,8 @@ def embed(
     from wam.pipeline.options import MarkOptions, key_name
 
     _check_options(mode, strength, engine, address, out_dir, resume)
+    if drop and not in_place:
+        common.fail("--drop: expected --in-place with it, found none; other outputs leave the input as it is")
     all_frames = common.take_frames(frames)
     fields = _fields(asset, asset_from, owner, user, time, backslashes=backslashes)
     unread = common.note_unread(images, out_dir)
@@ -158,7 +168,9 @@ def embed(
     if encrypt or mode == "record":
         _check_record_options(mode, registry, label, encrypt, keyed=bool(common.read_keys(key_file)))
     marker = common.loaded(load)
-    options = MarkOptions(mode, strength, label, all_frames, key_name(marker.keys[0]), encrypt, quality)  # type: ignore[arg-type]
+    options = MarkOptions(
+        mode, strength, label, all_frames, key_name(marker.keys[0]), encrypt, quality, keep=in_place and not drop,  # type: ignore[arg-type]
+    )  # fmt: skip
     cluster = Cluster(common.single_threaded(load), address, workers) if engine == "ray" else None
     with _opened(marker, options, registry, out_dir, follow_links=follow_links) as run:
         if resume:

@@ -15,11 +15,14 @@ import numpy as np
 from PIL import ImageFile
 
 from wam.errors import ImageError
+from wam.pictures.containers.inventory import inventory
+from wam.pictures.containers.parts import Part
 from wam.pictures.cut_short import without_bad_chunks
-from wam.pictures.files import describe, encode_image, read_content
+from wam.pictures.encoding import read_settings
+from wam.pictures.files import describe, encode_image, finished, read_content
 from wam.pictures.formats import ANIMATED, Metadata, Settings, quiet_pillow
 from wam.pictures.managed_colour import AnySpace
-from wam.pictures.metadata import read_metadata, read_settings
+from wam.pictures.metadata import read_metadata
 from wam.pictures.reader import (
     MAX_PIXELS,
     MAX_TEXT,
@@ -42,6 +45,7 @@ class Animation:
     pictures: tuple[Picture, ...]
     durations: tuple[int, ...]  # how long each frame is shown, ms; 0 for a still picture
     loops: int | None  # how often it plays as the file says, 0 for ever; None if it says nothing
+    fallback: bool = False  # a PNG whose first picture is shown only where animations are not
 
 
 def read_animation(source: str | os.PathLike[str] | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Animation:
@@ -63,7 +67,8 @@ def decode_animation(content: bytes, *, name: str, max_pixels: int = MAX_PIXELS)
             return Animation((decode(content, name=name, max_pixels=max_pixels),), (0,), None)
         _check_frames(image, name, max_pixels)
         with quiet_pillow():
-            metadata, settings = read_metadata(image), read_settings(image, sound)
+            parts = inventory(sound, str(image.format))
+            metadata, settings = read_metadata(image, parts), read_settings(image, sound)
             settings = replace(settings, lost=settings.lost + lost)
             frames, durations = _frames(image)
         check_end(image, content)
@@ -76,8 +81,11 @@ def decode_animation(content: bytes, *, name: str, max_pixels: int = MAX_PIXELS)
     mode = "P" if image.format == "GIF" else "RGB" if frames[0].shape[2] == 3 else "RGBA"
     space = colour_space(metadata, settings, mode, grey=False)
     format = str(image.format)
-    pictures = tuple(_picture(frame, name, mode, format, metadata, settings, space) for frame in frames)
-    return Animation(pictures, tuple(durations), image.info.get("loop"))
+    pictures = tuple(_picture(frame, name, mode, format, metadata, settings, space, parts) for frame in frames)
+    fallback = bool(getattr(image, "default_image", False)) and len(pictures) > 1
+    if fallback:
+        durations[0] = 0
+    return Animation(pictures, tuple(durations), image.info.get("loop"), fallback)
 
 
 def _check_frames(image: ImageFile.ImageFile, name: str, max_pixels: int) -> None:
@@ -110,7 +118,14 @@ def _frames(image: ImageFile.ImageFile) -> tuple[list[Pixels], list[int]]:
 
 
 def _picture(
-    frame: Pixels, name: str, mode: str, format: str, metadata: Metadata, settings: Settings, space: AnySpace | None
+    frame: Pixels,
+    name: str,
+    mode: str,
+    format: str,
+    metadata: Metadata,
+    settings: Settings,
+    space: AnySpace | None,
+    parts: tuple[Part, ...],
 ) -> Picture:
     pixels, alpha = visible(frame, mode, space)
     return Picture(
@@ -124,6 +139,7 @@ def _picture(
         metadata=metadata,
         settings=settings,
         space=space,
+        parts=parts,
     )
 
 
@@ -151,10 +167,13 @@ def encode_animation(
             found=format,
             remedy="write a .webp or .gif",
         )
-    composed = [compose(frame, picture, format, name) for frame, picture in zip(pixels, like.pictures, strict=True)]
+    fallback = like.fallback and format == "PNG"
+    skipped = 1 if like.fallback and not fallback else 0  # no other format has one
+    shown = list(zip(pixels, like.pictures, strict=True))[skipped:]
+    composed = [compose(frame, picture, format, name) for frame, picture in shown]
     mode = composed[0][1]
-    metadata, settings, dropped = describe(first, format, mode)
-    lost = tuple(dict.fromkeys([*(part for _, _, parts in composed for part in parts), *dropped]))
+    metadata, settings = describe(first, format, mode, pixels[0])
+    lost = tuple(dict.fromkeys(part for _, _, parts in composed for part in parts)) + ("fallback picture",) * skipped
     try:
         content = encode_frames(
             [samples for samples, _, _ in composed],
@@ -162,8 +181,9 @@ def encode_animation(
             mode=mode,
             metadata=metadata,
             settings=settings,
-            durations=like.durations,
+            durations=like.durations[skipped:],
             loops=like.loops,
+            fallback=fallback,
             quality=quality,
         )
     except Exception as error:  # Pillow's encoders have no common error
@@ -171,4 +191,4 @@ def encode_animation(
         found = f"{size} ({error})"
         expected = f"an animation that fits {format}"
         raise ImageError.about(name, expected=expected, found=found, remedy="write a .webp") from error
-    return content, lost
+    return finished(content, first, format, settings, metadata, lost)

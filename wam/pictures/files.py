@@ -14,8 +14,9 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, TextIO, TypeVar
 
@@ -24,14 +25,22 @@ from PIL import Image
 
 from wam.errors import ImageError
 from wam.pictures.atomic_write import save_atomically
+from wam.pictures.containers import jpeg
+from wam.pictures.containers.carried import put_back
+from wam.pictures.containers.exif import has_thumbnail
+from wam.pictures.containers.inventory import inventory
+from wam.pictures.containers.parts import THUMBNAIL, besides_samples, missing
+from wam.pictures.exactly import GET_AVIF, writes_exact_avif
 from wam.pictures.formats import GET_HEIF, SUFFIXES, Metadata, Settings, check_format, heif_works
 from wam.pictures.kinds import READ_SUFFIXES
 from wam.pictures.metadata import fit_metadata, reset_orientation
 from wam.pictures.reader import COPY_AGAIN, KNOWN, MAX_PIXELS, decode
-from wam.pictures.samples import Picture, Pixels, compose, turn
+from wam.pictures.samples import GREY_MODES, Picture, Pixels, compose, turn
+from wam.pictures.thumbnail import with_new_thumbnail
 from wam.pictures.writer import encode
 
 Result = TypeVar("Result")
+_BACK = {6: 8, 8: 6}  # orientations that another one turns back
 
 __all__ = [
     "MAX_BYTES",
@@ -112,10 +121,10 @@ def encode_image(
     _check_arguments(pixels, like, format, quality)
     name = name or like.name
     samples, mode, lost = compose(pixels, like, format, name)
-    metadata, settings, dropped = describe(like, format, mode)
-    lost += tuple(part for part in dropped if part not in lost)
+    shown = as_stored(pixels, like, format)
+    metadata, settings = describe(like, format, mode, shown)
     if format == like.format:
-        samples = turn(samples, {6: 8, 8: 6}.get(like.orientation, like.orientation))
+        samples = turn(samples, _BACK.get(like.orientation, like.orientation))
     if format == "HEIF" and not heif_works():
         raise ImageError.about(name, expected="the HEIC plugin", found="none", remedy=GET_HEIF)
     try:
@@ -127,15 +136,56 @@ def encode_image(
             found=f"{like.width}x{like.height} {like.mode} ({error})",
             remedy="write a .png",
         ) from error
-    return content, lost
+    return finished(content, like, format, settings, metadata, lost)
 
 
-def describe(like: Picture, format: str, mode: str) -> tuple[Metadata, Settings, tuple[str, ...]]:
-    """Metadata and encoder settings of the new file, and names for what they leave out."""
-    if format == like.format:
-        return like.metadata, like.settings, like.settings.lost
-    metadata, dropped = fit_metadata(reset_orientation(like.metadata), format=format, mode=mode)
-    return metadata, Settings(), like.settings.lost + dropped
+def as_stored(pixels: Pixels, like: Picture, format: str) -> Pixels:
+    """Marked pixels turned as the new file stores them."""
+    return turn(pixels, _BACK.get(like.orientation, like.orientation)) if format == like.format else pixels
+
+
+def describe(like: Picture, format: str, mode: str, shown: Pixels) -> tuple[Metadata, Settings]:
+    """Metadata and encoder settings of the new file, whose stored pixels are ``shown``, with a thumbnail of them."""
+    if format != like.format:
+        fitted = fit_metadata(reset_orientation(like.metadata), format=format, mode=mode)
+        return with_new_thumbnail(fitted, shown), Settings()
+    metadata, settings = with_new_thumbnail(like.metadata, shown), like.settings
+    if settings.segments and metadata.exif is not like.metadata.exif and metadata.exif is not None:
+        settings = replace(settings, segments=jpeg.with_exif(settings.segments, metadata.exif))
+    if settings.chunks and metadata.exif is not like.metadata.exif and metadata.exif is not None:
+        chunks = tuple((k, metadata.exif if k == b"eXIf" else data, after) for k, data, after in settings.chunks)
+        settings = replace(settings, chunks=chunks)
+    return metadata, settings
+
+
+def finished(
+    content: bytes, like: Picture, format: str, settings: Settings, metadata: Metadata, lost: tuple[str, ...]
+) -> tuple[bytes, tuple[str, ...]]:
+    """The encoded file with what it takes over as it stands, and names for all that is not in it."""
+    size = (like.width, like.height)
+    content = put_back(content, format, settings.carried, size=size, packet=metadata.xmp)
+    wanted = like.parts if format == like.format else besides_samples(like.parts)
+    gone = [name for name in missing(wanted, inventory(content, format)) if not _is_said(name, like.settings.lost)]
+    changed = _changed(like) if format == like.format else _of_thumbnail(like, metadata, gone)
+    return content, tuple(dict.fromkeys((*lost, *like.settings.lost, *gone, *changed)))
+
+
+def _changed(like: Picture) -> Iterator[str]:
+    """What a file of the same format is encoded otherwise in."""
+    yield from like.settings.changed
+    if like.format == "AVIF" and like.settings.exact and not writes_exact_avif(grey=like.mode in GREY_MODES):
+        yield f"samples to the level ({GET_AVIF})"
+
+
+def _of_thumbnail(like: Picture, metadata: Metadata, gone: Sequence[str]) -> Iterator[str]:
+    """Says that a turned picture's thumbnail, which lay on its side, is another one."""
+    if like.orientation != 1 and THUMBNAIL not in gone and metadata.exif and has_thumbnail(metadata.exif):
+        yield f"{THUMBNAIL} of the stored pixels (an upright one was made)"
+
+
+def _is_said(name: str, lost: tuple[str, ...]) -> bool:
+    """Whether a longer name says the same."""
+    return any(other.startswith(f"{name} that is ") for other in lost)
 
 
 def _check_arguments(pixels: Pixels, like: Picture, format: str, quality: int | None) -> None:

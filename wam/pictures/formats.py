@@ -8,11 +8,11 @@ chunks, ...). Saved in another format, ``Settings()`` says what is used instead.
 | PNG    | L LA RGB RGBA, 8 and 16 bit      | ICC EXIF XMP dpi text, more | not interlaced       |
 | JPEG   | L RGB CMYK                       | ICC EXIF XMP dpi, all APPn  | the source's tables  |
 | WebP   | RGB RGBA                         | ICC EXIF XMP                | lossless or as lossy |
-| AVIF   | L RGB RGBA                       | ICC EXIF XMP                | 8 bit, lossy         |
-| HEIF   | L RGB RGBA                       | ICC EXIF XMP                | 8 bit, lossy         |
-| TIFF   | L LA RGB RGBA 8 and 16 bit, CMYK | ICC EXIF XMP dpi            | deflated or raw      |
-| BMP    | L RGB                            | dpi                         | raw                  |
-| GIF    | L, or 255 colours and a clear one | comment                    | dithered             |
+| AVIF   | L RGB RGBA                       | ICC EXIF XMP                | 8 bit, as the source |
+| HEIF   | L RGB RGBA                       | ICC EXIF XMP                | 8 bit, as the source |
+| TIFF   | L LA RGB RGBA 8 and 16 bit, CMYK | ICC EXIF XMP dpi IPTC       | deflated or raw      |
+| BMP    | L RGB                            | dpi, its own ICC            | raw                  |
+| GIF    | L, or 255 colours and a clear one | XMP, comment               | dithered             |
 
 Animations of ``ANIMATED`` formats are read and written frame by frame (see ``animation``), 8 bits a sample.
 """
@@ -29,6 +29,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 from PIL import ImageFile
+
+from wam.pictures.containers.carried import UNCARRIED, Carried
 
 Samples = NDArray[Any]
 
@@ -65,16 +67,18 @@ METADATA_NAMES: Mapping[str, str] = {
     "xmp": "XMP",
     "dpi": "resolution",
     "text": "text",
+    "iptc": "IPTC",
+    "photoshop": "Photoshop data",
 }
 KEEPS: Mapping[str, frozenset[str]] = {
-    "PNG": frozenset({"icc_profile", "exif", "xmp", "dpi", "text"}),
-    "JPEG": frozenset({"icc_profile", "exif", "xmp", "dpi"}),
+    "PNG": frozenset({"icc_profile", "exif", "xmp", "dpi", "text", "iptc", "photoshop"}),
+    "JPEG": frozenset({"icc_profile", "exif", "xmp", "dpi", "iptc", "photoshop"}),
     "WEBP": frozenset({"icc_profile", "exif", "xmp"}),
     "AVIF": frozenset({"icc_profile", "exif", "xmp"}),
     "HEIF": frozenset({"icc_profile", "exif", "xmp"}),
-    "TIFF": frozenset({"icc_profile", "exif", "xmp", "dpi"}),
+    "TIFF": frozenset({"icc_profile", "exif", "xmp", "dpi", "iptc", "photoshop"}),
     "BMP": frozenset({"dpi"}),
-    "GIF": frozenset(),
+    "GIF": frozenset({"xmp"}),
 }
 GET_HEIF = "run: pip install pillow-heif (the extra [heic]), or use JPEG or PNG"
 QUALITY: Mapping[str, int] = {"JPEG": 95, "WEBP": 95, "AVIF": 90, "HEIF": 90}
@@ -92,6 +96,8 @@ class Metadata:
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     text: tuple[tuple[str, str], ...] = ()  # keyword and value: PNG text, JPEG and GIF comment
+    iptc: bytes | None = None  # IPTC-IIM data sets
+    photoshop: bytes | None = None  # Photoshop's other image resources
 
 
 @dataclass(frozen=True)
@@ -106,11 +112,19 @@ class Settings:
     segments: bytes = b""  # JPEG APPn and comment segments, as they stood in the file
     chunks: tuple[tuple[bytes, bytes, bool], ...] = ()  # PNG type, data, and whether the chunk stood after the pixels
     lossless: bool = True  # WebP without loss
+    exact: bool = False  # AVIF or HEIC without loss
     compressed: bool = True  # TIFF with deflate, else raw
+    associated: bool = False  # TIFF whose colours are multiplied by their alpha
+    background: tuple[int, ...] | None = None  # of an animated WebP, RGBA
+    coded_bytes: int = 0  # how long the coded pixels of a WebP or AVIF are, 0 where that is not known
+    source_quality: int | None = None  # of a lossy WebP or AVIF, as far as its quantizer tells
     # primaries and transfer curve that AVIF and HEIC state, code points of ITU-T H.273
     colour_codes: tuple[int, int] | None = None
-    # what no re-saved file carries: signatures over the old pixels, further pictures, a label without a place
+    carried: Carried = UNCARRIED  # what stands in the file beside its picture and metadata
+    own_format: bool = False  # the source was of the format that is written
+    # what no re-saved file carries: bits beyond 8, a label without a place
     lost: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()  # what a file of the same format is encoded otherwise in
 
 
 def check_format(format: str) -> None:

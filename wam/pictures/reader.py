@@ -15,11 +15,13 @@ from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 
 from wam.errors import ImageError
 from wam.pictures.colour import coded_space, png_space, profile_space
+from wam.pictures.containers.inventory import inventory
 from wam.pictures.cut_short import completed, without_bad_chunks
+from wam.pictures.encoding import read_settings
 from wam.pictures.formats import ANIMATED, Metadata, Samples, Settings, heif_works, quiet_pillow
 from wam.pictures.kinds import JPEG2000_STARTS, JXL_STARTS, jxl_works, unsupported
 from wam.pictures.managed_colour import AnySpace, managed_space
-from wam.pictures.metadata import png_chunks, read_metadata, read_settings
+from wam.pictures.metadata import png_chunks, read_metadata
 from wam.pictures.samples import GREY_MODES, Picture, turn, visible
 
 Result = TypeVar("Result")
@@ -93,7 +95,9 @@ def _decoded(content: bytes, name: str, *, max_pixels: int) -> Picture:
     with quiet_pillow():
         # JPEG XL turns its pixels itself, whatever the EXIF in it says
         orientation = 1 if image.format == "JXL" else image.getexif().get(274, 1)
-        metadata = read_metadata(image)
+        format = "JPEG" if image.format == "MPO" else str(image.format)
+        parts = inventory(content, format)
+        metadata = read_metadata(image, parts)
         settings = read_settings(image, content)
     _load(image)
     samples, mode = _samples(image, content, tiles)
@@ -110,12 +114,13 @@ def _decoded(content: bytes, name: str, *, max_pixels: int) -> Picture:
         pixels=pixels,
         alpha=alpha,
         mode=mode,
-        format="JPEG" if image.format == "MPO" else str(image.format),
+        format=format,
         orientation=orientation,
         samples=samples if mode == "CMYK" or mode.endswith(";16") or space else None,
         metadata=metadata,
         settings=settings,
         space=space,
+        parts=parts,
     )
 
 

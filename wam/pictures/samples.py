@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from wam.errors import ImageError
 from wam.pictures.colour import strips
+from wam.pictures.containers.parts import Part
 from wam.pictures.formats import DEEP_FORMATS, KEEPS, MODES, Metadata, Samples, Settings
 from wam.pictures.managed_colour import AnySpace
 
@@ -32,6 +33,7 @@ class Picture:
     settings: Settings
     space: AnySpace | None = None  # what ``samples`` mean, unless that is sRGB
     cut_short: bool = False  # the file ends too early: what is missing is filled up, for reading only
+    parts: tuple[Part, ...] = ()  # what the file holds beside its picture
 
     @property
     def width(self) -> int:
@@ -106,6 +108,9 @@ def compose(marked: Pixels, like: Picture, format: str, name: str) -> tuple[Samp
         deep = like.mode.endswith(";16") and format in DEEP_FORMATS
         if deep and format == "TIFF" and alpha is not None:
             grey = False  # Pillow could not read such a file again
+        profile = like.metadata.icc_profile or b""
+        if format != like.format and profile[16:20] == b"RGB " and "icc_profile" in KEEPS[format]:
+            grey = False  # a profile of colours describes no grey samples
         mode = ("L" if grey else "RGB") + ("A" if alpha is not None else "")
     own_space = carries_space(like, format, mode)
     if like.space is not None and like.space.bands == 3 and not own_space:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
+from wam.pictures.containers import bmp, heif, iptc, jpeg, png, xmp
+from wam.pictures.encoding import patch_colour_codes
+from wam.pictures.exactly import encode_exactly
 from wam.pictures.formats import KEEPS, QUALITY, Metadata, Samples, Settings, quiet_pillow
-from wam.pictures.metadata import EXIF_PREFIX, PNG_SIGNATURE, TIFF_TAGS, patch_colour_codes, png_chunks
+from wam.pictures.metadata import EXIF_PREFIX, PNG_SIGNATURE, png_chunks
+from wam.pictures.tiff_writer import encode_tiff
 
-TIFF_STRIP_BYTES = 1 << 20  # the size of one TIFF strip before compression, in bytes
+# a lossy picture is saved again as finely as it was, or finer in at most so many times its bytes
+MOST_GROWTH = 1.3
+QUALITY_OF_FINE = 96
+CLOSE = 0.85  # of the room that there is: near enough to end the search
+TRIES = 2
 
 
 def encode(
@@ -33,13 +43,60 @@ def encode(
     if format == "PNG":
         return _encode_png(samples, mode, metadata, settings)
     if format == "TIFF":
-        return _encode_tiff(samples, mode, metadata, settings)
+        return encode_tiff(samples, mode, metadata, settings)
     height, width, _ = samples.shape
     image = Image.frombytes(mode, (width, height), np.ascontiguousarray(samples).tobytes())
     if format == "GIF":
         return _encode_gif(image, metadata)
-    content = _save(image, format, **_options(image, format, metadata, settings, quality))
+    if format in ("AVIF", "HEIF"):
+        return _encode_items(image, format, metadata, settings, quality)
+    content = _save_as_fine(image, format, metadata, settings, quality)
+    return bmp.with_profile(content, metadata.icc_profile) if format == "BMP" and settings.own_format else content
+
+
+def _encode_items(
+    image: Image.Image, format: str, metadata: Metadata, settings: Settings, quality: int | None
+) -> bytes:
+    """AVIF or HEIC: the codec's file holds the picture alone; the rest comes into it as it is."""
+    plain = replace(metadata, exif=None, xmp=None)
+    if settings.exact and quality is None:
+        content = encode_exactly(image, format)
+    else:
+        content = _save_as_fine(image, format, plain, settings, quality)
+    content = heif.with_kept(
+        content, settings.carried.items, exif=metadata.exif, packet=metadata.xmp, profile=metadata.icc_profile
+    )
     return content if settings.colour_codes is None else patch_colour_codes(content, settings.colour_codes)
+
+
+def _save_as_fine(
+    image: Image.Image, format: str, metadata: Metadata, settings: Settings, quality: int | None
+) -> bytes:
+    """Encoded in the quality that is asked for, else as finely as the source."""
+
+    def save(chosen: int | None) -> bytes:
+        return _save(image, format, **_options(image, format, metadata, settings, chosen))
+
+    if quality is not None or settings.source_quality is None or (format == "WEBP" and settings.lossless):
+        return save(quality)
+    described = sum(len(data or b"") for data in (metadata.icc_profile, metadata.exif, metadata.xmp))
+    return _finest_within(save, settings.source_quality, settings.coded_bytes * MOST_GROWTH + described)
+
+
+def _finest_within(save: Callable[[int], bytes], least: int, most: float) -> bytes:
+    """The file of a quality of ``least`` or, in at most so many bytes, a higher one, found in a few tries."""
+    low, high = max(1, min(least, QUALITY_OF_FINE)), QUALITY_OF_FINE
+    content = save(low)
+    for _ in range(TRIES - 1):
+        middle = (2 * low + high) // 3
+        if len(content) > CLOSE * most or middle == low:
+            break
+        finer = save(middle)
+        if len(finer) > most:
+            high = middle
+        else:
+            low, content = middle, finer
+    return content
 
 
 def _save(image: Image.Image, format: str, **options: Any) -> bytes:
@@ -62,9 +119,12 @@ def _options(
     carried = {name: getattr(metadata, name) for name in KEEPS[format] - {"text"}}
     options = {name: value for name, value in carried.items() if value}
     if format == "BMP":
-        return options
+        return {name: value for name, value in options.items() if name == "dpi"}
+    options = {name: value for name, value in options.items() if name not in ("iptc", "photoshop")}
     if format == "WEBP":
         options["exact"] = True  # hidden colours stay
+        if settings.background is not None:
+            options["background"] = settings.background
         if settings.lossless and quality is None:
             return options | {"lossless": True}
     elif format in ("AVIF", "HEIF") and image.mode != "L":
@@ -86,9 +146,26 @@ def _jpeg_options(
     else:
         options["exif"] = EXIF_PREFIX + carried["exif"] if "exif" in carried else b""
         options["comment"] = _comment(metadata)
+        options["extra"] = _other_segments(metadata)
+        if len(metadata.xmp or b"") > jpeg.SEGMENT_BYTES - len(xmp.JPEG_START):
+            options["xmp"] = None
     if image.mode == "RGB":
         options |= {"subsampling": settings.subsampling, "keep_rgb": settings.keep_rgb}
     return options
+
+
+def _other_segments(metadata: Metadata) -> bytes:
+    """Segments that Pillow does not write: Photoshop's resources with IPTC, and XMP too long for one segment."""
+    segments = b""
+    packet = metadata.xmp or b""
+    if len(packet) > jpeg.SEGMENT_BYTES - len(xmp.JPEG_START):
+        segments += jpeg.extended_xmp(packet, hashlib.md5(packet).hexdigest().upper().encode())
+    block = iptc.block_of(metadata.iptc, metadata.photoshop or b"")
+    room = jpeg.SEGMENT_BYTES - len(iptc.PHOTOSHOP_START)
+    for at in range(0, len(block), room):
+        data = iptc.PHOTOSHOP_START + block[at : at + room]
+        segments += jpeg.Segment(jpeg.APP13, data, 0).written()
+    return segments
 
 
 def _comment(metadata: Metadata) -> bytes:
@@ -122,9 +199,13 @@ def encode_frames(
     settings: Settings,
     durations: Sequence[int],
     loops: int | None,
+    fallback: bool = False,
     quality: int | None = None,
 ) -> bytes:
-    """One animation's bytes: frames of (H, W, C) uint8 shown for ``durations`` ms each, ``loops`` times, 0 for ever."""
+    """One animation's bytes: frames of (H, W, C) uint8 shown for ``durations`` ms each, ``loops`` times, 0 for ever.
+
+    ``fallback``: the first picture of a PNG is shown only where animations are not.
+    """
     height, width, _ = frames[0].shape
     images = [Image.frombytes(mode, (width, height), np.ascontiguousarray(frame).tobytes()) for frame in frames]
     options: dict[str, Any] = {"save_all": True, "append_images": images[1:], "duration": list(durations)}
@@ -136,6 +217,8 @@ def encode_frames(
         comment = {"comment": _comment(metadata)} if metadata.text else {}
         return _save(indexed[0], "GIF", **options, **comment)
     if format == "PNG":
+        if fallback:
+            options |= {"default_image": True, "duration": list(durations[1:])}
         return _png_of(list(png_chunks(_save(images[0], "PNG", **options))), metadata, settings)
     return _save(images[0], format, **_options(images[0], format, metadata, settings, quality), **options)
 
@@ -187,53 +270,8 @@ def _chunks_of(metadata: Metadata) -> Iterator[tuple[bytes, bytes, bool]]:
         yield b"eXIf", metadata.exif, False
     if metadata.xmp:
         yield b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp, False
+    block = iptc.block_of(metadata.iptc, metadata.photoshop or b"")
+    if block:
+        yield png.raw_profile_chunk("iptc", block)
     for keyword, value in metadata.text:
         yield b"iTXt", keyword.encode("latin-1") + b"\0\0\0\0\0" + value.encode(), False
-
-
-def _encode_tiff(samples: Samples, mode: str, metadata: Metadata, settings: Settings) -> bytes:
-    """Strips written here: Pillow writes no 16-bit colour and copies storage tags from EXIF."""
-    height, width, bands = samples.shape
-    rows = max(1, TIFF_STRIP_BYTES // samples[0].nbytes)
-    strips = [_tiff_strip(samples[top : top + rows], settings) for top in range(0, height, rows)]
-    sizes = tuple(map(len, strips))
-    directory = _tiff_description(metadata)
-    directory[256], directory[257] = width, height
-    directory[258] = (samples.itemsize * 8,) * bands
-    directory[259] = 8 if settings.compressed else 1
-    directory[262] = {"L": 1, "R": 2, "C": 5}[mode[0]]
-    directory[273] = tuple(sum(sizes[:index]) for index in range(len(sizes)))
-    directory[277], directory[278], directory[279], directory[284] = bands, rows, sizes, 1
-    directory.tagtype[273] = directory.tagtype[279] = 4  # LONG
-    if settings.compressed:
-        directory[317] = 2
-    if mode.endswith("A"):
-        directory[338] = (2,)
-    stream = io.BytesIO()
-    directory.save(stream)
-    return stream.getvalue() + b"".join(strips)
-
-
-def _tiff_strip(samples: Samples, settings: Settings) -> bytes:
-    little = samples.astype(samples.dtype.newbyteorder("<"))
-    if not settings.compressed:
-        return little.tobytes()
-    little[:, 1:] = little[:, 1:] - samples[:, :-1]  # predictor 2, wrapping
-    return zlib.compress(little.tobytes())
-
-
-def _tiff_description(metadata: Metadata) -> TiffImagePlugin.ImageFileDirectory_v2:
-    directory = TiffImagePlugin.ImageFileDirectory_v2()
-    if metadata.dpi:
-        directory[282], directory[283], directory[296] = *metadata.dpi, 2
-    if metadata.exif:
-        exif = Image.Exif()
-        with quiet_pillow():
-            exif.load(EXIF_PREFIX + metadata.exif)
-            for tag in TIFF_TAGS.intersection(exif):
-                directory[tag] = exif.get_ifd(tag) if tag in (34665, 34853) else exif[tag]
-    if metadata.xmp:
-        directory[700] = metadata.xmp
-    if metadata.icc_profile:
-        directory[34675] = metadata.icc_profile
-    return directory

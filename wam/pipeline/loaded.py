@@ -17,6 +17,7 @@ from wam.pictures.kinds import READ_ONLY, READ_ONLY_NAMES
 from wam.pictures.reader import decode
 from wam.pictures.samples import Picture
 from wam.pipeline.frames import same_frame, telling_frame
+from wam.pipeline.options import MarkOptions
 from wam.provenance.aigc_label import Label, labelled
 from wam.signal.mark_grid import SMALLEST_SIDE
 
@@ -39,6 +40,14 @@ class Loaded:
         """How many there are in all that is marked."""
         frames = 1 if self.animation is None else len(self.animation.pictures)
         return self.picture.width * self.picture.height * frames
+
+
+def finer(loaded: Loaded, options: MarkOptions) -> int | None:
+    """The quality for a lossy picture whose own quality wears its mark away; None where that is not so."""
+    source = loaded.picture.settings.source_quality
+    if options.quality is not None or source is None or loaded.format != loaded.picture.format:
+        return None
+    return QUALITY[loaded.format] if source < QUALITY[loaded.format] else None
 
 
 def load(content: bytes, *, name: str = "picture", target: str | None = None, frames: bool = False) -> Loaded:

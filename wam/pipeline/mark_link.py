@@ -15,7 +15,7 @@ from wam.errors import OptionsError
 from wam.pictures.quality import psnr
 from wam.pictures.samples import Picture
 from wam.pipeline.frames import each_frame
-from wam.pipeline.loaded import FINE, Loaded, encode, is_coarse
+from wam.pipeline.loaded import FINE, Loaded, encode, finer, is_coarse
 from wam.pipeline.marked import MarkedFile, SelfCheckError, label_for, marked_file
 from wam.pipeline.marking import Request, mark_one
 from wam.pipeline.options import MarkOptions, require_mode
@@ -91,6 +91,9 @@ class LinkMarking:
         label = label_for(loaded, options, request.record, name=format_link(plan), message=bits_from_word(plan))
         notes: tuple[str, ...] = ()
         content, saved, lost = encode(loaded, pixels, label=label, quality=options.quality)
+        fine = finer(loaded, options)
+        if fine is not None and not _reads_back(marker, saved, plan, known, loaded):
+            content, saved, lost = encode(loaded, pixels, label=label, quality=fine)
         room = options.strength is None and psnr(loaded.picture.pixels, saved.pixels) > STRONGER + 1
         try:
             self_check(marker, saved, plan, known, loaded, search=not room, quality=options.quality)
@@ -105,6 +108,15 @@ class LinkMarking:
             loaded, content, saved,
             record=request.record, words=(plan,), model=marker.name, options=options, lost=lost, notes=notes,
         )  # fmt: skip
+
+
+def _reads_back(marker: Watermarker, saved: Picture, word: int, words: Words, loaded: Loaded) -> bool:
+    """Whether the word can be read at a glance."""
+    try:
+        self_check(marker, saved, word, words, loaded, search=False)
+    except SelfCheckError as error:
+        return error.over_another  # no finer file helps there
+    return True
 
 
 def self_check(

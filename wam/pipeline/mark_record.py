@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from payload import Record, RecordTooLongError, hash_rgb
 from wam.pictures.samples import Picture
 from wam.pipeline.frames import each_frame
-from wam.pipeline.loaded import FINE, Loaded, encode, is_coarse
+from wam.pipeline.loaded import FINE, Loaded, encode, finer, is_coarse
 from wam.pipeline.marked import MarkedFile, RecordMarks, SelfCheckError, label_for, marked_file, record_name
 from wam.pipeline.marking import Request, mark_one
 from wam.pipeline.options import MarkOptions, require_mode
@@ -78,7 +78,14 @@ class RecordMarking:
         loaded, record = request.loaded, request.record
         label = label_for(loaded, self.options, record, name=record_name(record), message=plan.messages[0])
         content, saved, lost = encode(loaded, pixels, label=label, quality=self.options.quality)
-        reading = self_check(marker, plan, saved, loaded, quality=self.options.quality).reading
+        fine = finer(loaded, self.options)
+        try:
+            reading = self_check(marker, plan, saved, loaded, quality=self.options.quality).reading
+        except SelfCheckError:
+            if fine is None:
+                raise
+            content, saved, lost = encode(loaded, pixels, label=label, quality=fine)
+            reading = self_check(marker, plan, saved, loaded, quality=fine).reading
         return marked_file(
             loaded, content, saved,
             record=record, words=plan.words, model=marker.name, options=self.options, lost=lost,

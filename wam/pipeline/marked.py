@@ -9,9 +9,11 @@ from pathlib import PurePosixPath
 
 from payload import Record, bits_from_word, format_link, hash_rgb
 from wam.errors import ImageError
+from wam.pictures.containers.parts import irreplaceable
 from wam.pictures.formats import SUFFIXES
 from wam.pictures.quality import is_flat, psnr, ssim
 from wam.pictures.samples import Picture
+from wam.pictures.writer import MOST_GROWTH
 from wam.pipeline.loaded import Loaded
 from wam.pipeline.options import MarkOptions, Mode
 from wam.provenance.aigc_label import Label, mark_label, read_label
@@ -108,6 +110,7 @@ def marked_file(
 ) -> MarkedFile:
     """The file with its report; ``saved``: the picture that a reader of ``content`` gets."""
     before = loaded.picture
+    refuse_loss(loaded, options, lost)
     report = MarkReport(
         mode=options.mode,
         record=record,
@@ -120,12 +123,33 @@ def marked_file(
         psnr_db=psnr(before.pixels, saved.pixels),
         ssim=ssim(before.pixels, saved.pixels),
         lost=lost,
-        notes=(*_notes(loaded), *notes),
+        notes=(*_notes(loaded), *_growth(before, saved, loaded, options), *notes),
         frames=1 if loaded.animation is None else len(loaded.animation.pictures),
         labelled=options.label and "label" not in lost,
         marks=marks,
     )
     return MarkedFile(content, report)
+
+
+def refuse_loss(loaded: Loaded, options: MarkOptions, lost: tuple[str, ...]) -> None:
+    """Raises ``ImageError`` where the output must keep what no other copy can give back and does not."""
+    gone = irreplaceable(lost) if options.keep else ()
+    if gone:
+        raise ImageError.about(
+            loaded.target,
+            expected="to keep all that its input holds, which it replaces",
+            found=f"no way to keep: {', '.join(gone)}",
+            remedy="write another file (-o or --out-dir), or add --drop",
+        )
+
+
+def _growth(before: Picture, saved: Picture, loaded: Loaded, options: MarkOptions) -> Iterator[str]:
+    """Says how much larger than its source's a lossy file's pixels are, where that is much."""
+    old, new = before.settings, saved.settings
+    if before.format == loaded.format and options.quality is None and old.source_quality is not None:
+        factor = new.coded_bytes / max(1, old.coded_bytes)
+        if factor > MOST_GROWTH:
+            yield f"pixels take {factor:.1f} times the source's bytes, which the mark needs"
 
 
 def _notes(loaded: Loaded) -> Iterator[str]:

@@ -25,7 +25,8 @@ class MarkOptions:
     ``mode`` link or record; ``strength`` PSNR in dB, None for a model that sets its own; ``label``: write the metadata
     label; ``frames``: mark all frames of animations, which are refused otherwise; ``key``: what ``key_name`` says of
     the secret, None for the public carrier; ``encrypt``: the record, in record mode; ``quality`` of lossy outputs, 1
-    to 100, None for each source's own.
+    to 100, None for each source's own; ``keep``: refuse to write a file without something that no other copy of the
+    picture can give back, for outputs that take their input's place.
     """
 
     mode: Mode = "link"
@@ -35,6 +36,7 @@ class MarkOptions:
     key: str | None = None
     encrypt: bool = False
     quality: int | None = None
+    keep: bool = False
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
@@ -57,8 +59,8 @@ class MarkOptions:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """For a line of the manifest."""
-        return asdict(self)
+        """For a line of the manifest: what outputs depend on, ``keep`` decides only whether there is one."""
+        return {name: value for name, value in asdict(self).items() if name != "keep"}
 
 
 def require_mode(mode: Mode, options: MarkOptions) -> None:

@@ -24,24 +24,25 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, overload
 from xml.dom import minidom
-from xml.parsers.expat import ExpatError
 
 from PIL import Image
 
 from wam.errors import ImageError
 from wam.pictures.animation import Animation
+from wam.pictures.containers import jpeg, xmp
+from wam.pictures.containers.jpeg import SEGMENT_BYTES
 from wam.pictures.formats import KEEPS, Metadata, Settings, check_format, quiet_pillow
-from wam.pictures.metadata import EXIF_PREFIX, JPEG_SEGMENT_BYTES, reset_orientation
+from wam.pictures.metadata import EXIF_PREFIX, reset_orientation
 from wam.pictures.samples import Picture
 
 GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 TC260 = "http://www.tc260.org.cn/ns/AIGC/1.0/"
 IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
-MAX_XMP = 4_000_000  # longer packets are not looked into, in bytes
+MAX_XMP = xmp.MAX_XMP
 
-_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+_RDF = xmp.RDF
 _TIFF = "http://ns.adobe.com/tiff/1.0/"
-_JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\0"
+_JPEG_XMP = xmp.JPEG_START
 _PNG_XMP = b"XML:com.adobe.xmp\0"
 _EMPTY = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">\
 <rdf:RDF xmlns:rdf="{_RDF}"></rdf:RDF></x:xmpmeta><?xpacket end="w"?>""".encode()
@@ -110,7 +111,7 @@ def _same(part: tuple[str, str, str], mark: tuple[str | None, str | None, str | 
 
 def read_label(metadata: Metadata) -> Label | None:
     """The label of a file, from XMP or else the other places of annex B; None if there is none."""
-    document = _parse(metadata.xmp)
+    document = xmp.parse(metadata.xmp)
     stated = list(_properties(document, TC260, "AIGC")) if document else []
     types = list(_properties(document, IPTC, "DigitalSourceType")) if document else []
     for text in [*stated, *(value for keyword, value in metadata.text if keyword == "AIGC"), *_comment(metadata)]:
@@ -164,13 +165,15 @@ def _described(picture: Picture, label: Label, format: str) -> tuple[Metadata, S
 
 def attach_label(metadata: Metadata, settings: Settings, label: Label) -> tuple[Metadata, Settings, tuple[str, ...]]:
     """Metadata and encoder settings that carry the label in XMP, and what had to go for it."""
-    document = _parse(metadata.xmp)
-    lost = ("XMP that is not well-formed",) if metadata.xmp and document is None else ()
-    packet = _labelled(document or _new_packet(metadata.xmp or b""), label)
     segments, chunks = settings.segments, settings.chunks
+    # of an extended packet the main part alone is in its segment
+    before = jpeg.xmp_of(jpeg.split(segments))[0] if segments else metadata.xmp
+    document = xmp.parse(before)
+    lost = ("XMP that is not well-formed",) if before and document is None else ()
+    packet = _labelled(document or _new_packet(before or b""), label)
     if segments:
-        if len(_JPEG_XMP) + len(packet) > JPEG_SEGMENT_BYTES:
-            raise ValueError(f"the label needs {len(packet)} bytes of XMP, JPEG takes {JPEG_SEGMENT_BYTES}")
+        if len(_JPEG_XMP) + len(packet) > SEGMENT_BYTES:
+            raise ValueError(f"the label needs {len(packet)} bytes of XMP, JPEG takes {SEGMENT_BYTES}")
         others = b"".join(part for part in _jpeg_segments(segments) if not part[4:].startswith(_JPEG_XMP))
         size = len(_JPEG_XMP) + len(packet) + 2
         exif_end = _exif_end(others)
@@ -194,18 +197,6 @@ def _exif_end(segments: bytes) -> int:
     """Where EXIF ends if it is the first segment, as readers want it."""
     first = next(_jpeg_segments(segments), b"")
     return len(first) if first[4:].startswith(EXIF_PREFIX) else 0
-
-
-def _parse(packet: bytes | None) -> minidom.Document | None:
-    """An XMP packet, or None; entities are refused, since they can be made to expand without end."""
-    packet = (packet or b"").strip(b"\0 \t\r\n")
-    if not packet or len(packet) > MAX_XMP or b"\0" in packet or b"<!DOCTYPE" in packet or b"<!ENTITY" in packet:
-        return None
-    try:
-        document = minidom.parseString(packet)
-        return document if document.getElementsByTagNameNS(_RDF, "RDF") else None
-    except (ExpatError, ValueError, LookupError, RecursionError):
-        return None
 
 
 def _new_packet(damaged: bytes) -> minidom.Document:
@@ -248,7 +239,7 @@ def _labelled(document: minidom.Document, label: Label) -> bytes:
         element = description.appendChild(document.createElement(f"{prefix}:{name}"))
         element.appendChild(document.createTextNode(text))
     rdf.appendChild(description)
-    return "".join(node.toxml() for node in document.childNodes).encode()
+    return xmp.written(document)
 
 
 def _from_json(text: str) -> Label | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.wam.cli.commands import (
     objects,
     types,
 )
+from tests.wam.pictures.pictures import with_valid_sums
 from wam.models import catalogue
 from wam.pictures.files import read_image
 
@@ -67,6 +69,19 @@ class TestEmbed:
         assert files() == ["in.png"]
         assert photo.read_bytes() != before
         assert run("detect", photo).exit_code == 0
+
+    def test_in_place_does_not_destroy_what_no_copy_can_give_back_unless_told(self, run: Run, photo: Path) -> None:
+        signed = photo.read_bytes()
+        photo.write_bytes(signed[:33] + struct.pack(">I4s", 4, b"caBX") + b"c2pa" + bytes(4) + signed[33:])
+        photo.write_bytes(with_valid_sums(photo.read_bytes()))
+        before = photo.read_bytes()
+        refused = run("embed", photo, *MARK, "--in-place")
+        assert refused.exit_code == 1 and photo.read_bytes() == before
+        assert "no way to keep: content credentials (C2PA), write another file" in refused.stderr
+        assert "add --drop" in refused.stderr
+        assert run("embed", photo, *MARK, "--in-place", "--drop").exit_code == 0
+        assert photo.read_bytes() != before
+        assert run("embed", photo, *MARK, "--drop").exit_code == 2
 
     def test_several_inputs_get_ids_of_their_own_in_order(self, run: Run, photo: Path) -> None:
         draw("b.png", seed=1)

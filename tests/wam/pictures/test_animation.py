@@ -129,3 +129,25 @@ def test_a_cut_animation_is_refused(format: str, share: float) -> None:
 def test_without_being_asked_an_animation_is_refused_with_the_option() -> None:
     with pytest.raises(ImageError, match=r"several pages \(GIF\), use --frames all, or save the frame"):
         read_image(animated("GIF"))
+
+
+def test_a_fallback_picture_stays_one() -> None:
+    frames = [Image.fromarray(np.roll(colours(), 7 * number, axis=1)) for number in range(3)]
+    options = {"save_all": True, "append_images": frames[1:], "duration": [100, 200], "default_image": True}
+    animation = read_animation(saved(frames[0], "PNG", **options))
+    assert animation.fallback and animation.durations == (0, 100, 200)
+    wanted = [marked(picture) for picture in animation.pictures]
+    content, lost = encode_animation(wanted, like=animation, format="PNG")
+    again = read_animation(content)
+    assert again.fallback and again.durations == (0, 100, 200) and lost == ()
+    assert all((after.pixels == pixels).all() for after, pixels in zip(again.pictures, wanted, strict=True))
+    elsewhere, said = encode_animation(wanted, like=animation, format="WEBP")
+    assert said == ("fallback picture",) and read_animation(elsewhere).durations == (100, 200)
+
+
+def test_the_background_of_a_webp_stays() -> None:
+    animation = read_animation(animated("WEBP", background=(10, 20, 30, 255)))
+    wanted = [marked(picture) for picture in animation.pictures]
+    content, lost = encode_animation(wanted, like=animation, format="WEBP")
+    assert opened(content).info["background"] == (10, 20, 30, 255) and lost == ()
+    assert encode_animation(wanted, like=animation, format="PNG")[1] == ("background colour",)

@@ -12,9 +12,9 @@ from PIL import Image
 from tests.wam.pictures.pictures import colours, described_exif, opened, resaved, saved
 from tests.wam.pictures.test_animation import animated
 from wam.pictures.boxes import Box, boxes, properties
+from wam.pictures.encoding import patch_colour_codes
 from wam.pictures.files import read_image
 from wam.pictures.formats import heif_works
-from wam.pictures.metadata import patch_colour_codes
 
 TRAP = b"<x>av1CvvLv colrnclx\x00\x0c\x00\x0d</x>"  # 4:2:0, more than 8 bits, Display P3
 FORMATS = ("AVIF", *(["HEIF"] if heif_works() else []))

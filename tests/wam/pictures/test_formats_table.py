@@ -93,10 +93,19 @@ def depth_outcome(format: str) -> str:
     return "8 bits"
 
 
+def contents(picture: Any) -> bytes:
+    """The file itself: Pillow shows no XMP of a GIF."""
+    return picture.fp.getvalue() if picture.format == "GIF" else b""
+
+
 METADATA: dict[str, tuple[str, dict[str, Any], Callable[[Any], bool]]] = {
     "ICC": ("ICC profile", {"icc_profile": SRGB}, lambda picture: picture.info.get("icc_profile") == SRGB),
     "EXIF": ("EXIF", {"exif": described_exif()}, lambda picture: picture.getexif().get(271) == "Maker"),
-    "XMP": ("XMP", {"xmp": XMP}, lambda picture: b"adobe:ns:meta" in bytes(str(picture.info).encode())),
+    "XMP": (
+        "XMP",
+        {"xmp": XMP},
+        lambda picture: b"adobe:ns:meta" in bytes(str(picture.info).encode()) or b"adobe:ns:meta" in contents(picture),
+    ),
     "DPI": ("resolution", {"dpi": (300, 300)}, lambda picture: round(picture.info.get("dpi", (0,))[0]) == 300),
     "text": ("text", {"text": "hello"}, lambda picture: "hello" in str(getattr(picture, "text", ""))),
 }

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from payload import Record, RecordTooLongError
 from payload.registry import Registry
@@ -22,7 +22,7 @@ from wam.pipeline.contract import detect_object, embed_object
 from wam.pipeline.loaded import load
 from wam.pipeline.mark_link import LinkMarking, mark_link
 from wam.pipeline.mark_record import RecordMarking, mark_record
-from wam.pipeline.marking import Request, mark_each
+from wam.pipeline.marking import Request, mark_each, mark_one
 from wam.pipeline.options import MarkOptions
 from wam.pipeline.read import read
 from wam.pipeline.registered_words import RegisteredWords
@@ -196,3 +196,15 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, Any], said: s
 def test_a_link_needs_its_word(light: Watermarker) -> None:
     (outcome,) = mark_each(light, LinkMarking(), [Request(load(picture()), Record("1", "acme"))])
     assert isinstance(outcome, ValueError) and "request: expected a word" in str(outcome)
+
+
+def test_what_only_the_input_holds_is_not_given_up_unasked(light: Watermarker) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add(b"caBX", b"c2pa")
+    stream = io.BytesIO()
+    Image.fromarray(smooth_picture(160, 160, seed=2)).save(stream, "PNG", pnginfo=info)
+    request = Request(load(stream.getvalue(), name="signed.png"), Record("1", "acme"), word=0x7A1BD0FD)
+    with pytest.raises(ImageError, match=r"no way to keep: content credentials \(C2PA\), write another file"):
+        mark_one(light, LinkMarking(MarkOptions(strength=36.0, keep=True)), request)
+    done = mark_one(light, LinkMarking(MarkOptions(strength=36.0)), request)
+    assert done.report.lost == ("content credentials (C2PA)",)

@@ -100,16 +100,16 @@ def test_a_second_label_replaces_the_first(format: str) -> None:
     assert xmp_of(content).count(b"<TC260:AIGC>") == 1
 
 
-@pytest.mark.parametrize("format", ["BMP", "GIF"])
-def test_format_without_xmp_says_so(format: str) -> None:
-    content, lost = label_file(with_xmp("PNG", None), format=format)
+def test_format_without_xmp_says_so() -> None:
+    content, lost = label_file(with_xmp("PNG", None), format="BMP")
     assert "label" in lost
     assert read_label(read_image(content).metadata) is None
 
 
-def test_a_new_format_carries_the_label() -> None:
-    content, lost = label_file(with_xmp("PNG", PACKET), format="JPEG")
-    assert lost == ()
+@pytest.mark.parametrize("format", ["JPEG", "GIF"])
+def test_a_new_format_carries_the_label(format: str) -> None:
+    content, lost = label_file(with_xmp("PNG", PACKET), format=format)
+    assert set(lost) <= {"colours beyond 255", "EXIF"}
     assert read_label(read_image(content).metadata) == OURS
 
 

@@ -1,0 +1,267 @@
+"""What AVIF and HEIC files hold beside the picture, and how it comes into a file saved again.
+
+The picture is the primary item, what it is put together from, and its transparency: these are coded anew. All other
+items, boxes and properties stay as they are, but for thumbnails, which show the unmarked picture, and for content
+credentials, which sign it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from wam.pictures.boxes import boxes
+from wam.pictures.containers import items as item_boxes
+from wam.pictures.containers.items import Item, Items, Reference
+from wam.pictures.containers.parts import CREDENTIALS, FURTHER, GAIN_MAP, ICC, XMP, Part, appended, of_exif, shared
+
+# properties of the coded picture, which its new coding states again
+_CODED = frozenset({b"ispe", b"pixi", b"av1C", b"hvcC", b"colr", b"auxC", b"a1op", b"a1lx", b"lsel", b"avcC", b"jpgC"})
+_TURNS = frozenset({b"clap", b"irot", b"imir"})
+_STRUCTURE = frozenset({b"ftyp", b"meta", b"mdat", b"free", b"skip", b"wide", b"pdin", b"styp"})
+_C2PA = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # C2PA 2.1, section A.5
+_ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
+_WORDS: Mapping[bytes, str] = {
+    b"pasp": "pixel aspect ratio (pasp)",
+    b"clli": "light level (clli)",
+    b"mdcv": "mastering display (mdcv)",
+    b"cclv": "colour volume (cclv)",
+    b"amve": "viewing environment (amve)",
+    b"clap": "clean aperture (clap)",
+    b"irot": "rotation (irot)",
+    b"imir": "mirroring (imir)",
+}
+_XMP_TEXT = b"application/rdf+xml"
+_DROPPED = "thumbnail"
+
+
+def parts(content: bytes, *, turned: bool) -> Iterator[Part]:
+    """All that a file holds beside its picture; ``turned``: its decoder gives pixels that stand upright."""
+    found = item_boxes.read(content)
+    if found is not None:
+        yield from _of_items(found, turned)
+        yield from (Part("meta box", _box_name(box[4:8], box[8:]), box) for box in found.meta)
+    elif any(box.kind == b"meta" for box in boxes(content)):
+        yield Part("items", "items of the file that could not be read", content[:64])
+    end = 0
+    for box in boxes(content):
+        end = box.end
+        if box.kind == b"moov" and content[8:12] == b"avis":
+            others = (one for one in boxes(content, box.start, box.end) if one.kind not in (b"mvhd", b"trak"))
+            yield from (Part(f"film {b.kind!r}", _box_name(b.kind, b""), content[b.start : b.end]) for b in others)
+        elif box.kind not in _STRUCTURE:
+            data = content[box.start : box.end]
+            yield Part(f"box {box.kind!r}", _box_name(box.kind, data), data)
+    yield from appended(content[end:])
+
+
+def _box_name(kind: bytes, data: bytes) -> str:
+    if kind == b"uuid":
+        return CREDENTIALS if data.startswith(_C2PA) else f"box uuid {data[:16].hex()}"
+    words = {b"moov": "image sequence", b"mpvd": "video of a motion photo", b"jumb": CREDENTIALS}
+    return words.get(kind, f"box {kind.decode('latin-1')}")
+
+
+def _of_items(found: Items, turned: bool) -> Iterator[Part]:
+    pixels = pictured(found)
+    for number, item in found.items.items():
+        if number in pixels:
+            continue
+        if item.kind == b"Exif":
+            yield from of_exif(exif_of_item(item.data))
+        elif _is_xmp(item):
+            yield shared(XMP, item.data)
+        else:
+            coded = b"".join(box for box, _ in item.properties)
+            yield Part(f"item {item.kind!r}", _item_name(found, number), item.data + coded)
+    for box, _ in found.items[found.primary].properties:
+        kind = box[4:8]
+        if kind == b"colr" and box[8:12] in (b"prof", b"rICC"):
+            yield shared(ICC, box[12:])
+        elif kind not in _CODED and not (turned and kind in _TURNS):
+            name = _WORDS.get(kind, f"property {kind.decode('latin-1')}")
+            yield Part(f"property {kind!r}", name, box)
+
+
+def exif_of_item(data: bytes) -> bytes:
+    """The EXIF block of an item, which starts with where the block starts (23008-12, section A.2.1)."""
+    return data[4 + int.from_bytes(data[:4], "big") :].removeprefix(b"Exif\0\0")
+
+
+def _is_xmp(item: Item) -> bool:
+    return item.kind == b"mime" and _XMP_TEXT in item.text
+
+
+def _item_name(found: Items, number: int) -> str:
+    item = found.items[number]
+    kinds = {one.kind for one in found.references if one.source == number}
+    auxiliary = b"".join(box for box, _ in item.properties if box[4:8] == b"auxC")
+    if b"thmb" in kinds:
+        return _DROPPED
+    if item.kind == b"tmap" or b"hdrgainmap" in auxiliary or _feeds_gain_map(found, number):
+        return GAIN_MAP
+    if b"depth" in auxiliary or b"auxid:2" in auxiliary:
+        return "depth map"
+    if item.kind in (b"mime", b"uri "):
+        words = item.text.replace(b"\0", b" ").decode("latin-1").strip()
+        return f"item of kind {words}" if words.isprintable() and words else "item of kind mime"
+    if item.kind in (b"hvc1", b"av01", b"grid", b"iovl", b"iden", b"jpeg", b"avc1"):
+        return f"{FURTHER} (auxiliary)" if auxiliary else FURTHER
+    return f"item {item.kind.decode('latin-1')}"
+
+
+def _feeds_gain_map(found: Items, number: int) -> bool:
+    maps = {key for key, item in found.items.items() if item.kind == b"tmap"}
+    return any(one.kind == b"dimg" and one.source in maps and number in one.targets for one in found.references)
+
+
+def pictured(found: Items) -> frozenset[int]:
+    """Numbers of the items that are the picture: the primary one, its transparency, and what they are made from."""
+    numbers = {found.primary}
+    for one in found.references:
+        if one.kind == b"auxl" and found.primary in one.targets and one.source in found.items:
+            auxiliary = (box for box, _ in found.items[one.source].properties if box[4:8] == b"auxC")
+            numbers |= {one.source for box in auxiliary if any(name in box for name in _ALPHA)}
+    grown = True
+    while grown:
+        more = {t for one in found.references if one.kind == b"dimg" and one.source in numbers for t in one.targets}
+        more &= found.items.keys()
+        grown = not more <= numbers
+        numbers |= more
+    return frozenset(numbers)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a file saved again takes over from another of its kind: items, properties of the picture, and boxes."""
+
+    items: Items
+    boxes: tuple[bytes, ...]
+    turned: bool
+
+
+def kept(content: bytes, *, turned: bool) -> Kept | None:
+    """The same of a file; None for one whose items cannot be read."""
+    found = item_boxes.read(content)
+    if found is None or max(found.items) > 0x7FFF:
+        return None
+    pixels, end = pictured(found), 0
+    after = []
+    for box in boxes(content):
+        end = box.end
+        data = content[box.start : box.end]
+        if box.kind not in _STRUCTURE and box.kind != b"moov" and _box_name(box.kind, data) != CREDENTIALS:
+            after.append(item_boxes.whole(content, box))
+    if content[end:].strip(b"\0"):
+        after.append(content[end:])
+    properties = tuple(
+        (box, needed)
+        for box, needed in found.items[found.primary].properties
+        if box[4:8] not in _CODED and not (turned and box[4:8] in _TURNS)
+    )
+    others = _others(found, pixels)
+    primary = Item(b"", b"", b"", properties)
+    references = tuple(
+        one
+        for one in found.references
+        if one.source in others and all(target in others or target == found.primary for target in one.targets)
+    )
+    numbers = {*others, found.primary}
+    groups = tuple(group for group in found.groups if _members(group) <= numbers)
+    return Kept(
+        Items(found.primary, {found.primary: primary} | others, references, groups, found.meta), tuple(after), turned
+    )
+
+
+def _others(found: Items, pixels: frozenset[int]) -> dict[int, Item]:
+    """Items that stay as they are: none of the picture, no thumbnail, none that needs one of these."""
+    others = {
+        number: item
+        for number, item in found.items.items()
+        if number not in pixels and item.kind != b"Exif" and not _is_xmp(item) and _item_name(found, number) != _DROPPED
+    }
+    shrunk = True
+    while shrunk:
+        bound = {
+            one.source
+            for one in found.references
+            if one.source in others and any(t not in others and t != found.primary for t in one.targets)
+        }
+        shrunk = bool(bound)
+        others = {number: item for number, item in others.items() if number not in bound}
+    return others
+
+
+def _members(group: bytes) -> set[int]:
+    """Entities of an entity group (23008-12, section 9.4)."""
+    count = int.from_bytes(group[16:20], "big")
+    return {int.from_bytes(group[20 + 4 * n : 24 + 4 * n], "big") for n in range(count)}
+
+
+def with_kept(
+    content: bytes, source: Kept | None, *, exif: bytes | None, packet: bytes | None, profile: bytes | None = None
+) -> bytes:
+    """The file with an EXIF block and an XMP packet as they are, and all that is taken over from another file.
+
+    ``profile``: the ICC profile, for an encoder that writes none.
+    """
+    found = item_boxes.read(content)
+    if found is None or any(box.kind == b"moov" for box in boxes(content)):
+        return content if source is None else content + b"".join(source.boxes)
+    own = _renumbered(found, source)
+    numbers, references = dict(own.items), list(own.references)
+    groups, meta = list(own.groups), list(own.meta)
+    tail: list[bytes] = []
+    if profile is not None:
+        primary = numbers[own.primary]
+        stated = item_boxes.make(b"colr", b"prof" + profile)
+        if not any(box[4:8] == b"colr" and box[8:12] == b"prof" for box, _ in primary.properties):
+            numbers[own.primary] = replace(primary, properties=(*primary.properties, (stated, False)))
+    if source is not None:
+        primary = numbers[own.primary]
+        more = source.items.items[source.items.primary].properties
+        numbers[own.primary] = replace(primary, properties=(*primary.properties, *more))
+        numbers |= {n: item_boxes.numbered(item, n) for n, item in source.items.items.items() if n != own.primary}
+        references += source.items.references
+        groups += source.items.groups
+        meta += source.items.meta
+        tail += source.boxes
+    for kind, text, data in _described(exif, packet):
+        number = max(numbers) + 1
+        numbers[number] = Item(kind, item_boxes.new_entry(number, kind, text), data)
+        references.append(Reference(b"cdsc", number, (own.primary,)))
+    head = _head(content, numbers)
+    return item_boxes.write(head, Items(own.primary, numbers, tuple(references), tuple(groups), tuple(meta)), tail)
+
+
+def _described(exif: bytes | None, packet: bytes | None) -> Iterator[tuple[bytes, bytes, bytes]]:
+    if exif:
+        yield b"Exif", b"Exif\0", bytes(4) + exif
+    if packet:
+        yield b"mime", b"XMP\0" + _XMP_TEXT + b"\0\0", packet
+
+
+def _head(content: bytes, numbers: Mapping[int, Item]) -> bytes:
+    """The first box; a file with a tone map says so among its brands."""
+    first = next(boxes(content))
+    brands = content[first.start : first.end]
+    if any(item.kind == b"tmap" for item in numbers.values()) and b"tmap" not in brands:
+        brands += b"tmap"
+    return item_boxes.make(first.kind, brands)
+
+
+def _renumbered(found: Items, source: Kept | None) -> Items:
+    """The items of a new file without EXIF and XMP, with numbers that leave those of ``source`` free; the primary one
+    takes the number of the source's."""
+    taken = max(source.items.items) if source is not None else 0
+    left = {n: item for n, item in found.items.items() if item.kind != b"Exif" and not _is_xmp(item)}
+    new = {number: taken + 1 + place for place, number in enumerate(left)}
+    if source is not None:
+        new[found.primary] = source.items.primary
+    items = {new[number]: item_boxes.numbered(item, new[number]) for number, item in left.items()}
+    references = tuple(
+        Reference(one.kind, new[one.source], tuple(new[target] for target in one.targets))
+        for one in found.references
+        if one.source in new and all(target in new for target in one.targets)
+    )
+    return Items(new[found.primary], items, references, (), found.meta)

@@ -1,0 +1,35 @@
+"""The parts of a file of any format."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+from wam.pictures.containers import bmp, gif, heif, jpeg, png, tiff, webp
+from wam.pictures.containers.parts import Part
+
+_PARTS: Mapping[str, Callable[[bytes], Iterator[Part]]] = {
+    "JPEG": jpeg.parts,
+    "PNG": png.parts,
+    "WEBP": webp.parts,
+    "TIFF": tiff.parts,
+    "AVIF": partial(heif.parts, turned=False),
+    "HEIF": partial(heif.parts, turned=True),
+    "GIF": gif.parts,
+    "BMP": bmp.parts,
+}
+
+
+def inventory(content: bytes, format: str) -> tuple[Part, ...]:
+    """All that a file holds beside its picture, as far as its structure is sound; of one that is only read, such as
+    JPEG XL, nothing is listed."""
+    found: list[Part] = []
+    if format not in _PARTS:
+        return ()
+    try:
+        for part in _PARTS[format](content):
+            found.append(part)
+    except (struct.error, IndexError, ValueError):
+        found.append(Part("unread", "what follows a damaged part of the file", content[:64]))
+    return tuple(found)
