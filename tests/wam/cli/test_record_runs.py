@@ -136,7 +136,8 @@ def test_a_killed_run_is_taken_up_again(tmp_path: Path, number: signal.Signals) 
         Image.fromarray(smooth_picture(400, 512, seed=seed)).save(photos / f"{seed}.png")
     command = [sys.executable, "-c", RUN, str(photos)]
     running = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
-    wait_for(lambda: (out / "manifest.jsonl").exists() and len(lines_so_far(out)) >= 2)
+    manifest_file = out / "manifest.jsonl"
+    wait_for(lambda: manifest_file.exists() and "marked" in [line["status"] for line in lines_so_far(out)])
     running.send_signal(number)
     assert running.wait(timeout=60) != 0
     said = {line["path"] for line in lines_so_far(out) if line["status"] == "marked"}
