@@ -34,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         patch.delenv("WAM_REGISTRY", raising=False)
         patch.delenv("WAM_KEY", raising=False)
         patch.chdir(folder)
-        Image.fromarray(smooth_picture(448, 576)).save("in.png")
+        Image.fromarray(smooth_picture(384, 544)).save("in.png")
         Image.fromarray(smooth_picture(130, 130)).save("small.png")
         Path("key").write_bytes(b"0123456789abcdef\n")
         yield lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
@@ -66,7 +66,7 @@ def test_detect_prints_the_record_once_without_a_registry(run: Run, embedded: di
     assert found["marks"] == {"read": 12, "needed": 8, "embedded": 12}
     assert found["region"]["area"] > 0.9
     with Image.open("masks/in.wm.mask1.png") as mask:
-        assert mask.size == (576, 448)
+        assert mask.size == (544, 384)
 
 
 def test_detect_tells_people_the_fields(run: Run, embedded: dict[str, Any]) -> None:

@@ -22,7 +22,8 @@ from wam.watermarker import Detection, Watermarker
 RECORD = Record("123", "acme", None, datetime(2026, 11, 22, 9, 30, tzinfo=UTC))
 OTHER = Record("77", "bolt", None, datetime(2026, 11, 22, 9, 31, tzinfo=UTC))
 KEY = b"0123456789abcdef"
-SIZE = (448, 576)  # room for 15 marks
+SIZE = (384, 544)  # room for a record
+ROOMY = (448, 576)  # and for a hash of the picture
 FAINT = -1.0
 
 
@@ -30,9 +31,11 @@ def phash(pixels: np.ndarray) -> int:
     return hash_luma(pixels.mean(axis=2))
 
 
-def marked_picture(marker: Watermarker, record: Record, *, seed: int = 0, **options) -> np.ndarray:
-    pixels = smooth_picture(*SIZE, seed=seed)
-    plan = plan_record(marker, SIZE, record, phash=phash(pixels), **options)
+def marked_picture(
+    marker: Watermarker, record: Record, *, size: tuple[int, int] = SIZE, seed: int = 0, **options
+) -> np.ndarray:
+    pixels = smooth_picture(*size, seed=seed)
+    plan = plan_record(marker, size, record, phash=phash(pixels), **options)
     image = embed_record(marker, pixels, plan).image
     assert isinstance(image, np.ndarray)
     return image
@@ -73,13 +76,13 @@ def test_a_record_is_read_from_the_pixels_alone(marker: Watermarker, marked: np.
 
 
 def test_a_quarter_of_the_picture_may_be_cut_away(marker: Watermarker, marked: np.ndarray) -> None:
-    (found,), _ = read(marker, marked[:, 144:])
+    (found,), _ = read(marker, marked[:, 136:])
     assert found.reading.record == RECORD
     assert found.reading.read < 12
 
 
 def test_too_small_a_piece_is_said_to_be_part_of_a_record(marker: Watermarker, marked: np.ndarray) -> None:
-    (found,), _ = read(marker, marked[:, 316:])
+    (found,), _ = read(marker, marked[:, 298:])
     assert (found.status, found.reading.record) == ("unreadable", None)
     assert watermark_object(found)["record"] is None
     assert "marks of a record" in watermark_object(found)["problem"]
@@ -122,9 +125,9 @@ def test_a_keyed_record_is_verified_with_its_key_only() -> None:
 
 def test_a_record_copied_to_another_picture_is_not_verified() -> None:
     marker = handmade_marker(KEY)
-    pixels = smooth_picture(*SIZE)
-    change = marked_picture(marker, RECORD, key=KEY).astype(int) - pixels
-    target = smooth_picture(*SIZE, seed=9)[::-1, ::-1]
+    pixels = smooth_picture(*ROOMY)
+    change = marked_picture(marker, RECORD, size=ROOMY, key=KEY).astype(int) - pixels
+    target = smooth_picture(*ROOMY, seed=9)[::-1, ::-1]
     copied = (target + change).clip(0, 255).astype(np.uint8)
     (found,), _ = read(marker, copied, KEY)
     assert found.reading.record == RECORD
@@ -135,8 +138,8 @@ def test_a_record_copied_to_another_picture_is_not_verified() -> None:
 
 def test_the_picture_hash_is_left_out_where_there_is_no_room(marker: Watermarker) -> None:
     record = Record("123", "acme", None, RECORD.ingested_at)
-    roomy = plan_record(marker, (448, 576), record, key=KEY, phash=1 << 63)
-    tight = plan_record(marker, (400, 512), record, key=KEY, phash=1 << 63)
+    roomy = plan_record(marker, ROOMY, record, key=KEY, phash=1 << 63)
+    tight = plan_record(marker, SIZE, record, key=KEY, phash=1 << 63)
     assert (roomy.bound, len(roomy.words)) == (True, 15)
     assert (tight.bound, len(tight.words)) == (False, 12)
 
@@ -148,7 +151,7 @@ def test_a_record_that_takes_nearly_all_marks_is_not_bound(light: Watermarker) -
 
 
 def test_a_record_too_long_for_the_picture_is_refused_before_it_is_marked(marker: Watermarker) -> None:
-    with pytest.raises(RecordTooLongError, match=r"expected a record for 15 marks, .* a larger picture or"):
+    with pytest.raises(RecordTooLongError, match=r"expected a record for 12 marks, .* a larger picture or"):
         plan_record(marker, SIZE, Record("asset-1234567", "a long owner's name", "user-1", RECORD.ingested_at))
 
 
