@@ -28,6 +28,8 @@ DETECTED = {
     "height": int,
     "model": str,
     "watermarks": list,
+    "complete": bool,
+    "reason": type(None),
     "schema": int,
     "error": type(None),
 }
