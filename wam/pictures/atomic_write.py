@@ -17,7 +17,7 @@ except ImportError:  # Windows: what a run that was killed left behind stays the
 
 PRIVATE = 0o600  # permissions of a file for its owner alone
 
-_swept: set[str] = set()  # folders that this process has looked through
+swept: set[str] = set()  # folders that this process has looked through
 
 
 def save_atomically(path: str | os.PathLike[str], write: Callable[[Path], object], *, private: bool = False) -> None:
@@ -28,7 +28,7 @@ def save_atomically(path: str | os.PathLike[str], write: Callable[[Path], object
     is its owner's alone whatever was there; a link is followed.
     """
     target = Path(os.path.realpath(path))
-    if str(target.parent) not in _swept:
+    if str(target.parent) not in swept:
         sweep(target.parent)
     with _temporary(target) as temporary:
         mode = stat.S_IMODE(target.stat().st_mode) if target.is_file() else None
@@ -46,7 +46,7 @@ def save_atomically(path: str | os.PathLike[str], write: Callable[[Path], object
 
 def sweep(folder: Path) -> None:
     """Removes the temporary files that killed runs left in a folder; those of runs that go on are locked, and stay."""
-    _swept.add(os.path.realpath(folder))
+    swept.add(os.path.realpath(folder))
     if fcntl is None:
         return
     with suppress(OSError):

@@ -101,7 +101,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next_even_if_it_has_nothing_to
     Path("out/.wam-123-0123456789ab.part").write_bytes(b"half")
     from wam.pictures import atomic_write
 
-    atomic_write._swept.clear()  # the next run is another process
+    atomic_write.swept.clear()  # the next run is another process
     assert counts(run(*command).stderr) == (0, 1, 0)
     assert files() == ["in.png", "out/a.png", "out/manifest.jsonl", "photos/a.png"]
 
@@ -146,9 +146,9 @@ def test_an_output_that_vanishes_beside_its_input_is_an_error(run: Run, monkeypa
 
 def test_warnings_of_libraries_do_not_reach_the_terminal(run: Run, photo: Path) -> None:
     noisy = COMMAND.replace("main()\n", "import numpy\nfrom wam.cli import app\n") + (
-        "import wam.cli.print_detect as printing\nreport = printing._report\n"
-        "def warn(*a, **k):\n    numpy.log(numpy.zeros(1))\n    report(*a, **k)\n"
-        "printing._report = warn\nmain()\n"
+        "import wam.jobs.engines.local as local\nexamine = local.examine\n"
+        "def warn(*a, **k):\n    numpy.log(numpy.zeros(1))\n    return examine(*a, **k)\n"
+        "local.examine = warn\nmain()\n"
     )
     noisy = noisy.replace("from wam.cli import main\n", "").replace(
         "from wam.cli import app", "from wam.cli import main"

@@ -16,7 +16,7 @@ from PIL import Image, TiffImagePlugin, features
 
 from tests.wam.pictures.pictures import colours, marked, opened, sample, saved
 from wam.errors import ImageError
-from wam.pictures import reader
+from wam.pictures import kinds, reader
 from wam.pictures.animation import read_animation
 from wam.pictures.cut_short import png_chunk
 from wam.pictures.files import encode_image, read_image
@@ -158,7 +158,7 @@ def test_jpeg_xl_is_read(mode: str) -> None:
 
 def test_without_its_plugin_jpeg_xl_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     content = jxl() if jxl_works() else b"\xff\x0a" + bytes(64)
-    monkeypatch.setattr("wam.pictures.kinds.find_spec", lambda name: None)
+    monkeypatch.setattr(kinds, "find_spec", lambda name: None)
     with pytest.raises(ImageError, match=r"found a JPEG XL picture and no plugin for it, run: pip install pillow-jxl"):
         read_image(content)
 

@@ -22,6 +22,7 @@ from tests.wam.pictures.pictures import (
     tiff16,
 )
 from wam.errors import ImageError
+from wam.pictures import exactly
 from wam.pictures.containers import heif
 from wam.pictures.exactly import encode_exactly
 from wam.pictures.files import encode_image, read_image
@@ -134,7 +135,7 @@ def test_what_was_coded_without_loss_stays_so(format: str, mode: str) -> None:
 
 
 def test_without_the_extra_an_exact_avif_is_nearly_so_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wam.pictures.exactly.avif_codec", lambda: None)
+    monkeypatch.setattr(exactly, "avif_codec", lambda: None)
     picture = read_image(encode_exactly(sample("RGB"), "AVIF"))
     content, lost = encode_image(marked(picture), like=picture, format="AVIF")
     assert lost == ("samples to the level (exactly with the extra [avif], else within 3 levels)",)
