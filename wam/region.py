@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from shapely.geometry import LinearRing
+from shapely.geometry import LinearRing, Polygon
 
 SMALLEST = 0.02  # share of the largest part below which a part of a mask is not outlined
 TOLERANCE = 1.5  # mask pixels by which a polygon may cut corners
@@ -25,6 +25,12 @@ class Region:
     bbox: tuple[int, int, int, int]
     area: float
     polygons: tuple[tuple[tuple[int, int], ...], ...]
+
+    @property
+    def polygon(self) -> tuple[tuple[int, int], ...]:
+        """The outline of its largest part; empty where nothing is outlined."""
+        solid = (polygon for polygon in self.polygons if len(polygon) > 2)
+        return max(solid, key=lambda polygon: Polygon(polygon).area, default=())
 
 
 def outline(mask: NDArray[np.bool_], size: tuple[int, int]) -> Region:

@@ -9,8 +9,10 @@ a detection. Any number of processes may use one registry at once.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TextIO
 
 import numpy as np
@@ -20,7 +22,7 @@ from payload.codes.short_link import format_link, parse_link
 from payload.errors import ImportFileError, RegistryError, RegistryFullError, UnknownLinkError
 from payload.layout import ID_COUNT, Words
 from payload.records.record import Record, format_time, now
-from payload.registry.database import connect, engine_name, locate, transaction
+from payload.registry.database import ENVIRONMENT_VARIABLE, connect, engine_name, locate, transaction
 from payload.registry.entry import IN_USE, STATES, Entry, State, hash_text, word_of
 from payload.registry.export_import import FIRST_ENTRY, Header, place_of, read_lines, write_lines
 from payload.registry.schema import entry_table, registry_table
@@ -49,6 +51,15 @@ class Registry:
         None is the environment variable WAM_REGISTRY, or else a file in the user's data directory.
         """
         return cls(connect(locate(url), create=create))
+
+    @classmethod
+    def open_if_made(cls, url: str | None = None) -> Registry | None:
+        """Open a registry to read it; None for the user's own if it was never made, an error for any other."""
+        place = locate(url)
+        named = url or os.environ.get(ENVIRONMENT_VARIABLE)
+        if not named and not Path(str(place.database)).exists():
+            return None
+        return cls.open(url, create=False)
 
     def allocate(self, record: Record) -> Entry:
         """Reserve the next id for a record, in state ``pending``."""

@@ -38,6 +38,12 @@ def test_an_empty_mask() -> None:
     assert outline(np.zeros((20, 30), bool), (200, 300)) == Region((0, 0, 0, 0), 0.0, ())
 
 
+def test_the_polygon_is_that_of_the_largest_part() -> None:
+    region = outline(rectangle(5, 5, 25, 25) | rectangle(40, 40, 90, 100), (100, 150))
+    assert len(region.polygons) == 2 and Polygon(region.polygon).bounds == (40, 40, 100, 90)
+    assert outline(np.zeros((20, 30), bool), (200, 300)).polygon == ()
+
+
 def test_a_coarse_mask_is_described_in_pixels_of_the_picture() -> None:
     region = outline(rectangle(20, 30, 60, 110), (250, 300))
     assert region.bbox == (60, 50, 160, 100)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
 import typer
 
 from payload import PayloadError
-from payload.records.keys import SHORTEST_SECRET
 from wam.errors import WamError, is_out_of_memory, show_name
 
 if TYPE_CHECKING:
@@ -81,7 +79,6 @@ def _tell(context: typer.Context, debug: bool) -> bool:
 
 DebugOption = Annotated[bool, typer.Option("--debug", callback=_tell, help="Show the full traceback of an error.")]
 
-REMEDY = "make one with: openssl rand -hex 32"
 EXPECTED_ERRORS = (WamError, PayloadError, ValueError, OSError, MemoryError, RuntimeError)  # torch raises the last
 ENGINES = ("local", "ray")
 
@@ -176,21 +173,13 @@ def _load_single_threaded(load: Callable[[], Watermarker]) -> Watermarker:
 
 
 def read_key(path: Path | None) -> bytes | None:
-    """The secret key of a file, or of $WAM_KEY, or None."""
-    if path is None:
-        key = os.environ.get("WAM_KEY", "").encode()
-        source = "$WAM_KEY"
-    else:
-        try:
-            key = path.read_bytes().strip()
-        except OSError as error:
-            fail(f"{path}: expected a readable key file, found {error.strerror}; check the name")
-        source = str(path)
-    if not key and path is None:
-        return None
-    if len(key) < SHORTEST_SECRET:
-        fail(f"{source}: expected a key of at least {SHORTEST_SECRET} bytes, found {len(key)}; {REMEDY}")
-    return key
+    """The secret key of a file, or of $WAM_KEY, or None; one error line and exit status 2 for what is no key."""
+    from wam.pipeline.key_file import read_key as read
+
+    try:
+        return read(path)
+    except WamError as error:
+        fail(error)
 
 
 def open_registry(url: str | None, *, create: bool) -> Registry:
@@ -206,12 +195,9 @@ def open_registry(url: str | None, *, create: bool) -> Registry:
 def open_registry_for_reading(url: str | None) -> Registry | None:
     """The registry if there is one; a default one that was never made is none, any other failure ends the command."""
     from payload.registry import Registry
-    from payload.registry.database import locate
 
     try:
-        place = locate(url)
-        never_made = url is None and not os.environ.get("WAM_REGISTRY") and not Path(str(place.database)).exists()
-        return None if never_made else Registry.open(url, create=False)
+        return Registry.open_if_made(url)
     except PayloadError as error:
         fail(error)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 KEY_DIGITS = 8  # hexadecimal: enough to notice another key, too few to tell which one it is
 
@@ -39,6 +39,22 @@ def require_mode(mode: Mode, options: MarkOptions) -> None:
     """Raises ``ValueError`` for options of the other mode."""
     if options.mode != mode:
         raise ValueError(f"options: expected mode {mode}, found {options.mode}; use the marking of that mode")
+
+
+def check_options(options: MarkOptions) -> None:
+    """Raises ``ValueError`` for options that make no sense together, or by themselves."""
+    if options.mode not in get_args(Mode):
+        raise ValueError(f"mode: expected link or record, found {options.mode}; choose one")
+    if options.quality is not None and not 1 <= options.quality <= 100:
+        raise ValueError(f"quality: expected 1 to 100, found {options.quality}; choose one")
+    if not options.encrypt:
+        return
+    if options.mode != "record":
+        raise ValueError("encrypt: expected mode record with it, found link; nothing secret is in the pixels there")
+    if options.key is None:
+        raise ValueError("encrypt: expected a key, found none; give a key file or set WAM_KEY")
+    if options.label:
+        raise ValueError("label: expected it without encrypt, found both; it says owner and asset for all to read")
 
 
 def key_name(key: bytes | None) -> str | None:

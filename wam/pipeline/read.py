@@ -112,6 +112,11 @@ class Findings:
     searches: tuple[SearchSummary, ...] = ()
 
     @property
+    def marks(self) -> tuple[AnyReading, ...]:
+        """The marks, as the page for Python calls them: ``readings``."""
+        return self.readings
+
+    @property
     def label_agrees(self) -> bool | None:
         """Whether a watermark says what the label says; None where nothing can be compared."""
         if self.label is None:
