@@ -373,3 +373,11 @@ def test_findings_make_the_contracts_object(studio: wam.Studio) -> None:
     done = studio.mark(picture(), asset="1", owner="acme")
     said = detect_object(studio.read(done.content), image="upload", model=studio.marker.name)
     assert said["watermarks"][0]["link"] == done.link
+
+
+def test_marks_are_told_as_people_read_a_page(studio: wam.Studio) -> None:
+    page = Image.new("RGB", (560, 300), (128, 128, 128))
+    for place, strength in enumerate((36.0, 40.0)):  # the second is the less sure one
+        done = studio.mark(picture(seed=place, size=(256, 256)), asset=str(place), owner="acme", strength=strength)
+        page.paste(done.image, (290 - 280 * place, 20))
+    assert assets(studio.read(page)) == ["1", "0"]
