@@ -12,7 +12,9 @@ from wam.cli.attack import attack
 from wam.cli.bench import bench
 from wam.cli.detect import detect
 from wam.cli.embed import embed
+from wam.cli.key import key_app
 from wam.cli.model import model_app
+from wam.cli.panels import Commands
 from wam.cli.registry import registry_app
 
 # click's UsageError, or that of the copy of click inside newer versions of typer: what typer's own problems are made of
@@ -20,9 +22,8 @@ UsageProblem: type[Exception] = typer.BadParameter.__bases__[0]
 
 INTERRUPTED = 130  # exit status after Ctrl-C, as in shells
 
-app = typer.Typer(
+app = Commands(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Invisible image watermarks that survive crops, turns, re-compression and collage, and say where they are.",
@@ -32,6 +33,7 @@ app.command()(detect)
 app.command()(attack)
 app.command()(bench)
 app.add_typer(registry_app, name="registry")
+app.add_typer(key_app, name="key")
 app.add_typer(model_app, name="model")
 
 

@@ -12,10 +12,10 @@ from wam.cli import common
 
 
 def attack(
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="Picture to attack.")],
     attacks: Annotated[
         str, typer.Argument(metavar="NAME[=STRENGTH][,NAME...]", help="Such as jpeg=80,crop=0.5,rotate=10.")
     ],
-    image: Annotated[str, typer.Argument(metavar="IMAGE", help="Picture to attack.")],
     output: Annotated[
         Path,
         typer.Option(
@@ -44,6 +44,8 @@ def attack(
     Several at once: combination, screenshot, social; nothing: identity.
 
     A strength that is missing or wrong is refused with what it may be.
+
+    Example: wam attack photo.wm.jpg jpeg=80,crop=0.5,rotate=10 -o attacked.png
     """
     from PIL import Image
 
@@ -51,6 +53,9 @@ def attack(
     from wam.pictures.files import read_image, write_bytes, write_picture
     from wam.watermarker import to_batch
 
+    if _is_old_order(image, attacks):
+        common.hint("wam attack ATTACKS IMAGE", "wam attack IMAGE ATTACKS")
+        image, attacks = attacks, image
     try:
         steps = parse(attacks)
     except ValueError as error:
@@ -72,3 +77,17 @@ def attack(
     lost = ["transparency"] * (picture.alpha is not None) + ["16 bits"] * picture.mode.endswith(";16")
     said = f"  (not kept: {', '.join(lost)})" if lost else ""
     typer.echo(f"{image} -> {output}  {steps!r}  {pixels.shape[1]}x{pixels.shape[0]}{said}")
+
+
+def _is_old_order(image: str, attacks: str) -> bool:
+    """Whether the first argument names attacks and the second none, as in 0.2.0."""
+    from attacks import parse
+
+    def names_attacks(text: str) -> bool:
+        try:
+            parse(text)
+        except ValueError:
+            return False
+        return True
+
+    return names_attacks(image) and not names_attacks(attacks)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol
 import typer
 
 from payload import PayloadError
+from wam.cli import panels
+from wam.cli.choices import Device, Engine, Precision
 from wam.errors import WamError, is_out_of_memory, show_name
 
 if TYPE_CHECKING:
@@ -24,42 +26,76 @@ if TYPE_CHECKING:
 Images = Annotated[
     list[str], typer.Argument(metavar="IMAGE...", help="Files, folders (recursed) or - (standard input).")
 ]
-ModelOption = Annotated[str, typer.Option("--model", metavar="NAME|PATH", help="Model to use.")]
-DeviceOption = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where the networks run.")]
+ModelOption = Annotated[
+    str, typer.Option("--model", metavar="NAME|PATH", rich_help_panel=panels.RUNNING, help="Model to use.")
+]
+DeviceOption = Annotated[
+    Device, typer.Option("--device", rich_help_panel=panels.RUNNING, help="Where the networks run.")
+]
 RegistryOption = Annotated[
     str | None,
     typer.Option(
         "--registry",
         metavar="URL",
+        rich_help_panel=panels.REGISTRY,
         help="Registry: a file or database URL. Default: $WAM_REGISTRY, then the user's data folder.",
     ),
 ]
 KeyOption = Annotated[
     Path | None,
-    typer.Option("--key-file", help="File with a secret key (16 bytes or more): marks are unreadable without it."),
+    typer.Option(
+        "--key-file",
+        rich_help_panel=panels.REGISTRY,
+        help="File with a secret key (16 bytes or more): marks are unreadable without it.",
+    ),
 ]
 PrecisionOption = Annotated[
-    str,
+    Precision,
     typer.Option(
         "--precision",
-        metavar="auto|fp32|bf16|fp16",
+        rich_help_panel=panels.RUNNING,
         help="What the network computes in; auto: bf16 where the device has it, which is faster and reads as well.",
     ),
 ]
 FramesOption = Annotated[
-    str | None,
-    typer.Option("--frames", metavar="all", help="all: take animations (GIF, WebP, PNG, AVIF) with all their frames."),
+    bool,
+    typer.Option(
+        "--all-frames",
+        rich_help_panel=panels.READING,
+        help="Take animations (GIF, WebP, PNG, AVIF) with all their frames; refused otherwise.",
+    ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per image on standard output.")]
-JsonRowsOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, one object a line.")]
+OldFramesOption = Annotated[str | None, typer.Option("--frames", hidden=True)]  # the spelling of 0.2.0
+JsonOption = Annotated[
+    bool, typer.Option("--json", rich_help_panel=panels.PRINTING, help="One JSON object per image on standard output.")
+]
+JsonRowsOption = Annotated[
+    bool, typer.Option("--json", rich_help_panel=panels.PRINTING, help="JSON on standard output, one object a line.")
+]
 WorkersOption = Annotated[
-    int | None, typer.Option("--workers", min=1, metavar="N", help="Files at a time; default: one for each CPU.")
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        metavar="N",
+        rich_help_panel=panels.RUNNING,
+        help="Files at a time; default: one for each CPU.",
+    ),
 ]
 EngineOption = Annotated[
-    str, typer.Option("--engine", metavar="local|ray", help="Where the work is done; ray needs the extra \\[ray].")
+    Engine,
+    typer.Option(
+        "--engine", rich_help_panel=panels.RUNNING, help="Where the work is done; ray needs the extra \\[ray]."
+    ),
 ]
 AddressOption = Annotated[
-    str | None, typer.Option("--address", metavar="HOST:PORT", help="Ray cluster to use; default: one started here.")
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="HOST:PORT",
+        rich_help_panel=panels.RUNNING,
+        help="Ray cluster to use; default: one started here.",
+    ),
 ]
 
 
@@ -77,10 +113,14 @@ def _tell(context: typer.Context, debug: bool) -> bool:
     return debug
 
 
-DebugOption = Annotated[bool, typer.Option("--debug", callback=_tell, help="Show the full traceback of an error.")]
+DebugOption = Annotated[
+    bool,
+    typer.Option(
+        "--debug", callback=_tell, rich_help_panel=panels.PRINTING, help="Show the full traceback of an error."
+    ),
+]
 
 EXPECTED_ERRORS = (WamError, PayloadError, ValueError, OSError, MemoryError, RuntimeError)  # torch raises the last
-ENGINES = ("local", "ray")
 
 
 def fail(message: object, *, code: int = 2) -> NoReturn:
@@ -94,19 +134,25 @@ def report(message: object) -> None:
     typer.echo(f"error: {show_name(str(message))}", err=True)
 
 
-def check_engine(engine: str, address: str | None) -> None:
-    """Ends the command for an engine that is not there, or an address that nobody would use."""
-    if engine not in ENGINES:
-        fail(f"--engine: expected one of {', '.join(ENGINES)}, found {engine}; choose one")
-    if address is not None and engine != "ray":
+def check_engine(engine: Engine, address: str | None) -> None:
+    """Ends the command for an address that nobody would use."""
+    if address is not None and engine is not Engine.RAY:
         fail("--address: expected --engine ray with it, found the local engine; add it")
 
 
-def take_frames(frames: str | None) -> bool:
-    """Whether animations are taken; any other word than all ends the command."""
-    if frames not in (None, "all"):
-        fail(f"--frames: expected all, found {frames}; leave it out for still pictures")
-    return frames == "all"
+def take_frames(all_frames: bool, old: str | None) -> bool:
+    """Whether animations are taken, also as 0.2.0 spelt it; any other word than all ends the command."""
+    if old is None:
+        return all_frames
+    if old != "all":
+        fail(f"--frames: expected all, found {old}; leave it out for still pictures, or use --all-frames")
+    hint("--frames all", "--all-frames")
+    return True
+
+
+def hint(old: str, new: str) -> None:
+    """Names the new spelling of what still works as 0.2.0 spelt it, on standard error."""
+    typer.echo(f"note: {old} is now {new}; the old spelling goes with the next version", err=True)
 
 
 def make_folder(folder: Path) -> None:
@@ -141,12 +187,7 @@ def marker_loader(
 ) -> Callable[[], Watermarker]:
     """What makes the model, here or in another process."""
     from wam import watermarker
-    from wam.networks.precision import check_precision
 
-    try:
-        check_precision(precision)
-    except ValueError as error:
-        fail(f"--{error}")
     key = read_key(key_file)
     keys: list[bytes | None] = [key] if key is not None else [None]
     if reading and key is not None:

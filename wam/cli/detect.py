@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wam.cli import common
+from wam.cli import common, panels
+from wam.cli.choices import Device, Engine, FailUnless, Precision
 from wam.cli.print_detect import Counts, report_all, show_mark
 from wam.errors import WamError, show_name
 from wam.models.names import DEFAULT
@@ -26,6 +27,7 @@ Overlay = Annotated[
     typer.Option(
         "--overlay",
         metavar="FILE",
+        rich_help_panel=panels.OUTPUT,
         help="Write the picture with each watermark outlined, numbered and named, in the format of FILE's extension; "
         "one input only.",
     ),
@@ -35,6 +37,7 @@ OverlayDir = Annotated[
     typer.Option(
         "--overlay-dir",
         metavar="DIR",
+        rich_help_panel=panels.OUTPUT,
         help="The same for several inputs: DIR/NAME.overlay.png each, the tree of an input folder mirrored.",
     ),
 ]
@@ -43,6 +46,7 @@ MaskDir = Annotated[
     typer.Option(
         "--mask-dir",
         metavar="DIR",
+        rich_help_panel=panels.OUTPUT,
         help="Write each watermark's mask, white where it is, of the picture's size: DIR/NAME.mask1.png and so on, "
         "numbered as in the results.",
     ),
@@ -51,19 +55,25 @@ Thorough = Annotated[
     bool,
     typer.Option(
         "--thorough",
+        rich_help_panel=panels.READING,
         help="Search every resolution, window and angle of view even when a mark was found: slower, and finds "
         "small or faint marks beside others.",
     ),
 ]
 Verbose = Annotated[
     bool,
-    typer.Option("--verbose", "-v", help="Say on standard error how each result was reached, and what was tried."),
+    typer.Option(
+        "--verbose",
+        "-v",
+        rich_help_panel=panels.PRINTING,
+        help="Say on standard error how each result was reached, and what was tried.",
+    ),
 ]
-FailUnless = Annotated[
-    str | None,
+FailUnlessOption = Annotated[
+    FailUnless | None,
     typer.Option(
         "--fail-unless",
-        metavar="verified",
+        rich_help_panel=panels.PRINTING,
         help="verified: exit status 1 unless every picture carries a mark whose record is known here.",
     ),
 ]
@@ -77,15 +87,16 @@ def detect(
     mask_dir: MaskDir = None,
     thorough: Thorough = False,
     verbose: Verbose = False,
-    fail_unless: FailUnless = None,
-    frames: common.FramesOption = None,
+    fail_unless: FailUnlessOption = None,
+    all_frames: common.FramesOption = False,
+    frames: common.OldFramesOption = None,
     registry: common.RegistryOption = None,
     key_file: common.KeyOption = None,
     model: common.ModelOption = DEFAULT,
-    device: common.DeviceOption = "auto",
-    precision: common.PrecisionOption = "auto",
+    device: common.DeviceOption = Device.AUTO,
+    precision: common.PrecisionOption = Precision.AUTO,
     workers: common.WorkersOption = None,
-    engine: common.EngineOption = "local",
+    engine: common.EngineOption = Engine.LOCAL,
     address: common.AddressOption = None,
     debug: common.DebugOption = False,
 ) -> None:
@@ -103,21 +114,21 @@ def detect(
     Exit status 0: every picture carries at least one (with --fail-unless
     verified: a verified one). 1: some picture carries none. 2: some picture
     could not be read, or usage.
+
+    Example: wam detect composite.jpg --overlay found.png
     """
     from wam.jobs.engines.local import detect_locally
     from wam.jobs.engines.ray_data import detect_on_cluster
     from wam.jobs.engines.ray_pool import Cluster
 
     common.check_engine(engine, address)
-    if fail_unless not in (None, "verified"):
-        common.fail(f"--fail-unless: expected verified, found {fail_unless}; leave it out to ask for any watermark")
-    all_frames = common.take_frames(frames)
+    all_frames = common.take_frames(all_frames, frames)
     sources = _sources(images, overlay_dir, mask_dir)
     draw = _plan_pictures(sources, overlay, overlay_dir, mask_dir, engine)
     load = common.marker_loader(model, device, key_file, reading=True, precision=precision)
     marker = common.loaded(load)
     records = common.open_registry_for_reading(registry)
-    if engine == "ray":
+    if engine is Engine.RAY:
         cluster = Cluster(common.single_threaded(load), address, workers)
         outcomes = detect_on_cluster(cluster, records, sources, thorough=thorough, frames=all_frames)
     else:
@@ -134,7 +145,7 @@ def detect(
         raise typer.Exit(status)
 
 
-def _exit_status(counts: Counts, count: int, fail_unless: str | None) -> int:
+def _exit_status(counts: Counts, count: int, fail_unless: FailUnless | None) -> int:
     """As grep's: 0 found in every file, 1 not in some, 2 some could not be read."""
     if counts.failed:
         return 2
@@ -159,14 +170,14 @@ def _has_folder(images: list[str], sources: list[Source]) -> bool:
 
 
 def _plan_pictures(
-    sources: list[Source], overlay: Path | None, overlay_dir: Path | None, mask_dir: Path | None, engine: str
+    sources: list[Source], overlay: Path | None, overlay_dir: Path | None, mask_dir: Path | None, engine: Engine
 ) -> Draw | None:
     """Writes what pictures were asked for, when it is called; names that would do harm end the command now."""
     from wam.jobs.plan import refuse_clashes, refuse_inputs
 
     if (overlay, overlay_dir, mask_dir) == (None, None, None):
         return None
-    if engine == "ray":
+    if engine is Engine.RAY:
         common.fail("--engine ray: expected no overlays and masks, found some; write them with the local engine")
     if overlay is not None and len(sources) != 1:
         common.fail(f"--overlay: expected one input, found {len(sources)}; use --overlay-dir")

@@ -37,10 +37,15 @@ def read_key(path: str | os.PathLike[str] | None) -> bytes | None:
     return key
 
 
+def new_key() -> str:
+    """A random key, as text."""
+    return secrets.token_hex(RANDOM_BYTES)
+
+
 def write_new_key(path: str | os.PathLike[str]) -> None:
     """Writes a random key to a new file that only its owner can read; raises ``KeyFileError``, for a file that is there
     too: marks made with a key that is written over are lost for good."""
-    content = f"{secrets.token_hex(RANDOM_BYTES)}\n".encode()
+    content = f"{new_key()}\n".encode()
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
