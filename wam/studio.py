@@ -19,7 +19,7 @@ from payload.registry.entry import Entry
 from wam.models.names import DEFAULT
 from wam.networks.precision import AUTO
 from wam.pipeline.given import GivenPicture, content_of
-from wam.pipeline.key_file import read_key
+from wam.pipeline.key_file import read_keys
 from wam.pipeline.loaded import load
 from wam.pipeline.mark_link import mark_link
 from wam.pipeline.mark_record import mark_record
@@ -79,8 +79,7 @@ class Studio:
             locate(self._url)  # refuses what is no place at all, before the model is loaded
         self._words = RegisteredWords(self._registry)
         self._lock = threading.Lock()
-        key = read_key(key_file)
-        keys: tuple[bytes | None, ...] = (None,) if key is None else (key, None)
+        keys = (*read_keys(key_file), None)
         self.marker: Watermarker = load_model(os.fspath(model), device=device, keys=keys, precision=precision)
 
     def __repr__(self) -> str:

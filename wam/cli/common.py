@@ -188,10 +188,10 @@ def marker_loader(
     """What makes the model, here or in another process."""
     from wam import watermarker
 
-    key = read_key(key_file)
-    keys: list[bytes | None] = [key] if key is not None else [None]
-    if reading and key is not None:
-        keys.append(None)
+    secrets = read_keys(key_file)
+    keys: list[bytes | None] = [*secrets, None]
+    if not reading:
+        keys = keys[:1]
     return partial(watermarker.load, model, device=device, keys=keys, precision=precision)
 
 
@@ -213,9 +213,9 @@ def _load_single_threaded(load: Callable[[], Watermarker]) -> Watermarker:
     return load()
 
 
-def read_key(path: Path | None) -> bytes | None:
-    """The secret key of a file, or of $WAM_KEY, or None; one error line and exit status 2 for what is no key."""
-    from wam.pipeline.key_file import read_key as read
+def read_keys(path: Path | None) -> tuple[bytes, ...]:
+    """The secret key of a file, or of $WAM_KEY; one error line and exit status 2 for what is no key."""
+    from wam.pipeline.key_file import read_keys as read
 
     try:
         return read(path)

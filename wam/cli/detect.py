@@ -11,7 +11,8 @@ import typer
 
 from wam.cli import common, panels
 from wam.cli.choices import Device, Engine, FailUnless, Precision
-from wam.cli.print_detect import Counts, report_all, show_mark
+from wam.cli.mark_lines import show_mark, show_status
+from wam.cli.print_detect import Counts, report_all
 from wam.errors import WamError, show_name
 from wam.models.names import DEFAULT
 
@@ -242,5 +243,5 @@ def _caption(reading: AnyReading) -> str:
     """A line each for the record, the link, and how sure both are, as far as there is such."""
     record = reading.record
     lines = [f"{record.asset} · {record.owner}" if record else "", show_mark(reading)]
-    status = f"{reading.status}{' (transplanted?)' if reading.transplanted else ''}, chance 1e{reading.log10_p:.0f}"
+    status = f"{show_status(reading)}, chance 1e{reading.log10_p:.0f}"
     return "\n".join(show_name(line) for line in [*lines, status] if line not in ("", "-"))

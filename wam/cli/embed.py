@@ -176,7 +176,7 @@ def embed(
     fields = _fields(asset, asset_from, owner, user, time)
     items, left_out = _plan(images, output, out_dir, in_place, fields)
     load = common.marker_loader(model, device, key_file, reading=False)
-    keyed = key_name(common.read_key(key_file))
+    keyed = key_name(next(iter(common.read_keys(key_file)), None))
     options = MarkOptions(mode.value, strength, label, all_frames, keyed, encrypt, quality)
     _check_marking(options, registry)
     marker = common.loaded(load)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from time import monotonic
@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from wam.cli import common
+from wam.cli import common, terminal
+from wam.cli.mark_lines import block, cells, picture_line
 from wam.cli.print_search import explain
 from wam.errors import show_name
 
 if TYPE_CHECKING:
     from wam.jobs.outcome import DetectOutcome
-    from wam.pipeline.read import AnyReading, Findings
+    from wam.pipeline.read import Findings
     from wam.watermarker import Watermarker
+
+GAP = 2  # columns between those of a table
 
 
 @dataclass
@@ -57,7 +60,7 @@ def report_all(
             if outcome.error is not None and debug:
                 raise outcome.error
             counts.add(outcome)
-            _report(outcome, marker.name, as_json=as_json)
+            _report(outcome, marker.name, folder=summary, as_json=as_json)
             if verbose and outcome.findings is not None:
                 for line in explain(str(outcome.source.location), outcome.findings, marker.keys):
                     typer.echo(line, err=True)
@@ -78,7 +81,7 @@ def _summary(counts: Counts, seconds: float) -> str:
     return f"{text}{counts.failed} not read in {seconds:.1f} s, {files / max(seconds, 1e-3):.1f}/s"
 
 
-def _report(outcome: DetectOutcome, model: str, *, as_json: bool) -> None:
+def _report(outcome: DetectOutcome, model: str, *, folder: bool, as_json: bool) -> None:
     message = None
     if outcome.error is not None:
         message = common.about(outcome.source.location, outcome.error)
@@ -86,28 +89,48 @@ def _report(outcome: DetectOutcome, model: str, *, as_json: bool) -> None:
     if as_json:
         common.print_json(outcome.to_dict(model=model, message=message))
     elif outcome.findings is not None:
-        _print_table(show_name(str(outcome.source.location)), outcome.findings)
+        _print_marks(show_name(str(outcome.source.location)), outcome.findings, folder=folder)
 
 
-def _print_table(name: str, findings: Findings) -> None:
-    """A line, and a table where there is something to tell."""
+def _print_marks(name: str, findings: Findings, *, folder: bool) -> None:
+    """A line for a picture of a folder; else its marks as a table, or as blocks where that has no room."""
+    columns, label = terminal.width(), _label_line(findings)
+    if folder:
+        typer.echo(picture_line(name, findings, columns) + label)
+        return
+    readings = findings.readings
+    count = f"{len(readings)} watermark{'s' if len(readings) > 1 else ''}" if readings else "no watermark"
+    typer.echo(f"{name}: {count}{label}")
+    if not readings:
+        return
+    rows = [cells(reading) for reading in readings]
+    if columns is None or _width(rows) <= columns:
+        _print_table(rows)
+        return
+    for number, reading in enumerate(readings, start=1):
+        typer.echo()
+        typer.echo("\n".join(block(number, reading, columns)))
+
+
+def _width(rows: Sequence[Mapping[str, str]]) -> int:
+    """Columns of a table that cuts nothing."""
+    return (
+        sum(max(terminal.length(text) for text in (head, *(row[head] for row in rows))) + GAP for head in rows[0]) - GAP
+    )
+
+
+def _print_table(rows: Sequence[Mapping[str, str]]) -> None:
+    """A row for each mark, nothing cut."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    readings, label = findings.readings, _label_line(findings)
-    if not readings:
-        typer.echo(f"{name}: no watermark{label}")
-        return
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=160)
-    typer.echo(f"{name}: {len(readings)} watermark{'s' if len(readings) > 1 else ''}{label}")
-    columns = ("status", "link", "asset", "owner", "user", "ingested", "region x,y wxh", "area", "chance")
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for reading in readings:
-        table.add_row(*(Text(cell) for cell in _cells(reading)))
-    console.print(table)
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
+    for head in rows[0]:
+        table.add_column(head, no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row.values()))
+    Console(width=_width(rows) + GAP).print(table)
 
 
 def _label_line(findings: Findings) -> str:
@@ -121,23 +144,3 @@ def _label_line(findings: Findings) -> str:
         None: "it names no watermark",
     }
     return f"; label of {show_name(said)}: {verdict[findings.label_agrees]}"
-
-
-def _cells(reading: AnyReading) -> list[str]:
-    record = reading.record.to_dict() if reading.record else {}
-    x, y, width, height = reading.region.bbox
-    status = reading.status + (" (transplanted?)" if reading.transplanted else "")
-    fields = [str(record.get(field) or "-") for field in ("asset", "owner", "user", "ingested_at")]
-    return [
-        status, show_mark(reading), *fields, f"{x},{y} {width}x{height}",
-        f"{reading.region.area:.0%}", f"1e{reading.log10_p:.0f}",
-    ]  # fmt: skip
-
-
-def show_mark(reading: AnyReading) -> str:
-    """The short link, or how much of a record there is."""
-    from wam.pipeline.record_marks import FoundRecord
-
-    if isinstance(reading, FoundRecord):
-        return f"record, {reading.reading.read} of {reading.reading.embedded or '?'} marks"
-    return reading.link or "-"

@@ -20,15 +20,22 @@ def is_narrow(columns: int | None) -> bool:
     return columns is not None and columns < NARROW
 
 
+def length(text: str) -> int:
+    """Columns that a text takes; some letters take two."""
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
 def shortened(text: str, columns: int | None) -> str:
     """The text in so many columns, its end left out where it is longer; at least one character.
 
     >>> shortened("beside the sea", 10), shortened("beside the sea", None)
     ('beside th…', 'beside the sea')
     """
-    from rich.cells import cell_len, set_cell_size
+    from rich.cells import set_cell_size
 
-    if columns is None or cell_len(text) <= columns:
+    if columns is None or length(text) <= columns:
         return text
     return set_cell_size(text, max(1, columns - 1)).rstrip() + "…"
 
