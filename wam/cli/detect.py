@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,12 +12,14 @@ import typer
 
 from wam.cli import common, panels
 from wam.cli.choices import Device, Engine, FailUnless, Precision
+from wam.cli.detect_out import OnlyFoundOption, OutOption, ResumeOption, check_outs, opened
 from wam.cli.mark_lines import show_mark, show_status
 from wam.cli.print_detect import Counts, report_all
 from wam.errors import WamError, show_name
 from wam.models.names import DEFAULT
 
 if TYPE_CHECKING:
+    from wam.jobs.detect_report import DetectReport
     from wam.jobs.engines.local import Draw
     from wam.jobs.plan import Source
     from wam.pictures.files import Picture
@@ -89,6 +92,9 @@ def detect(
     thorough: Thorough = False,
     verbose: Verbose = False,
     fail_unless: FailUnlessOption = None,
+    only_found: OnlyFoundOption = False,
+    out: OutOption = None,
+    resume: ResumeOption = False,
     all_frames: common.FramesOption = False,
     frames: common.OldFramesOption = None,
     registry: common.RegistryOption = None,
@@ -117,33 +123,61 @@ def detect(
     could not be read, or usage.
 
     Example: wam detect composite.jpg --overlay found.png
+
+    A folder: wam detect photos --out found.jsonl --out found.html --resume
     """
     from wam.jobs.engines.local import detect_locally
     from wam.jobs.engines.ray_data import detect_on_cluster
     from wam.jobs.engines.ray_pool import Cluster
+    from wam.pipeline.options import key_name
 
     common.check_engine(engine, address)
     all_frames = common.take_frames(all_frames, frames)
+    check_outs(out or [], resume=resume)
     sources = _sources(images, overlay_dir, mask_dir)
     draw = _plan_pictures(sources, overlay, overlay_dir, mask_dir, engine)
     load = common.marker_loader(model, device, key_file, reading=True, precision=precision)
     marker = common.loaded(load)
     records = common.open_registry_for_reading(registry)
-    if engine is Engine.RAY:
-        cluster = Cluster(common.single_threaded(load), address, workers)
-        outcomes = detect_on_cluster(cluster, records, sources, thorough=thorough, frames=all_frames)
-    else:
-        outcomes = detect_locally(
-            marker, records, sources, thorough=thorough, frames=all_frames, workers=workers, draw=draw,
-            start_worker=common.one_thread if len(sources) > 1 else None,
+    keys = [key_name(key) for key in marker.keys]
+    settings = {"model": marker.name, "thorough": thorough, "frames": all_frames, "keys": keys}
+    counts = Counts()
+    with opened(out or [], settings, resume=resume, only_found=only_found) as report:
+        left = _left(sources, report, counts)
+        if engine is Engine.RAY:
+            cluster = Cluster(common.single_threaded(load), address, workers)
+            rest = [sources[place] for place in left]
+            outcomes = detect_on_cluster(cluster, records, rest, thorough=thorough, frames=all_frames)
+        else:
+            outcomes = detect_locally(
+                marker, records, [sources[place] for place in left], thorough=thorough, frames=all_frames,
+                workers=workers, draw=draw and partial(_draw_left, draw, left),
+                start_worker=common.one_thread if len(left) > 1 else None,
+            )  # fmt: skip
+        report_all(
+            outcomes, len(left), marker, counts=counts, report=report, summary=_has_folder(images, sources),
+            only_found=only_found, as_json=as_json, verbose=verbose, debug=debug,
         )  # fmt: skip
-    counts = report_all(
-        outcomes, len(sources), marker, summary=_has_folder(images, sources), as_json=as_json,
-        verbose=verbose, debug=debug,
-    )  # fmt: skip
     status = _exit_status(counts, len(sources), fail_unless)
     if status:
         raise typer.Exit(status)
+
+
+def _left(sources: list[Source], report: DetectReport | None, counts: Counts) -> list[int]:
+    """The places of the pictures that are to be read; what is known of the others is counted."""
+    left = []
+    for place, source in enumerate(sources):
+        earlier = None if report is None else report.earlier(source)
+        if earlier is None:
+            left.append(place)
+        else:
+            counts.add_earlier(earlier)
+    return left
+
+
+def _draw_left(draw: Draw, left: list[int], place: int, picture: Picture, readings: Sequence[AnyReading]) -> None:
+    """Draws the picture at a place among those that are left."""
+    draw(left[place], picture, readings)
 
 
 def _exit_status(counts: Counts, count: int, fail_unless: FailUnless | None) -> int:

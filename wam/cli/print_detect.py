@@ -16,6 +16,7 @@ from wam.cli.print_search import explain
 from wam.errors import show_name
 
 if TYPE_CHECKING:
+    from wam.jobs.detect_report import DetectReport, Earlier
     from wam.jobs.outcome import DetectOutcome
     from wam.pipeline.read import Findings
     from wam.watermarker import Watermarker
@@ -32,6 +33,7 @@ class Counts:
     failed: int = 0
     marks: int = 0
     verified: int = 0  # files with a mark whose record is known
+    before: int = 0  # files that an earlier run has read, counted above too
 
     def add(self, outcome: DetectOutcome) -> None:
         """One more file."""
@@ -41,33 +43,49 @@ class Counts:
         self.marks += len(outcome.readings)
         self.verified += any(reading.status == "verified" for reading in outcome.readings)
 
+    def add_earlier(self, earlier: Earlier) -> None:
+        """One more file that an earlier run has read."""
+        self.before += 1
+        self.marked += earlier.marks > 0
+        self.unmarked += earlier.marks == 0
+        self.marks += earlier.marks
+        self.verified += earlier.verified
+
 
 def report_all(
     outcomes: Generator[DetectOutcome],
     count: int,
     marker: Watermarker,
     *,
+    counts: Counts,
+    report: DetectReport | None,
     summary: bool,
+    only_found: bool,
     as_json: bool,
     verbose: bool,
     debug: bool,
-) -> Counts:
-    """Prints each of ``count`` outcomes, and a ``summary`` of all; returns what was found."""
-    counts = Counts()
+) -> None:
+    """Prints each of ``count`` outcomes, or ``only_found`` those with marks and errors, and a ``summary`` of all; adds
+    all of them to the ``counts`` of what was found before, and to the ``report``."""
     started = monotonic()
     with common.progress("detecting", count) as advance, closing(outcomes):
         for outcome in outcomes:
             if outcome.error is not None and debug:
                 raise outcome.error
             counts.add(outcome)
-            _report(outcome, marker.name, folder=summary, as_json=as_json)
+            message = None if outcome.error is None else common.about(outcome.source.location, outcome.error)
+            if report is not None:
+                report.add(outcome, model=marker.name, message=message)
+            if message is not None:
+                common.report(message)
+            if outcome.readings or message is not None or not only_found:
+                _print(outcome, marker.name, message, folder=summary, as_json=as_json)
             if verbose and outcome.findings is not None:
                 for line in explain(str(outcome.source.location), outcome.findings, marker.keys):
                     typer.echo(line, err=True)
             advance()
     if summary:
         typer.echo(_summary(counts, monotonic() - started), err=True)
-    return counts
 
 
 def _summary(counts: Counts, seconds: float) -> str:
@@ -76,16 +94,13 @@ def _summary(counts: Counts, seconds: float) -> str:
     >>> _summary(Counts(marked=3, marks=5, unmarked=1), 2.0)
     '3 with watermarks (5 in all), 1 without, 0 not read in 2.0 s, 2.0/s'
     """
-    files = counts.marked + counts.unmarked
+    files = counts.marked + counts.unmarked - counts.before
     text = f"{counts.marked} with watermarks ({counts.marks} in all), {counts.unmarked} without, "
-    return f"{text}{counts.failed} not read in {seconds:.1f} s, {files / max(seconds, 1e-3):.1f}/s"
+    text += f"{counts.failed} not read in {seconds:.1f} s, {files / max(seconds, 1e-3):.1f}/s"
+    return f"{text}; {counts.before} of them read before" if counts.before else text
 
 
-def _report(outcome: DetectOutcome, model: str, *, folder: bool, as_json: bool) -> None:
-    message = None
-    if outcome.error is not None:
-        message = common.about(outcome.source.location, outcome.error)
-        common.report(message)
+def _print(outcome: DetectOutcome, model: str, message: str | None, *, folder: bool, as_json: bool) -> None:
     if as_json:
         common.print_json(outcome.to_dict(model=model, message=message))
     elif outcome.findings is not None:
