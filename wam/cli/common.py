@@ -254,11 +254,27 @@ class Advance(Protocol):
     def __call__(self, done: int | None = None, total: int | None = None, /) -> None: ...
 
 
+class StageLine:
+    """Passes on what a worker's picture is at to the line that is shown meanwhile, if one is."""
+
+    def __init__(self) -> None:
+        self.show: Callable[[str], None] | None = None
+
+    def listen(self) -> None:
+        """Starts a worker whose stages are shown; called in its thread."""
+        from wam import stages
+
+        stages.listen(lambda stage: self.show(stage) if self.show is not None else None)
+
+
+STAGE_LINE = StageLine()  # one command runs in this process, with one line
+
+
 @contextmanager
 def progress(label: str, total: int | None) -> Iterator[Advance]:
     """A bar with rate and remaining time on standard error, if that is a terminal; call what it gives after each.
 
-    For one file, which cannot tell how far it is, only the time that has passed. ``total`` None: it is said later.
+    For one file the time that has passed and the stage it is at, where workers tell; ``total`` None: it is said later.
     """
     if not sys.stderr.isatty() or total == 0:
         yield lambda done=None, total=None, /: None
@@ -289,7 +305,12 @@ def progress(label: str, total: int | None) -> Iterator[Advance]:
             rate = f"{completed / max(monotonic() - started, 1e-3):.1f}/s"
             bar.update(task, completed=completed, rate=rate, total=bar.tasks[0].total if total is None else total)
 
-        yield advance
+        if total == 1:
+            STAGE_LINE.show = lambda stage: bar.update(task, description=f"{label}: {stage}")
+        try:
+            yield advance
+        finally:
+            STAGE_LINE.show = None
 
 
 def about(source: str | Path, error: BaseException) -> str:

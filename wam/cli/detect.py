@@ -152,7 +152,7 @@ def detect(
             outcomes = detect_locally(
                 marker, records, [sources[place] for place in left], thorough=thorough, frames=all_frames,
                 workers=workers, draw=draw and partial(_draw_left, draw, left),
-                start_worker=common.one_thread if len(left) > 1 else None,
+                start_worker=common.one_thread if len(left) > 1 else common.STAGE_LINE.listen,
             )  # fmt: skip
         report_all(
             outcomes, len(left), marker, counts=counts, report=report, summary=_has_folder(images, sources),

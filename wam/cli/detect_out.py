@@ -91,4 +91,7 @@ def opened(
         yield report
         for out in outs:
             if out != lines:
-                write_page(out, found_rows(report.rows()) if only_found else report.rows())
+                counted = (
+                    out.suffix.lower() != ".csv"
+                )  # a page leaves pictures without a mark out, but for their number
+                write_page(out, found_rows(report.rows()) if only_found and not counted else report.rows())

@@ -215,7 +215,7 @@ def _outcomes(
 
     if cluster is not None:
         return embed_on_cluster(cluster, run, items, resume=resume)
-    start = common.one_thread if len(items) > 1 else None
+    start = common.one_thread if len(items) > 1 else common.STAGE_LINE.listen
     return embed_locally(marker, run, items, workers=workers, resume=resume, start_worker=start)
 
 

@@ -102,7 +102,8 @@ def _html_row(thumbnail: str, image: str, number: int, mark: Row, error: str) ->
     record = mark.get("record") or {}
     region, chance = mark.get("region"), mark.get("log10_p")
     texts = [image, f"{number or ''}", mark["status"] + (" (transplanted?)" if mark.get("transplanted") else "")]
-    texts += [mark.get("link") or "", *(record.get(name) or "" for name in ("asset", "owner", "user", "ingested_at"))]
+    texts += [mark.get("link") or "", *(record.get(name) or "" for name in ("asset", "owner", "user"))]
+    texts.append((record.get("ingested_at") or "").replace("T", " ").removesuffix("Z"))
     cells = "".join(f"<td>{escape(show_name(text))}</td>" for text in texts)
     share = "" if region is None else f"{region['area']:.0%}"
     cells += f'<td data-key="{0 if region is None else region["area"]}">{share}</td>'

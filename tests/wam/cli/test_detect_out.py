@@ -170,10 +170,11 @@ class TestPages:
 
 
 def test_only_found_leaves_the_others_out(run: Run, photos: Path) -> None:
-    result = run("detect", photos, "--only-found", "--out", "found.csv", "--out", "found.jsonl")
+    result = run("detect", photos, "--only-found", *(f"--out=found.{kind}" for kind in ("csv", "html", "jsonl")))
     assert [line.partition(":")[0] for line in result.stdout.splitlines()] == ["photos/marked.png"]
     assert "1 without" in result.stderr
     assert [row["status"] for row in table()] == ["not read", "verified"]
+    assert "1 with watermarks, 1 without, 1 not read" in Path("found.html").read_text()
     assert len(lines()) == 3  # by which --resume goes on
     printed = objects(run("detect", photos, "--only-found", "--json"))
     assert [one["image"] for one in printed] == ["photos/broken.png", "photos/marked.png"]
