@@ -11,6 +11,7 @@ import typer
 
 from wam.cli import common, panels
 from wam.cli.choices import Cost, Device
+from wam.cli.progress import progress
 from wam.models.names import DEFAULT
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def bench(
     )
     if out is not None:
         common.make_folder(out)
-    with common.progress("measuring", None) as advance:
+    with progress("measuring", None) as advance:
         outcome = run(options, partial(build_marker, model, chosen), out, progress=advance)
     if as_json:
         _print_json(outcome)

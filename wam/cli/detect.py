@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
@@ -15,15 +15,20 @@ from wam.cli.choices import Device, Engine, FailUnless, Precision
 from wam.cli.detect_out import OnlyFoundOption, OutOption, ResumeOption, check_outs, opened
 from wam.cli.mark_lines import show_mark, show_status
 from wam.cli.print_detect import Counts, report_all
+from wam.cli.progress import STAGE_LINE
 from wam.errors import WamError, show_name
 from wam.models.names import DEFAULT
 
 if TYPE_CHECKING:
+    from payload.registry import Registry
     from wam.jobs.detect_report import DetectReport
     from wam.jobs.engines.local import Draw
+    from wam.jobs.engines.ray_pool import Cluster
+    from wam.jobs.outcome import DetectOutcome
     from wam.jobs.plan import Source
     from wam.pictures.files import Picture
     from wam.pipeline.read import AnyReading
+    from wam.watermarker import Watermarker
 
 
 Overlay = Annotated[
@@ -126,8 +131,6 @@ def detect(
 
     A folder: wam detect photos --out found.jsonl --out found.html --resume
     """
-    from wam.jobs.engines.local import detect_locally
-    from wam.jobs.engines.ray_data import detect_on_cluster
     from wam.jobs.engines.ray_pool import Cluster
     from wam.pipeline.options import key_name
 
@@ -144,16 +147,12 @@ def detect(
     counts = Counts()
     with opened(out or [], settings, resume=resume, only_found=only_found) as report:
         left = _left(sources, report, counts)
-        if engine is Engine.RAY:
-            cluster = Cluster(common.single_threaded(load), address, workers)
-            rest = [sources[place] for place in left]
-            outcomes = detect_on_cluster(cluster, records, rest, thorough=thorough, frames=all_frames)
-        else:
-            outcomes = detect_locally(
-                marker, records, [sources[place] for place in left], thorough=thorough, frames=all_frames,
-                workers=workers, draw=draw and partial(_draw_left, draw, left),
-                start_worker=common.one_thread if len(left) > 1 else common.STAGE_LINE.listen,
-            )  # fmt: skip
+        rest = [sources[place] for place in left]
+        cluster = Cluster(common.single_threaded(load), address, workers) if engine is Engine.RAY else None
+        outcomes = _outcomes(
+            marker, cluster, records, rest, thorough=thorough, frames=all_frames, workers=workers,
+            draw=draw and partial(_draw_left, draw, left),
+        )  # fmt: skip
         report_all(
             outcomes, len(left), marker, counts=counts, report=report, summary=_has_folder(images, sources),
             only_found=only_found, as_json=as_json, verbose=verbose, debug=debug,
@@ -161,6 +160,29 @@ def detect(
     status = _exit_status(counts, len(sources), fail_unless)
     if status:
         raise typer.Exit(status)
+
+
+def _outcomes(
+    marker: Watermarker,
+    cluster: Cluster | None,
+    records: Registry | None,
+    sources: list[Source],
+    *,
+    thorough: bool,
+    frames: bool,
+    workers: int | None,
+    draw: Draw | None,
+) -> Generator[DetectOutcome]:
+    """The work itself, on the engine that was chosen."""
+    from wam.jobs.engines.local import detect_locally
+    from wam.jobs.engines.ray_data import detect_on_cluster
+
+    if cluster is not None:
+        return detect_on_cluster(cluster, records, sources, thorough=thorough, frames=frames)
+    start = common.one_thread if len(sources) > 1 else STAGE_LINE.listen
+    return detect_locally(
+        marker, records, sources, thorough=thorough, frames=frames, workers=workers, draw=draw, start_worker=start
+    )
 
 
 def _left(sources: list[Source], report: DetectReport | None, counts: Counts) -> list[int]:

@@ -12,6 +12,7 @@ import typer
 from wam.cli import common, panels
 from wam.cli.choices import Device, Engine, Mode
 from wam.cli.print_embed import note, note_changes, report_all, show_few
+from wam.cli.progress import STAGE_LINE
 from wam.errors import WamError
 from wam.models.names import DEFAULT
 
@@ -215,7 +216,7 @@ def _outcomes(
 
     if cluster is not None:
         return embed_on_cluster(cluster, run, items, resume=resume)
-    start = common.one_thread if len(items) > 1 else common.STAGE_LINE.listen
+    start = common.one_thread if len(items) > 1 else STAGE_LINE.listen
     return embed_locally(marker, run, items, workers=workers, resume=resume, start_worker=start)
 
 

@@ -13,6 +13,7 @@ import typer
 from wam.cli import common, terminal
 from wam.cli.mark_lines import block, cells, picture_line
 from wam.cli.print_search import explain
+from wam.cli.progress import progress
 from wam.errors import show_name
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def report_all(
     """Prints each of ``count`` outcomes, or ``only_found`` those with marks and errors, and a ``summary`` of all; adds
     all of them to the ``counts`` of what was found before, and to the ``report``."""
     started = monotonic()
-    with common.progress("detecting", count) as advance, closing(outcomes):
+    with progress("detecting", count) as advance, closing(outcomes):
         for outcome in outcomes:
             if outcome.error is not None and debug:
                 raise outcome.error

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from wam.cli import common, terminal
+from wam.cli.progress import progress
 from wam.errors import show_name
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def report_all(
     counts: Counter[str] = Counter()
     started = monotonic()
     try:
-        with common.progress("embedding", len(items)) as advance, closing(outcomes):
+        with progress("embedding", len(items)) as advance, closing(outcomes):
             for outcome in outcomes:
                 if outcome.error is not None and debug:
                     raise outcome.error

@@ -152,7 +152,7 @@ class TestUsage:
             (("--asset-from", "csv:list.csv", "--user", " "), "user: expected text that is not blank"),
             (("--asset-from", "csv:list.csv", "--time", "noon"), "time: expected RFC 3339"),
             (("--asset-from", "name"), "owner: expected one, found none"),
-            (("--asset", "1", "--owner", "a", "--encrypt"), "--encrypt: expected --mode record with it"),
+            (("--asset", "1", "--owner", "a", "--encrypt"), "--encrypt: expected mode record with it"),
         ],
     )
     def test_what_can_be_known_beforehand_is_a_usage_error(

@@ -9,13 +9,13 @@ import sys
 
 import pytest
 
-from wam.cli import common
+from wam.cli import progress
 
 CODE = """
 import sys, time
-from wam.cli import common
+from wam.cli import progress
 total = int(sys.argv[1])
-with common.progress("embedding", total) as advance:
+with progress.progress("embedding", total) as advance:
     for _ in range(max(1, total - 1)):
         time.sleep(0.3)
         advance()
@@ -50,16 +50,16 @@ def test_one_file_has_no_bar() -> None:
 STAGES = """
 import threading, time
 from wam import stages
-from wam.cli import common
+from wam.cli import progress
 
 def work():
-    common.STAGE_LINE.listen()
+    progress.STAGE_LINE.listen()
     for number in range(1, 4):
         stages.tell(f"resolution {number} of 18")
         time.sleep(0.3)
 
 thread = threading.Thread(target=work)
-with common.progress("detecting", 1):
+with progress.progress("detecting", 1):
     thread.start()
     thread.join()
 stages.tell("nobody listens")
@@ -72,6 +72,6 @@ def test_one_file_tells_what_it_is_at() -> None:
 
 
 def test_nothing_is_shown_elsewhere(capfd: pytest.CaptureFixture[str]) -> None:
-    with common.progress("embedding", 4) as advance:
+    with progress.progress("embedding", 4) as advance:
         advance()
     assert capfd.readouterr() == ("", "")
