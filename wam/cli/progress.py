@@ -25,7 +25,12 @@ class StageLine:
         """Starts a worker whose stages are shown; called in its thread."""
         from wam import stages
 
-        stages.listen(lambda stage: self.show(stage) if self.show is not None else None)
+        stages.listen(self._pass_on)
+
+    def _pass_on(self, stage: str) -> None:
+        show = self.show  # the line may end meanwhile
+        if show is not None:
+            show(stage)
 
 
 STAGE_LINE = StageLine()  # one command runs in this process, with one line
