@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wam.errors import ImageError, ModelError, WamError
     from wam.region import Region
+    from wam.studio import Studio
     from wam.watermarker import Detection, Marked, Watermarker, load
 
-__all__ = ["Detection", "ImageError", "Marked", "ModelError", "Region", "WamError", "Watermarker", "load"]
+__all__ = ["Detection", "ImageError", "Marked", "ModelError", "Region", "Studio", "WamError", "Watermarker", "load"]
 __version__ = "0.3.0"
 
 _HOMES = {
@@ -17,6 +18,7 @@ _HOMES = {
     "Marked": "wam.watermarker",
     "ModelError": "wam.errors",
     "Region": "wam.region",
+    "Studio": "wam.studio",
     "WamError": "wam.errors",
     "Watermarker": "wam.watermarker",
     "load": "wam.watermarker",

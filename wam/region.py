@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from shapely.geometry import LinearRing
+from shapely.geometry import LinearRing, Polygon
 
 SMALLEST = 0.02  # share of the largest part below which a part of a mask is not outlined
 TOLERANCE = 1.5  # mask pixels by which a polygon may cut corners
@@ -24,6 +24,36 @@ class Region:
     bbox: tuple[int, int, int, int]
     area: float
     polygons: tuple[tuple[tuple[int, int], ...], ...]
+
+    @property
+    def polygon(self) -> tuple[tuple[int, int], ...]:
+        """The outline of its largest part; empty where nothing is outlined."""
+        solid = (polygon for polygon in self.polygons if len(polygon) > 2)
+        return max(solid, key=lambda polygon: Polygon(polygon).area, default=())
+
+
+def reading_order(regions: Sequence[Region]) -> list[int]:
+    """The places of regions as people read a page: row by row from the top, each from the left.
+
+    >>> boxes = [(200, 10, 50, 50), (0, 90, 50, 50), (0, 0, 50, 50)]
+    >>> reading_order([Region(box, 0.1, ()) for box in boxes])
+    [2, 0, 1]
+    """
+    boxes = [region.bbox for region in regions]
+    rest = sorted(range(len(boxes)), key=lambda place: (boxes[place][1], boxes[place][0]))
+    order: list[int] = []
+    while rest:
+        _, top, _, height = boxes[rest[0]]
+        row = [place for place in rest if place == rest[0] or _share_a_row(top, height, *boxes[place][1::2])]
+        order += sorted(row, key=lambda place: boxes[place][0])
+        rest = [place for place in rest if place not in row]
+    return order
+
+
+def _share_a_row(top: int, height: int, other_top: int, other_height: int) -> bool:
+    """Whether two boxes are beside one another for more than half of the taller one."""
+    beside = min(top + height, other_top + other_height) - max(top, other_top)
+    return 2 * beside > max(height, other_height)
 
 
 def outline(mask: NDArray[np.bool_], size: tuple[int, int]) -> Region:

@@ -62,7 +62,8 @@ class Detection:
 
 @dataclass(frozen=True, eq=False)
 class Marked:
-    """``image`` of the kind that was given; ``psnr_db`` against the input, on the 8-bit picture."""
+    """``image`` of the kind that was given, with the transparency of a PIL image; ``psnr_db`` against the input, on the
+    8-bit picture."""
 
     image: AnyImage
     psnr_db: float
@@ -198,8 +199,20 @@ def marked_like(marked: Tensor, batch: Tensor, image: AnyImage) -> Marked:
         return Marked(marked.to(image.device), decibels(1.0, error))
     array = to_pixels(marked[0])
     if isinstance(image, Image.Image):
-        return Marked(Image.fromarray(array), psnr(np.asarray(image.convert("RGB")), array))
+        before, alpha = _shown(image)
+        if alpha is not None:
+            array = np.where(alpha[..., None] == 0, before, array)  # what is hidden stays as it is
+        picture = Image.fromarray(array if alpha is None else np.dstack([array, alpha]))
+        return Marked(picture, psnr(before, array))
     return Marked(array, psnr(image, array))
+
+
+def _shown(image: Image.Image) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """Colours (H, W, 3) uint8 and, of a picture with transparency in any mode, alpha (H, W) uint8."""
+    if not image.has_transparency_data:
+        return np.array(image.convert("RGB")), None
+    samples = np.array(image.convert("RGBA"))
+    return np.ascontiguousarray(samples[..., :3]), samples[..., 3]
 
 
 def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -230,7 +243,7 @@ def to_batch(image: AnyImage) -> Tensor:
     if isinstance(image, Image.Image):
         if image.mode.startswith(DEEP_MODES):  # Pillow would cut their values off at 255
             raise ValueError(f"image: expected 8 bits per sample, found mode {image.mode}; scale it to 8 bits first")
-        image = np.array(image.convert("RGB"))
+        image, _ = _shown(image)
     if isinstance(image, np.ndarray):
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise ValueError(

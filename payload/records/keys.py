@@ -30,7 +30,7 @@ def derive_subkeys(secret: bytes) -> Subkeys:
 
     if len(secret) < SHORTEST_SECRET:
         raise ValueError(
-            f"key: expected at least {SHORTEST_SECRET} bytes, found {len(secret)}; make one with: openssl rand -hex 32"
+            f"key: expected at least {SHORTEST_SECRET} bytes, found {len(secret)}; make one with: wam key new FILE"
         )
     names = ("carrier", "authentication", "encryption")
     made = [HKDF(SHA256(), SUBKEY_BYTES, None, _INFO.format(name).encode()).derive(secret) for name in names]

@@ -9,21 +9,25 @@ a detection. Any number of processes may use one registry at once.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import islice
+from pathlib import Path
 from typing import TextIO
 
 import numpy as np
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, func, insert, select, update
 
 from payload.codes.short_link import format_link, parse_link
 from payload.errors import ImportFileError, RegistryError, RegistryFullError, UnknownLinkError
 from payload.layout import ID_COUNT, Words
-from payload.records.record import Record, format_time, now
-from payload.registry.database import connect, engine_name, locate, transaction
+from payload.records.record import Record, format_time, now, parse_time
+from payload.registry.database import ENVIRONMENT_VARIABLE, connect, engine_name, locate, transaction
 from payload.registry.entry import IN_USE, STATES, Entry, State, hash_text, word_of
 from payload.registry.export_import import FIRST_ENTRY, Header, place_of, read_lines, write_lines
 from payload.registry.schema import entry_table, registry_table
+from payload.registry.statistics import Statistics
 
 _BATCH = 1000  # entries that are read or written at a time
 
@@ -49,6 +53,15 @@ class Registry:
         None is the environment variable WAM_REGISTRY, or else a file in the user's data directory.
         """
         return cls(connect(locate(url), create=create))
+
+    @classmethod
+    def open_if_made(cls, url: str | None = None) -> Registry | None:
+        """Open a registry to read it; None for the user's own if it was never made, an error for any other."""
+        place = locate(url)
+        named = url or os.environ.get(ENVIRONMENT_VARIABLE)
+        if not named and not Path(str(place.database)).exists():
+            return None
+        return cls.open(url, create=False)
 
     def allocate(self, record: Record) -> Entry:
         """Reserve the next id for a record, in state ``pending``."""
@@ -94,12 +107,28 @@ class Registry:
             raise _unknown(link, self.name)
         return entry
 
-    def entries(self, *, state: State | None = None) -> Iterator[Entry]:
-        """Go through the entries in order of allocation, all or those in one state."""
+    def entries(
+        self,
+        *,
+        state: State | None = None,
+        asset: str | None = None,
+        owner: str | None = None,
+        user: str | None = None,
+        since: datetime | None = None,
+    ) -> Iterator[Entry]:
+        """Go through the entries in order of allocation, all or those that are as asked.
+
+        ``since`` has a time zone; records ingested then or later.
+        """
+        columns = entry_table.c
+        wanted = ((columns.state, state), (columns.asset, asset), (columns.owner, owner), (columns.user, user))
+        conditions = [column == value for column, value in wanted if value is not None]
+        if since is not None:
+            conditions.append(columns.ingested_at >= format_time(since))  # such texts are in order of time
 
         def page(after: int) -> Sequence[Entry]:
             with transaction(self._engine) as connection:
-                return _page(connection, after, state=state)
+                return _page(connection, after, *conditions)
 
         return _through(page)
 
@@ -111,6 +140,28 @@ class Registry:
         with transaction(self._engine) as connection:
             found = {state: count for state, count in connection.execute(by_state)}
         return {state: found[state] for state in STATES if state in found}
+
+    def statistics(self) -> Statistics:
+        """Count what the registry holds."""
+        columns = entry_table.c
+        row = select(
+            *(func.count(func.distinct(column)) for column in (columns.asset, columns.owner, columns.user)),
+            func.min(columns.ingested_at),
+            func.max(columns.ingested_at),
+        )
+        with transaction(self._engine) as connection:
+            assets, owners, users, first, last = tuple(connection.execute(row).one())
+            allocated = connection.execute(select(registry_table.c.next_serial)).scalar_one()
+        return Statistics(
+            states=self.counts(),
+            allocated=allocated,
+            capacity=ID_COUNT,
+            assets=assets,
+            owners=owners,
+            users=users,
+            first=None if first is None else parse_time(first),
+            last=None if last is None else parse_time(last),
+        )
 
     def words(self) -> Words:
         """Give the words in use (pending or marked), (N,) uint32 in no particular order."""
@@ -186,11 +237,9 @@ def _find(connection: Connection, word: int) -> Entry | None:
     return None if row is None else Entry.from_row(row)
 
 
-def _page(connection: Connection, after: int, *, state: State | None = None) -> Sequence[Entry]:
-    """Read the next entries after a serial number, all or those in one state."""
-    chosen = select(entry_table).where(entry_table.c.serial > after)
-    if state is not None:
-        chosen = chosen.where(entry_table.c.state == state)
+def _page(connection: Connection, after: int, *conditions: ColumnElement[bool]) -> Sequence[Entry]:
+    """Read the next entries after a serial number that fulfil all conditions."""
+    chosen = select(entry_table).where(entry_table.c.serial > after, *conditions)
     rows = connection.execute(chosen.order_by(entry_table.c.serial).limit(_BATCH))
     return [Entry.from_row(row) for row in rows.mappings()]
 

@@ -70,8 +70,24 @@ def test_two_marks_in_one_picture_are_told_apart(shipped: Watermarker, marked: I
         assert (mask & true).sum() / (mask | true).sum() > 0.6
 
 
-def test_the_first_example_of_the_readme_holds(dragonfly: Image.Image) -> None:
+def examples() -> list[str]:
+    """The Python examples of the README."""
     readme = (Path(wam.__file__).parents[1] / "README.md").read_text()
-    example = re.search(r"```python\n(.*?)```", readme, flags=re.DOTALL)
-    assert example is not None and "assert" in example[1]
-    exec(example[1], {"image": dragonfly})
+    return re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+
+
+def test_the_first_example_of_the_readme_marks_and_reads(
+    dragonfly: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    dragonfly.save("photo.jpg", quality=95)
+    code = examples()[0]
+    assert len(code.splitlines()) <= 7 and "Studio" in code
+    exec(code, {})
+    assert capsys.readouterr().out.startswith("verified Record(asset='123', owner='acme'")
+
+
+def test_the_second_example_of_the_readme_holds(dragonfly: Image.Image) -> None:
+    code = examples()[1]
+    assert "assert" in code
+    exec(code, {"image": dragonfly})

@@ -91,6 +91,7 @@ def test_types_are_shipped(tmp_path: Path) -> None:
     with ZipFile(file) as content:
         names = set(content.namelist())
     assert {f"{package}/py.typed" for package in ("wam", "attacks", "payload")} <= names
+    assert "wam/jobs/report_page.html" in names
     assert {name.split("/")[0] for name in names if not name.startswith("wam_toolkit-")} == {
         "wam",
         "attacks",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from shapely.geometry import Polygon
 
-from wam.region import POINTS, SMALLEST, Region, keep_large_parts, outline
+from wam.region import POINTS, SMALLEST, Region, keep_large_parts, outline, reading_order
 
 
 def rectangle(top: int, left: int, bottom: int, right: int, *, size: tuple[int, int] = (100, 150)) -> np.ndarray:
@@ -36,6 +36,12 @@ def test_a_whole_picture() -> None:
 
 def test_an_empty_mask() -> None:
     assert outline(np.zeros((20, 30), bool), (200, 300)) == Region((0, 0, 0, 0), 0.0, ())
+
+
+def test_the_polygon_is_that_of_the_largest_part() -> None:
+    region = outline(rectangle(5, 5, 25, 25) | rectangle(40, 40, 90, 100), (100, 150))
+    assert len(region.polygons) == 2 and Polygon(region.polygon).bounds == (40, 40, 100, 90)
+    assert outline(np.zeros((20, 30), bool), (200, 300)).polygon == ()
 
 
 def test_a_coarse_mask_is_described_in_pixels_of_the_picture() -> None:
@@ -93,3 +99,27 @@ def test_specks_are_dropped_and_parts_are_kept() -> None:
     large, speck, part = rectangle(0, 0, 50, 100), rectangle(90, 140, 95, 145), rectangle(60, 0, 75, 10)
     assert speck.sum() < SMALLEST * large.sum() < part.sum()
     np.testing.assert_array_equal(keep_large_parts(large | speck | part), large | part)
+
+
+def box(left: int, top: int, width: int, height: int) -> Region:
+    return Region((left, top, width, height), 0.1, ())
+
+
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        [(0, 5, 100, 80), (120, 0, 100, 80), (240, 9, 100, 80)],  # one row, a little uneven
+        [(0, 0, 100, 80), (120, 0, 100, 80), (0, 100, 100, 80), (120, 100, 100, 80)],
+        [(0, 0, 640, 420), (700, 0, 220, 150), (950, 0, 220, 150), (700, 200, 220, 150)],  # a large one beside small
+        [(0, 0, 900, 900), (300, 100, 50, 50), (100, 300, 50, 50)],  # a page with two pasted on it
+    ],
+)
+def test_regions_are_read_as_a_page(boxes: list[tuple[int, int, int, int]]) -> None:
+    regions = [box(*one) for one in boxes]
+    for start in range(len(regions)):
+        turned = regions[start:] + regions[:start]
+        assert [turned[place] for place in reading_order(turned)] == regions
+
+
+def test_nothing_to_read() -> None:
+    assert reading_order([]) == []

@@ -68,11 +68,39 @@ def test_each_kind_of_message_is_the_same(bits: Any) -> None:
     assert torch.equal(to_bits(bits, 1), message(0))
 
 
-def test_grey_and_transparent_pictures_are_marked_as_rgb(light: Watermarker) -> None:
-    for mode in ("L", "RGBA", "P"):
+def test_grey_and_palette_pictures_are_marked_as_rgb(light: Watermarker) -> None:
+    for mode in ("L", "P"):
         marked = light.embed(Image.fromarray(PICTURE).convert(mode), BITS).image
         assert isinstance(marked, Image.Image) and marked.mode == "RGB"
         assert read(light, marked) == [BITS]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "RGBa", "LA", "PA", "key"])
+def test_transparency_stays_as_it_is_and_is_never_black(light: Watermarker, mode: str) -> None:
+    image = Image.fromarray(PICTURE).convert("RGBA")
+    image.paste((0, 0, 255, 0), (0, 0, 20, 20))
+    image.putpixel((100, 100), (9, 9, 9, 128))
+    if mode == "key":  # one colour stands for transparent
+        image = image.convert("RGB")
+        image.info["transparency"] = (0, 0, 255)
+    elif mode == "PA":
+        image = image.convert("L").convert("PA")
+    else:
+        image = image.convert(mode)
+    given = np.array(image.convert("RGBA"))
+    marked = light.embed(image, BITS).image
+    assert isinstance(marked, Image.Image) and marked.mode == "RGBA"
+    found = np.array(marked)
+    hidden = given[..., 3] == 0
+    assert (found[..., 3] == given[..., 3]).all()
+    assert (found[hidden] == given[hidden]).all()
+    assert (found[~hidden] != given[~hidden]).any()
+    assert read(light, marked) == read(light, marked.convert("RGB")) == [BITS]
+
+
+def test_arrays_with_transparency_are_refused(light: Watermarker) -> None:
+    with pytest.raises(ValueError, match=r"expected \(H, W, 3\) uint8 RGB, found \(128, 128, 4\)"):
+        light.embed(np.dstack([PICTURE, PICTURE[..., :1]]), BITS)
 
 
 def test_a_batch_may_have_a_message_for_each_picture(light: Watermarker) -> None:

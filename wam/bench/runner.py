@@ -120,7 +120,7 @@ def _results(plan: Plan, tasks: list[Task], workers: int) -> Iterator[list[Resul
     except BrokenProcessPool as error:
         raise WamError(
             "bench: expected the workers to go on, found one ended by the system (out of memory?); "
-            "run the same command again with --jobs 1, it goes on from there"
+            "run the same command again with --workers 1, it goes on from there"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

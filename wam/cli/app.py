@@ -17,7 +17,9 @@ from wam.cli.attack import attack
 from wam.cli.bench import bench
 from wam.cli.detect import detect
 from wam.cli.embed import embed
+from wam.cli.key import key_app
 from wam.cli.model import model_app
+from wam.cli.panels import Commands
 from wam.cli.registry import registry_app
 from wam.errors import mask_secrets
 
@@ -28,9 +30,8 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as in shells
 CLOSED = 141  # the same where whoever read the output has gone
 BY_SIGNAL = 128  # exit status after another signal, less its number
 
-app = typer.Typer(
+app = Commands(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Invisible image watermarks that survive crops, turns, re-compression and collage, and say where they are.",
@@ -40,6 +41,7 @@ app.command()(detect)
 app.command()(attack)
 app.command()(bench)
 app.add_typer(registry_app, name="registry")
+app.add_typer(key_app, name="key")
 app.add_typer(model_app, name="model")
 
 

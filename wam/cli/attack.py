@@ -14,10 +14,10 @@ from wam.pipeline.error_line import error_line
 
 
 def attack(
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="Picture to attack.")],
     attacks: Annotated[
         str, typer.Argument(metavar="NAME[=STRENGTH][,NAME...]", help="Such as jpeg=80,crop=0.5,rotate=10.")
     ],
-    image: Annotated[str, typer.Argument(metavar="IMAGE", help="Picture to attack.")],
     output: Annotated[
         Path,
         typer.Option(
@@ -48,6 +48,8 @@ def attack(
     Several at once: combination, screenshot, social; nothing: identity.
 
     A strength that is missing or wrong is refused with what it may be.
+
+    Example: wam attack photo.wm.jpg jpeg=80,crop=0.5,rotate=10 -o attacked.png
     """
     from PIL import Image
 
@@ -57,6 +59,9 @@ def attack(
     from wam.signal.filters import to_pixels
     from wam.watermarker import to_batch
 
+    if _is_old_order(image, attacks):
+        common.hint("wam attack ATTACKS IMAGE", "wam attack IMAGE ATTACKS")
+        image, attacks = attacks, image
     try:
         steps = parse(attacks)
     except ValueError as error:
@@ -83,3 +88,17 @@ def attack(
     said = f"  (not kept: {', '.join(lost)})" if lost else ""
     line = f"{image} -> {output}  {steps!r}  {pixels.shape[1]}x{pixels.shape[0]}{said}"
     typer.echo(show_name(line), err=to_stdout)
+
+
+def _is_old_order(image: str, attacks: str) -> bool:
+    """Whether the first argument names attacks and the second none, as in 0.2.0."""
+    from attacks import parse
+
+    def names_attacks(text: str) -> bool:
+        try:
+            parse(text)
+        except ValueError:
+            return False
+        return True
+
+    return names_attacks(image) and not names_attacks(attacks)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wam.cli import common
+from wam.cli import common, panels
+from wam.cli.choices import Cost, Device
+from wam.cli.progress import progress
 from wam.models.catalogue import DEFAULT
 
 if TYPE_CHECKING:
@@ -35,7 +37,11 @@ def bench(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write report.md, report.csv, metrics.json, results.jsonl and plots."),
+        typer.Option(
+            rich_help_panel=panels.OUTPUT,
+            metavar="DIR",
+            help="Write report.md, report.csv, metrics.json, results.jsonl and plots.",
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N photos.")] = None,
     seed: Annotated[int, typer.Option(help="Of words, places and noise.")] = 0,
@@ -50,9 +56,8 @@ def bench(
         Path | None, typer.Option(metavar="DIR", help="Unmarked pictures: count false alarms, and try a wrong key.")
     ] = None,
     cost: Annotated[
-        str | None,
+        Cost | None,
         typer.Option(
-            metavar="none|short|full",
             help="Speed and memory: short is 256 and 1024 px one by one, full adds 4096 px and batches of 8. "
             "Default: short with --attacks all, else none.",
         ),
@@ -65,17 +70,28 @@ def bench(
             help="Reduce photos to this short side. Default: 512 for the packaged, else none.",
         ),
     ] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, metavar="N", help="Processes. Default: one per core.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", rich_help_panel=panels.RUNNING, help="Processes. Default: one per core."),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, hidden=True)] = None,  # the spelling of 0.2.0
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object per photo on standard output, instead of the table.")
+        bool,
+        typer.Option(
+            "--json",
+            rich_help_panel=panels.PRINTING,
+            help="One JSON object per photo on standard output, instead of the table.",
+        ),
     ] = False,
     model: common.ModelOption = DEFAULT,
-    device: common.DeviceOption = "auto",
+    device: common.DeviceOption = Device.AUTO,
     debug: common.DebugOption = False,
 ) -> None:
     """Measure a model: PSNR, marks found, bits, words, records, masks, under the attacks of the protocol.
 
     Interrupted runs with --out go on where they stopped. Exit status 1: some photo or attack failed, and is named.
+
+    Example: wam bench --attacks wam --limit 2 --out report
     """
     from functools import partial
 
@@ -83,15 +99,16 @@ def bench(
 
     from wam.bench.contenders import build_marker
     from wam.bench.peers import choose_peers
-    from wam.bench.session import COSTS, Options, run
+    from wam.bench.session import Options, run
     from wam.models.zoo import choose_device
     from wam.watermarker import check_strength
 
     torch.set_num_threads(1)  # as in each worker: sums depend on it, and any number of workers gives the same table
+    if jobs is not None:
+        common.hint("--jobs", "--workers")
+        workers = workers or jobs
     rows = attacks if attacks is not None else "" if negatives else "all"
     chosen_cost = cost or ("short" if rows == "all" else "none")
-    if chosen_cost not in COSTS:
-        common.fail(f"--cost: expected one of {', '.join(COSTS)}, found {cost}; choose one of them")
     strengths = _strengths(strength, check_strength)
     peers = choose_peers(against or [])
     chosen = choose_device(device)
@@ -103,7 +120,7 @@ def bench(
         seed=seed,
         limit=limit,
         cost=chosen_cost,
-        workers=jobs,
+        workers=workers,
         device=chosen,
         model=model,
         command="wam bench " + " ".join(sys.argv[2:]),
@@ -111,7 +128,7 @@ def bench(
     )
     if out is not None:
         common.make_folder(out)
-    with common.progress("measuring", None) as advance:
+    with progress("measuring", None) as advance:
         outcome = run(options, partial(build_marker, model, chosen), out, progress=advance)
     if as_json:
         _print_json(outcome)

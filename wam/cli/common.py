@@ -1,22 +1,19 @@
-"""What the commands share: options, loading, errors as one line, progress."""
+"""What the commands share: options, loading, errors as one line."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from payload import PayloadError
-from wam.cli.keys import read_keys as read_keys
+from wam.cli import panels
+from wam.cli.choices import Device, Engine, Precision
 from wam.cli.lines import fail as fail
 from wam.cli.lines import note
 from wam.cli.lines import report as report
@@ -29,46 +26,80 @@ if TYPE_CHECKING:
 Images = Annotated[
     list[str], typer.Argument(metavar="IMAGE...", help="Files, folders (recursed) or - (standard input).")
 ]
-ModelOption = Annotated[str, typer.Option("--model", metavar="NAME|PATH", help="Model to use.")]
-DeviceOption = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where the networks run.")]
+ModelOption = Annotated[
+    str, typer.Option("--model", metavar="NAME|PATH", rich_help_panel=panels.RUNNING, help="Model to use.")
+]
+DeviceOption = Annotated[
+    Device, typer.Option("--device", rich_help_panel=panels.RUNNING, help="Where the networks run.")
+]
 RegistryOption = Annotated[
     str | None,
     typer.Option(
         "--registry",
         metavar="URL",
+        rich_help_panel=panels.REGISTRY,
         help="Registry: a file or database URL. Default: $WAM_REGISTRY, then the user's data folder.",
     ),
 ]
 KeyOption = Annotated[
     Path | None,
-    typer.Option("--key-file", help="File with a secret key (16 bytes or more): marks are unreadable without it."),
+    typer.Option(
+        "--key-file",
+        rich_help_panel=panels.REGISTRY,
+        help="File with a secret key (16 bytes or more): marks are unreadable without it.",
+    ),
 ]
 PrecisionOption = Annotated[
-    str,
+    Precision,
     typer.Option(
         "--precision",
-        metavar="auto|fp32|bf16|fp16",
+        rich_help_panel=panels.RUNNING,
         help="What the network computes in; auto: bf16 where the device has it, which is faster and reads as well.",
     ),
 ]
 FramesOption = Annotated[
-    str | None,
-    typer.Option("--frames", metavar="all", help="all: take animations (GIF, WebP, PNG, AVIF) with all their frames."),
+    bool,
+    typer.Option(
+        "--all-frames",
+        rich_help_panel=panels.READING,
+        help="Take animations (GIF, WebP, PNG, AVIF) with all their frames; refused otherwise.",
+    ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per image on standard output.")]
-JsonRowsOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, one object a line.")]
+OldFramesOption = Annotated[str | None, typer.Option("--frames", hidden=True)]  # the spelling of 0.2.0
+JsonOption = Annotated[
+    bool, typer.Option("--json", rich_help_panel=panels.PRINTING, help="One JSON object per image on standard output.")
+]
+JsonRowsOption = Annotated[
+    bool, typer.Option("--json", rich_help_panel=panels.PRINTING, help="JSON on standard output, one object a line.")
+]
 WorkersOption = Annotated[
-    int | None, typer.Option("--workers", min=1, metavar="N", help="Files at a time; default: one for each CPU.")
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        metavar="N",
+        rich_help_panel=panels.RUNNING,
+        help="Files at a time; default: one for each CPU.",
+    ),
 ]
 FollowOption = Annotated[
     bool,
     typer.Option("--follow-links", help="Write through links that lead out of an output folder; refused otherwise."),
 ]
 EngineOption = Annotated[
-    str, typer.Option("--engine", metavar="local|ray", help="Where the work is done; ray needs the extra \\[ray].")
+    Engine,
+    typer.Option(
+        "--engine", rich_help_panel=panels.RUNNING, help="Where the work is done; ray needs the extra \\[ray]."
+    ),
 ]
 AddressOption = Annotated[
-    str | None, typer.Option("--address", metavar="HOST:PORT", help="Ray cluster to use; default: one started here.")
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="HOST:PORT",
+        rich_help_panel=panels.RUNNING,
+        help="Ray cluster to use; default: one started here.",
+    ),
 ]
 
 
@@ -86,26 +117,36 @@ def _tell(context: typer.Context, debug: bool) -> bool:
     return debug
 
 
-DebugOption = Annotated[bool, typer.Option("--debug", callback=_tell, help="Show the full traceback of an error.")]
+DebugOption = Annotated[
+    bool,
+    typer.Option(
+        "--debug", callback=_tell, rich_help_panel=panels.PRINTING, help="Show the full traceback of an error."
+    ),
+]
 
 FEW = 3  # names that a note lists
 EXPECTED_ERRORS = (WamError, PayloadError, ValueError, OSError, MemoryError, RuntimeError)  # torch raises the last
-ENGINES = ("local", "ray")
 
 
-def check_engine(engine: str, address: str | None) -> None:
-    """Ends the command for an engine that is not there, or an address that nobody would use."""
-    if engine not in ENGINES:
-        fail(f"--engine: expected one of {', '.join(ENGINES)}, found {engine}; choose one")
-    if address is not None and engine != "ray":
+def check_engine(engine: Engine, address: str | None) -> None:
+    """Ends the command for an address that nobody would use."""
+    if address is not None and engine is not Engine.RAY:
         fail("--address: expected --engine ray with it, found the local engine; add it")
 
 
-def take_frames(frames: str | None) -> bool:
-    """Whether animations are taken; any other word than all ends the command."""
-    if frames not in (None, "all"):
-        fail(f"--frames: expected all, found {frames}; leave it out for still pictures")
-    return frames == "all"
+def take_frames(all_frames: bool, old: str | None) -> bool:
+    """Whether animations are taken, also as 0.2.0 spelt it; any other word than all ends the command."""
+    if old is None:
+        return all_frames
+    if old != "all":
+        fail(f"--frames: expected all, found {old}; leave it out for still pictures, or use --all-frames")
+    hint("--frames all", "--all-frames")
+    return True
+
+
+def hint(old: str, new: str) -> None:
+    """Names the new spelling of what still works as 0.2.0 spelt it, on standard error."""
+    typer.echo(f"note: {old} is now {new}; the old spelling goes with the next version", err=True)
 
 
 def make_folder(folder: Path) -> None:
@@ -173,14 +214,11 @@ def marker_loader(
 ) -> Callable[[], Watermarker]:
     """What makes the model, here or in another process."""
     from wam import watermarker
-    from wam.networks.precision import check_precision
 
-    try:
-        check_precision(precision)
-    except ValueError as error:
-        fail(f"--{error}")
-    found: tuple[bytes, ...] = read_keys(key_file)
-    keys: list[bytes | None] = [*found, None] if reading else [*found[:1]] or [None]
+    found = read_keys(key_file)
+    keys: list[bytes | None] = [*found, None]
+    if not reading:
+        keys = keys[:1]
     return partial(watermarker.load, model, device=device, keys=keys, precision=precision)
 
 
@@ -202,6 +240,16 @@ def _load_single_threaded(load: Callable[[], Watermarker]) -> Watermarker:
     return load()
 
 
+def read_keys(path: Path | None) -> tuple[bytes, ...]:
+    """The secret key of a file, or of $WAM_KEY; one error line and exit status 2 for what is no key."""
+    from wam.pipeline.key_file import read_keys as read
+
+    try:
+        return read(path)
+    except WamError as error:
+        fail(error)
+
+
 def open_registry(url: str | None, *, create: bool) -> Registry:
     """The registry, or one error line and exit status 2."""
     from payload.registry import Registry
@@ -215,12 +263,9 @@ def open_registry(url: str | None, *, create: bool) -> Registry:
 def open_registry_for_reading(url: str | None) -> Registry | None:
     """The registry if there is one; a default one that was never made is none, any other failure ends the command."""
     from payload.registry import Registry
-    from payload.registry.database import locate
 
     try:
-        place = locate(url)
-        never_made = url is None and not os.environ.get("WAM_REGISTRY") and not Path(str(place.database)).exists()
-        return None if never_made else Registry.open(url, create=False)
+        return Registry.open_if_made(url)
     except PayloadError as error:
         fail(error)
 
@@ -228,47 +273,3 @@ def open_registry_for_reading(url: str | None) -> Registry | None:
 def print_json(value: Mapping[str, Any], *, err: bool = False) -> None:
     """One JSON line on standard output, or on standard error."""
     typer.echo(json.dumps(value, ensure_ascii=True), err=err)
-
-
-class Advance(Protocol):
-    """Moves a progress bar on: by one, or to ``done`` of ``total``."""
-
-    def __call__(self, done: int | None = None, total: int | None = None, /) -> None: ...
-
-
-@contextmanager
-def progress(label: str, total: int | None) -> Iterator[Advance]:
-    """A bar with rate and remaining time on standard error, if that is a terminal; call what it gives after each.
-
-    For one file, which cannot tell how far it is, only the time that has passed. ``total`` None: it is said later.
-    """
-    if not sys.stderr.isatty() or total == 0:
-        yield lambda done=None, total=None, /: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
-    if total != 1:
-        rate = TextColumn("{task.fields[rate]}")
-        columns = [columns[1], BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn()]
-    # what is printed meanwhile goes above the bar, unless it goes to a file
-    bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty())
-    with bar:
-        task = bar.add_task(label, total=None if total == 1 else total, rate="")
-        started = monotonic()
-
-        def advance(done: int | None = None, total: int | None = None, /) -> None:
-            completed = bar.tasks[0].completed + 1 if done is None else done
-            rate = f"{completed / max(monotonic() - started, 1e-3):.1f}/s"
-            bar.update(task, completed=completed, rate=rate, total=bar.tasks[0].total if total is None else total)
-
-        yield advance

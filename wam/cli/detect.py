@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wam.cli import common
-from wam.cli.print_detect import Counts, report_all, show_mark
+from wam.cli import common, panels
+from wam.cli.choices import Device, Engine, FailUnless, Precision
+from wam.cli.detect_out import OnlyFoundOption, OutOption, ResumeOption, check_outs, opened
+from wam.cli.mark_lines import show_mark, show_status
+from wam.cli.print_detect import Counts, report_all
+from wam.cli.progress import STAGE_LINE
 from wam.errors import WamError, show_name
 from wam.models.catalogue import DEFAULT
 
 if TYPE_CHECKING:
+    from payload.registry import Registry
+    from wam.jobs.detect_report import DetectReport
     from wam.jobs.engines.local import Draw
+    from wam.jobs.engines.ray_pool import Cluster
+    from wam.jobs.outcome import DetectOutcome
     from wam.jobs.plan import Source
     from wam.pictures.files import Picture
     from wam.pipeline.read import AnyReading
+    from wam.watermarker import Watermarker
 
 
 Overlay = Annotated[
@@ -26,6 +36,7 @@ Overlay = Annotated[
     typer.Option(
         "--overlay",
         metavar="FILE",
+        rich_help_panel=panels.OUTPUT,
         help="Write the picture with each watermark outlined, numbered and named, in the format of FILE's extension; "
         "one input only.",
         parser=common.local_path,
@@ -36,6 +47,7 @@ OverlayDir = Annotated[
     typer.Option(
         "--overlay-dir",
         metavar="DIR",
+        rich_help_panel=panels.OUTPUT,
         help="The same for several inputs: DIR/NAME.overlay.png each, the tree of an input folder mirrored.",
         parser=common.local_path,
     ),
@@ -45,6 +57,7 @@ MaskDir = Annotated[
     typer.Option(
         "--mask-dir",
         metavar="DIR",
+        rich_help_panel=panels.OUTPUT,
         help="Write each watermark's mask, white where it is, of the picture's size: DIR/NAME.mask1.png and so on, "
         "numbered as in the results.",
         parser=common.local_path,
@@ -54,19 +67,25 @@ Thorough = Annotated[
     bool,
     typer.Option(
         "--thorough",
+        rich_help_panel=panels.READING,
         help="Search every resolution, window and angle of view even when a mark was found: slower, and finds "
         "small or faint marks beside others.",
     ),
 ]
 Verbose = Annotated[
     bool,
-    typer.Option("--verbose", "-v", help="Say on standard error how each result was reached, and what was tried."),
+    typer.Option(
+        "--verbose",
+        "-v",
+        rich_help_panel=panels.PRINTING,
+        help="Say on standard error how each result was reached, and what was tried.",
+    ),
 ]
-FailUnless = Annotated[
-    str | None,
+FailUnlessOption = Annotated[
+    FailUnless | None,
     typer.Option(
         "--fail-unless",
-        metavar="verified",
+        rich_help_panel=panels.PRINTING,
         help="verified: exit status 1 unless every picture carries a mark whose record is known here, and which is not "
         "flagged as transplanted.",
     ),
@@ -82,15 +101,19 @@ def detect(
     follow_links: common.FollowOption = False,
     thorough: Thorough = False,
     verbose: Verbose = False,
-    fail_unless: FailUnless = None,
-    frames: common.FramesOption = None,
+    fail_unless: FailUnlessOption = None,
+    only_found: OnlyFoundOption = False,
+    out: OutOption = None,
+    resume: ResumeOption = False,
+    all_frames: common.FramesOption = False,
+    frames: common.OldFramesOption = None,
     registry: common.RegistryOption = None,
     key_file: common.KeyOption = None,
     model: common.ModelOption = DEFAULT,
-    device: common.DeviceOption = "auto",
-    precision: common.PrecisionOption = "auto",
+    device: common.DeviceOption = Device.AUTO,
+    precision: common.PrecisionOption = Precision.AUTO,
     workers: common.WorkersOption = None,
-    engine: common.EngineOption = "local",
+    engine: common.EngineOption = Engine.LOCAL,
     address: common.AddressOption = None,
     debug: common.DebugOption = False,
 ) -> None:
@@ -108,15 +131,17 @@ def detect(
     Exit status 0: every picture carries at least one (with --fail-unless
     verified: a verified one). 1: some picture carries none. 2: some picture
     could not be read, or usage.
+
+    Example: wam detect composite.jpg --overlay found.png
+
+    A folder: wam detect photos --out found.jsonl --out found.html --resume
     """
-    from wam.jobs.engines.local import detect_locally
-    from wam.jobs.engines.ray_data import detect_on_cluster
     from wam.jobs.engines.ray_pool import Cluster
+    from wam.pipeline.options import key_name
 
     common.check_engine(engine, address)
-    if fail_unless not in (None, "verified"):
-        common.fail(f"--fail-unless: expected verified, found {fail_unless}; leave it out to ask for any watermark")
-    all_frames = common.take_frames(frames)
+    all_frames = common.take_frames(all_frames, frames)
+    check_outs(out or [], resume=resume)
     sources = _sources(images, overlay_dir, mask_dir)
     unread = common.note_unread(images, overlay_dir, mask_dir)
     draw = _plan_pictures(sources, overlay, overlay_dir, mask_dir, engine, follow_links=follow_links)
@@ -125,24 +150,67 @@ def detect(
     load = common.marker_loader(model, device, key_file, reading=True, precision=precision)
     marker = common.loaded(load)
     records = common.open_registry_for_reading(registry)
-    if engine == "ray":
-        cluster = Cluster(common.single_threaded(load), address, workers)
-        outcomes = detect_on_cluster(cluster, records, sources, thorough=thorough, frames=all_frames)
-    else:
-        outcomes = detect_locally(
-            marker, records, sources, thorough=thorough, frames=all_frames, workers=workers, draw=draw,
-            start_worker=common.one_thread if len(sources) > 1 else None,
+    keys = [key_name(key) for key in marker.keys]
+    settings = {"model": marker.name, "thorough": thorough, "frames": all_frames, "keys": keys}
+    counts = Counts(unread=unread)
+    with opened(out or [], settings, resume=resume, only_found=only_found) as report:
+        left = _left(sources, report, counts)
+        rest = [sources[place] for place in left]
+        cluster = Cluster(common.single_threaded(load), address, workers) if engine is Engine.RAY else None
+        outcomes = _outcomes(
+            marker, cluster, records, rest, thorough=thorough, frames=all_frames, workers=workers,
+            draw=draw and partial(_draw_left, draw, left),
         )  # fmt: skip
-    counts = report_all(
-        outcomes, len(sources), marker, summary=_has_folder(images, sources), unread=unread, as_json=as_json,
-        verbose=verbose, debug=debug,
-    )  # fmt: skip
+        report_all(
+            outcomes, len(left), marker, counts=counts, report=report, summary=_has_folder(images, sources),
+            only_found=only_found, as_json=as_json, verbose=verbose, debug=debug,
+        )  # fmt: skip
     status = _exit_status(counts, len(sources), fail_unless)
     if status:
         raise typer.Exit(status)
 
 
-def _exit_status(counts: Counts, count: int, fail_unless: str | None) -> int:
+def _outcomes(
+    marker: Watermarker,
+    cluster: Cluster | None,
+    records: Registry | None,
+    sources: list[Source],
+    *,
+    thorough: bool,
+    frames: bool,
+    workers: int | None,
+    draw: Draw | None,
+) -> Generator[DetectOutcome]:
+    """The work itself, on the engine that was chosen."""
+    from wam.jobs.engines.local import detect_locally
+    from wam.jobs.engines.ray_data import detect_on_cluster
+
+    if cluster is not None:
+        return detect_on_cluster(cluster, records, sources, thorough=thorough, frames=frames)
+    start = common.one_thread if len(sources) > 1 else STAGE_LINE.listen
+    return detect_locally(
+        marker, records, sources, thorough=thorough, frames=frames, workers=workers, draw=draw, start_worker=start
+    )
+
+
+def _left(sources: list[Source], report: DetectReport | None, counts: Counts) -> list[int]:
+    """The places of the pictures that are to be read; what is known of the others is counted."""
+    left = []
+    for place, source in enumerate(sources):
+        earlier = None if report is None else report.earlier(source)
+        if earlier is None:
+            left.append(place)
+        else:
+            counts.add_earlier(earlier)
+    return left
+
+
+def _draw_left(draw: Draw, left: list[int], place: int, picture: Picture, readings: Sequence[AnyReading]) -> None:
+    """Draws the picture at a place among those that are left."""
+    draw(left[place], picture, readings)
+
+
+def _exit_status(counts: Counts, count: int, fail_unless: FailUnless | None) -> int:
     """As grep's: 0 found in every file, 1 not in some, 2 some could not be read."""
     if counts.failed:
         return 2
@@ -171,7 +239,7 @@ def _plan_pictures(
     overlay: Path | None,
     overlay_dir: Path | None,
     mask_dir: Path | None,
-    engine: str,
+    engine: Engine,
     *,
     follow_links: bool,
 ) -> Draw | None:
@@ -180,7 +248,7 @@ def _plan_pictures(
 
     if (overlay, overlay_dir, mask_dir) == (None, None, None):
         return None
-    if engine == "ray":
+    if engine is Engine.RAY:
         common.fail("--engine ray: expected no overlays and masks, found some; write them with the local engine")
     if overlay is not None and len(sources) != 1:
         common.fail(f"--overlay: expected one input, found {len(sources)}; use --overlay-dir")
@@ -258,5 +326,5 @@ def _caption(reading: AnyReading) -> str:
     """A line each for the record, the link, and how sure both are, as far as there is such."""
     record = reading.record
     lines = [f"{record.asset} · {record.owner}" if record else "", show_mark(reading)]
-    status = f"{reading.status}{' (transplanted?)' if reading.transplanted else ''}, chance 1e{reading.log10_p:.0f}"
+    status = f"{show_status(reading)}, chance 1e{reading.log10_p:.0f}"
     return "\n".join(show_name(line) for line in [*lines, status] if line not in ("", "-"))

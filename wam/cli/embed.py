@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wam.cli import common
+from wam.cli import common, panels
+from wam.cli.choices import Device, Engine, Mode
 from wam.cli.lines import note
 from wam.cli.print_embed import note_changes, report_all, show_few
+from wam.cli.progress import STAGE_LINE
 from wam.errors import WamError
 from wam.models.catalogue import DEFAULT
 
@@ -24,43 +26,70 @@ if TYPE_CHECKING:
     from wam.pipeline.options import MarkOptions
     from wam.watermarker import Watermarker
 
-Asset = Annotated[str | None, typer.Option("--asset", metavar="ID", help="Asset ID of the pictures.")]
+Asset = Annotated[
+    str | None, typer.Option("--asset", metavar="ID", rich_help_panel=panels.RECORD, help="Asset ID of the pictures.")
+]
 AssetFrom = Annotated[
     str | None,
     typer.Option(
         "--asset-from",
         metavar="name|csv:FILE",
+        rich_help_panel=panels.RECORD,
         help="One asset for each file: its name without extension, or its row of a CSV with the columns path, asset "
         "and, if wanted, owner, user, time.",
     ),
 ]
 Backslashes = Annotated[
     bool,
-    typer.Option("--backslashes", help="Paths in the list of --asset-from have backslashes between their folders."),
+    typer.Option(
+        "--backslashes",
+        rich_help_panel=panels.RECORD,
+        help="Paths in the list of --asset-from have backslashes between their folders.",
+    ),
 ]
-Owner = Annotated[str | None, typer.Option("--owner", metavar="NAME", help="Who owns them.")]
-User = Annotated[str | None, typer.Option("--user", metavar="ID", help="User ID, to trace who received or made them.")]
+Owner = Annotated[
+    str | None, typer.Option("--owner", metavar="NAME", rich_help_panel=panels.RECORD, help="Who owns them.")
+]
+User = Annotated[
+    str | None,
+    typer.Option(
+        "--user", metavar="ID", rich_help_panel=panels.RECORD, help="User ID, to trace who received or made them."
+    ),
+]
 Time = Annotated[
     str | None,
-    typer.Option("--time", metavar="RFC3339", help="Ingest time, such as 2026-11-22T09:30:00Z; default now."),
+    typer.Option(
+        "--time",
+        metavar="RFC3339",
+        rich_help_panel=panels.RECORD,
+        help="Ingest time, such as 2026-11-22T09:30:00Z; default now.",
+    ),
 ]
 Output = Annotated[
     str | None,
-    typer.Option("-o", "--output", metavar="FILE", help="Where to write, - for standard output; one input only."),
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        rich_help_panel=panels.OUTPUT,
+        help="Where to write, - for standard output; one input only.",
+    ),
 ]
 OutDir = Annotated[
     str | None,
     typer.Option(
         "--out-dir",
         metavar="DIR",
+        rich_help_panel=panels.OUTPUT,
         help="Folder to write to, under the inputs' names, with a manifest of what was done.",
     ),
 ]
-InPlace = Annotated[bool, typer.Option("--in-place", help="Replace the inputs.")]
+InPlace = Annotated[bool, typer.Option("--in-place", rich_help_panel=panels.OUTPUT, help="Replace the inputs.")]
 Drop = Annotated[
     bool,
     typer.Option(
         "--drop",
+        rich_help_panel=panels.OUTPUT,
         help="With --in-place: replace an input even where something in it is lost that no other copy can give back.",
     ),
 ]
@@ -68,6 +97,7 @@ LabelOption = Annotated[
     bool,
     typer.Option(
         "--label",
+        rich_help_panel=panels.MARKING,
         help="For generated pictures: also write the label of GB 45438-2025 (XMP TC260:AIGC) and the IPTC digital "
         "source type to the file's metadata, with owner and link.",
     ),
@@ -76,28 +106,34 @@ Resume = Annotated[
     bool,
     typer.Option(
         "--resume",
+        rich_help_panel=panels.OUTPUT,
         help="Skip what the manifest in --out-dir shows as done with the same settings, if source and output are still "
         "so; mark the rest.",
     ),
 ]
-Mode = Annotated[
-    str,
+ModeOption = Annotated[
+    Mode,
     typer.Option(
         "--mode",
-        metavar="link|record",
+        rich_help_panel=panels.MARKING,
         help="link: the mark is a short link, the record is in the registry. record: the whole record is in the "
         "picture, in many marks side by side, and is read without a registry.",
     ),
 ]
 Encrypt = Annotated[
     bool,
-    typer.Option("--encrypt", help="With --mode record and a key: encrypt the record, too, besides authenticating it."),
+    typer.Option(
+        "--encrypt",
+        rich_help_panel=panels.MARKING,
+        help="With --mode record and a key: encrypt the record, too, besides authenticating it.",
+    ),
 ]
 Strength = Annotated[
     float | None,
     typer.Option(
         "--strength",
         metavar="DB",
+        rich_help_panel=panels.MARKING,
         help="PSNR to aim for, 30 to 55 dB (lower is more robust). Default: the model's own; lattice32 gives each "
         "picture what it hides and what reading it takes, about 38.5 to 47.2 dB.",
     ),
@@ -110,6 +146,7 @@ Quality = Annotated[
         metavar="1-100",
         min=1,
         max=100,
+        rich_help_panel=panels.MARKING,
         help="Of JPEG, WebP, AVIF and HEIC outputs. Default: the source's own tables or kind, fine where it has none.",
     ),
 ]
@@ -129,18 +166,19 @@ def embed(
     follow_links: common.FollowOption = False,
     drop: Drop = False,
     resume: Resume = False,
-    mode: Mode = "link",
+    mode: ModeOption = Mode.LINK,
     encrypt: Encrypt = False,
     strength: Strength = None,
     quality: Quality = None,
     label: LabelOption = False,
-    frames: common.FramesOption = None,
+    all_frames: common.FramesOption = False,
+    frames: common.OldFramesOption = None,
     registry: common.RegistryOption = None,
     key_file: common.KeyOption = None,
     model: common.ModelOption = DEFAULT,
-    device: common.DeviceOption = "auto",
+    device: common.DeviceOption = Device.AUTO,
     workers: common.WorkersOption = None,
-    engine: common.EngineOption = "local",
+    engine: common.EngineOption = Engine.LOCAL,
     address: common.AddressOption = None,
     as_json: common.JsonOption = False,
     debug: common.DebugOption = False,
@@ -150,14 +188,18 @@ def embed(
     Each picture gets its own 32-bit short link; asset, owner, user and time are kept in the registry, not in the
     pixels, unless --mode record puts them there. The marked file is read back before it is kept. Default output:
     NAME.wm.EXT beside the input.
+
+    Example: wam embed photo.jpg --asset 123 --owner acme
+
+    A folder: wam embed photos --out-dir marked --asset-from name --owner acme --resume
     """
     from wam.jobs.engines.ray_pool import Cluster
-    from wam.pipeline.options import MarkOptions, key_name
+    from wam.pipeline.options import key_name
 
-    _check_options(mode, strength, engine, address, out_dir, resume)
+    _check_options(strength, engine, address, out_dir, resume)
     if drop and not in_place:
         common.fail("--drop: expected --in-place with it, found none; other outputs leave the input as it is")
-    all_frames = common.take_frames(frames)
+    all_frames = common.take_frames(all_frames, frames)
     fields = _fields(asset, asset_from, owner, user, time, backslashes=backslashes)
     unread = common.note_unread(images, out_dir)
     items, left_out = _plan(images, output, out_dir, in_place, fields, follow_links=follow_links)
@@ -165,13 +207,15 @@ def embed(
     common.refuse_inputs([item.target for item in items], common.own_files(registry, *others), "choose another")
     _sweep(items)
     load = common.marker_loader(model, device, key_file, reading=False)
-    if encrypt or mode == "record":
-        _check_record_options(mode, registry, label, encrypt, keyed=bool(common.read_keys(key_file)))
-    marker = common.loaded(load)
-    options = MarkOptions(
-        mode, strength, label, all_frames, key_name(marker.keys[0]), encrypt, quality, keep=in_place and not drop,  # type: ignore[arg-type]
+    keyed = key_name(next(iter(common.read_keys(key_file)), None))
+    options = _options(
+        mode=mode.value, strength=strength, label=label, frames=all_frames, key=keyed, encrypt=encrypt,
+        quality=quality, keep=in_place and not drop,
     )  # fmt: skip
-    cluster = Cluster(common.single_threaded(load), address, workers) if engine == "ray" else None
+    if mode is Mode.RECORD and registry is not None:
+        common.fail("--registry: expected it without --mode record, found both; leave it out or use --mode link")
+    marker = common.loaded(load)
+    cluster = Cluster(common.single_threaded(load), address, workers) if engine is Engine.RAY else None
     with _opened(marker, options, registry, out_dir, follow_links=follow_links) as run:
         if resume:
             note_changes(run.journal, items)
@@ -208,7 +252,7 @@ def _outcomes(
 
     if cluster is not None:
         return embed_on_cluster(cluster, run, items, resume=resume)
-    start = common.one_thread if len(items) > 1 else None
+    start = common.one_thread if len(items) > 1 else STAGE_LINE.listen
     return embed_locally(marker, run, items, workers=workers, resume=resume, start_worker=start)
 
 
@@ -218,32 +262,30 @@ def _is_folder(images: list[str], out_dir: str | None) -> bool:
 
 
 def _check_options(
-    mode: str, strength: float | None, engine: str, address: str | None, out_dir: str | None, resume: bool
+    strength: float | None, engine: Engine, address: str | None, out_dir: str | None, resume: bool
 ) -> None:
     from wam.watermarker import check_strength
 
-    if mode not in ("link", "record"):
-        common.fail(f"--mode: expected link or record, found {mode}; choose one")
     try:
         check_strength(strength)
     except ValueError as error:
         common.fail(f"--{error}")
     common.check_engine(engine, address)
-    for option, wanted in (("--resume", resume), ("--engine ray", engine == "ray")):
+    for option, wanted in (("--resume", resume), ("--engine ray", engine is Engine.RAY)):
         if wanted and out_dir is None:
             common.fail(f"{option}: expected --out-dir with it, whose manifest it needs, found none; add it")
 
 
-def _check_record_options(mode: str, registry: str | None, label: bool, encrypt: bool, *, keyed: bool) -> None:
-    """Ends the command for what record mode has no use for, and for what only record mode can do."""
-    if mode != "record":
-        common.fail("--encrypt: expected --mode record with it, found link; nothing secret is in the pixels there")
-    if registry is not None:
-        common.fail("--registry: expected it without --mode record, found both; leave it out or use --mode link")
-    if encrypt and not keyed:
+def _options(**values: Any) -> MarkOptions:
+    """How pictures are marked; options that make no sense, alone or together, end the command."""
+    from wam.pipeline.options import MarkOptions
+
+    if values["encrypt"] and values["mode"] == "record" and values["key"] is None:
         common.fail("--encrypt: expected a key, found none; give --key-file or set WAM_KEY")
-    if encrypt and label:
-        common.fail("--label: expected it without --encrypt, found both; it says owner and asset for all to read")
+    try:
+        return MarkOptions(**values)
+    except WamError as error:
+        common.fail(f"--{error}")
 
 
 def _fields(

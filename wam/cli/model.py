@@ -8,15 +8,19 @@ from typing import Annotated, Any
 import typer
 
 from wam.cli import common
+from wam.cli.panels import Commands
 from wam.errors import WamError
 from wam.models.catalogue import DEFAULT, KNOWN, META_LICENCES, shipped
 
-model_app = typer.Typer(no_args_is_help=True, help="Which models there are, and what a checkpoint is.")
+model_app = Commands(no_args_is_help=True, help="Which models there are, and what a checkpoint is.")
 
 
 @model_app.command("list")
 def list_models(as_json: common.JsonRowsOption = False) -> None:
-    """List the models that --model knows by name, and those it takes as a file."""
+    """List the models that --model knows by name, and those it takes as a file.
+
+    Example: wam model list --json
+    """
     rows: list[dict[str, Any]] = [
         {
             "name": name,
@@ -57,7 +61,10 @@ def info(
     model: common.ModelOption = DEFAULT,
     as_json: common.JsonRowsOption = False,
 ) -> None:
-    """Show a checkpoint's architecture, hash, size, licence, parameters and figures."""
+    """Show a checkpoint's architecture, hash, size, licence, parameters and figures.
+
+    Example: wam model info lattice32
+    """
     from wam.models.zoo import open_checkpoint
     from wam.signal.specification import BITS
 
@@ -97,7 +104,10 @@ def convert(
         str | None, typer.Option(metavar="TEXT", help="Licence to write down; known for the published file names.")
     ] = None,
 ) -> None:
-    """Convert Meta's WAM weights to safetensors, which cannot carry code and says its licence."""
+    """Convert Meta's WAM weights to safetensors, which cannot carry code and says its licence.
+
+    Example: wam model convert wam_mit.pth -o wam_mit.safetensors
+    """
     from wam.models.meta.weights import load_weights, save_weights
 
     common.refuse_inputs([output], [path], "choose another")

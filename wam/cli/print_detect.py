@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from time import monotonic
@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from wam.cli import common
+from wam.cli import common, terminal
 from wam.cli.lines import warn
+from wam.cli.mark_lines import block, cells, picture_line
 from wam.cli.print_search import explain
+from wam.cli.progress import progress
 from wam.errors import show_name
 from wam.pipeline.error_line import error_line
 
 if TYPE_CHECKING:
+    from wam.jobs.detect_report import DetectReport, Earlier
     from wam.jobs.outcome import DetectOutcome
-    from wam.pipeline.read import AnyReading, Findings
+    from wam.pipeline.read import Findings
     from wam.watermarker import Watermarker
+
+GAP = 2  # columns between those of a table
 
 
 @dataclass
@@ -32,6 +37,7 @@ class Counts:
     marks: int = 0
     verified: int = 0  # files with a mark whose record is known, and that does not seem to be copied from another
     unread: int = 0  # pictures of kinds that are not read
+    before: int = 0  # files that an earlier run has read, counted above too
 
     def add(self, outcome: DetectOutcome) -> None:
         """One more file."""
@@ -41,35 +47,49 @@ class Counts:
         self.marks += len(outcome.readings)
         self.verified += any(reading.status == "verified" and not reading.transplanted for reading in outcome.readings)
 
+    def add_earlier(self, earlier: Earlier) -> None:
+        """One more file that an earlier run has read."""
+        self.before += 1
+        self.marked += earlier.marks > 0
+        self.unmarked += earlier.marks == 0
+        self.marks += earlier.marks
+        self.verified += earlier.verified
+
 
 def report_all(
     outcomes: Generator[DetectOutcome],
     count: int,
     marker: Watermarker,
     *,
+    counts: Counts,
+    report: DetectReport | None,
     summary: bool,
-    unread: int = 0,
+    only_found: bool,
     as_json: bool,
     verbose: bool,
     debug: bool,
-) -> Counts:
-    """Prints each of ``count`` outcomes, and a ``summary`` of all; returns what was found. ``unread``: files beside
-    them that are of kinds which are not read."""
-    counts = Counts(unread=unread)
+) -> None:
+    """Prints each of ``count`` outcomes, or ``only_found`` those with marks and errors, and a ``summary`` of all; adds
+    all of them to the ``counts`` of what was found before, and to the ``report``."""
     started = monotonic()
-    with common.progress("detecting", count) as advance, closing(outcomes):
+    with progress("detecting", count) as advance, closing(outcomes):
         for outcome in outcomes:
             if outcome.error is not None and debug:
                 raise outcome.error
             counts.add(outcome)
-            _report(outcome, marker.name, as_json=as_json)
+            message = None if outcome.error is None else error_line(str(outcome.source.location), outcome.error)
+            if report is not None:
+                report.add(outcome, model=marker.name, message=message)
+            if message is not None:
+                common.report(message)
+            if outcome.readings or message is not None or not only_found:
+                _print(outcome, marker.name, message, folder=summary, as_json=as_json)
             if verbose and outcome.findings is not None:
                 for line in explain(str(outcome.source.location), outcome.findings, marker.keys):
                     typer.echo(line, err=True)
             advance()
     if summary:
         typer.echo(_summary(counts, monotonic() - started), err=True)
-    return counts
 
 
 def _summary(counts: Counts, seconds: float) -> str:
@@ -78,44 +98,61 @@ def _summary(counts: Counts, seconds: float) -> str:
     >>> _summary(Counts(marked=3, marks=5, unmarked=1), 2.0)
     '3 with watermarks (5 in all), 1 without, 0 not read in 2.0 s, 2.0/s'
     """
-    files = counts.marked + counts.unmarked
+    files = counts.marked + counts.unmarked - counts.before
     text = f"{counts.marked} with watermarks ({counts.marks} in all), {counts.unmarked} without, "
     text += f"{counts.unread} of other kinds, " if counts.unread else ""
-    return f"{text}{counts.failed} not read in {seconds:.1f} s, {files / max(seconds, 1e-3):.1f}/s"
+    text += f"{counts.failed} not read in {seconds:.1f} s, {files / max(seconds, 1e-3):.1f}/s"
+    return f"{text}; {counts.before} of them read before" if counts.before else text
 
 
-def _report(outcome: DetectOutcome, model: str, *, as_json: bool) -> None:
-    message = None
-    if outcome.error is not None:
-        message = error_line(str(outcome.source.location), outcome.error)
-        common.report(message)
-    elif outcome.findings is not None and outcome.findings.reason is not None:
+def _print(outcome: DetectOutcome, model: str, message: str | None, *, folder: bool, as_json: bool) -> None:
+    if outcome.findings is not None and outcome.findings.reason is not None:
         warn(f"{show_name(str(outcome.source.location))}: {outcome.findings.reason}")
     if as_json:
         common.print_json(outcome.to_dict(model=model, message=message))
     elif outcome.findings is not None:
-        _print_table(show_name(str(outcome.source.location)), outcome.findings)
+        _print_marks(show_name(str(outcome.source.location)), outcome.findings, folder=folder)
 
 
-def _print_table(name: str, findings: Findings) -> None:
-    """A line, and a table where there is something to tell."""
+def _print_marks(name: str, findings: Findings, *, folder: bool) -> None:
+    """A line for a picture of a folder; else its marks as a table, or as blocks where that has no room."""
+    columns, label = terminal.width(), _label_line(findings)
+    if folder:
+        typer.echo(picture_line(name, findings, columns) + label)
+        return
+    readings = findings.readings
+    count = f"{len(readings)} watermark{'s' if len(readings) > 1 else ''}" if readings else "no watermark"
+    typer.echo(f"{name}: {count}{label}")
+    if not readings:
+        return
+    rows = [cells(reading) for reading in readings]
+    if columns is None or _width(rows) <= columns:
+        _print_table(rows)
+        return
+    for number, reading in enumerate(readings, start=1):
+        typer.echo()
+        typer.echo("\n".join(block(number, reading, columns)))
+
+
+def _width(rows: Sequence[Mapping[str, str]]) -> int:
+    """Columns of a table that cuts nothing."""
+    return (
+        sum(max(terminal.length(text) for text in (head, *(row[head] for row in rows))) + GAP for head in rows[0]) - GAP
+    )
+
+
+def _print_table(rows: Sequence[Mapping[str, str]]) -> None:
+    """A row for each mark, nothing cut."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    readings, label = findings.readings, _label_line(findings)
-    if not readings:
-        typer.echo(f"{name}: no watermark{label}")
-        return
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=160)
-    typer.echo(f"{name}: {len(readings)} watermark{'s' if len(readings) > 1 else ''}{label}")
-    columns = ("status", "link", "asset", "owner", "user", "ingested", "region x,y wxh", "area", "chance")
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for reading in readings:
-        table.add_row(*(Text(cell) for cell in _cells(reading)))
-    console.print(table)
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
+    for head in rows[0]:
+        table.add_column(head, no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row.values()))
+    Console(width=_width(rows) + GAP).print(table)
 
 
 def _label_line(findings: Findings) -> str:
@@ -129,23 +166,3 @@ def _label_line(findings: Findings) -> str:
         None: "it names no watermark",
     }
     return f"; label of {show_name(said)}: {verdict[findings.label_agrees]}"
-
-
-def _cells(reading: AnyReading) -> list[str]:
-    record = reading.record.to_dict() if reading.record else {}
-    x, y, width, height = reading.region.bbox
-    status = reading.status + (" (transplanted?)" if reading.transplanted else "")
-    fields = [str(record.get(field) or "-") for field in ("asset", "owner", "user", "ingested_at")]
-    return [
-        status, show_mark(reading), *fields, f"{x},{y} {width}x{height}",
-        f"{reading.region.area:.0%}", f"1e{reading.log10_p:.0f}",
-    ]  # fmt: skip
-
-
-def show_mark(reading: AnyReading) -> str:
-    """The short link, or how much of a record there is."""
-    from wam.pipeline.record_marks import FoundRecord
-
-    if isinstance(reading, FoundRecord):
-        return f"record, {reading.reading.read} of {reading.reading.embedded or '?'} marks"
-    return reading.link or "-"

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from wam.cli import common
+from wam.cli import common, terminal
 from wam.cli.lines import note
+from wam.cli.progress import progress
 from wam.errors import show_name
 from wam.jobs.manifest import ManifestError
 from wam.pipeline.error_line import error_line
@@ -62,13 +63,13 @@ def report_all(
     written: list[Path] = []
     started = monotonic()
     try:
-        with common.progress("embedding", len(items)) as advance, closing(outcomes):
+        with progress("embedding", len(items)) as advance, closing(outcomes):
             for outcome in outcomes:
                 if outcome.error is not None and debug:
                     raise outcome.error
                 counts[_kind(outcome)] += 1
                 counts["replaced"] += outcome.result is not None and outcome.result.replaced
-                _report(run, outcome, as_json=as_json, to_stdout=to_stdout)
+                _report(run, outcome, folder=summary, as_json=as_json, to_stdout=to_stdout)
                 if outcome.result is not None and isinstance(outcome.item.target, Path):
                     written.append(outcome.item.target)
                 advance()
@@ -119,7 +120,7 @@ def _summary(counts: Counter[str], left_out: int, seconds: float, *, resume: boo
     return text
 
 
-def _report(run: MarkMode, outcome: EmbedOutcome, *, as_json: bool, to_stdout: bool) -> None:
+def _report(run: MarkMode, outcome: EmbedOutcome, *, folder: bool, as_json: bool, to_stdout: bool) -> None:
     from wam.pipeline.contract import earlier_object
 
     values: Mapping[str, Any]
@@ -134,20 +135,30 @@ def _report(run: MarkMode, outcome: EmbedOutcome, *, as_json: bool, to_stdout: b
     if as_json:
         common.print_json(values, err=to_stdout)
     elif outcome.result is not None:
-        typer.echo(_marked_line(outcome.result), err=to_stdout)
+        lines = marked_lines(outcome.result, terminal.width(), folder=folder)
+        typer.echo("\n".join(lines), err=to_stdout)
     elif outcome.error is None:
         content = values["link"] or "record"
         typer.echo(f"{show_name(str(values['image']))} -> {show_name(str(values['output']))}  {content}  done before")
 
 
-def _marked_line(result: EmbedResult) -> str:
-    """What became of one file."""
+def marked_lines(result: EmbedResult, columns: int | None, *, folder: bool) -> list[str]:
+    """What became of one file: a line, or in a narrow terminal lines ``key: value``, of a folder's file a short line;
+    the link is never cut."""
     report = result.report
-    lost = f"  (not kept: {', '.join(report.lost)})" if report.lost else ""
-    lost += "".join(f"  ({note})" for note in (*report.notes, *result.notes))
     quality = f"{report.psnr_db:.1f} dB  SSIM {report.ssim:.3f}"
     names = f"{show_name(result.image)} -> {show_name(result.output)}"
-    return f"{names}  {_content(result)}  {quality}  self-check passed{lost}"
+    notes = [f"not kept: {', '.join(report.lost)}"] if report.lost else []
+    notes += [*report.notes, *result.notes]
+    if columns is None or not terminal.is_narrow(columns):
+        said = "".join(f"  ({note})" for note in notes)
+        return [f"{names}  {_content(result)}  {quality}  self-check passed{said}"]
+    if folder:
+        line = f"{_content(result)}  {show_name(result.output)}" + "".join(f"  ({note})" for note in notes)
+        return [terminal.shortened(line, columns)]
+    key = "link" if report.marks is None else "mark"
+    rows = [("marked", names), (key, _content(result)), ("quality", quality), ("self-check", "passed")]
+    return terminal.block([*rows, *(("note", note) for note in notes)], None)
 
 
 def _content(result: EmbedResult) -> str:

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from io import TextIOWrapper
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -13,20 +14,28 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from payload import PayloadError, format_time
-from wam.cli import common
+from payload import PayloadError, format_time, parse_time
+from wam.cli import common, terminal
+from wam.cli.choices import RegistryState
+from wam.cli.panels import Commands
 from wam.errors import mask_secrets
 from wam.pipeline.error_line import error_line
 
 if TYPE_CHECKING:
     from payload.registry.entry import Entry
 
-registry_app = typer.Typer(no_args_is_help=True, help="The records behind the short links.")
+ROW = "{:12}  {:9}  {:20}  {:24}  {:16}  {}"  # widths that most names fit: a registry is too long to measure first
+NARROW_ROW = "{:12}  {:9}  {:10}  {}  {}  {}"  # what is last may be cut off, link and state never are
+
+registry_app = Commands(no_args_is_help=True, help="The records behind the short links.")
 
 
 @registry_app.command()
 def init(registry: common.RegistryOption = None) -> None:
-    """Create the registry, if it is not there yet, and say where it is."""
+    """Create the registry, if it is not there yet, and say where it is.
+
+    Example: wam registry init --registry marks.db
+    """
     store = common.open_registry(registry, create=True)
     counts = store.counts()
     states = ", ".join(f"{count} {state}" for state, count in counts.items())
@@ -34,19 +43,68 @@ def init(registry: common.RegistryOption = None) -> None:
 
 
 @registry_app.command(name="list")
-def list_(registry: common.RegistryOption = None, as_json: common.JsonRowsOption = False) -> None:
-    """List all records, oldest first."""
-    entries = common.open_registry(registry, create=False).list()
+def list_(
+    asset: Annotated[str | None, typer.Option("--asset", metavar="ID", help="Only those of this asset.")] = None,
+    owner: Annotated[str | None, typer.Option("--owner", metavar="NAME", help="Only those of this owner.")] = None,
+    user: Annotated[str | None, typer.Option("--user", metavar="ID", help="Only those of this user.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="DATE", help="Only those ingested since, 2026-11-22 or RFC 3339."),
+    ] = None,
+    state: Annotated[RegistryState | None, typer.Option("--state", help="Only those in this state.")] = None,
+    registry: common.RegistryOption = None,
+    as_json: common.JsonRowsOption = False,
+) -> None:
+    """List records, oldest first: all, or those that are as asked.
+
+    Example: wam registry list --user u-77 --since 2026-11-01
+    """
+    try:
+        start = None if since is None else _read_date(since)
+    except ValueError as error:
+        common.fail(f"--since: {error}")
+    store = common.open_registry(registry, create=False)
+    entries = store.entries(
+        state=None if state is None else state.value, asset=asset, owner=owner, user=user, since=start
+    )
     if as_json:
         for entry in entries:
             common.print_json(_shown(entry))
         return
-    row = "{:12}  {:9}  {:20}  {:24}  {:16}  {}"  # widths that most names fit: a registry is too long to measure first
-    typer.echo(row.format("LINK", "STATE", "INGESTED", "ASSET", "OWNER", "USER"))
+    columns = terminal.width()
+    narrow = terminal.is_narrow(columns)
+    row = NARROW_ROW if narrow else ROW
+    heading = row.format("LINK", "STATE", "INGESTED", "ASSET", "OWNER", "USER")
+    typer.echo(terminal.shortened(heading, columns if narrow else None))
     for entry in entries:
-        record = entry.record
-        time = format_time(record.ingested_at)
-        typer.echo(row.format(entry.link, entry.state, time, record.asset, record.owner, record.user or "-"))
+        record, time = entry.record, format_time(entry.record.ingested_at)
+        fields = (record.asset, record.owner, record.user or "-")
+        line = row.format(entry.link, entry.state, time[:10] if narrow else time, *fields)
+        typer.echo(terminal.shortened(line, columns) if narrow else line)
+
+
+@registry_app.command()
+def stats(registry: common.RegistryOption = None, as_json: common.JsonRowsOption = False) -> None:
+    """Count records by state, ids that are free, and different assets, owners and users.
+
+    Example: wam registry stats --registry marks.db
+    """
+    found = common.open_registry(registry, create=False).statistics().to_dict()
+    if as_json:
+        common.print_json(found)
+        return
+    states: dict[str, int] = found.pop("states")
+    for name, value in {**states, **found}.items():
+        shown = "-" if value is None else f"{value:,}" if isinstance(value, int) else value
+        typer.echo(f"{name:12} {shown}")
+
+
+def _read_date(text: str) -> datetime:
+    """A day, which begins in UTC, or an RFC 3339 time; raises ``ValueError``."""
+    try:
+        return parse_time(f"{text}T00:00:00Z" if len(text) == len("2026-11-22") else text)
+    except ValueError as error:
+        raise ValueError(f"expected a day like 2026-11-22 or an RFC 3339 time, found {text!r}; give one") from error
 
 
 @registry_app.command()
@@ -55,7 +113,10 @@ def show(
     registry: common.RegistryOption = None,
     as_json: common.JsonRowsOption = False,
 ) -> None:
-    """Show one record."""
+    """Show one record.
+
+    Example: wam registry show wm:3ZT3-GTKS
+    """
     try:
         entry = common.open_registry(registry, create=False).show(link)
     except (PayloadError, ValueError) as error:
@@ -74,7 +135,10 @@ def withdraw(
     link: Annotated[str, typer.Argument(metavar="ID", help="Short link to withdraw; its id is never used again.")],
     registry: common.RegistryOption = None,
 ) -> None:
-    """Withdraw a record: detection no longer names it."""
+    """Withdraw a record: detection no longer names it.
+
+    Example: wam registry withdraw wm:3ZT3-GTKS
+    """
     try:
         entry = common.open_registry(registry, create=False).withdraw(link)
     except (PayloadError, ValueError) as error:
@@ -90,7 +154,10 @@ def export(
     ] = None,
     registry: common.RegistryOption = None,
 ) -> None:
-    """Write everything as JSON Lines, the registry's secret included: keep the file safe."""
+    """Write everything as JSON Lines, the registry's secret included: keep the file safe.
+
+    Example: wam registry export -o registry.jsonl
+    """
     store = common.open_registry(registry, create=False)
     if output is None or str(output) == "-":
         store.export(sys.stdout)
@@ -110,7 +177,10 @@ def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON Lines made by export.")],
     registry: common.RegistryOption = None,
 ) -> None:
-    """Read an export, all of it or nothing, with the same ids."""
+    """Read an export, all of it or nothing, with the same ids.
+
+    Example: wam registry import registry.jsonl
+    """
     from payload.registry.export_import import check_lines
 
     try:

@@ -28,6 +28,7 @@ from wam.signal.filters import box_max, resize, sized
 from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose
 from wam.signal.specification import WORKING_SIDE
+from wam.stages import tell
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,9 @@ class _Search:
         self.tried, self.strongest = 0, 0.0
 
     def run(self, usual_only: bool) -> SearchResult:
-        for short_side, size in view_sizes(*self.size, self.config.pyramid):
+        sizes = list(view_sizes(*self.size, self.config.pyramid))
+        for number, (short_side, size) in enumerate(sizes, start=1):
+            tell(f"resolution {number} of {len(sizes)}")
             self._look(short_side, size)
             if self._done() or (usual_only and (self.found or short_side == WORKING_SIDE)):
                 break
@@ -128,6 +131,7 @@ class _Search:
             if not left:
                 return
             window = next((box for box in left if not any(part.holds(box) for part in done.values())), left[0])
+            tell(f"small parts, {len(done) + 1} of at most {own.looks}")
             done[window] = enlarged(window, size, own)
             self._look_at(done[window], view, pattern)
 

@@ -1,4 +1,4 @@
-"""Where captions go on a picture: near their regions, inside the picture, never over one another."""
+"""Where captions go on a picture: beside their regions where there is room, never over one another."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
@@ -13,15 +14,19 @@ from wam.region import Region
 
 COARSE = 256  # cells of the longer side of the map on which overlaps are counted
 STEPS = 24  # places tried along each side of the picture
-INSIDE = 0.96  # share of a caption that lies in its region where it needs no line
+INSIDE = 0.96  # share of a caption that lies in its region where it counts as inside
+NEAR = 0.02  # of the picture's longer side: how far from its region a caption needs no line
 # costs, in lengths of the picture
-OUTSIDE = 0.1  # of a caption that needs a line; the line's length is added
+HIDING = 0.12  # of a caption inside its region: what is marked is what people look at
+STRADDLING = 0.3  # of one that lies on its region's border
+LINE = 0.05  # of a line, beside its length
 OTHERS = 1.0  # of covering other regions
 SLACK = 0.04  # share of other regions below a caption that is no more than the map is coarse
 OWN = 1.0  # of hiding a region by its own caption
 HIDDEN = 0.25  # share of a region that a caption inside it may hide for nothing
 CROSSING = 1.0  # of a line that runs below another caption
-CORNER = 0.05  # of a length between a caption's upper left corner and its region's
+CORNER = 0.05  # of a length between a caption's upper left corner and its region's, the lower left one outside it
+AMBIGUOUS = 0.06  # of being as near to another region
 SAMPLES = 12  # points of a line at which that is looked at
 
 Box = NDArray[np.float64]  # left, top, right, bottom in pixels; (4,) or (N, 4)
@@ -30,7 +35,8 @@ Box = NDArray[np.float64]  # left, top, right, bottom in pixels; (4,) or (N, 4)
 @dataclass(frozen=True)
 class Place:
     """Where a caption is: ``box`` left, top, right, bottom; ``line`` from its border to a point of the region, None for
-    a caption in its region. All in pixels. ``cost`` tells how bad the place is, in lengths of the picture."""
+    a caption in its region or beside it. All in pixels. ``cost`` tells how bad the place is, in lengths of the
+    picture."""
 
     box: tuple[int, int, int, int]
     line: tuple[tuple[int, int], tuple[int, int]] | None
@@ -45,6 +51,7 @@ class Layout:
         self.scale = min(1.0, COARSE / max(size))
         maps = np.stack([_coarse(region, size, self.scale) for region in regions])
         self.counts = np.pad(maps, ((0, 0), (1, 0), (1, 0))).cumsum(1).cumsum(2)  # [region, y, x], summed from a corner
+        self.outlines = [_outline(region) for region in regions]
         self.anchors = [_anchor(region, cells, self.scale) for region, cells in zip(regions, maps, strict=True)]
 
     def place(self, sizes: Sequence[tuple[int, int]], *, forced: bool = False) -> list[Place] | None:
@@ -65,21 +72,24 @@ class Layout:
         boxes = self._candidates(index, size)
         anchor = self.anchors[index]
         starts = np.stack([anchor[0].clip(boxes[:, 0], boxes[:, 2]), anchor[1].clip(boxes[:, 1], boxes[:, 3])], axis=1)
-        far = np.hypot(*(starts - anchor).T) / max(self.size)
+        far = self._distances(index, boxes)
         share = self._share(boxes)  # (N, regions)
         covered = share[:, index]  # how much of each box lies in its own region
         inside = covered > INSIDE
+        near = inside | (far <= NEAR)
         hidden = covered * (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) / self._cells(index)
-        x, y, *_ = self.regions[index].bbox
-        corner = np.hypot(boxes[:, 0] - x, boxes[:, 1] - y) / max(self.size)
+        x, y, _, h = self.regions[index].bbox
+        rows = np.minimum(np.abs(boxes[:, 1] - y), np.where(inside, np.inf, np.abs(boxes[:, 1] - y - h)))
+        corner = np.hypot(boxes[:, 0] - x, rows) / max(self.size)
         others = (share.sum(1) - covered - SLACK).clip(0)
-        cost = np.where(inside, CORNER * corner + 1 - covered, OUTSIDE + far) + OTHERS * others
+        outside = far + LINE * ~near + STRADDLING * covered + AMBIGUOUS * self._beside_others(index, boxes)
+        cost = CORNER * corner + np.where(inside, HIDING + 1 - covered, outside) + OTHERS * others
         free = np.where(inside, HIDDEN, 0.0)
         cost += OWN * (hidden.clip(free, 1.0) - free)
         taken = np.zeros(len(boxes), bool)
         for other in placed:
             taken |= _overlap(boxes, np.array(other.box, float), self.gap)
-            cost += CROSSING * _crosses(starts, anchor, np.array(other.box, float)) * ~inside
+            cost += CROSSING * _crosses(starts, anchor, np.array(other.box, float)) * ~near
             if other.line is not None:
                 start, end = np.array(other.line, float)
                 cost += CROSSING * _crosses(start, end, boxes)
@@ -88,7 +98,7 @@ class Layout:
         best = int((cost + 100.0 * taken).argmin())  # a place that is taken only where there is no other
         left, top, right, bottom = (round(value) for value in boxes[best])
         start = (round(starts[best, 0]), round(starts[best, 1]))
-        line = None if inside[best] or far[best] == 0 else (start, (round(anchor[0]), round(anchor[1])))
+        line = None if near[best] else (start, (round(anchor[0]), round(anchor[1])))
         return Place((left, top, right, bottom), line, float(cost[best]))
 
     def _candidates(self, index: int, size: tuple[int, int]) -> Box:
@@ -104,6 +114,20 @@ class Layout:
         corners = np.concatenate([near.reshape(-1, 2), everywhere.reshape(-1, 2)])
         corners = corners.clip(np.minimum(gap, room // 2), np.maximum(room - gap, room // 2)).round()
         return np.concatenate([corners, corners + size], axis=1)
+
+    def _distances(self, index: int, boxes: Box) -> NDArray[np.float64]:
+        """How far each box is from a region, in lengths of the picture."""
+        return np.asarray(shapely.distance(shapely.box(*boxes.T), self.outlines[index])) / max(self.size)
+
+    def _beside_others(self, index: int, boxes: Box) -> NDArray[np.bool_]:
+        """Which boxes are so near to another region's box that they could be taken for its caption."""
+        others = [region.bbox for place, region in enumerate(self.regions) if place != index]
+        x, y, width, height = np.array(others, float).reshape(-1, 4).T
+        left, top, right, bottom = (side[:, None] for side in boxes.T)
+        apart = np.hypot(
+            np.maximum(x - right, left - x - width).clip(0), np.maximum(y - bottom, top - y - height).clip(0)
+        )
+        return np.asarray((apart <= NEAR * max(self.size)).any(1))
 
     def _share(self, boxes: Box) -> NDArray[np.float64]:
         """How much of each box each region covers: -> (N, regions) in [0, 1]."""
@@ -132,6 +156,13 @@ def _coarse(region: Region, size: tuple[int, int], scale: float) -> NDArray[np.i
         if len(polygon) > 2:
             draw.polygon([(x * scale, y * scale) for x, y in polygon], fill=1)
     return np.asarray(canvas, dtype=np.int64)
+
+
+def _outline(region: Region) -> shapely.Geometry:
+    """The region's parts together, or its box where nothing is outlined."""
+    parts = [shapely.Polygon(polygon).buffer(0) for polygon in region.polygons if len(polygon) > 2]
+    x, y, width, height = region.bbox
+    return shapely.union_all(parts) if parts else shapely.box(x, y, x + width, y + height)
 
 
 def _anchor(region: Region, cells: NDArray[np.int64], scale: float) -> NDArray[np.float64]:

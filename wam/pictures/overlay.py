@@ -20,10 +20,10 @@ COLOURS = (
     (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0),
     (153, 0, 255), (204, 255, 204), (153, 119, 255), (85, 255, 136), (153, 85, 51), (136, 102, 136),
 )  # fmt: skip
-WASH = 46  # of 255: opacity of the colour over a region
 PLATE = (0, 0, 0, 200)  # behind a caption
-TEXT = 36  # lines of text that the picture's side, a mean of both, would hold
+TEXT = 42  # lines of text that the picture's side, a mean of both, would hold
 SMALLEST = 10  # pixels of the smallest text
+LARGEST = 1 / 3  # of its region's area that a caption may have, wherever it is; a number in the smallest text may more
 # lines of captions, size of text, and what that costs, in lengths of the picture for each caption
 ATTEMPTS = (
     (3, 1.0, 0.0),
@@ -35,6 +35,7 @@ ATTEMPTS = (
     (0, 0.8, 0.0),
 )
 LOST = 0.4  # what a caption of which nothing but its number is left costs, in the same unit
+SHRINK = 0.85  # of a text that is still too large
 KEPT = 0.6  # share of a line below which its beginning is not worth writing
 
 Colour = tuple[int, int, int]
@@ -42,9 +43,10 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def overlay(pixels: NDArray[np.uint8], regions: Sequence[Region], captions: Sequence[str]) -> Image.Image:
-    """Draws regions with captions, of one or more lines each, over (H, W, 3) uint8 RGB.
+    """Draws regions with captions, of one or more lines each, over (H, W, 3) uint8 RGB, numbered as they are given.
 
-    Where captions would be crowded they get smaller, then lose lines; the numbers always stay.
+    Colours inside the outlines stay as they are. Where captions would be crowded, or large beside what they name, they
+    get smaller, then lose lines; the numbers always stay.
     """
     picture = Image.fromarray(pixels).convert("RGB").copy()
     draw = ImageDraw.Draw(picture, "RGBA")
@@ -57,11 +59,10 @@ def overlay(pixels: NDArray[np.uint8], regions: Sequence[Region], captions: Sequ
 
 
 def _outline(draw: ImageDraw.ImageDraw, region: Region, colour: Colour, stroke: int) -> None:
-    """Tints a region and draws its border, inside itself so that regions that touch keep a line each."""
+    """Draws a region's border, inside itself so that regions that touch keep a line each."""
     for points in region.polygons:
         if len(points) < 3:
             continue
-        draw.polygon(points, fill=(*colour, WASH))
         for ring in _inset(points, stroke):
             draw.line(ring, fill=(0, 0, 0), width=stroke * 2 + 2, joint="curve")
             draw.line(ring, fill=colour, width=stroke * 2 - 1, joint="curve")
@@ -82,7 +83,10 @@ def _write(
     layout = Layout(size, regions, gap=stroke)
     best: tuple[float, list[_Plate], list[Place]] | None = None
     for lines, scale, loss in ATTEMPTS:
-        plates = [_Plate(index, text, lines, usual * scale, size[0]) for index, text in enumerate(captions)]
+        plates = [
+            _fitting_plate(index, text, lines, usual * scale, size, regions[index])
+            for index, text in enumerate(captions)
+        ]
         places = layout.place([plate.size for plate in plates], forced=lines == 0)
         if places is not None:
             cost = sum(place.cost + LOST * plate.lost + loss for plate, place in zip(plates, places, strict=True))
@@ -97,6 +101,25 @@ def _write(
             draw.ellipse((x - dot, y - dot, x + dot, y + dot), fill=plate.colour, outline=(0, 0, 0), width=stroke // 2)
     for plate, place in zip(plates, places, strict=True):
         plate.draw(draw, place)
+
+
+def _fitting_plate(
+    index: int, text: str, lines: int, text_size: float, size: tuple[int, int], region: Region
+) -> _Plate:
+    """The plate of a caption, its text made smaller and then its lines fewer until it is small beside its region."""
+    _, _, width, height = region.bbox
+    room = LARGEST * (region.area * size[0] * size[1] or width * height)
+    smallest = min(SMALLEST, text_size)
+    for count in dict.fromkeys((lines, min(lines, 1), 0)):
+        wanted = text_size
+        while True:
+            plate = _Plate(index, text, count, wanted, size[0])
+            if plate.size[0] * plate.size[1] <= room:
+                return plate
+            if wanted <= smallest:
+                break
+            wanted = max(smallest, wanted * SHRINK)
+    return plate
 
 
 class _Plate:

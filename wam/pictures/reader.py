@@ -198,7 +198,7 @@ def check_header(image: ImageFile.ImageFile, name: str, *, frames: bool = False,
         raise refuse("a picture with pixels", size, COPY_AGAIN)
     if not frames and not is_still(image):
         found = f"an animation or several pages ({image.format})"
-        option = "use --frames all, or " if image.format in ANIMATED else ""
+        option = "use --all-frames, or " if image.format in ANIMATED else ""
         raise refuse("one still picture", found, f"{option}save the frame you want as a file of its own")
     rawmode = _rawmode(image.tile[0]) if image.tile else ""
     tags = getattr(image, "tag_v2", {})

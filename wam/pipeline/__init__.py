@@ -6,6 +6,7 @@ marking           several pictures together, either way            ``record_mark
 read              content -> every mark with its record          registered_words  the words in use in a registry
 frames            animations                                     transplant        is a mark on a picture not its own?
 options           how pictures are marked                        contract          the JSON of both, and ``error_line``
+given             what a program gives as a picture              key_file          secrets as people keep them
 
 Safe for threads; no settings of the process, such as its number of threads, are touched.
 """

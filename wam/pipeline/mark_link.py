@@ -20,6 +20,7 @@ from wam.pipeline.marked import MarkedFile, SelfCheckError, label_for, marked_fi
 from wam.pipeline.marking import Request, mark_one
 from wam.pipeline.options import MarkOptions, require_mode
 from wam.pipeline.registered_words import RegisteredWords
+from wam.stages import tell
 from wam.watermarker import Detection, Watermarker
 
 DIFFERENT = 6  # bits in which two words differ at least
@@ -68,6 +69,7 @@ class LinkMarking:
         self, marker: Watermarker, requests: Sequence[Request], plans: Sequence[int], *, strength: float | None
     ) -> list[NDArray[np.uint8]]:
         """Marked pixels of each picture; pictures that come to one working size go through the networks together."""
+        tell("marking")
         marked: dict[int, NDArray[np.uint8]] = {}
         still: list[int] = []
         for index, (request, word) in enumerate(zip(requests, plans, strict=True)):
@@ -88,6 +90,7 @@ class LinkMarking:
         """Encodes and reads back. Where the model chose the strength, a mark that does not read back is made stronger
         once, and that is noted."""
         loaded, options, known = request.loaded, self.options, self.words.and_own(plan)
+        tell("saving and reading back")
         label = label_for(loaded, options, request.record, name=format_link(plan), message=bits_from_word(plan))
         notes: tuple[str, ...] = ()
         content, saved, lost = encode(loaded, pixels, label=label, quality=options.quality)

@@ -24,6 +24,7 @@ from wam.pipeline.record_marks import (
     find_records,
     plan_record,
 )
+from wam.stages import tell
 from wam.watermarker import Watermarker
 
 
@@ -60,6 +61,7 @@ class RecordMarking:
         self, marker: Watermarker, requests: Sequence[Request], plans: Sequence[RecordPlan], *, strength: float | None
     ) -> list[NDArray[np.uint8]]:
         """Marked pixels of each picture; pictures that come to one working size go through the embedder together."""
+        tell("marking")
         marked: dict[int, NDArray[np.uint8]] = {}
         still: list[int] = []
         for index, (request, plan) in enumerate(zip(requests, plans, strict=True)):
@@ -75,6 +77,7 @@ class RecordMarking:
 
     def finish(self, marker: Watermarker, request: Request, plan: RecordPlan, pixels: NDArray[np.uint8]) -> MarkedFile:
         """Encodes and reads back."""
+        tell("saving and reading back")
         loaded, record = request.loaded, request.record
         label = label_for(loaded, self.options, record, name=record_name(record), message=plan.messages[0])
         content, saved, lost = encode(loaded, pixels, label=label, quality=self.options.quality)

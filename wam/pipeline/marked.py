@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from PIL import Image
+
 from payload import Record, bits_from_word, format_link, hash_rgb
 from wam.errors import ImageError
 from wam.pictures.containers.parts import irreplaceable
+from wam.pictures.files import write_bytes
 from wam.pictures.formats import SUFFIXES
 from wam.pictures.quality import is_flat, psnr, ssim
 from wam.pictures.samples import Picture
@@ -72,10 +77,26 @@ class MarkReport:
 
 @dataclass(frozen=True, eq=False)
 class MarkedFile:
-    """``content`` of the file, read back and found right; ``report`` on it."""
+    """``content`` of the file, read back and found right; ``report`` on it, and its ``link``."""
 
     content: bytes
     report: MarkReport
+
+    @property
+    def link(self) -> str | None:
+        """The short link; None in record mode."""
+        return self.report.link
+
+    @property
+    def image(self) -> Image.Image:
+        """The marked picture for Pillow, in the file's own mode: RGBA stays RGBA."""
+        image = Image.open(io.BytesIO(self.content))
+        image.load()
+        return image
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the content whole or not at all; raises ``ImageError``. The name does not change the format."""
+        write_bytes(path, self.content)
 
 
 def label_for(loaded: Loaded, options: MarkOptions, record: Record, *, name: str, message: str) -> Label | None:

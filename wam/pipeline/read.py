@@ -24,7 +24,7 @@ from wam.pipeline.record_marks import FoundRecord, find_records
 from wam.pipeline.registered_words import RegisteredWords
 from wam.pipeline.transplant import is_whole, link_is_transplanted
 from wam.provenance.aigc_label import Label, label_agrees, read_label
-from wam.region import Region
+from wam.region import Region, reading_order
 from wam.signal.mark_grid import SMALLEST_SIDE
 from wam.watermarker import Detection, Watermarker
 
@@ -104,8 +104,9 @@ class Examined:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a file says: its size in pixels, the marks in it, the ``label`` in its metadata, and what the ``searches``
-    of its frames did, where the model says so, and the ``reason`` why not all of it was searched, None where it was."""
+    """What a file says: its size in pixels, the marks in it as people read a page, the ``label`` in its metadata, what
+    the ``searches`` of its frames did, where the model says so, and the ``reason`` why not all of it was searched, None
+    where it was."""
 
     width: int
     height: int
@@ -118,6 +119,11 @@ class Findings:
     def complete(self) -> bool:
         """Whether all of the file was searched as asked."""
         return self.reason is None
+
+    @property
+    def marks(self) -> tuple[AnyReading, ...]:
+        """The marks, as the page for Python calls them: ``readings``."""
+        return self.readings
 
     @property
     def label_agrees(self) -> bool | None:
@@ -196,6 +202,8 @@ def judge(examined: Examined, words: RegisteredWords) -> Findings:
     # a faint mark counts if its word is registered, which the match itself has weighed; any other has to be plain
     found += [r for r in readings if r.status == "verified" or r.detection.log10_p <= examined.present]
     return Findings(examined.width, examined.height, tuple(found), examined.label, examined.searches, examined.reason)
+    ordered = tuple(found[place] for place in reading_order([one.region for one in found]))
+    return Findings(examined.width, examined.height, ordered, examined.label, examined.searches)
 
 
 def _look_up(detection: Detection, examined: Examined, words: RegisteredWords) -> Reading:

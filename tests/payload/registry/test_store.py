@@ -5,6 +5,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -165,3 +166,49 @@ def test_every_error_has_the_same_base() -> None:
     assert issubclass(RegistryFullError, RegistryError)
     assert issubclass(UnknownLinkError, RegistryError)
     assert issubclass(RegistryError, PayloadError)
+
+
+class TestQueries:
+    @pytest.fixture
+    def filled(self, registry: Registry) -> Registry:
+        for number, (owner, user) in enumerate((("acme", "u-1"), ("acme", None), ("zenith", "u-1"), ("acme", "u-2"))):
+            registry.allocate(Record(f"a{number % 2}", owner, user, datetime(2026, 1, 1 + number, tzinfo=UTC)))
+        return registry
+
+    @pytest.mark.parametrize(
+        ("query", "serials"),
+        [
+            ({}, [0, 1, 2, 3]),
+            ({"asset": "a1"}, [1, 3]),
+            ({"owner": "acme"}, [0, 1, 3]),
+            ({"user": "u-1"}, [0, 2]),
+            ({"owner": "acme", "user": "u-1"}, [0]),
+            ({"since": datetime(2026, 1, 3, tzinfo=UTC)}, [2, 3]),
+            ({"since": datetime(2026, 1, 3, 0, 0, 1, tzinfo=UTC), "state": "pending"}, [3]),
+            ({"state": "marked"}, []),
+            ({"asset": "a"}, []),
+        ],
+    )
+    def test_entries_as_asked(self, filled: Registry, query: dict[str, Any], serials: list[int]) -> None:
+        assert [entry.serial for entry in filled.entries(**query)] == serials
+
+    def test_a_time_without_a_zone_is_refused(self, filled: Registry) -> None:
+        with pytest.raises(ValueError, match="expected a datetime with a time zone"):
+            filled.entries(since=datetime(2026, 1, 1))
+
+    def test_statistics(self, filled: Registry) -> None:
+        filled.discard(next(filled.entries(asset="a1")).word)
+        assert filled.statistics().to_dict() == {
+            "states": {"pending": 3, "discarded": 1},
+            "allocated": 4,
+            "free": ID_COUNT - 4,
+            "assets": 2,
+            "owners": 2,
+            "users": 2,
+            "first": "2026-01-01T00:00:00Z",
+            "last": "2026-01-04T00:00:00Z",
+        }
+
+    def test_statistics_of_an_empty_registry(self, registry: Registry) -> None:
+        found = registry.statistics()
+        assert (found.allocated, found.assets, found.first, found.last) == (0, 0, None, None)

@@ -26,7 +26,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(contenders, "build_marker", lambda model, device: light_contender())
 
     def invoke(*arguments: str) -> Result:
-        return CliRunner().invoke(app, ["bench", "--images", "photos", "--jobs", "1", *arguments])
+        return CliRunner().invoke(app, ["bench", "--images", "photos", "--workers", "1", *arguments])
 
     return invoke
 
@@ -90,7 +90,7 @@ def test_negatives_alone_count_false_alarms(run: Run) -> None:
         (["--attacks", "jpg=80"], "known: identity"),
         (["--attacks", "identity", "--strength", "42,ten"], "--strength: expected dB"),
         (["--attacks", "identity", "--strength", "5"], "--strength: expected dB"),
-        (["--attacks", "identity", "--cost", "much"], "--cost: expected one of none, short, full"),
+        (["--attacks", "identity", "--cost", "much"], "much"),
         (["--attacks", "identity", "--images", "nowhere"], "nowhere: expected pictures"),
         (["--attacks", "identity", "--against", "stegano"], "--against: expected one of"),
     ],
@@ -99,3 +99,8 @@ def test_wrong_usage_is_refused_before_anything_runs(run: Run, arguments: list[s
     done = run(*arguments)
     assert done.exit_code != 0 and done.stdout == ""
     assert message in (done.stderr or str(done.exception))
+
+
+def test_the_spelling_of_the_last_version_works_with_a_hint(run: Run) -> None:
+    done = run("--jobs", "1", "--strength", "5")
+    assert done.stderr.splitlines()[0].startswith("note: --jobs is now --workers")

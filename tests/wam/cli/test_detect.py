@@ -124,7 +124,7 @@ class TestDetect:
         Path("broken.png").write_bytes(b"")
         assert run(*ours, "broken.png").exit_code == 2
         refused = run("detect", "in.wm.png", "--fail-unless", "marked")
-        assert refused.exit_code == 2 and "--fail-unless: expected verified, found marked" in refused.stderr
+        assert refused.exit_code == 2 and "'marked'" in refused.stderr
 
     def test_a_mark_that_was_copied_is_not_ours(self, run: Run, marked: dict[str, Any]) -> None:
         residual = np.asarray(Image.open("in.wm.png"), int) - np.asarray(Image.open("in.png"), int)

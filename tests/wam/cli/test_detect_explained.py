@@ -97,7 +97,7 @@ def test_standard_output_is_the_same(run: Run, form: tuple[str, ...]) -> None:
 def test_verbose_speaks_of_all_frames(run: Run) -> None:
     frames = [Image.open("in.wm.png"), Image.fromarray(smooth_picture(seed=3))]
     frames[0].save("moving.png", save_all=True, append_images=frames[1:], duration=100)
-    said = run("detect", "moving.png", "--frames", "all", "-v").stderr
+    said = run("detect", "moving.png", "--all-frames", "-v").stderr
     assert "moving.png: frame 1 " in said and "moving.png: frame 2 " in said
 
 
@@ -150,4 +150,4 @@ def test_the_network_computes_in_the_precision_asked_for(run: Run, monkeypatch: 
 def test_an_unknown_precision_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
     result = CliRunner().invoke(app, ["detect", "in.png", "--precision", "int4"])
     assert result.exit_code == 2
-    assert result.stderr.count("\n") == 1 and "auto, fp32, bf16, fp16" in result.stderr
+    assert "'int4'" in result.stderr and "'bf16'" in result.stderr

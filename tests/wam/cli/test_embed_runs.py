@@ -114,7 +114,7 @@ class TestResumeWithOtherSettings:
 
     def test_frames_make_no_difference_to_still_pictures(self, run: Run, photos: Path) -> None:
         run("embed", photos, *MARK, *INTO)
-        assert counts(run("embed", photos, *MARK, *INTO, "--resume", "--frames", "all").stderr) == (0, 2, 0)
+        assert counts(run("embed", photos, *MARK, *INTO, "--resume", "--all-frames").stderr) == (0, 2, 0)
 
     def test_only_the_files_that_differ(self, run: Run, photos: Path) -> None:
         run("embed", photos, *MARK, *INTO)
@@ -164,7 +164,7 @@ class TestUsage:
             (("--asset-from", "csv:list.csv", "--user", " "), "user: expected text that is not blank"),
             (("--asset-from", "csv:list.csv", "--time", "noon"), "time: expected RFC 3339"),
             (("--asset-from", "name"), "owner: expected one, found none"),
-            (("--asset", "1", "--owner", "a", "--encrypt"), "--encrypt: expected --mode record with it"),
+            (("--asset", "1", "--owner", "a", "--encrypt"), "--encrypt: expected mode record with it"),
         ],
     )
     def test_what_can_be_known_beforehand_is_a_usage_error(
@@ -201,7 +201,7 @@ class TestQuality:
         frames = [Image.fromarray(smooth_picture(seed=seed)) for seed in (1, 2)]
         frames[0].save("in.webp", save_all=True, append_images=frames[1:], duration=100, lossless=True)
         for options, lossless in (((), True), (("--quality", "99"), False)):
-            assert run("embed", "in.webp", *MARK, "--frames", "all", *options).exit_code == 0
+            assert run("embed", "in.webp", *MARK, "--all-frames", *options).exit_code == 0
             assert (b"VP8L" in Path("in.wm.webp").read_bytes()) == lossless
 
     def test_beyond_its_range_it_is_a_usage_error(self, run: Run, photo: Path) -> None:

@@ -66,7 +66,6 @@ class TestBatch:
             (("--owner", "a", "--asset-from", "csv:none.csv"), "none.csv: expected a CSV file"),
             ((*MARK, "--resume"), "--resume: expected --out-dir"),
             ((*MARK, "--engine", "ray"), "--engine ray: expected --out-dir"),
-            ((*MARK, "--engine", "slurm"), "--engine: expected one of local, ray, found slurm"),
             ((*MARK, "--address", "host:1"), "--address: expected --engine ray"),
         ],
     )

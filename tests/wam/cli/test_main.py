@@ -2,26 +2,134 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 import typer
 
 import wam
 from payload.registry import Registry
-from tests.wam.cli.commands import MARK, Run
-from wam.cli import main
+from payload.registry.entry import STATES
+from tests.wam.cli.commands import MARK, Run, error_line, files, objects
+from wam.bench.session import COSTS
+from wam.cli import app, choices, main, panels
+from wam.models import catalogue
+from wam.networks.precision import AUTO, PRECISIONS
+from wam.pipeline.options import Mode
+
+ROOT = Path(wam.__file__).parents[1]
 
 
 def test_version(run: Run) -> None:
     assert run("--version").stdout == f"wam {wam.__version__}\n"
 
 
-def test_every_command_explains_its_options(run: Run) -> None:
-    for command in (["embed"], ["detect"], ["attack"], ["registry"], ["registry", "list"], ["model", "info"]):
-        assert run(*command, "--help").exit_code == 0
+def commands(group: Any = None, names: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """All commands by their words."""
+    group = group or typer.main.get_command(app)
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*names, name))
+        else:
+            yield *names, name
+
+
+def test_every_command_explains_itself_with_an_example(run: Run) -> None:
+    assert {("embed",), ("detect",), ("key", "new"), ("registry", "stats")} <= set(commands())
+    for command in commands():
+        result = run(*command, "--help")
+        assert result.exit_code == 0
+        assert f"Example: wam {' '.join(command)}" in result.stdout
+
+
+@pytest.mark.parametrize("columns", ["80", "50"])
+def test_help_breaks_lines_where_the_terminal_ends(run: Run, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    shown = run("detect", "--help").stdout.splitlines()
+    assert max(map(len, shown)) <= int(columns)
+    start = next(place for place, line in enumerate(shown) if line.strip().startswith("Status: verified"))
+    end = next(place for place, line in enumerate(shown) if line.strip().endswith("is not certain)."))
+    assert min(map(len, shown[start:end])) > int(columns) - 15  # no line is broken twice
+
+
+def test_options_are_in_groups(run: Run) -> None:
+    for command in ("embed", "detect"):
+        shown = run(command, "--help").stdout
+        for group in (panels.OUTPUT, panels.REGISTRY, panels.RUNNING, panels.PRINTING):
+            assert f"─ {group} ─" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [("wam em", "embed"), ("wam embed --mo", "--mode"), ("wam embed --mode ", "record"), ("wam registry st", "stats")],
+)
+def test_tab_completes(words: str, offered: str) -> None:
+    count = len(words.split()) - 1 + words.endswith(" ")
+    environment = {**os.environ, "_WAM_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(count)}
+    code = "import sys; sys.argv = ['wam']; from wam.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert offered in done.stdout.split() and done.stderr == ""
+
+
+def test_the_words_of_options_are_those_of_the_library() -> None:
+    assert [*choices.Device] == [*catalogue.DEVICES]
+    assert [*choices.Precision] == [AUTO, *PRECISIONS]
+    assert [*choices.Mode] == [*get_args(Mode)]
+    assert [*choices.Cost] == [*COSTS]
+    assert [*choices.RegistryState] == [*STATES]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--mode", "both"), ("--device", "tpu"), ("--engine", "spark"), ("--mode", "Link")]
+)
+def test_other_words_are_refused_with_those_there_are(run: Run, photo: Path, option: str, value: str) -> None:
+    result = run("embed", photo, *MARK, option, value)
+    assert result.exit_code == 2
+    assert option in result.stderr and value in result.stderr and "is not one of" in " ".join(result.stderr.split())
+
+
+class TestOldSpellings:
+    """They work, and name the new one on standard error."""
+
+    def test_frames_all(self, run: Run, photo: Path) -> None:
+        for command in (["embed", *MARK], ["detect"]):
+            result = run(*command, photo, "--frames", "all", "--json")
+            assert result.stderr.splitlines()[0].startswith("note: --frames all is now --all-frames; the old")
+            assert len(objects(result)) == 1
+        result = run("detect", photo, "--frames", "some")
+        assert result.exit_code == 2
+        assert error_line(result).startswith("--frames: expected all, found some")
+
+    def test_they_are_not_in_the_help(self, run: Run) -> None:
+        assert "--frames " not in run("embed", "--help").stdout + run("detect", "--help").stdout
+        assert "--jobs" not in run("bench", "--help").stdout
+
+
+class TestKey:
+    def test_a_new_one_marks_and_reads(self, run: Run, photo: Path) -> None:
+        assert run("key", "new", "acme.key").stdout.startswith("acme.key: a new key; ")
+        assert run("embed", photo, *MARK, "--key-file", "acme.key").exit_code == 0
+        assert run("detect", "in.wm.png", "--key-file", "acme.key").exit_code == 0
+        assert run("detect", "in.wm.png").exit_code == 1
+
+    def test_without_a_file_it_is_printed(self, run: Run) -> None:
+        one, other = (run("key", "new").stdout for _ in range(2))
+        assert len(bytes.fromhex(one.strip())) == 32 and one != other
+        assert files() == []
+
+    def test_one_that_is_there_stays(self, run: Run) -> None:
+        Path("acme.key").write_text("precious")
+        result = run("key", "new", "acme.key")
+        assert result.exit_code == 2
+        assert error_line(result).startswith("acme.key: expected a new file, found one that is there")
+        assert Path("acme.key").read_text() == "precious"
 
 
 class TestMain:
@@ -60,7 +168,17 @@ class TestMain:
         assert "embed" in shown.out + shown.err and "error" not in shown.err
 
     @pytest.mark.parametrize(
-        "arguments", [("paint",), ("--nonsense",), ("embed",), ("embed", "in.png", "--strength", "loud"), ("detect",)]
+        "arguments",
+        [
+            ("paint",),
+            ("--nonsense",),
+            ("embed",),
+            ("embed", "in.png", "--strength", "loud"),
+            ("embed", "in.png", "--mode", "stencil"),
+            ("detect",),
+            ("detect", "in.png", "--precision", "fp8"),
+            ("registry", "list", "--state", "lost"),
+        ],
     )
     def test_usage_errors_are_one_line(
         self, call: Callable[..., int], capfd: pytest.CaptureFixture[str], arguments: tuple[str, ...]

@@ -9,26 +9,26 @@ import sys
 
 import pytest
 
-from wam.cli import common
+from wam.cli import progress
 
 CODE = """
 import sys, time
-from wam.cli import common
+from wam.cli import progress
 total = int(sys.argv[1])
-with common.progress("embedding", total) as advance:
+with progress.progress("embedding", total) as advance:
     for _ in range(max(1, total - 1)):
         time.sleep(0.3)
         advance()
 """
 
 
-def shown(total: int) -> str:
+def shown(total: int, code: str = CODE) -> str:
     """What a terminal gets on standard error while all but one of ``total`` files are done, without colours."""
     pty = pytest.importorskip("pty", reason="needs Unix terminals")
     outer, inner = pty.openpty()
     try:
         environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
-        subprocess.run([sys.executable, "-c", CODE, str(total)], stderr=inner, env=environment, check=True, timeout=60)
+        subprocess.run([sys.executable, "-c", code, str(total)], stderr=inner, env=environment, check=True, timeout=60)
         return re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", os.read(outer, 1 << 16).decode())
     finally:
         os.close(inner)
@@ -47,7 +47,31 @@ def test_one_file_has_no_bar() -> None:
     assert "1/1" not in text and "/s" not in text
 
 
+STAGES = """
+import threading, time
+from wam import stages
+from wam.cli import progress
+
+def work():
+    progress.STAGE_LINE.listen()
+    for number in range(1, 4):
+        stages.tell(f"resolution {number} of 18")
+        time.sleep(0.3)
+
+thread = threading.Thread(target=work)
+with progress.progress("detecting", 1):
+    thread.start()
+    thread.join()
+stages.tell("nobody listens")
+"""
+
+
+def test_one_file_tells_what_it_is_at() -> None:
+    text = shown(1, STAGES)
+    assert re.search(r"detecting: resolution 2 of 18 \d:\d\d:\d\d", text) and "nobody" not in text
+
+
 def test_nothing_is_shown_elsewhere(capfd: pytest.CaptureFixture[str]) -> None:
-    with common.progress("embedding", 4) as advance:
+    with progress.progress("embedding", 4) as advance:
         advance()
     assert capfd.readouterr() == ("", "")

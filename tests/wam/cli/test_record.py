@@ -93,7 +93,7 @@ def test_a_record_too_long_is_refused_before_anything_is_written(run: Run) -> No
     ("options", "message"),
     [
         (("--encrypt",), "--encrypt: expected a key, found none"),
-        (("--encrypt", "--key-file", "key", "--label"), "--label: expected it without --encrypt"),
+        (("--encrypt", "--key-file", "key", "--label"), "--label: expected it without encrypt"),
         (("--registry", "r.sqlite"), "--registry: expected it without --mode record"),
     ],
 )

@@ -98,13 +98,13 @@ def test_all_frames_carry_the_record(run: Run) -> None:
     frames = [Image.fromarray(smooth_picture(384, 544, seed=seed)) for seed in (0, 1)]
     frames[0].save("7.webp", save_all=True, append_images=frames[1:], duration=100, lossless=True)
     assert "expected one still picture" in error_line(run("embed", "7.webp", *MARK))
-    (marked,) = objects(run("embed", "7.webp", *MARK, "--frames", "all", "--json"))
+    (marked,) = objects(run("embed", "7.webp", *MARK, "--all-frames", "--json"))
     assert (marked["frames"], marked["error"]) == (2, None)
     for number, picture in enumerate(read_animation("7.wm.webp").pictures):
         Image.fromarray(picture.pixels).save(f"{number}.png")
         (found,) = objects(run("detect", f"{number}.png", "--json"))
         assert [mark["record"]["asset"] for mark in found["watermarks"]] == ["7"]
-    (found,) = objects(run("detect", "7.wm.webp", "--frames", "all", "--json"))
+    (found,) = objects(run("detect", "7.wm.webp", "--all-frames", "--json"))
     assert [mark["record"]["asset"] for mark in found["watermarks"]] == ["7"]
 
 

@@ -32,6 +32,42 @@ class TestRegistry:
         assert {"link": link, "asset": "123", "owner": "acme", "user": "u"}.items() <= dict(shown_lines).items()
         assert "{" not in run("registry", "show", link).stdout
 
+    def test_list_what_is_asked_for(self, run: Run, link: str) -> None:
+        run("embed", "in.png", "--asset", "9", "--owner", "zenith", "--time", "2026-01-01T12:00:00Z", "-o", "b.png")
+        run("registry", "withdraw", link)
+
+        def listed(*options: str) -> list[str]:
+            return [one["record"]["asset"] for one in objects(run("registry", "list", "--json", *options))]
+
+        assert listed() == ["123", "9"]
+        assert listed("--asset", "9") == listed("--owner", "zenith") == listed("--state", "marked") == ["9"]
+        assert listed("--user", "u") == listed("--since", "2026-01-02") == ["123"]
+        assert listed("--since", "2026-01-01") == listed("--since", "2026-01-01T13:00:00+01:00") == ["123", "9"]
+        assert listed("--user", "u", "--owner", "zenith") == []
+        assert len(run("registry", "list", "--asset", "9").stdout.splitlines()) == 2
+
+    @pytest.mark.parametrize("since", ["yesterday", "2026-13-01", "2026-11-22T09:30:00", ""])
+    def test_since_something_else(self, run: Run, link: str, since: str) -> None:
+        result = run("registry", "list", "--since", since)
+        assert result.exit_code == 2
+        assert error_line(result).startswith("--since: expected a day like 2026-11-22 or an RFC 3339 time, found ")
+
+    def test_stats(self, run: Run, link: str) -> None:
+        (found,) = objects(run("registry", "stats", "--json"))
+        assert (found["states"], found["allocated"], found["owners"], found["users"]) == ({"marked": 1}, 1, 1, 1)
+        lines = dict(line.split(maxsplit=1) for line in run("registry", "stats").stdout.splitlines())
+        assert (lines["marked"], lines["allocated"], lines["free"]) == ("1", "1", f"{found['free']:,}")
+
+    @pytest.mark.parametrize("columns", [50, 80])
+    def test_a_narrow_terminal_keeps_link_and_state(
+        self, run: Run, link: str, columns: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run("embed", "in.png", "--asset", "a" * 100, "--owner", "acme", "-o", "b.png")
+        monkeypatch.setattr("wam.cli.terminal.width", lambda: columns)
+        lines = run("registry", "list").stdout.splitlines()
+        assert max(map(len, lines)) <= columns
+        assert lines[1].split()[:2] == [link, "marked"] and lines[2].endswith("…")
+
     def test_a_withdrawn_record_is_no_longer_named(self, run: Run, link: str) -> None:
         assert run("registry", "withdraw", link).exit_code == 0
         (mark,) = objects(run("detect", "in.wm.png", "--json"))[0]["watermarks"]

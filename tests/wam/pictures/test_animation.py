@@ -127,7 +127,7 @@ def test_a_cut_animation_is_refused(format: str, share: float) -> None:
 
 
 def test_without_being_asked_an_animation_is_refused_with_the_option() -> None:
-    with pytest.raises(ImageError, match=r"several pages \(GIF\), use --frames all, or save the frame"):
+    with pytest.raises(ImageError, match=r"several pages \(GIF\), use --all-frames, or save the frame"):
         read_image(animated("GIF"))
 
 

@@ -1,4 +1,4 @@
-"""Captions: inside the picture, apart from one another, near what they name."""
+"""Captions: beside what they name, inside the picture, apart from one another, near what they name."""
 
 from __future__ import annotations
 
@@ -28,21 +28,42 @@ def overlaps(one: Place, other: Place) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def test_a_caption_goes_into_its_region_when_there_is_room() -> None:
+def test_a_caption_goes_beside_its_region_when_there_is_room() -> None:
     (place,) = placed([region(100, 50, 200, 200)], (80, 40))
     left, top, right, bottom = place.box
     assert place.line is None
-    assert 100 <= left < right <= 300 and 50 <= top < bottom <= 250
+    assert not overlaps(place, Place((100, 50, 300, 250), None, 0.0))
+    assert 90 <= left < right <= 310 and (bottom <= 50 or top >= 250)  # above it or below
     assert (right - left, bottom - top) == (80, 40)
 
 
-def test_a_small_region_is_named_from_outside_with_a_line_to_it() -> None:
+def test_a_caption_goes_into_a_region_that_fills_the_picture() -> None:
+    (place,) = placed([region(0, 0, 400, 300)], (80, 40))
+    assert place.line is None and max(place.box[:2]) < 20  # its upper left corner
+
+
+def test_a_small_region_is_named_beside_it() -> None:
     (place,) = placed([region(190, 140, 12, 12)], (80, 40))
+    assert place.line is None
+    assert not overlaps(place, Place((190, 140, 202, 152), None, 0.0))
+    assert overlaps(place, Place((180, 130, 212, 162), None, 0.0))
+
+
+def test_where_others_are_all_around_a_line_leads_there() -> None:
+    around = [region(100, 50, 90, 200), region(202, 50, 90, 200), region(190, 50, 12, 90), region(190, 152, 12, 98)]
+    place = placed([region(190, 140, 12, 12), *around], (80, 40))[0]
     assert place.line is not None
     (x, y), (to_x, to_y) = place.line
     assert 190 <= to_x <= 202 and 140 <= to_y <= 152
     assert x in (place.box[0], place.box[2]) or y in (place.box[1], place.box[3])
-    assert not overlaps(place, Place((190, 140, 202, 152), None, 0.0))
+    assert not overlaps(place, Place((100, 50, 292, 250), None, 0.0))
+
+
+def test_a_caption_between_two_regions_is_avoided() -> None:
+    """It could be taken for that of either."""
+    places = placed([region(100, 20, 200, 100), region(100, 170, 200, 100)], (80, 40))
+    assert [place.box[1] < 120 or place.box[3] > 170 for place in places] == [True, True]
+    assert not any(overlaps(place, Place((100, 120, 300, 170), None, 0.0)) for place in places)
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (390, 0), (0, 290), (390, 290)])
@@ -64,8 +85,8 @@ def test_captions_of_regions_in_one_another_are_apart() -> None:
 
 
 def test_a_caption_avoids_the_other_regions() -> None:
-    whole, part = placed([region(0, 0, 400, 300), region(0, 0, 200, 300)], (100, 40))
-    assert whole.box[0] >= 200 and part.box[2] <= 200
+    left, right = placed([region(0, 0, 200, 300), region(200, 0, 200, 300)], (100, 40))
+    assert left.box[2] <= 200 <= right.box[0]
 
 
 def test_where_there_is_no_room_there_are_no_places() -> None:

@@ -66,9 +66,9 @@ def test_an_animation_is_known_by_a_frame_with_something_in_it(moving: Path) -> 
 
 def test_animations_are_refused_unless_asked_for(job: EmbedJob, moving: Path, tmp_path: Path) -> None:
     still = EmbedJob(job.marker, job.registry, 38.0)
-    with pytest.raises(ImageError, match="use --frames all"):
+    with pytest.raises(ImageError, match="use --all-frames"):
         embed_file(still, moving, tmp_path / "out.gif", RECORD)
-    with pytest.raises(ImageError, match="use --frames all"):
+    with pytest.raises(ImageError, match="use --all-frames"):
         read(job, moving, frames=False)
     assert list(job.registry.list()) == []
 

@@ -1,0 +1,60 @@
+"""The words that options take, each kind said once: what ``--help`` lists, completion offers and a typo is told."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Device(StrEnum):
+    """Where the networks run."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    MPS = "mps"
+
+
+class Precision(StrEnum):
+    """What the extractor computes in."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+
+class Engine(StrEnum):
+    """Where the work of a run is done."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+class Mode(StrEnum):
+    """What a mark is: a link to a record, or the record itself."""
+
+    LINK = "link"
+    RECORD = "record"
+
+
+class FailUnless(StrEnum):
+    """What every picture has to carry for exit status 0."""
+
+    VERIFIED = "verified"
+
+
+class Cost(StrEnum):
+    """How much of speed and memory ``bench`` measures."""
+
+    NONE = "none"
+    SHORT = "short"
+    FULL = "full"
+
+
+class RegistryState(StrEnum):
+    """What became of an id."""
+
+    PENDING = "pending"
+    MARKED = "marked"
+    DISCARDED = "discarded"
+    WITHDRAWN = "withdrawn"

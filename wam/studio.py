@@ -1,0 +1,233 @@
+"""``Studio``: the whole job from Python. A picture goes in and comes out as a marked file with a record in the
+registry; a picture goes in and comes out as every mark in it, each with its record and its place."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from typing import Any, TypedDict, TypeVar, Unpack
+
+from payload import PayloadError, Record, parse_time
+from payload.registry import Registry
+from payload.registry.database import locate
+from payload.registry.entry import Entry
+from wam.errors import OptionsError
+from wam.models.catalogue import DEFAULT
+from wam.networks.precision import AUTO
+from wam.pipeline.given import GivenPicture, content_of
+from wam.pipeline.key_file import read_keys
+from wam.pipeline.loaded import load
+from wam.pipeline.mark_link import mark_link
+from wam.pipeline.mark_record import mark_record
+from wam.pipeline.marked import MarkedFile
+from wam.pipeline.options import MarkOptions, Mode, key_name
+from wam.pipeline.read import Findings, read
+from wam.pipeline.registered_words import RegisteredWords
+from wam.watermarker import Watermarker
+from wam.watermarker import load as load_model
+
+AHEAD = 2  # pictures for each worker that may be done before they are asked for
+
+Given = TypeVar("Given")
+Result = TypeVar("Result")
+
+
+class MarkKeywords(TypedDict, total=False):
+    """How pictures are marked, as ``Studio.mark`` takes it."""
+
+    mode: Mode
+    label: bool
+    quality: int | None
+    strength: float | None
+    frames: bool
+    encrypt: bool
+    format: str | None
+
+
+class Studio:
+    """Marks and reads pictures with a registry, as the commands do; safe for threads.
+
+    ``registry``: a URL, a file or an open ``Registry``; None is that of ``WAM_REGISTRY``, or else the user's own. It is
+    made when the first link is needed. ``key_file``: a secret; None is that of ``WAM_KEY``, if there is one. With a key
+    marks are the key's own, and those of the public carrier are read too. ``model``, ``device`` and ``precision`` as
+    in ``wam.load``.
+
+    In a service, one studio serves all requests. Under asyncio a thread does the work::
+
+        done = await asyncio.to_thread(studio.mark, upload, asset="123", owner="acme")
+        found = await asyncio.to_thread(studio.read, upload)
+
+    Several threads on one CPU are quickest with one thread of torch each: ``torch.set_num_threads(1)`` at the start.
+    """
+
+    def __init__(
+        self,
+        registry: str | os.PathLike[str] | Registry | None = None,
+        *,
+        key_file: str | os.PathLike[str] | None = None,
+        model: str | os.PathLike[str] = DEFAULT,
+        device: str = "auto",
+        precision: str = AUTO,
+    ) -> None:
+        self._registry = registry if isinstance(registry, Registry) else None
+        self._url = None if registry is None or isinstance(registry, Registry) else os.fspath(registry)
+        if self._registry is None:
+            locate(self._url)  # refuses what is no place at all, before the model is loaded
+        self._words = RegisteredWords(self._registry)
+        self._lock = threading.Lock()
+        keys = (*read_keys(key_file), None)
+        self.marker: Watermarker = load_model(os.fspath(model), device=device, keys=keys, precision=precision)
+
+    def __repr__(self) -> str:
+        return f"Studio({self.marker.name}, registry={self._registry or self._url or 'default'})"
+
+    def mark(
+        self,
+        picture: GivenPicture,
+        *,
+        asset: str,
+        owner: str,
+        user: str | None = None,
+        time: str | datetime | None = None,
+        mode: Mode = "link",
+        label: bool = False,
+        quality: int | None = None,
+        strength: float | None = None,
+        frames: bool = False,
+        encrypt: bool = False,
+        format: str | None = None,
+    ) -> MarkedFile:
+        """A picture with a mark that stands for its record, read back before it is returned: ``content`` of the file,
+        its ``link`` and a ``report``; ``save`` writes it.
+
+        ``picture``: a path, a URL, a file's content, or a PIL image, whose content is PNG then. What the file says of
+        itself is kept: alpha, depth, profile, EXIF. ``time``: RFC 3339 or a datetime with a time zone, None is now;
+        ``mode`` "record" puts the whole record into the pixels and needs no registry; ``label`` writes the metadata
+        label too; ``quality`` of lossy formats, 1 to 100; ``strength`` PSNR in dB; ``frames``: all those of an
+        animation; ``encrypt`` a record, with a key; ``format``: an extension, "webp" say, None is the picture's own.
+
+        Raises ``ImageError`` for what cannot be marked, ``PayloadError`` for what registry or record refuse, and
+        ``ValueError`` for arguments. An id that was taken for a picture that could not be marked is discarded; where
+        the program dies in between it stays pending, and no other picture gets it.
+        """
+        options = self._options(
+            mode=mode, label=label, quality=quality, strength=strength, frames=frames, encrypt=encrypt
+        )
+        record = _record(asset, owner, user, time)
+        content, name = content_of(picture)
+        target = None if format is None else f"{name}.{format.removeprefix('.')}"
+        loaded = load(content, name=name, target=target, frames=frames)
+        if mode == "record":
+            return mark_record(self.marker, loaded, record=record, options=options)
+        registry = self._opened(create=True)
+        assert registry is not None
+        with _reserved(registry, record) as entry:
+            done = mark_link(self.marker, loaded, record=record, word=entry.word, words=self._words, options=options)
+            registry.confirm(entry.word, phash=done.report.phash)
+        return done
+
+    def read(self, picture: GivenPicture, *, thorough: bool = False, frames: bool = False) -> Findings:
+        """Every mark of a picture with its record, in ``marks``; none where there are none.
+
+        ``thorough``: search on when a mark was found; ``frames``: all those of an animation. Raises ``ImageError`` for
+        what is no picture, ``PayloadError`` for a registry that was named and is not there.
+        """
+        content, name = content_of(picture)
+        self._opened(create=False)
+        return read(self.marker, content, name=name, words=self._words, thorough=thorough, frames=frames)
+
+    def mark_many(
+        self,
+        pictures: Iterable[tuple[GivenPicture, Record]],
+        *,
+        workers: int = 1,
+        **how: Unpack[MarkKeywords],
+    ) -> Iterator[MarkedFile | Exception]:
+        """Pictures with a record each, marked in order as they are asked for; ``how`` as in ``mark``.
+
+        In the place of one that could not be marked is the error that says why. ``workers``: threads; memory grows
+        with them. Whoever stops asking stops the work.
+        """
+        self._options(**how)  # wrong ones are refused now, not once for each picture
+
+        def mark(one: tuple[GivenPicture, Record]) -> MarkedFile:
+            picture, record = one
+            return self.mark(
+                picture, asset=record.asset, owner=record.owner, user=record.user, time=record.ingested_at, **how
+            )
+
+        return _in_order(mark, pictures, workers)
+
+    def read_many(
+        self, pictures: Iterable[GivenPicture], *, workers: int = 1, thorough: bool = False, frames: bool = False
+    ) -> Iterator[Findings | Exception]:
+        """Pictures read in order as they are asked for; errors and ``workers`` as in ``mark_many``."""
+        return _in_order(lambda one: self.read(one, thorough=thorough, frames=frames), pictures, workers)
+
+    def _options(self, **how: Unpack[MarkKeywords]) -> MarkOptions:
+        """The same as the pipeline takes it; raises ``OptionsError``."""
+        values: dict[str, Any] = {name: value for name, value in how.items() if name != "format"}
+        options = MarkOptions(**values, key=key_name(self.marker.keys[0]))
+        if options.encrypt and options.key is None:
+            raise OptionsError("encrypt: expected a key, found none; give a key file or set WAM_KEY")
+        return options
+
+    def _opened(self, *, create: bool) -> Registry | None:
+        """The registry, opened when it is first there; None for a default one that was never made."""
+        with self._lock:
+            if self._registry is None:
+                found = Registry.open(self._url) if create else Registry.open_if_made(self._url)
+                if found is not None:
+                    self._registry, self._words = found, RegisteredWords(found)
+            return self._registry
+
+
+def _record(asset: str, owner: str, user: str | None, time: str | datetime | None) -> Record:
+    if time is None:
+        return Record(asset, owner, user)
+    return Record(asset, owner, user, parse_time(time) if isinstance(time, str) else time)
+
+
+@contextmanager
+def _reserved(registry: Registry, record: Record) -> Iterator[Entry]:
+    """An id for a record, given up again if what is done with it fails."""
+    entry = registry.allocate(record)
+    try:
+        yield entry
+    except BaseException:
+        with suppress(PayloadError):  # where the registry does not answer it stays pending, which names no file
+            registry.discard(entry.word)
+        raise
+
+
+def _in_order(work: Callable[[Given], Result], given: Iterable[Given], workers: int) -> Iterator[Result | Exception]:
+    """What ``work`` makes of each, or the error it raised, in order; some are done ahead, on ``workers`` threads."""
+    if workers < 1:
+        raise ValueError(f"workers: expected 1 or more, found {workers}; leave it out for one")
+
+    def attempt(one: Given) -> Result | Exception:
+        try:
+            return work(one)
+        except Exception as error:
+            return error
+
+    def results() -> Iterator[Result | Exception]:
+        waiting: deque[Future[Result | Exception]] = deque()
+        with ThreadPoolExecutor(workers, "wam-studio") as pool:
+            try:
+                for one in given:
+                    waiting.append(pool.submit(attempt, one))
+                    if len(waiting) > workers * AHEAD:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    return results()
