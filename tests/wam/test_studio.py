@@ -32,13 +32,13 @@ KEY = "0123456789abcdef"
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
-    """Studios with a light model, in an empty folder; the user's own registry would be ``own.sqlite``."""
+    """Studios with a light model, in an empty folder; the user's own registry would be ``own/wam/registry.sqlite``."""
 
     def light(model: str, *, keys: tuple[bytes | None, ...], **_: Any) -> Any:
         return handmade_marker(*keys)
 
     monkeypatch.setattr(module, "load_model", light)
-    monkeypatch.setattr("payload.registry.database._default_path", lambda: str(tmp_path / "own.sqlite"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "own"))
     monkeypatch.delenv("WAM_REGISTRY", raising=False)
     monkeypatch.delenv("WAM_KEY", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -237,7 +237,7 @@ class TestRegistry:
     def test_the_users_own_is_made_when_it_is_needed(self, make: Make) -> None:
         studio = make()
         done = studio.mark(picture(), asset="1", owner="acme")
-        assert entries("own.sqlite") == [("1", "marked")]
+        assert entries("own/wam/registry.sqlite") == [("1", "marked")]
         assert assets(make().read(done.content)) == ["1"]
 
     def test_of_the_environment(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +252,7 @@ class TestRegistry:
 
     def test_one_that_is_not_there_reads_nothing_unless_it_was_named(self, make: Make, studio: wam.Studio) -> None:
         assert make().read(picture()).marks == ()
-        assert not Path("own.sqlite").exists()
+        assert not Path("own/wam/registry.sqlite").exists()
         with pytest.raises(PayloadError, match=r"marks\.db: expected a file, found none"):
             studio.read(picture())
 

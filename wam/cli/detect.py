@@ -137,7 +137,6 @@ def detect(
     A folder: wam detect photos --out found.jsonl --out found.html --resume
     """
     from wam.jobs.engines.ray_pool import Cluster
-    from wam.pipeline.options import key_name
 
     common.check_engine(engine, address)
     all_frames = common.take_frames(all_frames, frames)
@@ -150,10 +149,9 @@ def detect(
     load = common.marker_loader(model, device, key_file, reading=True, precision=precision)
     marker = common.loaded(load)
     records = common.open_registry_for_reading(registry)
-    keys = [key_name(key) for key in marker.keys]
-    settings = {"model": marker.name, "thorough": thorough, "frames": all_frames, "keys": keys}
+    settings = {"model": marker.name, "thorough": thorough, "frames": all_frames}
     counts = Counts(unread=unread)
-    with opened(out or [], settings, resume=resume, only_found=only_found) as report:
+    with opened(out or [], settings, keys=marker.keys, resume=resume, only_found=only_found) as report:
         left = _left(sources, report, counts)
         rest = [sources[place] for place in left]
         cluster = Cluster(common.single_threaded(load), address, workers) if engine is Engine.RAY else None

@@ -72,7 +72,12 @@ def check_outs(outs: Sequence[Path], *, resume: bool) -> None:
 
 @contextmanager
 def opened(
-    outs: Sequence[Path], settings: Mapping[str, Any], *, resume: bool, only_found: bool
+    outs: Sequence[Path],
+    settings: Mapping[str, Any],
+    *,
+    keys: Sequence[bytes | None],
+    resume: bool,
+    only_found: bool,
 ) -> Iterator[DetectReport | None]:
     """The report that pictures are added to, None where none is wanted; pages for people are made of it at the end."""
     if not outs:
@@ -85,7 +90,7 @@ def opened(
     lines = next((out for out in outs if out.suffix.lower() == LINES), None)
     with TemporaryDirectory(prefix="wam-") if lines is None else nullcontext("") as folder:
         try:
-            report = DetectReport(lines or Path(folder, "report.jsonl"), settings, resume=resume)
+            report = DetectReport(lines or Path(folder, "report.jsonl"), settings, resume=resume, keys=keys)
         except WamError as error:
             common.fail(error)
         yield report

@@ -111,10 +111,10 @@ def _print(outcome: DetectOutcome, model: str, message: str | None, *, folder: b
     if as_json:
         common.print_json(outcome.to_dict(model=model, message=message))
     elif outcome.findings is not None:
-        _print_marks(show_name(str(outcome.source.location)), outcome.findings, folder=folder)
+        print_marks(show_name(str(outcome.source.location)), outcome.findings, folder=folder)
 
 
-def _print_marks(name: str, findings: Findings, *, folder: bool) -> None:
+def print_marks(name: str, findings: Findings, *, folder: bool) -> None:
     """A line for a picture of a folder; else its marks as a table, or as blocks where that has no room."""
     columns, label = terminal.width(), _label_line(findings)
     if folder:

@@ -16,7 +16,6 @@ from wam.cli import common, terminal
 from wam.cli.lines import note
 from wam.cli.progress import progress
 from wam.errors import show_name
-from wam.jobs.manifest import ManifestError
 from wam.pipeline.error_line import error_line
 
 if TYPE_CHECKING:
@@ -83,6 +82,8 @@ def report_all(
 
 def _all_there(run: MarkMode, written: Sequence[Path]) -> bool:
     """Whether the outputs, and the manifest, are still where they were written; says so where they are not."""
+    from wam.jobs.manifest import ManifestError
+
     gone = [show_name(str(place)) for place in written if not os.path.lexists(place)]
     if gone:
         common.report(

@@ -8,7 +8,7 @@ or that could not be read is read again.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -19,6 +19,7 @@ from wam.errors import WamError, show_name
 from wam.jobs.outcome import DetectOutcome
 from wam.jobs.plan import Source
 from wam.pictures.storage import fingerprint
+from wam.pipeline.options import key_name, names_key
 
 REPORT_ONLY = ("source", "settings")  # of a line, beside the contract's object
 
@@ -36,14 +37,18 @@ class Earlier:
 
 
 class DetectReport:
-    """A report of JSON Lines at ``path``, gone on with where ``resume``; ``settings`` say how pictures are read.
+    """A report of JSON Lines at ``path``, gone on with where ``resume``; ``settings`` say how pictures are read, with
+    the secret ``keys``, of which it holds what ``key_name`` says.
 
     Raises ``ReportError`` for a file that is there without ``resume``, and for one that is no report.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any], *, resume: bool) -> None:
+    def __init__(
+        self, path: Path, settings: Mapping[str, Any], *, resume: bool, keys: Sequence[bytes | None] = (None,)
+    ) -> None:
         self.path = path
-        self.settings = dict(settings)
+        self.settings = {**settings, "keys": [key_name(key) for key in keys]}
+        self._keys = keys
         self._done: dict[int, Earlier] = {}  # by a hash: the names of millions of files would fill the memory
         if path.exists() and not resume:
             raise ReportError(f"{path}: expected a new file, found one that is there; add --resume or choose another")
@@ -95,10 +100,21 @@ class DetectReport:
                 yield values
 
     def _note(self, values: Mapping[str, Any]) -> None:
-        if values["error"] is not None or values.get("settings") != self.settings or not values.get("source"):
+        if values["error"] is not None or not self._read_alike(values.get("settings")) or not values.get("source"):
             return
-        statuses = [mark["status"] for mark in values["watermarks"]]
-        self._done[self._key(values["image"], values["source"])] = Earlier(len(statuses), "verified" in statuses)
+        marks = values["watermarks"]
+        verified = any(mark["status"] == "verified" and not mark["transplanted"] for mark in marks)
+        self._done[self._key(values["image"], values["source"])] = Earlier(len(marks), verified)
+
+    def _read_alike(self, settings: object) -> bool:
+        """Whether a picture was read with these settings and keys."""
+        if not isinstance(settings, dict):
+            return False
+        names = settings.get("keys")
+        if not isinstance(names, list) or len(names) != len(self._keys):
+            return False
+        same_keys = all(names_key(name, key) for name, key in zip(names, self._keys, strict=True))
+        return same_keys and {**settings, "keys": None} == {**self.settings, "keys": None}
 
     def _key(self, image: str, state: str) -> int:
         return _hash(f"{image}\0{state}")

@@ -18,7 +18,7 @@ from payload.registry.entry import STATES
 from tests.wam.cli.commands import MARK, Run, error_line, files, objects
 from wam.bench.session import COSTS
 from wam.cli import app, choices, main, panels
-from wam.models import catalogue
+from wam.models import zoo
 from wam.networks.precision import AUTO, PRECISIONS
 from wam.pipeline.options import Mode
 
@@ -79,7 +79,7 @@ def test_tab_completes(words: str, offered: str) -> None:
 
 
 def test_the_words_of_options_are_those_of_the_library() -> None:
-    assert [*choices.Device] == [*catalogue.DEVICES]
+    assert [*choices.Device] == [*zoo.DEVICES]
     assert [*choices.Precision] == [AUTO, *PRECISIONS]
     assert [*choices.Mode] == [*get_args(Mode)]
     assert [*choices.Cost] == [*COSTS]

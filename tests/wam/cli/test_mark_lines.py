@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.wam.cli.commands import MARK, Run, draw, objects
+from wam.cli import terminal
 
 WIDTHS = [30, 50, 80, 120]
 LONG = (
@@ -24,7 +25,7 @@ LONG = (
 
 
 def set_width(patch: pytest.MonkeyPatch, columns: int | None) -> None:
-    patch.setattr("wam.cli.terminal.width", lambda: columns)
+    patch.setattr(terminal, "width", lambda: columns)
 
 
 @pytest.mark.parametrize("columns", WIDTHS)
@@ -92,7 +93,15 @@ def test_a_real_terminal_of_50_columns(run: Run, photo: Path, tmp_path: Path) ->
         "sys.argv = ['wam', *sys.argv[1:]]; main()"
     )
     environment = {**os.environ, "COLUMNS": "50", "PYTHONPATH": str(Path(__file__).parents[3])}
-    command = [sys.executable, "-c", code, "detect", "in.wm.png", "--registry", str(tmp_path / "registry.sqlite")]
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "detect",
+        "in.wm.png",
+        "--registry",
+        str(tmp_path / "wam" / "registry.sqlite"),
+    ]
     try:
         subprocess.run(command, stdout=inner, env=environment, check=True, timeout=120)
         shown = os.read(outer, 1 << 16).decode().splitlines()

@@ -39,6 +39,7 @@ folder = Path(sys.argv[1])
 if os.getuid() == 0:  # everything is imported by a run as root
     app(["embed", str(folder / "warm.png"), "--asset", "1", "--owner", "a", "-o", str(folder / "warm.wm.png"),
          "--registry", str(folder / "warm.sqlite")], standalone_mode=False)
+    app(["detect", str(folder / "warm.wm.png"), "--registry", str(folder / "warm.sqlite")], standalone_mode=False)
     os.setgid(65534), os.setuid(65534)
 os.chdir(folder)
 print(file=sys.stderr)

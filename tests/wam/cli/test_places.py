@@ -34,7 +34,7 @@ def test_an_input_is_not_replaced_however_it_is_spelt(run: Run, photo: Path, spe
     overlay = run("detect", source, "--overlay", target)
     if "::" not in target:  # overlays are files of this machine
         assert overlay.exit_code == 2 and "found the input" in error_line(overlay)
-        attacked = run("attack", "jpeg=80", "in.png", "-o", target)
+        attacked = run("attack", "in.png", "jpeg=80", "-o", target)
         assert attacked.exit_code == 2 and "found the input" in error_line(attacked)
     assert photo.read_bytes() == before
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.wam.cli.commands import MARK, Run, error_line, objects
+from wam.cli import terminal
 
 
 class TestRegistry:
@@ -63,7 +64,7 @@ class TestRegistry:
         self, run: Run, link: str, columns: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         run("embed", "in.png", "--asset", "a" * 100, "--owner", "acme", "-o", "b.png")
-        monkeypatch.setattr("wam.cli.terminal.width", lambda: columns)
+        monkeypatch.setattr(terminal, "width", lambda: columns)
         lines = run("registry", "list").stdout.splitlines()
         assert max(map(len, lines)) <= columns
         assert lines[1].split()[:2] == [link, "marked"] and lines[2].endswith("…")

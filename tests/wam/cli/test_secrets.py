@@ -65,7 +65,7 @@ def test_no_password_is_printed_or_stored(guarded: Run, tmp_path: Path) -> None:
     said = "".join(one.output + one.stderr for one in (done, single, read, listed))
     stored = b"".join(Guarded.store[name].getvalue() for name in Guarded.store if name.endswith(".jsonl"))
     assert "hunter2" not in said and b"hunter2" not in stored and b"***" in stored
-    assert b"hunter2" not in (tmp_path / "registry.sqlite").read_bytes()
+    assert b"hunter2" not in (tmp_path / "wam" / "registry.sqlite").read_bytes()
 
 
 @pytest.mark.parametrize(
