@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,10 @@ class TestToStandardOutput:
 def test_a_run_that_is_ended_leaves_whole_files_only(run: Run, number: int, status: int) -> None:
     for seed in range(40):
         draw(f"photos/{seed:02}.png", seed=seed)
-    process = started("embed", "photos", "--asset-from", "name", "--owner", "a", "--out-dir", "out", "--workers", "1")
+    process = started(
+        "embed", "photos", "--asset-from", "name", "--owner", "a", "--out-dir", "out", "--workers", "1",
+        preexec_fn=partial(signal.signal, number, signal.SIG_DFL),  # tests under nohup would have it ignored
+    )  # fmt: skip
     out = Path("out")
     wait_for(lambda: (out / "manifest.jsonl").exists() and len(lines_so_far(out)) > 2, seconds=120)
     process.send_signal(number)
