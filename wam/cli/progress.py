@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from io import TextIOBase
 from time import monotonic
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Advance(Protocol):
@@ -31,6 +35,43 @@ class StageLine:
         show = self.show  # the line may end meanwhile
         if show is not None:
             show(stage)
+
+
+class AboveTheBar(TextIOBase):
+    """Takes the place of a stream of the terminal while a bar is shown: whole lines go above the bar, uncut.
+
+    Rich's own stand-in says that it has no encoding, whereupon ``typer.echo`` writes past it, onto the bar's line.
+    """
+
+    def __init__(self, console: Console, stream: TextIO) -> None:
+        self.console = console
+        self.stream = stream
+        self.begun = ""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # a property in the class that defines it, too
+        return self.stream.encoding
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        return self.stream.errors
+
+    def isatty(self) -> bool:
+        return self.stream.isatty()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        from rich.text import Text
+
+        *lines, self.begun = (self.begun + text).split("\n")
+        for line in lines:
+            self.console.print(Text.from_ansi(line), soft_wrap=True)
+        return len(text)
+
+    def close(self) -> None:
+        """Leaves the terminal open."""
 
 
 STAGE_LINE = StageLine()  # one command runs in this process, with one line
@@ -60,9 +101,12 @@ def progress(label: str, total: int | None) -> Iterator[Advance]:
     if total != 1:
         rate = TextColumn("{task.fields[rate]}")
         columns = [columns[1], BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn()]
-    # what is printed meanwhile goes above the bar, unless it goes to a file
-    bar = Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty())
-    with bar:
+    console = Console(file=sys.stderr)  # named, as sys.stderr itself is replaced below
+    bar = Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
+    with bar, ExitStack() as above:
+        if sys.stdout.isatty():  # else it goes to a file, which has no bar
+            above.enter_context(redirect_stdout(AboveTheBar(console, sys.stdout)))
+        above.enter_context(redirect_stderr(AboveTheBar(console, sys.stderr)))
         task = bar.add_task(label, total=None if total == 1 else total, rate="")
         started = monotonic()
 

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from tests.terminals import run_in_terminal
 from wam.cli import progress
 
 CODE = """
@@ -75,3 +76,26 @@ def test_nothing_is_shown_elsewhere(capfd: pytest.CaptureFixture[str]) -> None:
     with progress.progress("embedding", 4) as advance:
         advance()
     assert capfd.readouterr() == ("", "")
+
+
+PRINTING = """
+import sys, time, typer
+from wam.cli import progress
+
+with progress.progress("embedding", int(sys.argv[1])) as advance:
+    time.sleep(0.3)
+    typer.echo("marked: a.png " + "-" * 60 + " wm:1X1Q-M7XX")
+    typer.echo("note: one", err=True)
+    print("plain")
+    advance()
+    time.sleep(0.3)
+typer.echo("after")
+"""
+
+
+@pytest.mark.parametrize("total", [1, 2])
+def test_what_is_printed_meanwhile_stands_above_the_bar_by_itself(total: int) -> None:
+    """Uncut, with nothing of the bar beside it or left over."""
+    status, lines = run_in_terminal([sys.executable, "-c", PRINTING, str(total)], 50)
+    assert status == 0
+    assert lines == ["marked: a.png " + "-" * 60 + " wm:1X1Q-M7XX", "note: one", "plain", "after"]
