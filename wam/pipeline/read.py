@@ -201,9 +201,8 @@ def judge(examined: Examined, words: RegisteredWords) -> Findings:
     readings = [_look_up(detection, examined, words) for detection in detections]
     # a faint mark counts if its word is registered, which the match itself has weighed; any other has to be plain
     found += [r for r in readings if r.status == "verified" or r.detection.log10_p <= examined.present]
-    return Findings(examined.width, examined.height, tuple(found), examined.label, examined.searches, examined.reason)
     ordered = tuple(found[place] for place in reading_order([one.region for one in found]))
-    return Findings(examined.width, examined.height, ordered, examined.label, examined.searches)
+    return Findings(examined.width, examined.height, ordered, examined.label, examined.searches, examined.reason)
 
 
 def _look_up(detection: Detection, examined: Examined, words: RegisteredWords) -> Reading:
