@@ -1,4 +1,4 @@
-"""The bit layouts of link words, record marks and record frames: tables that code, tests and README share.
+"""The bit layouts of link words, record marks and record frames: tables that code, tests and docs/payload.md share.
 
 Bit 0 is the first character of a bit string and the most significant bit of the word. A link word
 is an extended BCH code word laid out as ``LINK_LAYOUT``, XOR ``LINK_MASK``; a record mark is laid out

@@ -1,4 +1,4 @@
-"""Writes what `wam.pipeline.contract` says as a JSON Schema, or as the tables of the README.
+"""Writes what `wam.pipeline.contract` says as a JSON Schema, or as the tables of docs/json.md.
 
     python scripts/contract_schema.py            # writes wam/pipeline/contract.schema.json
     python scripts/contract_schema.py --table    # prints the tables
@@ -65,7 +65,7 @@ def table(kind: type) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--table", action="store_true", help="print the tables of the README")
+    parser.add_argument("--table", action="store_true", help="print the tables of docs/json.md")
     if parser.parse_args().table:
         print("\n\n".join(table(kind) for kind in (*OBJECTS, contract.WatermarkObject)))
         return

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,25 +8,14 @@ from hypothesis import strategies as st
 
 from payload.codes import bch
 from payload.layout import (
-    FRAME_LAYOUT,
     ID_BITS,
     ID_COUNT,
     LINK_LAYOUT,
     LINK_MASK,
-    MARK_LAYOUT,
     WORD_BITS,
-    Field,
     bits_from_word,
     word_from_bits,
 )
-
-README = (Path(__file__).parents[2] / "README.md").read_text()
-
-
-@pytest.mark.parametrize("layout", [LINK_LAYOUT, MARK_LAYOUT, FRAME_LAYOUT], ids=["link", "mark", "frame"])
-def test_the_readme_has_the_table_of_the_layout(layout: tuple[Field, ...]) -> None:
-    rows = [f"| {field.name} | {field.bits or 'as needed'} | {field.meaning} |" for field in layout]
-    assert "\n".join(["| field | bits | meaning |", "|---|---|---|", *rows]) in README
 
 
 def test_the_fields_fill_a_word_of_32_bits() -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import io
-import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import wam
 from tests.wam.synthetic import message, text
 from wam.watermarker import Watermarker
 
@@ -68,26 +65,3 @@ def test_two_marks_in_one_picture_are_told_apart(shipped: Watermarker, marked: I
         true[top:bottom, left:right] = True
         mask = found[bits].mask
         assert (mask & true).sum() / (mask | true).sum() > 0.6
-
-
-def examples() -> list[str]:
-    """The Python examples of the README."""
-    readme = (Path(wam.__file__).parents[1] / "README.md").read_text()
-    return re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
-
-
-def test_the_first_example_of_the_readme_marks_and_reads(
-    dragonfly: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    dragonfly.save("photo.jpg", quality=95)
-    code = examples()[0]
-    assert len(code.splitlines()) <= 7 and "Studio" in code
-    exec(code, {})
-    assert capsys.readouterr().out.startswith("verified Record(asset='123', owner='acme'")
-
-
-def test_the_second_example_of_the_readme_holds(dragonfly: Image.Image) -> None:
-    code = examples()[1]
-    assert "assert" in code
-    exec(code, {"image": dragonfly})

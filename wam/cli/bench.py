@@ -188,7 +188,7 @@ def _print_tables(outcome: Outcome, out: Path | None) -> None:
     several = len({entrant(line) for line in report.rows}) > 1
     for lines, first in ((report.groups, "group"), (report.rows, "attack")):
         if lines:
-            console.print(_line_table(lines, first, several=several))
+            console.print(_line_table(lines, first, several=several, columns=console.width))
             console.print()
     if report.rows:
         console.print(LEGEND, style="dim", highlight=False)
@@ -212,18 +212,40 @@ def _print_tables(outcome: Outcome, out: Path | None) -> None:
     console.print(written if out else "--out DIR keeps this, with plots and every photo's figures", highlight=False)
 
 
-def _line_table(lines: list[Line], first: str, *, several: bool) -> Table:
+# Columns that a narrow terminal does without, the first first: a name that is cut short names nothing.
+_SPARED = ("psnr_db", "photos", "worst", "words", "iou", "group", "bits")
+
+
+def _line_table(lines: list[Line], first: str, *, several: bool, columns: int) -> Table:
+    """Lines as a table of at most so many columns, whole cells, as long as the most important ones fit."""
+    from rich.cells import cell_len
     from rich.table import Table
 
     from wam.bench.report import COLUMNS, cell, entrant
 
+    names = {"contender": "contender"} if several else {}
+    names |= {"group": "group", "attack": "attack"} if first == "attack" else {"group": "group"}
+    heads = {**names, **COLUMNS}
+    own: dict[str, Callable[[Line], str]] = {
+        "contender": entrant,
+        "group": lambda line: line.group,
+        "attack": lambda line: line.row,
+    }
+    rows = [
+        {name: own[name](line) if name in own else cell(name, getattr(line, name)) for name in heads} for line in lines
+    ]
+    widths = {
+        name: max(cell_len(text) for text in (head, *(row[name] for row in rows))) for name, head in heads.items()
+    }
+    left = list(heads)
+    for name in _SPARED:
+        if sum(widths[one] + 2 for one in left) - 2 <= columns:
+            break
+        if name in left and name != first:
+            left.remove(name)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in (["contender"] if several else []) + (["group", "attack"] if first == "attack" else ["group"]):
-        table.add_column(head)
-    for head in COLUMNS.values():
-        table.add_column(head, justify="right")
-    for line in lines:
-        start = [entrant(line)] if several else []
-        start += [line.group, line.row] if first == "attack" else [line.group]
-        table.add_row(*start, *(cell(name, getattr(line, name)) for name in COLUMNS))
+    for name in left:
+        table.add_column(heads[name], justify="left" if name in own else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(row[name] for name in left))
     return table

@@ -126,7 +126,7 @@ def detect(
 
     --json: an object per picture with image, width, height, model, error,
     schema, label and watermarks, an empty list where there is none; the
-    README explains their fields.
+    documentation (docs/json.md) explains their fields.
 
     Exit status 0: every picture carries at least one (with --fail-unless
     verified: a verified one). 1: some picture carries none. 2: some picture

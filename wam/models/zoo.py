@@ -57,7 +57,7 @@ def open_checkpoint(model: str | Path, *, known: Mapping[str, Known] = KNOWN) ->
 def _missing(model: str) -> str:
     """What to do about a name that is neither known nor a file."""
     if Path(model).stem in META_LICENCES:
-        return "expected the path of Meta's weights, found no such file; they are not shipped, see README.md"
+        return "expected the path of Meta's weights, found no such file; they are not shipped, see docs/meta.md"
     return f"expected a model name ({', '.join(KNOWN)}) or a file, found neither; check --model"
 
 

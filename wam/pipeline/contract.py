@@ -1,8 +1,8 @@
 """The JSON objects of ``embed`` and ``detect``, said once: what other programs may rely on.
 
 Each field's annotation says what it means; the JSON Schema beside this module (``contract.schema.json``) and the
-tables of the README are made from these classes by ``scripts/contract_schema.py``. A change that breaks a reader raises
-``SCHEMA``; new keys may be added without.
+tables of docs/json.md are made from these classes by ``scripts/contract_schema.py``. A change that breaks a reader
+raises ``SCHEMA``; new keys may be added without.
 """
 
 from __future__ import annotations

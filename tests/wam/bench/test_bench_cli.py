@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +41,23 @@ def test_tables_end_on_the_terminal_and_files_in_the_folder(run: Run) -> None:
     assert "handmade@00000000" in done.stdout
     files = {path.name for path in Path("out").iterdir()}
     assert {"report.md", "report.csv", "metrics.json", "results.jsonl", "contact-sheet.png"} <= files
+
+
+@pytest.mark.parametrize("columns", [120, 80, 50])
+def test_a_narrow_terminal_has_fewer_columns_but_whole_names(
+    run: Run, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # what rich takes for a terminal
+    monkeypatch.setenv("COLUMNS", str(columns))
+    done = run("--attacks", "identity,gaussian_noise=0.02")
+    text = re.sub(r"\x1b\[[\d;]*m", "", done.stdout)
+    tables = text[: text.index("PSNR (dB) of")].splitlines()
+    assert max(map(len, tables)) <= columns
+    (line,) = (line for line in tables if "gaussian_noise=0.02" in line)
+    assert "100.0%" in line and "…" not in "".join(tables)
+    assert all(head in " ".join(tables) for head in ("attack", "found", "records", "wrong"))
+    (head,) = (line for line in tables if "attack" in line)
+    assert ("worst" in head) == (columns == 120)
 
 
 def test_the_program_works_in_one_thread(run: Run) -> None:

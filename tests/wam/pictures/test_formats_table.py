@@ -1,4 +1,4 @@
-"""The table of formats in the README, cell by cell, and every variant of every format through the tool."""
+"""The table of formats in docs/formats.md, cell by cell, and every variant of every format through the tool."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from wam.pictures.animation import encode_animation, read_animation
 from wam.pictures.files import Picture, encode_image, read_image
 from wam.pictures.formats import heif_works
 
-README = Path(__file__).parents[3] / "README.md"
+PAGE = Path(__file__).parents[3] / "docs" / "formats.md"
 FORMATS = {"PNG": "PNG", "JPEG": "JPEG", "WebP": "WEBP", "AVIF": "AVIF", "HEIC": "HEIF", "TIFF": "TIFF", "BMP": "BMP",
            "GIF": "GIF"}  # fmt: skip
 
 
 def table() -> dict[str, dict[str, str]]:
-    """README's cells by format and column."""
-    lines = [line for line in README.read_text().splitlines() if line.startswith("|")]
+    """The page's cells by format and column."""
+    lines = [line for line in PAGE.read_text().splitlines() if line.startswith("|")]
     start = next(index for index, line in enumerate(lines) if line.startswith("| saved as"))
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[start : start + 2 + len(FORMATS)]]
     return {row[0]: dict(zip(rows[0][1:], row[1:], strict=True)) for row in rows[2:]}

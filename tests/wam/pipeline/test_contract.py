@@ -1,4 +1,4 @@
-"""The JSON of both commands: what ships is what the module says, and the README's tables are made from it."""
+"""The JSON of both commands: what ships is what the module says, and the tables of docs/json.md are made from it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def test_the_schema_is_one() -> None:
 
 
 @pytest.mark.parametrize("kind", [contract.EmbedObject, contract.DetectObject, contract.WatermarkObject])
-def test_the_readme_has_the_tables(kind: type) -> None:
+def test_the_page_has_the_tables(kind: type) -> None:
     """After a change: python scripts/contract_schema.py --table"""
-    assert contract_schema.table(kind) in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert contract_schema.table(kind) in (ROOT / "docs" / "json.md").read_text(encoding="utf-8")
 
 
 def unread(**other: Any) -> dict[str, Any]:
