@@ -1,5 +1,6 @@
 # make demo    mark two photos, paste both into a third, read both back
 # make test    checks and tests, as .ci/run does
+# make docs    the documentation as a site, in site/
 # make nightly the slow tests, 10,000 mutated files among them (FUZZ=N for another number)
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,7 +10,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # uv is many times faster; where it cannot reach the registry that pip is set up for, pip does it
 INSTALL = $(PIP) uv && VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --editable '$(1)' || $(PIP) --editable '$(1)'
 
-.PHONY: demo test nightly clean
+.PHONY: demo test docs nightly clean
 demo: $(VENV)/.installed
 	$(BIN)/python scripts/demo.py
 
@@ -18,6 +19,9 @@ test: $(VENV)/.tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy wam attacks payload scripts
 	$(BIN)/python -m pytest
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 nightly: $(VENV)/.tests
 	WAM_FUZZ_FILES=$(FUZZ) $(BIN)/python -m pytest -m slow
@@ -32,5 +36,12 @@ $(VENV)/.tests: $(VENV)/.installed
 	$(call INSTALL,.[test])
 	touch $@
 
+# the site is made from the sources as they are read, so that PyTorch is not needed
+DOCS = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"])
+$(VENV)/.docs: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) $$($(BIN)/python -c '$(DOCS)')
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info

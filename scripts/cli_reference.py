@@ -61,7 +61,7 @@ def _section(name: str, command: Callable[..., Any], level: int) -> Iterator[str
         kind, info = hints[parameter.name].__args__[0], hints[parameter.name].__metadata__[0]
         if isinstance(info, ArgumentInfo):
             shown = str(info.metavar)
-            arguments.append((shown, f"`{shown}`".replace("|", "\\|"), _plain(info.help or "")))
+            arguments.append((shown, _code(shown), _plain(info.help or "")))
         elif not info.hidden:
             row = (_spelling(parameter, kind, info), _meaning(parameter, info))
             panels.setdefault(info.rich_help_panel or GENERAL, []).append(row)
@@ -88,7 +88,7 @@ def _spelling(parameter: Parameter, kind: Any, info: OptionInfo) -> str:
     names = sorted([*first, *(info.param_decls or ())], key=len) or [f"--{parameter.name.replace('_', '-')}"]
     types = [one for one in get_args(kind) or (kind,) if one is not type(None)]
     value = "" if types == [bool] else " " + (info.metavar or _values(types[0]))
-    return f"`{', '.join(names)}{value}`".replace("|", "\\|")
+    return _code(f"{', '.join(names)}{value}")
 
 
 def _values(kind: Any) -> str:
@@ -104,6 +104,11 @@ def _meaning(parameter: Parameter, info: OptionInfo) -> str:
     shown = default.value if isinstance(default, Enum) else default
     said = shown is None or isinstance(shown, bool) or "efault" in text
     return _plain(text) + ("" if said else f" Default: `{shown}`.")
+
+
+def _code(text: str) -> str:
+    """Code for a cell of a table, where readers of Markdown differ about bars within back ticks."""
+    return f"<code>{text.replace('|', '&#124;')}</code>" if "|" in text else f"`{text}`"
 
 
 def _plain(text: str) -> str:

@@ -57,7 +57,7 @@ class Studio:
     marks are the key's own, and those of the public carrier are read too. ``model``, ``device`` and ``precision`` as
     in ``wam.load``.
 
-    In a service, one studio serves all requests. Under asyncio a thread does the work::
+    In a service, one studio serves all requests. Under asyncio a thread does the work:
 
         done = await asyncio.to_thread(studio.mark, upload, asset="123", owner="acme")
         found = await asyncio.to_thread(studio.read, upload)
