@@ -35,7 +35,7 @@ def run(place: Path, folder: str) -> nbformat.NotebookNode:
     os.environ["XDG_DATA_HOME"] = folder
     os.environ.pop("WAM_KEY", None)
     os.environ.pop("WAM_REGISTRY", None)
-    notebook = nbformat.read(place, as_version=4)
+    notebook: nbformat.NotebookNode = nbformat.read(place, as_version=4)
     client = NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", resources={"metadata": {"path": folder}})
     client.execute()
     for cell in notebook.cells:
