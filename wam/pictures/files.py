@@ -153,8 +153,11 @@ def describe(like: Picture, format: str, mode: str, shown: Pixels) -> tuple[Meta
     if settings.segments and metadata.exif is not like.metadata.exif and metadata.exif is not None:
         settings = replace(settings, segments=jpeg.with_exif(settings.segments, metadata.exif))
     if settings.chunks and metadata.exif is not like.metadata.exif and metadata.exif is not None:
-        chunks = tuple((k, metadata.exif if k == b"eXIf" else data, after) for k, data, after in settings.chunks)
-        settings = replace(settings, chunks=chunks)
+        first = next((at for at, chunk in enumerate(settings.chunks) if chunk[0] == b"eXIf"), -1)
+        chunks = list(settings.chunks)
+        if first >= 0:
+            chunks[first] = (b"eXIf", metadata.exif, chunks[first][2])
+        settings = replace(settings, chunks=tuple(chunks))
     return metadata, settings
 
 

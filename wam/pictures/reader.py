@@ -84,7 +84,6 @@ def read_what_is_there(content: bytes, read: Callable[[bytes], Result]) -> tuple
 def _decoded(content: bytes, name: str, *, max_pixels: int) -> Picture:
     """The picture; raises nearly anything on damaged files."""
     image = open_content(content)
-    thumbnails = has_thumbnail_pages(image)
     check_header(image, name, max_pixels=max_pixels)
     tiles = list(image.tile)
     if image.format != "TIFF":  # which turns itself upright while loading
@@ -103,8 +102,6 @@ def _decoded(content: bytes, name: str, *, max_pixels: int) -> Picture:
     samples, mode = _samples(image, content, tiles)
     if orientation not in range(1, 9):
         orientation = 1
-    if thumbnails:
-        settings = replace(settings, lost=(*settings.lost, "thumbnail pages"))
     if image.format != "TIFF":
         samples = turn(samples, orientation)
     space = colour_space(metadata, settings, mode, grey=samples.shape[2] < 3)

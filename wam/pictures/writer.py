@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from wam.pictures.containers import bmp, heif, iptc, jpeg, png, xmp
+from wam.pictures.containers import bmp, gif, heif, iptc, jpeg, png, xmp
 from wam.pictures.encoding import patch_colour_codes
 from wam.pictures.exactly import encode_exactly
 from wam.pictures.formats import KEEPS, QUALITY, Metadata, Samples, Settings, quiet_pillow
@@ -47,7 +47,7 @@ def encode(
     height, width, _ = samples.shape
     image = Image.frombytes(mode, (width, height), np.ascontiguousarray(samples).tobytes())
     if format == "GIF":
-        return _encode_gif(image, metadata)
+        return _with_comments(_save(_indexed(image), "GIF"), metadata, settings)
     if format in ("AVIF", "HEIF"):
         return _encode_items(image, format, metadata, settings, quality)
     content = _save_as_fine(image, format, metadata, settings, quality)
@@ -145,7 +145,6 @@ def _jpeg_options(
         options |= {"exif": b"", "extra": settings.segments}
     else:
         options["exif"] = EXIF_PREFIX + carried["exif"] if "exif" in carried else b""
-        options["comment"] = _comment(metadata)
         options["extra"] = _other_segments(metadata)
         if len(metadata.xmp or b"") > jpeg.SEGMENT_BYTES - len(xmp.JPEG_START):
             options["xmp"] = None
@@ -165,16 +164,18 @@ def _other_segments(metadata: Metadata) -> bytes:
     for at in range(0, len(block), room):
         data = iptc.PHOTOSHOP_START + block[at : at + room]
         segments += jpeg.Segment(jpeg.APP13, data, 0).written()
-    return segments
+    comments = (value.encode()[: jpeg.SEGMENT_BYTES] for value in _comments(metadata))
+    return segments + b"".join(jpeg.Segment(jpeg.COMMENT, data, 0).written() for data in comments)
 
 
-def _comment(metadata: Metadata) -> bytes:
-    return dict(metadata.text).get("Comment", "").encode()
+def _comments(metadata: Metadata) -> list[str]:
+    return [value for keyword, value in metadata.text if keyword == "Comment"]
 
 
-def _encode_gif(image: Image.Image, metadata: Metadata) -> bytes:
-    comment = {"comment": _comment(metadata)} if metadata.text else {}
-    return _save(_indexed(image), "GIF", **comment)
+def _with_comments(content: bytes, metadata: Metadata, settings: Settings) -> bytes:
+    """A GIF with the comments of a picture from another format; those of a GIF are carried as they are."""
+    comments = [] if settings.own_format else _comments(metadata)
+    return gif.with_extensions(content, [gif.comment_of(one.encode()) for one in comments], None)
 
 
 def _indexed(image: Image.Image) -> Image.Image:
@@ -214,13 +215,15 @@ def encode_frames(
     if format == "GIF":
         indexed = [_indexed(image) for image in images]
         options |= {"append_images": indexed[1:], "disposal": 2 if mode.endswith("A") else 1, "optimize": False}
-        comment = {"comment": _comment(metadata)} if metadata.text else {}
-        return _save(indexed[0], "GIF", **options, **comment)
+        return _with_comments(_save(indexed[0], "GIF", **options), metadata, settings)
     if format == "PNG":
         if fallback:
             options |= {"default_image": True, "duration": list(durations[1:])}
         return _png_of(list(png_chunks(_save(images[0], "PNG", **options))), metadata, settings)
-    return _save(images[0], format, **_options(images[0], format, metadata, settings, quality), **options)
+    content = _save(images[0], format, **_options(images[0], format, metadata, settings, quality), **options)
+    if format == "AVIF" and settings.carried.items is not None:
+        return content + b"".join(settings.carried.items.boxes)
+    return content
 
 
 def _encode_png(samples: Samples, mode: str, metadata: Metadata, settings: Settings) -> bytes:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from wam.pictures.containers import bmp, gif, heif, jpeg, png, tiff, webp
-from wam.pictures.containers.parts import Part
+from wam.pictures.containers.parts import EXIF, XMP, Part
 
+_ONE = {EXIF: "EXIF block", XMP: "XMP packet"}
 _PARTS: Mapping[str, Callable[[bytes], Iterator[Part]]] = {
     "JPEG": jpeg.parts,
     "PNG": png.parts,
@@ -32,4 +33,13 @@ def inventory(content: bytes, format: str) -> tuple[Part, ...]:
             found.append(part)
     except (struct.error, IndexError, ValueError):
         found.append(Part("unread", "what follows a damaged part of the file", content[:64]))
-    return tuple(found)
+    return tuple(_each_once(found))
+
+
+def _each_once(found: list[Part]) -> Iterator[Part]:
+    """Further EXIF blocks and XMP packets by a name of their own: readers take the first."""
+    seen: set[str] = set()
+    for part in found:
+        again = part.kind in _ONE and part.kind in seen
+        seen.add(part.kind)
+        yield Part(f"second {part.kind}", f"second {_ONE[part.kind]}", part.data) if again else part

@@ -26,13 +26,20 @@ def resources(block: bytes) -> Iterator[tuple[int, bytes, bytes]]:
 
 
 def iptc_of(block: bytes) -> bytes | None:
-    """The IPTC-IIM data sets among the resources."""
-    return next((data for number, data, _ in resources(block) if number == _IPTC), None)
+    """The IPTC-IIM data sets among the resources, those of several one after another."""
+    return b"".join(data for number, data, _ in resources(block) if number == _IPTC) or None
 
 
 def others_of(block: bytes) -> bytes:
-    """All other resources but thumbnails, as they stand."""
-    return b"".join(whole for number, _, whole in resources(block) if number != _IPTC and number not in _THUMBNAILS)
+    """All other resources but thumbnails, as they stand, and what follows the last one that is sound."""
+    others = b"".join(whole for number, _, whole in resources(block) if number != _IPTC and number not in _THUMBNAILS)
+    return others + _rest(block)
+
+
+def _rest(block: bytes) -> bytes:
+    """What is no resource, unless it is empty."""
+    rest = block[sum(len(whole) for _, _, whole in resources(block)) :]
+    return rest if rest.strip(b"\0") else b""
 
 
 def has_thumbnail(block: bytes) -> bool:
@@ -44,7 +51,7 @@ def without_thumbnail(block: bytes) -> bytes:
     """The resources without the small copy of the unmarked picture; to the byte as they are where there is none."""
     if not has_thumbnail(block):
         return block
-    return b"".join(whole for number, _, whole in resources(block) if number not in _THUMBNAILS)
+    return b"".join(whole for number, _, whole in resources(block) if number not in _THUMBNAILS) + _rest(block)
 
 
 def block_of(iptc: bytes | None, others: bytes = b"") -> bytes:

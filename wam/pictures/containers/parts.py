@@ -17,6 +17,7 @@ VIDEO = "video of a motion photo"
 FURTHER = "further pictures in the file"
 THUMBNAIL = "EXIF thumbnail"
 PREVIEW = "preview picture"
+STORED = "Apple's index into the stored pixels (iDOT)"
 APPENDED, SAMSUNG = "data after the picture's end", "Samsung's data after the picture's end"
 # kinds that say how the samples of their own format are meant, which those of another are converted by
 _OF_SAMPLES = frozenset({f"PNG chunk {name}" for name in ("gAMA", "cHRM", "sRGB")}) | {
@@ -39,9 +40,12 @@ NAMES: Mapping[str, str] = {
 REPLACEABLE = frozenset(
     {"palette", "bilevel pixels", "colours beyond 255", "exact transparency", "partial transparency", "label"}
     | {"resolution", "CMYK inks", THUMBNAIL, PREVIEW, "thumbnail", "JFIF thumbnail", "Photoshop thumbnail"}
-    | {"XMP thumbnail", "associated alpha"}
+    | {"XMP thumbnail", "associated alpha", "thumbnail pages", "suggested palette (PLTE)", STORED}
 )
 _TAGS: Mapping[int, str] = {
+    321: "halftone hints",
+    333: "ink names",
+    32781: "OPI image number",
     33550: "GeoTIFF: pixel scale",
     33922: "GeoTIFF: tie points",
     34264: "GeoTIFF: transformation",

@@ -12,6 +12,7 @@ from wam.pictures.containers.parts import (
     ICC,
     IPTC,
     PHOTOSHOP,
+    STORED,
     XMP,
     Part,
     appended,
@@ -37,6 +38,7 @@ _WORDS = {
     b"cLLI": "light level (cLLI)",
     b"tIME": "time of change (tIME)",
     b"sPLT": "suggested palette (sPLT)",
+    b"iDOT": STORED,
     b"caBX": CREDENTIALS,
 }
 
@@ -71,7 +73,9 @@ def after_end(content: bytes) -> bytes:
 def parts(content: bytes) -> Iterator[Part]:
     """All that a PNG holds beside its picture."""
     for kind, start, size in _places(content):
-        if kind not in _PIXELS:
+        if kind == b"PLTE" and content[25] != 3:  # colours of a picture that has all of them
+            yield Part("PNG chunk PLTE", "suggested palette (PLTE)", content[start : start + size])
+        elif kind not in _PIXELS:
             yield from _of_chunk(kind, content[start : start + size])
     yield from appended(after_end(content))
 
