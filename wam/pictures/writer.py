@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import struct
 import zlib
@@ -158,12 +157,8 @@ def _other_segments(metadata: Metadata) -> bytes:
     segments = b""
     packet = metadata.xmp or b""
     if len(packet) > jpeg.SEGMENT_BYTES - len(xmp.JPEG_START):
-        segments += jpeg.extended_xmp(packet, hashlib.md5(packet).hexdigest().upper().encode())
-    block = iptc.block_of(metadata.iptc, metadata.photoshop or b"")
-    room = jpeg.SEGMENT_BYTES - len(iptc.PHOTOSHOP_START)
-    for at in range(0, len(block), room):
-        data = iptc.PHOTOSHOP_START + block[at : at + room]
-        segments += jpeg.Segment(jpeg.APP13, data, 0).written()
+        segments += jpeg.packet_segments(packet)
+    segments += jpeg.photoshop_segments(iptc.block_of(metadata.iptc, metadata.photoshop or b""))
     comments = (value.encode()[: jpeg.SEGMENT_BYTES] for value in _comments(metadata))
     return segments + b"".join(jpeg.Segment(jpeg.COMMENT, data, 0).written() for data in comments)
 

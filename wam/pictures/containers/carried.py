@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wam.pictures.containers import bmp, gif, heif, iptc, jpeg, png, tiff, webp
+from wam.pictures.containers import bmp, gif, heif, jpeg, png, tiff, webp
 from wam.pictures.containers.exif import Entry
 from wam.pictures.containers.jpeg import Appended
 
@@ -47,12 +47,9 @@ def carried(content: bytes, format: str) -> Carried:
 
 
 def _bytes_of(content: bytes) -> list[Entry]:
-    """IPTC and Photoshop's resources as the file has them, without a small copy of the unmarked picture."""
+    """IPTC and Photoshop's resources as the file has them."""
     entries = tiff.first_page(content).entries
-    kept = [entries[tag] for tag in (tiff.IPTC_TAG,) if tag in entries]
-    block = iptc.without_thumbnail(tiff.photoshop_of(content))
-    kind = entries[tiff.PHOTOSHOP_TAG].type if tiff.PHOTOSHOP_TAG in entries else 0
-    return [*kept, tiff.entry(tiff.PHOTOSHOP_TAG, kind, len(block), block)] if block else kept
+    return [entries[tag] for tag in (tiff.IPTC_TAG, tiff.PHOTOSHOP_TAG) if tag in entries]
 
 
 def put_back(content: bytes, format: str, kept: Carried, *, size: tuple[int, int], packet: bytes | None) -> bytes:

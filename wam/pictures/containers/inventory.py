@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from wam.pictures.containers import bmp, gif, heif, jpeg, png, tiff, webp
+from wam.pictures.containers import bmp, gif, heif, jpeg, png, tiff, webp, xmp
 from wam.pictures.containers.parts import EXIF, XMP, Part
 
 _ONE = {EXIF: "EXIF block", XMP: "XMP packet"}
@@ -43,3 +43,5 @@ def _each_once(found: list[Part]) -> Iterator[Part]:
         again = part.kind in _ONE and part.kind in seen
         seen.add(part.kind)
         yield Part(f"second {part.kind}", f"second {_ONE[part.kind]}", part.data) if again else part
+        if part.kind == XMP and xmp.has_thumbnails(part.data):
+            yield Part("XMP thumbnail", "XMP thumbnail", b"")

@@ -3,6 +3,7 @@ finds there by offsets."""
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ EXIF_START, ICC_START, MPF_START = b"Exif\0\0", b"ICC_PROFILE\0", b"MPF\0"
 APP0, APP1, APP2, APP11, APP13, APP14, COMMENT = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE, 0xFE
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
 _SCAN, _END = 0xDA, 0xD9
+LARGE_THUMBNAIL, SEVERAL_VIEWS = 0x010000, 0x020000  # kinds of pictures in an MPF index (DC-007, section 5.2.3.3.1)
 _MP_ENTRIES = 0xB002  # tag of the list of pictures, 16 bytes each: kind, size, offset and two references
 
 
@@ -184,17 +186,20 @@ def _of_jfif(data: bytes) -> Iterator[Part]:
 
 @dataclass(frozen=True)
 class Appended:
-    """What follows the end of a JPEG, and how far before that the numbers of its MPF index count from, 0 for none."""
+    """What follows the end of a JPEG, and how far before that the numbers of its MPF index count from, 0 for none;
+    ``pictures``: kind, place in ``data`` and size of each picture that the index lists there."""
 
     data: bytes = b""
     index_before: int = 0
+    pictures: tuple[tuple[int, int, int], ...] = ()
 
 
 def appended_of(content: bytes) -> Appended:
     """What follows the end of a file's picture."""
     found, end = walk(content)
     index = _index_place(found)
-    return Appended(content[end:], 0 if index is None else end - index)
+    pictures = tuple((kind, at - end, size) for kind, at, size in pictures_of_index(content) if at >= end)
+    return Appended(content[end:], 0 if index is None else end - index, pictures)
 
 
 def _index_place(found: Sequence[Segment]) -> int | None:
@@ -251,8 +256,8 @@ def pictures_of_index(content: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def kept_segments(content: bytes) -> bytes:
-    """What a file saved again carries of its segments, as they stood: all but the resolution, colour transform,
-    signatures over the old pixels and small copies of them."""
+    """What a file saved again carries of its segments, as they stood: all but the resolution, colour transform and
+    signatures over the old pixels."""
     found = walk(content)[0]
     signing = _signing(found)
     kept = []
@@ -261,9 +266,6 @@ def kept_segments(content: bytes) -> bytes:
         stated = code == APP0 and data.startswith((b"JFIF\0", b"JFXX\0"))
         if stated or segment in signing or _is_transform(segment):
             continue
-        if code == APP13 and data.startswith(iptc.PHOTOSHOP_START):
-            block = data.removeprefix(iptc.PHOTOSHOP_START)
-            segment = replace(segment, data=iptc.PHOTOSHOP_START + iptc.without_thumbnail(block))
         if signing and code == APP1 and data.startswith(xmp.JPEG_START):
             packet = xmp.without(data.removeprefix(xmp.JPEG_START), xmp.CREDENTIALS)
             segment = replace(segment, data=xmp.JPEG_START + packet)
@@ -277,6 +279,41 @@ def with_exif(segments: bytes, block: bytes) -> bytes:
     found = split(segments)
     first = next((s for s in found if s.code == APP1 and s.data.startswith(EXIF_START)), None)
     return b"".join((replace(s, data=EXIF_START + block) if s is first else s).written() for s in found)
+
+
+def with_photoshop(segments: bytes, block: bytes) -> bytes:
+    """Segments with other resources of Photoshop in the place of theirs."""
+    new = iter([photoshop_segments(block)])
+    return b"".join(
+        next(new, b"") if s.code == APP13 and s.data.startswith(iptc.PHOTOSHOP_START) else s.written()
+        for s in split(segments)
+    )
+
+
+def photoshop_segments(block: bytes) -> bytes:
+    """Segments that hold Photoshop's resources."""
+    room = SEGMENT_BYTES - len(iptc.PHOTOSHOP_START)
+    pieces = (block[at : at + room] for at in range(0, len(block), room))
+    return b"".join(Segment(APP13, iptc.PHOTOSHOP_START + piece, 0).written() for piece in pieces)
+
+
+def with_packet(segments: bytes, packet: bytes) -> bytes:
+    """Segments with another XMP packet in the place of the first one, and of what extends it."""
+    new = iter([packet_segments(packet)])
+    written = []
+    for segment in split(segments):
+        if segment.code == APP1 and segment.data.startswith(xmp.JPEG_START):
+            written.append(next(new, segment.written()))
+        elif not (segment.code == APP1 and segment.data.startswith(xmp.JPEG_EXTENSION)):
+            written.append(segment.written())
+    return b"".join(written) + next(new, b"")
+
+
+def packet_segments(packet: bytes) -> bytes:
+    """Segments that hold an XMP packet of any length."""
+    if len(packet) <= SEGMENT_BYTES - len(xmp.JPEG_START):
+        return Segment(APP1, xmp.JPEG_START + packet, 0).written()
+    return extended_xmp(packet, hashlib.md5(packet, usedforsecurity=False).hexdigest().upper().encode())
 
 
 def extended_xmp(packet: bytes, guid: bytes) -> bytes:

@@ -18,6 +18,7 @@ FURTHER = "further pictures in the file"
 THUMBNAIL = "EXIF thumbnail"
 PREVIEW = "preview picture"
 STORED = "Apple's index into the stored pixels (iDOT)"
+TRAILER = "trailer"  # kind of what follows the end
 APPENDED, SAMSUNG = "data after the picture's end", "Samsung's data after the picture's end"
 # kinds that say how the samples of their own format are meant, which those of another are converted by
 _OF_SAMPLES = frozenset({f"PNG chunk {name}" for name in ("gAMA", "cHRM", "sRGB")}) | {
@@ -146,7 +147,7 @@ def comment(data: bytes) -> str:
 def appended(data: bytes) -> Iterator[Part]:
     """What follows the end of a picture, named by its look: several names may stand for one piece."""
     if data.strip(b"\0"):
-        yield from (Part("trailer", name, data) for name in _looks(data))
+        yield from (Part(TRAILER, name, data) for name in _looks(data))
 
 
 def _looks(data: bytes) -> list[str]:

@@ -216,6 +216,11 @@ def entry(tag: int, kind: int, count: int, value: bytes) -> Entry:
     return Entry(tag, kind, count, value, 0, 0)
 
 
+def with_value(old: Entry, value: bytes) -> Entry:
+    """A tag of bytes with others; the same object where they are no others."""
+    return old if value == old.value else entry(old.tag, old.type, len(value), value)
+
+
 def of_numbers(order: str, tag: int, kind: int, *values: int) -> Entry:
     """A tag of whole numbers: type 3 of 16, 4 of 32 bits."""
     code = {3: "H", 4: "I"}[kind]
