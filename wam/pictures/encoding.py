@@ -9,7 +9,7 @@ from PIL import Image, JpegImagePlugin
 
 from wam.pictures import coded
 from wam.pictures.boxes import Box, boxes, properties
-from wam.pictures.containers import heif, items, jpeg, png, tiff, webp, xmp
+from wam.pictures.containers import heif, items, jpeg, png, read_only, tiff, webp, xmp
 from wam.pictures.containers.carried import carried
 from wam.pictures.formats import Settings
 
@@ -43,6 +43,8 @@ def _read(image: Image.Image, content: bytes) -> Settings:
         associated = tiff.first_page(tiff.from_picture(content)).entries.get(338)
         alpha = associated is not None and associated.value[:2] in (b"\1\0", b"\0\1")
         return Settings(compressed=image.info.get("compression") != "raw", associated=alpha)
+    if image.format in ("JPEG2000", "JXL") and read_only.deepest(content) > 8 and not image.mode.startswith("I"):
+        return Settings(lost=("bits beyond 8",))
     return Settings()
 
 

@@ -16,6 +16,7 @@ from wam.pictures.containers.jpeg import SEGMENT_BYTES
 from wam.pictures.containers.parts import CREDENTIALS, EXIF, IPTC, PHOTOSHOP, TEXT, XMP, Part
 from wam.pictures.formats import KEEPS, METADATA_NAMES, Metadata
 
+_COMMENTED = ("JPEG", "MPO", "GIF", "JPEG2000")  # formats whose texts are comments
 PNG_SIGNATURE = png.SIGNATURE
 EXIF_PREFIX = b"Exif\0\0"
 png_chunks = png.chunks
@@ -35,7 +36,8 @@ def read_metadata(image: Image.Image, parts: Sequence[Part]) -> Metadata:
     stated = image.format not in ("JPEG", "MPO") or image.info.get("jfif_unit") in (1, 2)
     if not stated or not dpi or not 1 < min(dpi) < 65536:
         dpi = ()  # an aspect ratio, or Pillow's default; EXIF keeps a resolution of its own
-    profile = found.get("icc") if image.format == "BMP" else image.info.get("icc_profile")
+    listed_profile = found.get("icc") if image.format in ("BMP", "JPEG2000") else None
+    profile = listed_profile or image.info.get("icc_profile")
     return Metadata(
         icc_profile=profile or None,
         exif=exif or None,
@@ -63,7 +65,7 @@ def _read_text(image: Image.Image, parts: Sequence[Part]) -> Iterator[tuple[str,
     for keyword, value in getattr(image, "text", {}).items():
         if keyword != "XML:com.adobe.xmp" and not keyword.startswith("Raw profile type"):
             yield keyword, str(value)
-    stated = [part.data.decode() for part in parts if part.kind == TEXT and image.format in ("JPEG", "MPO", "GIF")]
+    stated = [part.data.decode() for part in parts if part.kind == TEXT and image.format in _COMMENTED]
     for keyword, _, value in (words.partition("\0") for words in stated):
         yield keyword, value
 

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from wam.pictures.containers import bmp, gif, heif, jpeg, png, tiff, webp, xmp
+from wam.pictures.containers import bmp, gif, heif, jpeg, png, read_only, tiff, webp, xmp
 from wam.pictures.containers.parts import EXIF, XMP, Part
 
 _ONE = {EXIF: "EXIF block", XMP: "XMP packet"}
@@ -18,13 +18,14 @@ _PARTS: Mapping[str, Callable[[bytes], Iterator[Part]]] = {
     "AVIF": partial(heif.parts, turned=False),
     "HEIF": partial(heif.parts, turned=True),
     "GIF": gif.parts,
+    "JXL": read_only.jxl,
+    "JPEG2000": read_only.jp2,
     "BMP": bmp.parts,
 }
 
 
 def inventory(content: bytes, format: str) -> tuple[Part, ...]:
-    """All that a file holds beside its picture, as far as its structure is sound; of one that is only read, such as
-    JPEG XL, nothing is listed."""
+    """All that a file holds beside its picture, as far as its structure is sound."""
     found: list[Part] = []
     if format not in _PARTS:
         return ()

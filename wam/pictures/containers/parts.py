@@ -18,6 +18,7 @@ FURTHER = "further pictures in the file"
 THUMBNAIL = "EXIF thumbnail"
 PREVIEW = "preview picture"
 STORED = "Apple's index into the stored pixels (iDOT)"
+RESTORED = "data to restore the JPEG it was made from"  # which had other pixels
 TRAILER = "trailer"  # kind of what follows the end
 APPENDED, SAMSUNG = "data after the picture's end", "Samsung's data after the picture's end"
 # kinds that say how the samples of their own format are meant, which those of another are converted by
@@ -41,7 +42,7 @@ NAMES: Mapping[str, str] = {
 REPLACEABLE = frozenset(
     {"palette", "bilevel pixels", "colours beyond 255", "exact transparency", "partial transparency", "label"}
     | {"resolution", "CMYK inks", THUMBNAIL, PREVIEW, "thumbnail", "JFIF thumbnail", "Photoshop thumbnail"}
-    | {"XMP thumbnail", "associated alpha", "thumbnail pages", "suggested palette (PLTE)", STORED}
+    | {"XMP thumbnail", "associated alpha", "thumbnail pages", "suggested palette (PLTE)", STORED, RESTORED}
 )
 _TAGS: Mapping[int, str] = {
     321: "halftone hints",
