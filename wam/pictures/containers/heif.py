@@ -80,7 +80,8 @@ def _unused(content: bytes) -> bytes:
     top = list(boxes(content))
     if any(box.kind == b"moov" for box in top):
         return b""
-    used = sorted(item_boxes.extents(content))
+    places = (place for pieces in item_boxes.extents(content).values() for place in pieces)
+    used = sorted((start, start + size) for start, size in places)
     left = b""
     for box in (box for box in top if box.kind == b"mdat"):
         at = box.start

@@ -65,7 +65,7 @@ def read(content: bytes) -> Items | None:
     """The items of a file; None for one without, or one that is damaged or too odd to be written again."""
     try:
         return _read(content)
-    except (struct.error, IndexError, ValueError, StopIteration):
+    except (struct.error, LookupError, ValueError, StopIteration):
         return None
 
 
@@ -94,19 +94,14 @@ def _read(content: bytes) -> Items | None:
     return Items(primary, items, tuple(_references(content, inner.get(b"iref"))), tuple(groups), tuple(unknown))
 
 
-def extents(content: bytes) -> list[tuple[int, int]]:
-    """Where the data of items stand in the file; nothing of a file whose items cannot be read."""
+def extents(content: bytes) -> dict[int, list[tuple[int, int]]]:
+    """Start and length of the pieces of each item that stand in the file itself; nothing where they cannot be read."""
     outer = next((box for box in boxes(content) if box.kind == b"meta"), None)
     inner = {} if outer is None else {box.kind: box for box in boxes(content, outer.start + 4, outer.end)}
     try:
-        return [
-            (start, start + length)
-            for _, method, pieces in _extents(content, inner[b"iloc"])
-            for start, length in pieces
-            if method == 0
-        ]
+        return {number: pieces for number, method, pieces in _extents(content, inner[b"iloc"]) if method == 0}
     except (LookupError, ValueError):
-        return []
+        return {}
 
 
 def _number(content: bytes, at: int, size: int) -> int:
