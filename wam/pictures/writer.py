@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,8 +22,11 @@ from wam.pictures.tiff_writer import encode_tiff
 # a lossy picture is saved again as finely as it was, or finer in at most so many times its bytes
 MOST_GROWTH = 1.3
 QUALITY_OF_FINE = 96
-CLOSE = 0.85  # of the room that there is: near enough to end the search
-TRIES = 2
+# how many steps of quality take at most a fifth more bytes, by quality: measured on four photos
+_STEPS = {
+    "AVIF": ((0, 65, 80, 88, 92, 96), (5, 5, 4, 3, 2, 1)),
+    "WEBP": ((0, 40, 70, 76, 85, 92, 96), (8, 12, 12, 4, 3, 2, 1)),
+}
 
 
 def encode(
@@ -71,7 +74,8 @@ def _encode_items(
 def _save_as_fine(
     image: Image.Image, format: str, metadata: Metadata, settings: Settings, quality: int | None
 ) -> bytes:
-    """Encoded in the quality that is asked for, else as finely as the source."""
+    """Encoded in the quality that is asked for, else as finely as the source, or finer where that takes few bytes more:
+    in one try or two."""
 
     def save(chosen: int | None) -> bytes:
         return _save(image, format, **_options(image, format, metadata, settings, chosen))
@@ -79,23 +83,11 @@ def _save_as_fine(
     if quality is not None or settings.source_quality is None or (format == "WEBP" and settings.lossless):
         return save(quality)
     described = sum(len(data or b"") for data in (metadata.icc_profile, metadata.exif, metadata.xmp))
-    return _finest_within(save, settings.source_quality, settings.coded_bytes * MOST_GROWTH + described)
-
-
-def _finest_within(save: Callable[[int], bytes], least: int, most: float) -> bytes:
-    """The file of a quality of ``least`` or, in at most so many bytes, a higher one, found in a few tries."""
-    low, high = max(1, min(least, QUALITY_OF_FINE)), QUALITY_OF_FINE
-    content = save(low)
-    for _ in range(TRIES - 1):
-        middle = (2 * low + high) // 3
-        if len(content) > CLOSE * most or middle == low:
-            break
-        finer = save(middle)
-        if len(finer) > most:
-            high = middle
-        else:
-            low, content = middle, finer
-    return content
+    least = max(1, min(settings.source_quality, QUALITY_OF_FINE))
+    finer = min(QUALITY_OF_FINE, least + round(float(np.interp(least, *_STEPS[format]))))
+    content = save(finer)
+    fits = len(content) <= settings.coded_bytes * MOST_GROWTH + described
+    return content if fits or finer == least else save(least)
 
 
 def _save(image: Image.Image, format: str, **options: Any) -> bytes:
