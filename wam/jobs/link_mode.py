@@ -21,7 +21,7 @@ from payload.registry import Registry
 from payload.registry.entry import IN_USE, Entry
 from wam.errors import ImageError, mask_secrets, show_name
 from wam.jobs.journal import Journal
-from wam.jobs.modes import Reservation, Written, failure
+from wam.jobs.modes import Reservation, Written, note_failure
 from wam.jobs.outcome import EmbedResult
 from wam.jobs.plan import Item
 from wam.pictures.storage import exists
@@ -84,10 +84,7 @@ class LinkMode:
 
     def fail(self, item: Item, error: Exception, message: str) -> dict[str, Any]:
         """See ``MarkMode.fail``. What was written, but not confirmed, stays pending."""
-        values = failure(self.journal, item, error, message)
-        if not isinstance(error, ConfirmError):
-            self.journal.fail(item, values)
-        return values
+        return note_failure(self.journal, item, error, message, stays=isinstance(error, ConfirmError))
 
     def _new(self, item: Item) -> Reservation:
         assert item.record is not None

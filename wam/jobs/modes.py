@@ -77,9 +77,14 @@ class MarkMode(Protocol):
         ...
 
 
-def failure(journal: Journal, item: Item, error: Exception, message: str) -> dict[str, Any]:
-    """The contract's object for a file that could not be marked."""
-    return dict(
+def note_failure(
+    journal: Journal, item: Item, error: Exception, message: str, *, stays: bool = False
+) -> dict[str, Any]:
+    """The contract's object for a file that could not be marked, entered in the manifest.
+
+    ``stays``: its reservation stays, for the next run to take up.
+    """
+    values = dict(
         failed_object(
             image=os.fspath(item.source.location),
             mode=journal.options.mode,
@@ -89,6 +94,9 @@ def failure(journal: Journal, item: Item, error: Exception, message: str) -> dic
             message=message,
         )
     )
+    if not stays:
+        journal.fail(item, values)
+    return values
 
 
 def earlier_line(mode: MarkMode, item: Item, *, resume: bool) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from typing import Any
 from payload import Record
 from wam.errors import mask_secrets
 from wam.jobs.journal import Journal, record_of
-from wam.jobs.modes import Reservation, Written, failure
+from wam.jobs.modes import Reservation, Written, note_failure
 from wam.jobs.outcome import EmbedResult
 from wam.jobs.plan import Item
 from wam.pipeline.mark_record import RecordMarking
@@ -41,9 +41,7 @@ class RecordMode:
 
     def fail(self, item: Item, error: Exception, message: str) -> dict[str, Any]:
         """See ``MarkMode.fail``."""
-        values = failure(self.journal, item, error, message)
-        self.journal.fail(item, values)
-        return values
+        return note_failure(self.journal, item, error, message)
 
     def _record(self, item: Item) -> Record:
         line = self.journal.cut_off(item)

@@ -19,7 +19,7 @@ from wam.pictures.containers.inventory import inventory
 from wam.pictures.containers.parts import Part
 from wam.pictures.cut_short import without_bad_chunks
 from wam.pictures.encoding import read_settings
-from wam.pictures.files import describe, encode_image, finished, read_content
+from wam.pictures.files import copies_of, describe, encode_image, finished, read_content
 from wam.pictures.formats import ANIMATED, Metadata, Settings, quiet_pillow
 from wam.pictures.managed_colour import AnySpace
 from wam.pictures.metadata import read_metadata
@@ -172,7 +172,8 @@ def encode_animation(
     shown = list(zip(pixels, like.pictures, strict=True))[skipped:]
     composed = [compose(frame, picture, format, name) for frame, picture in shown]
     mode = composed[0][1]
-    metadata, settings = describe(first, format, mode, pixels[0])
+    copies = copies_of(first, format, pixels[0])
+    metadata, settings = describe(first, format, mode, copies)
     lost = tuple(dict.fromkeys(part for _, _, parts in composed for part in parts)) + ("fallback picture",) * skipped
     try:
         content = encode_frames(
@@ -191,4 +192,4 @@ def encode_animation(
         found = f"{size} ({error})"
         expected = f"an animation that fits {format}"
         raise ImageError.about(name, expected=expected, found=found, remedy="write a .webp") from error
-    return finished(content, first, format, settings, metadata, lost)
+    return finished(content, first, format, settings, metadata, copies, lost)

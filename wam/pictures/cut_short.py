@@ -1,8 +1,8 @@
 """Files that end too early, completed so that a decoder shows what is there, and chunks that viewers pass over left
 out.
 
-Nothing is invented that a mark could hide in: what is missing comes out grey, black or as its neighbour. Only for
-reading; what is to be marked has to be whole.
+Nothing is invented that a mark could hide in: what is missing comes out grey, black, as its neighbour, or in AVIF as
+noise. Only for reading; what is to be marked has to be whole.
 """
 
 from __future__ import annotations
@@ -10,36 +10,50 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from random import Random
 
 from PIL import Image
 
 from wam.pictures.boxes import boxes
+from wam.pictures.containers.heif import pictured
+from wam.pictures.containers.items import Items, extents, make, numbered, read, write
 from wam.pictures.formats import quiet_pillow
 from wam.pictures.metadata import PNG_SIGNATURE, png_chunks
 
 MOST_BYTES = 1 << 30  # of what a cut PNG or GIF holds once it is unpacked
 
+_RANDOM = 4  # random fillings of each kind that are tried for a cut AVIF
+
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a PNG's colour types
 
 
-def completed(content: bytes) -> bytes | None:
-    """The same file with an end, None where too little is there or its kind cannot be completed."""
+def completions(content: bytes) -> Iterator[bytes]:
+    """The same file with an end, in several ways where its decoder may not take the first; nothing where too little is
+    there or its kind cannot be completed."""
     try:
-        if content[:2] == b"\xff\xd8":
-            return _jpeg(content)
-        if content[:8] == PNG_SIGNATURE:
-            return _png(content)
-        if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-            return _webp(content)
-        if content[:4] == b"GIF8":
-            return _gif(content)
-        if content[:2] == b"BM" or content[:4] in (b"II*\0", b"MM\0*"):
-            return _raw(content)
         if content[4:8] == b"ftyp":
-            return _boxed(content)
+            yield from _boxed(content)
+            return
+        whole = _completed(content)
     except (struct.error, LookupError, ValueError, OSError, zlib.error):  # damaged beyond that
-        return None
+        return
+    if whole is not None:
+        yield whole
+
+
+def _completed(content: bytes) -> bytes | None:
+    if content[:2] == b"\xff\xd8":
+        return _jpeg(content)
+    if content[:8] == PNG_SIGNATURE:
+        return _png(content)
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return _webp(content)
+    if content[:4] == b"GIF8":
+        return _gif(content)
+    if content[:2] == b"BM" or content[:4] in (b"II*\0", b"MM\0*"):
+        return _raw(content)
     return None
 
 
@@ -167,13 +181,61 @@ def _raw(content: bytes) -> bytes | None:
     return content + bytes(int(end) - len(content))
 
 
-def _boxed(content: bytes) -> bytes | None:
-    """Zeros up to where the last box of an AVIF or HEIC file says it ends."""
+def _boxed(content: bytes) -> Iterator[bytes]:
+    """AVIF and HEIC up to where the last box says it ends, without items that are not whole but the picture itself.
+
+    Decoders take zeros for more of the picture or refuse them, as chance has it; so other bytes are tried as well.
+    """
+    size = _stated_size(content)
+    if size is None:
+        return
+    missing = size - len(content)
+    cut = {n for n, places in extents(content).items() if any(start + count > len(content) for start, count in places)}
+    random = Random(0)
+    small = bytes(byte % 16 for byte in range(256))  # numbers where lengths are read
+    for number in range(3 + 2 * _RANDOM):
+        filling = bytes([(0, 0xFF, 0x80)[number]]) * missing if number < 3 else random.randbytes(missing)
+        if 3 <= number < 3 + _RANDOM:
+            filling = filling.translate(small)
+        yield _without_cut_items(content + filling, cut) or content + filling
+
+
+def _stated_size(content: bytes) -> int | None:
+    """Where a box of pixels that does not end inside the file says it ends."""
     at = max((box.end for box in boxes(content)), default=0)
     size = int.from_bytes(content[at : at + 4], "big")
     if content[at + 4 : at + 8] != b"mdat" or not 8 <= size <= MOST_BYTES:
         return None
-    return content.ljust(at + size, b"\0")
+    return at + size
+
+
+def _without_cut_items(content: bytes, cut: set[int]) -> bytes | None:
+    """The file without cut items beside the picture: a decoder refuses damaged EXIF and transparency."""
+    found = read(content)
+    if found is None or max(found.items) > 0xFFFF or any(box.kind == b"moov" for box in boxes(content)):
+        return None
+    alpha = {one.source for one in found.references if one.kind == b"auxl" and found.primary in one.targets}
+    needed = pictured(found) - alpha
+    left = {number: item for number, item in found.items.items() if number not in cut or number in needed}
+    references = tuple(one for one in found.references if one.source in left and set(one.targets) <= left.keys())
+    first = next(boxes(content))
+    head = make(first.kind, content[first.start : first.end])
+    return write(head, Items(found.primary, {n: numbered(item, n) for n, item in left.items()}, references), [])
+
+
+def why_not(content: bytes) -> str | None:
+    """Why a cut AVIF or HEIC cannot be shown, None where that is not known."""
+    found = read(content.ljust(_stated_size(content) or 0, b"\0"))
+    if found is None or len(content) >= (_stated_size(content) or 0):
+        only_head = not any(box.kind == b"meta" for box in boxes(content))
+        return "cut short before its pixels" if only_head and content[4:8] == b"ftyp" else None
+    parts = [one.targets for one in found.references if (one.kind, one.source) == (b"dimg", found.primary)]
+    tiles = parts[0] if parts else (found.primary,)
+    places = extents(content)
+    begun = [n for n in tiles if all(start < len(content) for start, _ in places.get(n, ()))]
+    if len(begun) == len(tiles):
+        return "cut short where its decoder makes nothing of the rest"
+    return "cut short before its pixels" if not begun else f"cut short after {len(begun)} of its {len(tiles)} tiles"
 
 
 def without_bad_chunks(content: bytes, most: int) -> tuple[bytes, tuple[str, ...]]:

@@ -9,7 +9,7 @@ from PIL import Image, JpegImagePlugin
 
 from wam.pictures import coded
 from wam.pictures.boxes import Box, boxes, properties
-from wam.pictures.containers import heif, items, jpeg, png, tiff, webp, xmp
+from wam.pictures.containers import heif, items, jpeg, png, read_only, tiff, webp, xmp
 from wam.pictures.containers.carried import carried
 from wam.pictures.formats import Settings
 
@@ -17,6 +17,7 @@ _PNG_REBUILT = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"hIST", 
 # PNG lets a program copy chunks it does not know when the fourth letter is lower case;
 # these others describe colour or time and stay true of the marked picture.
 _PNG_COPIED = frozenset({b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"mDCV", b"cLLI", b"tIME", b"sBIT", b"bKGD"})
+_PNG_COPIED |= {b"sPLT", b"pCAL", b"sCAL", b"sTER"}
 _SUBSAMPLING = {"1x1": "4:4:4", "2x1": "4:2:2", "2x2": "4:2:0", "4x1": "4:1:1", "1x2": "4:4:0", "4x2": "4:1:0"}
 WRITTEN_SUBSAMPLING = frozenset({"4:4:4", "4:2:2", "4:2:0"})
 
@@ -39,9 +40,11 @@ def _read(image: Image.Image, content: bytes) -> Settings:
     if image.format == "HEIF":
         return _read_heif(image, content)
     if image.format == "TIFF":
-        associated = tiff.first_page(content).entries.get(338)
+        associated = tiff.first_page(tiff.from_picture(content)).entries.get(338)
         alpha = associated is not None and associated.value[:2] in (b"\1\0", b"\0\1")
         return Settings(compressed=image.info.get("compression") != "raw", associated=alpha)
+    if image.format in ("JPEG2000", "JXL") and read_only.deepest(content) > 8 and not image.mode.startswith("I"):
+        return Settings(lost=("bits beyond 8",))
     return Settings()
 
 

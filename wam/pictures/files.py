@@ -16,7 +16,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, TextIO, TypeVar
 
@@ -25,7 +24,6 @@ from PIL import Image
 
 from wam.errors import ImageError
 from wam.pictures.atomic_write import save_atomically
-from wam.pictures.containers import jpeg
 from wam.pictures.containers.carried import put_back
 from wam.pictures.containers.exif import has_thumbnail
 from wam.pictures.containers.inventory import inventory
@@ -36,7 +34,7 @@ from wam.pictures.kinds import READ_SUFFIXES
 from wam.pictures.metadata import fit_metadata, reset_orientation
 from wam.pictures.reader import COPY_AGAIN, KNOWN, MAX_PIXELS, decode
 from wam.pictures.samples import GREY_MODES, Picture, Pixels, compose, turn
-from wam.pictures.thumbnail import with_new_thumbnail
+from wam.pictures.small_copies import Copies
 from wam.pictures.writer import encode
 
 Result = TypeVar("Result")
@@ -121,8 +119,8 @@ def encode_image(
     _check_arguments(pixels, like, format, quality)
     name = name or like.name
     samples, mode, lost = compose(pixels, like, format, name)
-    shown = as_stored(pixels, like, format)
-    metadata, settings = describe(like, format, mode, shown)
+    copies = copies_of(like, format, pixels)
+    metadata, settings = describe(like, format, mode, copies)
     if format == like.format:
         samples = turn(samples, _BACK.get(like.orientation, like.orientation))
     if format == "HEIF" and not heif_works():
@@ -136,7 +134,7 @@ def encode_image(
             found=f"{like.width}x{like.height} {like.mode} ({error})",
             remedy="write a .png",
         ) from error
-    return finished(content, like, format, settings, metadata, lost)
+    return finished(content, like, format, settings, metadata, copies, lost)
 
 
 def as_stored(pixels: Pixels, like: Picture, format: str) -> Pixels:
@@ -144,30 +142,36 @@ def as_stored(pixels: Pixels, like: Picture, format: str) -> Pixels:
     return turn(pixels, _BACK.get(like.orientation, like.orientation)) if format == like.format else pixels
 
 
-def describe(like: Picture, format: str, mode: str, shown: Pixels) -> tuple[Metadata, Settings]:
-    """Metadata and encoder settings of the new file, whose stored pixels are ``shown``, with a thumbnail of them."""
+def copies_of(like: Picture, format: str, pixels: Pixels) -> Copies:
+    """What makes small copies of the marked pixels for those in the file, as the new file stores them."""
+    return Copies(as_stored(like.pixels, like, format), as_stored(pixels, like, format))
+
+
+def describe(like: Picture, format: str, mode: str, copies: Copies) -> tuple[Metadata, Settings]:
+    """Metadata and encoder settings of the new file."""
     if format != like.format:
         fitted = fit_metadata(reset_orientation(like.metadata), format=format, mode=mode)
-        return with_new_thumbnail(fitted, shown), Settings()
-    metadata, settings = with_new_thumbnail(like.metadata, shown), like.settings
-    if settings.segments and metadata.exif is not like.metadata.exif and metadata.exif is not None:
-        settings = replace(settings, segments=jpeg.with_exif(settings.segments, metadata.exif))
-    if settings.chunks and metadata.exif is not like.metadata.exif and metadata.exif is not None:
-        chunks = tuple((k, metadata.exif if k == b"eXIf" else data, after) for k, data, after in settings.chunks)
-        settings = replace(settings, chunks=chunks)
-    return metadata, settings
+        return copies.of_metadata(fitted), Settings()
+    metadata = copies.of_metadata(like.metadata)
+    return metadata, copies.of_settings(like.settings, like.metadata, metadata)
 
 
 def finished(
-    content: bytes, like: Picture, format: str, settings: Settings, metadata: Metadata, lost: tuple[str, ...]
+    content: bytes,
+    like: Picture,
+    format: str,
+    settings: Settings,
+    metadata: Metadata,
+    copies: Copies,
+    lost: tuple[str, ...],
 ) -> tuple[bytes, tuple[str, ...]]:
     """The encoded file with what it takes over as it stands, and names for all that is not in it."""
     size = (like.width, like.height)
     content = put_back(content, format, settings.carried, size=size, packet=metadata.xmp)
-    wanted = like.parts if format == like.format else besides_samples(like.parts)
+    wanted = copies.of_parts(like.parts if format == like.format else besides_samples(like.parts), settings.carried)
     gone = [name for name in missing(wanted, inventory(content, format)) if not _is_said(name, like.settings.lost)]
     changed = _changed(like) if format == like.format else _of_thumbnail(like, metadata, gone)
-    return content, tuple(dict.fromkeys((*lost, *like.settings.lost, *gone, *changed)))
+    return content, tuple(dict.fromkeys((*lost, *like.settings.lost, *gone, *copies.dropped, *changed)))
 
 
 def _changed(like: Picture) -> Iterator[str]:

@@ -6,7 +6,7 @@ import io
 import re
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from PIL import Image, ImageFile, PngImagePlugin, UnidentifiedImageError
 from wam.errors import ImageError
 from wam.pictures.colour import coded_space, png_space, profile_space
 from wam.pictures.containers.inventory import inventory
-from wam.pictures.cut_short import completed, without_bad_chunks
+from wam.pictures.cut_short import completions, why_not, without_bad_chunks
 from wam.pictures.encoding import read_settings
 from wam.pictures.formats import ANIMATED, Metadata, Samples, Settings, heif_works, quiet_pillow
 from wam.pictures.kinds import JPEG2000_STARTS, JXL_STARTS, jxl_works, unsupported
@@ -72,19 +72,15 @@ def read_what_is_there(content: bytes, read: Callable[[bytes], Result]) -> tuple
     try:
         return read(content), False
     except DamagedError as error:
-        whole = completed(content)
-        if whole is None:
-            raise
-        try:
-            return read(whole), True
-        except ImageError:  # what is there does not make a picture: the first error says why
-            raise error from None
+        for whole in completions(content):
+            with suppress(ImageError):
+                return read(whole), True
+        raise error from None  # what is there does not make a picture: the first error says why
 
 
 def _decoded(content: bytes, name: str, *, max_pixels: int) -> Picture:
     """The picture; raises nearly anything on damaged files."""
     image = open_content(content)
-    thumbnails = has_thumbnail_pages(image)
     check_header(image, name, max_pixels=max_pixels)
     tiles = list(image.tile)
     if image.format != "TIFF":  # which turns itself upright while loading
@@ -103,8 +99,6 @@ def _decoded(content: bytes, name: str, *, max_pixels: int) -> Picture:
     samples, mode = _samples(image, content, tiles)
     if orientation not in range(1, 9):
         orientation = 1
-    if thumbnails:
-        settings = replace(settings, lost=(*settings.lost, "thumbnail pages"))
     if image.format != "TIFF":
         samples = turn(samples, orientation)
     space = colour_space(metadata, settings, mode, grey=samples.shape[2] < 3)
@@ -297,7 +291,9 @@ def undecodable(content: bytes, name: str, error: Exception, *, max_pixels: int 
     elif kind:
         kind_of_error = DamagedError
         reason = "" if isinstance(error, UnidentifiedImageError) else f" ({error})"
-        found = f"a {kind} file that is damaged, cut short or of an unknown kind{reason}"
+        short = why_not(content) if kind in ("AVIF", "HEIF") else None
+        article = "an" if kind == "AVIF" else "a"
+        found = f"{article} {kind} file that is {short or 'damaged, cut short or of an unknown kind'}{reason}"
     elif not content.strip(b"\0"):
         found = "only zero bytes"
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +13,13 @@ from payload.layout import Words
 from wam.errors import OptionsError
 from wam.pictures.quality import psnr
 from wam.pictures.samples import Picture
-from wam.pipeline.frames import each_frame
 from wam.pipeline.loaded import FINE, Loaded, encode, finer, is_coarse
 from wam.pipeline.marked import MarkedFile, SelfCheckError, label_for, marked_file
-from wam.pipeline.marking import Request, mark_one
+from wam.pipeline.marking import Request, draw_apart, mark_one
 from wam.pipeline.options import MarkOptions, require_mode
 from wam.pipeline.registered_words import RegisteredWords
 from wam.stages import tell
-from wam.watermarker import Detection, Watermarker
+from wam.watermarker import Detection, Marked, Watermarker
 
 DIFFERENT = 6  # bits in which two words differ at least
 # times the median logit that the mean of so many least ones is at least: .78 in marked photos, .39 at most in photos
@@ -69,22 +67,15 @@ class LinkMarking:
         self, marker: Watermarker, requests: Sequence[Request], plans: Sequence[int], *, strength: float | None
     ) -> list[NDArray[np.uint8]]:
         """Marked pixels of each picture; pictures that come to one working size go through the networks together."""
-        tell("marking")
-        marked: dict[int, NDArray[np.uint8]] = {}
-        still: list[int] = []
-        for index, (request, word) in enumerate(zip(requests, plans, strict=True)):
-            if request.loaded.animation is None:
-                still.append(index)
-            else:
-                one = partial(marker.embed, bits=bits_from_word(word), strength=strength)
-                marked[index] = each_frame(request.loaded.animation, one)
-        together = marker.embed_each(
-            [requests[index].loaded.picture.pixels for index in still],
-            [bits_from_word(plans[index]) for index in still],
-            strength=strength,
-        )
-        marked.update(zip(still, together, strict=True))
-        return [marked[index] for index in range(len(requests))]
+
+        def of_frame(place: int, pixels: NDArray[np.uint8]) -> Marked:
+            return marker.embed(pixels, bits_from_word(plans[place]), strength=strength)
+
+        def of_stills(places: Sequence[int]) -> list[NDArray[np.uint8]]:
+            pixels = [requests[place].loaded.picture.pixels for place in places]
+            return marker.embed_each(pixels, [bits_from_word(plans[place]) for place in places], strength=strength)
+
+        return draw_apart(requests, of_frame, of_stills)
 
     def finish(self, marker: Watermarker, request: Request, plan: int, pixels: NDArray[np.uint8]) -> MarkedFile:
         """Encodes and reads back. Where the model chose the strength, a mark that does not read back is made stronger
@@ -93,19 +84,23 @@ class LinkMarking:
         tell("saving and reading back")
         label = label_for(loaded, options, request.record, name=format_link(plan), message=bits_from_word(plan))
         notes: tuple[str, ...] = ()
-        content, saved, lost = encode(loaded, pixels, label=label, quality=options.quality)
+        quality = options.quality
+        content, saved, lost = encode(loaded, pixels, label=label, quality=quality)
+        seen = _glance(marker, saved)
         fine = finer(loaded, options)
-        if fine is not None and not _reads_back(marker, saved, plan, known, loaded):
-            content, saved, lost = encode(loaded, pixels, label=label, quality=fine)
+        if fine is not None and not any(_reads(one, plan, known) for one in seen) and not _earlier(marker, loaded):
+            quality = fine
+            content, saved, lost = encode(loaded, pixels, label=label, quality=quality)
+            seen = _glance(marker, saved)
         room = options.strength is None and psnr(loaded.picture.pixels, saved.pixels) > STRONGER + 1
         try:
-            self_check(marker, saved, plan, known, loaded, search=not room, quality=options.quality)
+            self_check(marker, saved, plan, known, loaded, seen=seen, search=not room, quality=quality)
         except SelfCheckError as error:
             if not room or error.over_another:
                 raise
             (pixels,) = self.draw(marker, [request], [plan], strength=STRONGER)
-            content, saved, lost = encode(loaded, pixels, label=label, quality=options.quality)
-            self_check(marker, saved, plan, known, loaded, quality=options.quality)
+            content, saved, lost = encode(loaded, pixels, label=label, quality=quality)
+            self_check(marker, saved, plan, known, loaded, seen=_glance(marker, saved), quality=quality)
             notes = (f"marked at {STRONGER:g} dB, stronger than usual, since it could not be read back otherwise",)
         return marked_file(
             loaded, content, saved,
@@ -113,13 +108,14 @@ class LinkMarking:
         )  # fmt: skip
 
 
-def _reads_back(marker: Watermarker, saved: Picture, word: int, words: Words, loaded: Loaded) -> bool:
-    """Whether the word can be read at a glance."""
-    try:
-        self_check(marker, saved, word, words, loaded, search=False)
-    except SelfCheckError as error:
-        return error.over_another  # no finer file helps there
-    return True
+def _glance(marker: Watermarker, saved: Picture) -> list[Detection]:
+    """Marks of a saved picture at the usual resolution, faint ones too."""
+    return marker.glance(saved.pixels, max_log10_p=marker.model.description.faint)
+
+
+def _earlier(marker: Watermarker, loaded: Loaded) -> list[Detection]:
+    """Marks that lie over much of the input."""
+    return [one for one in marker.glance(loaded.picture.pixels) if one.region.area > UNDER]
 
 
 def self_check(
@@ -129,20 +125,21 @@ def self_check(
     words: Words,
     loaded: Loaded,
     *,
+    seen: list[Detection],
     search: bool = True,
     quality: int | None = None,
 ) -> None:
     """Raises ``SelfCheckError`` unless the word comes back verified from the saved picture, undisturbed by a mark that
-    the input carried before. ``search``: not only at the usual resolution; ``quality`` that it was saved with."""
-    faint = marker.model.description.faint
-    for look in (marker.glance, marker.detect) if search else (marker.glance,):
-        detections = look(saved.pixels, max_log10_p=faint)
+    the input carried before. ``seen`` there at a glance; ``search``: not only so; ``quality`` that it was saved with.
+    """
+    detections = seen
+    own = next((one for one in detections if _reads(one, word, words)), None)
+    if own is None and search:
+        detections = marker.detect(saved.pixels, max_log10_p=marker.model.description.faint)
         own = next((one for one in detections if _reads(one, word, words)), None)
-        if own is not None:
-            break
     if own is not None and is_even(own):
         return
-    earlier = [one for one in marker.glance(loaded.picture.pixels) if one.region.area > UNDER]
+    earlier = _earlier(marker, loaded)
     if own is not None and not earlier:
         return
     expected = bits_from_word(word)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from payload import Record, RecordTooLongError, hash_rgb
 from wam.pictures.samples import Picture
-from wam.pipeline.frames import each_frame
 from wam.pipeline.loaded import FINE, Loaded, encode, finer, is_coarse
 from wam.pipeline.marked import MarkedFile, RecordMarks, SelfCheckError, label_for, marked_file, record_name
-from wam.pipeline.marking import Request, mark_one
+from wam.pipeline.marking import Request, draw_apart, mark_one
 from wam.pipeline.options import MarkOptions, require_mode
 from wam.pipeline.record_marks import (
     FoundRecord,
@@ -25,7 +23,7 @@ from wam.pipeline.record_marks import (
     plan_record,
 )
 from wam.stages import tell
-from wam.watermarker import Watermarker
+from wam.watermarker import Marked, Watermarker
 
 
 def mark_record(
@@ -61,19 +59,15 @@ class RecordMarking:
         self, marker: Watermarker, requests: Sequence[Request], plans: Sequence[RecordPlan], *, strength: float | None
     ) -> list[NDArray[np.uint8]]:
         """Marked pixels of each picture; pictures that come to one working size go through the embedder together."""
-        tell("marking")
-        marked: dict[int, NDArray[np.uint8]] = {}
-        still: list[int] = []
-        for index, (request, plan) in enumerate(zip(requests, plans, strict=True)):
-            if request.loaded.animation is None:
-                still.append(index)
-            else:
-                one = partial(embed_record, marker, plan=plan, strength=strength)
-                marked[index] = each_frame(request.loaded.animation, one)
-        pixels = [requests[index].loaded.picture.pixels for index in still]
-        together = embed_records(marker, pixels, [plans[index] for index in still], strength=strength)
-        marked.update(zip(still, together, strict=True))
-        return [marked[index] for index in range(len(requests))]
+
+        def of_frame(place: int, pixels: NDArray[np.uint8]) -> Marked:
+            return embed_record(marker, pixels, plan=plans[place], strength=strength)
+
+        def of_stills(places: Sequence[int]) -> list[NDArray[np.uint8]]:
+            pixels = [requests[place].loaded.picture.pixels for place in places]
+            return embed_records(marker, pixels, [plans[place] for place in places], strength=strength)
+
+        return draw_apart(requests, of_frame, of_stills)
 
     def finish(self, marker: Watermarker, request: Request, plan: RecordPlan, pixels: NDArray[np.uint8]) -> MarkedFile:
         """Encodes and reads back."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from payload import Record
+from wam.pipeline.frames import each_frame
 from wam.pipeline.loaded import Loaded
 from wam.pipeline.marked import MarkedFile
 from wam.pipeline.options import MarkOptions
-from wam.watermarker import Watermarker
+from wam.stages import tell
+from wam.watermarker import Marked, Watermarker
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,24 @@ class Marking(Protocol):
     def finish(self, marker: Watermarker, request: Request, plan: Any, pixels: NDArray[np.uint8]) -> MarkedFile:
         """Encodes and reads back as a stranger would; raises ``ImageError`` unless that is right."""
         ...
+
+
+def draw_apart(
+    requests: Sequence[Request],
+    of_frame: Callable[[int, NDArray[np.uint8]], Marked],
+    of_stills: Callable[[Sequence[int]], list[NDArray[np.uint8]]],
+) -> list[NDArray[np.uint8]]:
+    """Marked pixels of each request, known by its place: animations frame by frame, still pictures all together."""
+    tell("marking")
+    marked: dict[int, NDArray[np.uint8]] = {}
+    still: list[int] = []
+    for place, request in enumerate(requests):
+        if request.loaded.animation is None:
+            still.append(place)
+        else:
+            marked[place] = each_frame(request.loaded.animation, partial(of_frame, place))
+    marked.update(zip(still, of_stills(still), strict=True))
+    return [marked[place] for place in range(len(requests))]
 
 
 def mark_one(marker: Watermarker, marking: Marking, request: Request) -> MarkedFile:

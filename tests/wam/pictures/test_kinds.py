@@ -120,7 +120,6 @@ class TestTiffPages:
         content = self.pages(*types, old=old)
         picture = read_image(content)
         assert picture.height == height and (picture.pixels == colours(height=height)).all()
-        assert "thumbnail pages" in picture.settings.lost
         assert len(read_animation(content).pictures) == 1
         again, lost = encode_image(marked(picture), like=picture, format="TIFF")
         assert "thumbnail pages" in lost and opened(again).n_frames == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -187,3 +188,21 @@ def test_associated_alpha_stays_associated() -> None:
     output, lost = encode_image(picture.pixels, like=picture, format="TIFF")
     assert lost == () and opened(output).tag_v2[338] == (1,)
     assert np.abs(read_image(output).pixels.astype(int) - picture.pixels).max() <= 2
+
+
+@pytest.mark.parametrize("format", ["AVIF", "WEBP"])
+@pytest.mark.parametrize("quality", [30, 60, 75, 90, 98])
+def test_a_lossy_picture_is_encoded_twice_at_most(format: str, quality: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = read_image(saved(sample("RGB").resize((300, 200)), format, quality=quality))
+    qualities: list[int] = []
+    save = Image.Image.save
+
+    def counted(image: Image.Image, stream: Any, *arguments: Any, **options: Any) -> None:
+        qualities.append(options["quality"])
+        save(image, stream, *arguments, **options)
+
+    monkeypatch.setattr(Image.Image, "save", counted)
+    encode_image(marked(picture), like=picture, format=format)
+    least = min(96, picture.settings.source_quality or 0)
+    assert len(qualities) == 1 + (len(qualities) == 2 and qualities[1] == least)
+    assert least <= qualities[0] <= least + 12

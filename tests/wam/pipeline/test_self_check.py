@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,6 +99,38 @@ def test_what_cannot_be_read_back_is_marked_stronger_unless_a_strength_was_asked
     assert marked.report.psnr_db == pytest.approx(42.0, abs=0.5)
     assert "marked at 42 dB, stronger than usual, since it could not be read back otherwise" in marked.report.notes
     assert [found.bits for found in shipped.glance(read_image(marked.content).pixels)] == [bits_from_word(word)]
+
+
+def lossy(picture: Image.Image, quality: int) -> Loaded:
+    stream = BytesIO()
+    picture.save(stream, "WEBP", quality=quality)
+    return load(stream.getvalue(), name="in.webp")
+
+
+def test_a_lossy_file_that_reads_is_read_once(
+    shipped: Watermarker, dune: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    for name in ("glance", "detect"):
+        look = getattr(shipped, name)
+
+        def counted(*arguments: Any, name: str = name, look: Callable[..., Any] = look, **options: Any) -> Any:
+            looks.append(name)
+            return look(*arguments, **options)
+
+        monkeypatch.setattr(shipped, name, counted)
+    done = mark_one(shipped, LinkMarking(words=KNOWN), Request(lossy(dune, 90), RECORD, int(WORDS[0])))
+    assert done.report.words == (int(WORDS[0]),) and looks == ["glance"]
+
+
+def test_a_stronger_mark_is_saved_as_finely_as_the_first_one_was_in_the_end(
+    shipped: Watermarker, dune: Image.Image
+) -> None:
+    loaded, word = lossy(dune.resize((384, 256)), 60), int(WORDS[0])
+    marked = LinkMarking(words=KNOWN).finish(shipped, Request(loaded, RECORD, word), word, loaded.picture.pixels)
+    quality = read_image(marked.content).settings.source_quality
+    assert any(note.startswith("marked at 42 dB") for note in marked.report.notes)
+    assert quality is not None and quality >= 90 > (loaded.picture.settings.source_quality or 0)
 
 
 def test_a_cut_picture_is_no_transplant(shipped: Watermarker, dune: Image.Image, tmp_path: Path) -> None:

@@ -31,24 +31,48 @@ def profile_of(content: bytes) -> bytes | None:
 
 
 def _end_of_pixels(content: bytes) -> int:
-    width, height = struct.unpack_from("<ii", content, 18)
-    (bits,) = struct.unpack_from("<H", content, 28)
-    compression, size = struct.unpack_from("<II", content, 30)
+    if _header(content) < 40:
+        width, height, _, bits = struct.unpack_from("<HHHH", content, 18)
+        compression = size = 0
+    else:
+        width, height = struct.unpack_from("<ii", content, 18)
+        (bits,) = struct.unpack_from("<H", content, 28)
+        compression, size = struct.unpack_from("<II", content, 30)
     row = (abs(width) * bits + 31) // 32 * 4
-    length: int = row * abs(height) if compression in (0, 3) else size
-    return int.from_bytes(content[10:14], "little") + length
+    length = row * abs(height) if compression in (0, 3, 6) else size
+    return int.from_bytes(content[10:14], "little") + int(length)
+
+
+def _end_of_header(content: bytes) -> int:
+    """Where masks and palette end."""
+    size = _header(content)
+    bits = int.from_bytes(content[24:26] if size < 40 else content[28:30], "little")
+    if size < 40:
+        return 14 + size + (3 << bits if bits <= 8 else 0)
+    compression, used = (int.from_bytes(content[at : at + 4], "little") for at in (30, 46))
+    masks = {3: 12, 6: 16}.get(compression, 0) if size == 40 else 0
+    return 14 + size + masks + 4 * (min(used or 1 << bits, 1 << bits) if bits <= 8 else used)
+
+
+def _gaps(content: bytes) -> bytes:
+    """What stands before the pixels, or between them and a profile, and is neither."""
+    start = int.from_bytes(content[10:14], "little")
+    _, profile, size = _profile(content)
+    between = content[_end_of_pixels(content) : profile] if size else b""
+    return content[_end_of_header(content) : start] + between
 
 
 def after_end(content: bytes) -> bytes:
     """What follows the pixels and the profile."""
-    if _header(content) < 40:
-        return b""
     _, start, size = _profile(content)
     return content[max(_end_of_pixels(content), start + size) :]
 
 
 def parts(content: bytes) -> Iterator[Part]:
     """All that a BMP holds beside its picture."""
+    if _gaps(content).strip(b"\0"):
+        yield Part("BMP gap", "data around the pixels", _gaps(content))
+    yield from appended(after_end(content))
     if _header(content) < 40 or len(content) < 54:
         return
     across, down = struct.unpack_from("<ii", content, 38)
@@ -64,7 +88,6 @@ def parts(content: bytes) -> Iterator[Part]:
         yield Part("BMP colour space", "primaries and gamma of the header", content[74:122])
     if _fourth_byte(content):
         yield Part("fourth byte", "fourth byte of each pixel", b"")
-    yield from appended(after_end(content))
 
 
 def _fourth_byte(content: bytes) -> bool:

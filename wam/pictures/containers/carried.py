@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wam.pictures.containers import bmp, gif, heif, iptc, jpeg, png, tiff, webp
+from wam.pictures.containers import bmp, gif, heif, jpeg, png, tiff, webp
 from wam.pictures.containers.exif import Entry
 from wam.pictures.containers.jpeg import Appended
 
@@ -13,11 +13,13 @@ NOTHING = Appended()
 
 @dataclass(frozen=True)
 class Carried:
-    """``appended`` after the picture's end; ``blocks`` names and contents of WebP chunks or GIF extensions; ``tags`` of
-    a TIFF whose bytes are not numbers; ``items`` of AVIF and HEIC."""
+    """``appended`` after the picture's end; ``blocks`` names and contents of WebP chunks; ``extensions`` of a GIF,
+    whole, and its pixels' ``aspect``; ``tags`` of a TIFF whose bytes are not numbers; ``items`` of AVIF and HEIC."""
 
     appended: Appended = NOTHING
     blocks: tuple[tuple[bytes, bytes], ...] = ()
+    extensions: tuple[bytes, ...] = ()
+    aspect: int = 0
     tags: tuple[Entry, ...] = ()
     items: heif.Kept | None = None
 
@@ -34,21 +36,20 @@ def carried(content: bytes, format: str) -> Carried:
     if format == "WEBP":
         return Carried(Appended(webp.after_end(content)), webp.unknown(content))
     if format == "GIF":
-        return Carried(Appended(gif.after_end(content)), gif.unknown(content))
+        after = Appended(gif.after_end(content))
+        return Carried(after, extensions=gif.kept(content), aspect=gif.aspect_of(content))
     if format == "BMP":
         return Carried(Appended(bmp.after_end(content)))
     if format == "TIFF":
+        content = tiff.from_picture(content)
         return Carried(tags=tuple(_bytes_of(content)))
     return Carried(items=heif.kept(content, turned=format == "HEIF"))
 
 
 def _bytes_of(content: bytes) -> list[Entry]:
-    """IPTC and Photoshop's resources as the file has them, without a small copy of the unmarked picture."""
+    """IPTC and Photoshop's resources as the file has them."""
     entries = tiff.first_page(content).entries
-    kept = [entries[tag] for tag in (tiff.IPTC_TAG,) if tag in entries]
-    block = iptc.without_thumbnail(tiff.photoshop_of(content))
-    kind = entries[tiff.PHOTOSHOP_TAG].type if tiff.PHOTOSHOP_TAG in entries else 0
-    return [*kept, tiff.entry(tiff.PHOTOSHOP_TAG, kind, len(block), block)] if block else kept
+    return [entries[tag] for tag in (tiff.IPTC_TAG, tiff.PHOTOSHOP_TAG) if tag in entries]
 
 
 def put_back(content: bytes, format: str, kept: Carried, *, size: tuple[int, int], packet: bytes | None) -> bytes:
@@ -58,5 +59,5 @@ def put_back(content: bytes, format: str, kept: Carried, *, size: tuple[int, int
     if format == "WEBP":
         content = webp.with_chunks(content, kept.blocks, size)
     elif format == "GIF":
-        content = gif.with_extensions(content, kept.blocks, packet)
+        content = gif.with_extensions(content, kept.extensions, packet, aspect=kept.aspect)
     return content + kept.appended.data

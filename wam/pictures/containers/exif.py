@@ -21,8 +21,8 @@ DESCRIBING = frozenset(
 # how pixels are stored: written anew
 STORAGE = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 277, 278, 279, 280, 281, 284, 288, 289, 290, 291, 292}
-    | {293, 301, 317, 320, 321, 322, 323, 324, 325, 326, 327, 328, 332, 333, 334, 336, 338, 339, 340, 341, 342, 347}
-    | {*range(512, 522), 529, 530, 531, 532, 559, 32781, 50674}
+    | {293, 301, 317, 320, 322, 323, 324, 325, 326, 327, 328, 332, 334, 336, 338, 339, 340, 341, 342, 347}
+    | {*range(512, 522), 529, 530, 531, 532, 559, 50674}
 )
 # may change: the turn, sides that change places with it, and the resolution, which is a part of its own
 _FREE = frozenset({274, 40962, 40963, 282, 283, 296})
@@ -45,11 +45,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Directory:
-    """The entries of one directory by tag, and where the next one stands, 0 for none."""
+    """The entries of one directory by tag, where the next one stands, 0 for none, and entries whose tag comes again."""
 
     entries: dict[int, Entry]
     next: int
     next_place: int
+    repeated: tuple[Entry, ...] = ()
 
 
 def byte_order(block: bytes) -> str:
@@ -78,6 +79,7 @@ def read_directory(block: bytes, at: int) -> Directory:
     inline = 8 if big else 4
     (count,) = struct.unpack_from(f"{order}{'Q' if big else 'H'}", block, at)
     entries: dict[int, Entry] = {}
+    repeated = []
     for number in range(min(count, _MOST)):
         place = at + head + width * number
         tag, kind, amount = struct.unpack_from(f"{order}HH{word}", block, place)
@@ -86,12 +88,14 @@ def read_directory(block: bytes, at: int) -> Directory:
         if size > inline:
             (where,) = struct.unpack_from(f"{order}{word}", block, where)
         if where + size <= len(block):
+            if tag in entries:
+                repeated.append(entries[tag])
             entries[tag] = Entry(tag, kind, amount, block[where : where + size], where, place)
     next_place = at + head + width * count
     following = 0
     if next_place + inline <= len(block):
         (following,) = struct.unpack_from(f"{order}{word}", block, next_place)
-    return Directory(entries, following, next_place)
+    return Directory(entries, following, next_place, tuple(repeated))
 
 
 def number(block: bytes, entry: Entry) -> int:

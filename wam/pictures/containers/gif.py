@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from wam.pictures.containers.parts import CREDENTIALS, ICC, XMP, Part, appended, comment, shared, text
 
+_END, _PICTURE, _PLAIN_TEXT, _CONTROL, _COMMENT, _APPLICATION = 0x3B, 0x2C, 0x01, 0xF9, 0xFE, 0xFF
 _LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 _XMP = b"XMP DataXMP"
 _ICC = b"ICCRGBG1012"
@@ -13,21 +15,32 @@ _C2PA = b"C2PA_GIF"
 _MAGIC = b"\1" + bytes(range(255, -1, -1)) + b"\0"  # ends an XMP packet (XMP part 3, section 1.1.2)
 
 
-def _blocks(content: bytes) -> Iterator[tuple[int, bytes, int]]:
-    """Label, content without the lengths of its pieces, and start of each extension; label 0 for the file's end."""
+@dataclass(frozen=True)
+class _Block:
+    """``label`` of an extension, or what else it is; its content without the lengths of its pieces; where it stands."""
+
+    label: int
+    data: bytes
+    start: int
+    end: int
+
+
+def _blocks(content: bytes) -> Iterator[_Block]:
+    """Each extension, picture and the end of a file."""
     at = 13 + _table(content[10])
     while at < len(content):
-        if content[at] == 0x3B:
-            yield 0, b"", at + 1
+        if content[at] == _END:
+            yield _Block(_END, b"", at, at + 1)
             return
-        if content[at] == 0x2C and at + 10 < len(content):
-            at = _pieces(content, at + 11 + _table(content[at + 9]))[1]
-        elif content[at] == 0x21:
+        if content[at] == _PICTURE and at + 10 < len(content):
+            end = _pieces(content, at + 11 + _table(content[at + 9]))[1]
+            yield _Block(_PICTURE, b"", at, end)
+        elif content[at] == 0x21 and at + 2 < len(content):
             data, end = _pieces(content, at + 2)
-            yield content[at + 1], data, at
-            at = end
+            yield _Block(content[at + 1], data, at, end)
         else:
             return
+        at = end
 
 
 def _table(flags: int) -> int:
@@ -44,20 +57,30 @@ def _pieces(content: bytes, at: int) -> tuple[bytes, int]:
 
 def after_end(content: bytes) -> bytes:
     """What follows the end of the file."""
-    return next((content[at:] for label, _, at in _blocks(content) if label == 0), b"")
+    return next((content[block.end :] for block in _blocks(content) if block.label == _END), b"")
+
+
+def aspect_of(content: bytes) -> int:
+    """The pixels' sides as the header states them, 0 for none."""
+    return content[12]
 
 
 def extensions(content: bytes) -> tuple[tuple[bytes, bytes], ...]:
     """Name and content of each application extension but those that count loops."""
     found = []
-    for label, data, at in _blocks(content):
-        if label != 0xFF or data[:11] in _LOOPS:
+    for block in _blocks(content):
+        if block.label != _APPLICATION or _counts_loops(block):
             continue
+        data = block.data
         if data.startswith(_XMP):  # not in pieces, but as it is
-            end = content.find(_MAGIC[:4], at)
-            data = _XMP + content[at + 14 : end if end > 0 else len(content)]
+            end = content.find(_MAGIC[:4], block.start)
+            data = _XMP + content[block.start + 14 : end if end > 0 else len(content)]
         found.append((data[:11], data[11:]))
     return tuple(found)
+
+
+def _counts_loops(block: _Block) -> bool:
+    return block.label == _APPLICATION and block.data[:11] in _LOOPS and block.data[11:12] in (b"", b"\1")
 
 
 def parts(content: bytes) -> Iterator[Part]:
@@ -72,11 +95,14 @@ def parts(content: bytes) -> Iterator[Part]:
             words = words if words.isprintable() else name.hex()
             title = CREDENTIALS if name.startswith(_C2PA) else f"GIF application extension {words}"
             yield Part(f"GIF extension {name.hex()}", title, data)
-    for label, data, _ in _blocks(content):
-        if label == 0xFE:
-            yield text("Comment", comment(data))
-        elif label not in (0, 0xFF, 0xF9):
-            yield Part(f"GIF label {label:#x}", "GIF plain text" if label == 1 else f"GIF extension {label:#x}", data)
+    for block in _blocks(content):
+        if block.label == _COMMENT:
+            yield text("Comment", comment(block.data))
+        elif block.label not in (_END, _PICTURE, _APPLICATION, _CONTROL):
+            said = "GIF plain text" if block.label == _PLAIN_TEXT else f"GIF extension {block.label:#x}"
+            yield Part(f"GIF label {block.label:#x}", said, block.data)
+    if aspect_of(content):
+        yield Part("GIF aspect", "pixel aspect ratio", content[12:13])
     yield from appended(after_end(content))
 
 
@@ -85,20 +111,31 @@ def xmp_of(content: bytes) -> bytes | None:
     return next((data for name, data in extensions(content) if name == _XMP), None)
 
 
-def unknown(content: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """The application extensions that stay in a file saved again as they are."""
-    return tuple((n, d) for n, d in extensions(content) if n != _XMP and not n.startswith(_C2PA))
+def kept(content: bytes) -> tuple[bytes, ...]:
+    """The extensions, whole, that stay in a file saved again: not XMP and what signs or draws; loops of a still."""
+    found = list(_blocks(content))
+    animated = sum(block.label == _PICTURE for block in found) > 1
+    return tuple(
+        content[block.start : block.end]
+        for block in found
+        if block.label not in (_END, _PICTURE, _CONTROL, _PLAIN_TEXT)
+        and not block.data.startswith((_XMP, _C2PA))
+        and not (animated and _counts_loops(block))
+    )
 
 
-def with_extensions(content: bytes, more: Sequence[tuple[bytes, bytes]], packet: bytes | None) -> bytes:
-    """The file with application extensions, and an XMP packet, before its first picture."""
-    added = b"".join(b"\x21\xff\x0b" + name + _cut(data) for name, data in more)
+def comment_of(data: bytes) -> bytes:
+    """A comment extension."""
+    pieces = (data[at : at + 255] for at in range(0, len(data), 255))
+    return bytes([0x21, _COMMENT]) + b"".join(bytes([len(piece)]) + piece for piece in pieces) + b"\0"
+
+
+def with_extensions(content: bytes, more: Sequence[bytes], packet: bytes | None, *, aspect: int = 0) -> bytes:
+    """The file with extensions, and an XMP packet, before its first picture."""
+    added = b"".join(more)
     if packet:
         added += b"\x21\xff\x0b" + _XMP + packet + _MAGIC
+    if not added and not aspect:
+        return content
     at = 13 + _table(content[10])
-    return (b"GIF89a" + content[6:at] + added + content[at:]) if added else content
-
-
-def _cut(data: bytes) -> bytes:
-    pieces = (data[at : at + 255] for at in range(0, len(data), 255))
-    return b"".join(bytes([len(piece)]) + piece for piece in pieces) + b"\0"
+    return b"GIF89a" + content[6:12] + bytes([aspect]) + content[13:at] + added + content[at:]

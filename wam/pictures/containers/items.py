@@ -65,7 +65,7 @@ def read(content: bytes) -> Items | None:
     """The items of a file; None for one without, or one that is damaged or too odd to be written again."""
     try:
         return _read(content)
-    except (struct.error, IndexError, ValueError, StopIteration):
+    except (struct.error, LookupError, ValueError, StopIteration):
         return None
 
 
@@ -94,6 +94,16 @@ def _read(content: bytes) -> Items | None:
     return Items(primary, items, tuple(_references(content, inner.get(b"iref"))), tuple(groups), tuple(unknown))
 
 
+def extents(content: bytes) -> dict[int, list[tuple[int, int]]]:
+    """Start and length of the pieces of each item that stand in the file itself; nothing where they cannot be read."""
+    outer = next((box for box in boxes(content) if box.kind == b"meta"), None)
+    inner = {} if outer is None else {box.kind: box for box in boxes(content, outer.start + 4, outer.end)}
+    try:
+        return {number: pieces for number, method, pieces in _extents(content, inner[b"iloc"]) if method == 0}
+    except (LookupError, ValueError):
+        return {}
+
+
 def _number(content: bytes, at: int, size: int) -> int:
     if at + size > len(content):
         raise ValueError(f"expected {size} bytes, found the end, use a whole file")
@@ -101,8 +111,17 @@ def _number(content: bytes, at: int, size: int) -> int:
 
 
 def _places(content: bytes, inner: Mapping[bytes, Box]) -> Iterator[tuple[int, bytes]]:
-    """The bytes of each item (section 8.11.3)."""
-    at, end = inner[b"iloc"].start, inner[b"iloc"].end
+    """The bytes of each item."""
+    for number, method, pieces in _extents(content, inner[b"iloc"]):
+        source = content[inner[b"idat"].start : inner[b"idat"].end] if method == 1 else content
+        if method > 1 or any(start + length > len(source) for start, length in pieces):
+            raise ValueError("expected an item inside the file, found another place, use a whole file")
+        yield number, b"".join(source[start : start + length] if length else source[start:] for start, length in pieces)
+
+
+def _extents(content: bytes, box: Box) -> Iterator[tuple[int, int, list[tuple[int, int]]]]:
+    """Number of each item, the kind of place it stands in, and start and length of its pieces (section 8.11.3)."""
+    at, end = box.start, box.end
     version = content[at]
     offset_size, length_size = content[at + 4] >> 4, content[at + 4] & 15
     base_size, index_size = content[at + 5] >> 4, content[at + 5] & 15 if version else 0
@@ -117,17 +136,16 @@ def _places(content: bytes, inner: Mapping[bytes, Box]) -> Iterator[tuple[int, b
         base = _number(content, at, base_size)
         at += base_size
         pieces = []
-        extents = _number(content, at, 2)
+        amount = _number(content, at, 2)
         at += 2
-        for _ in range(extents):
+        for _ in range(amount):
             start = base + _number(content, at + index_size, offset_size)
             length = _number(content, at + index_size + offset_size, length_size)
             at += index_size + offset_size + length_size
-            source = content[inner[b"idat"].start : inner[b"idat"].end] if method == 1 else content
-            if method > 1 or start + length > len(source) or at > end:
+            if at > end:
                 raise ValueError("expected an item inside the file, found another place, use a whole file")
-            pieces.append(source[start : start + length] if length else source[start:])
-        yield number, b"".join(pieces)
+            pieces.append((start, length))
+        yield number, method, pieces
 
 
 def _properties(content: bytes, outer: Box) -> dict[int, list[tuple[bytes, bool]]]:

@@ -3,6 +3,7 @@ finds there by offsets."""
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ EXIF_START, ICC_START, MPF_START = b"Exif\0\0", b"ICC_PROFILE\0", b"MPF\0"
 APP0, APP1, APP2, APP11, APP13, APP14, COMMENT = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xEE, 0xFE
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
 _SCAN, _END = 0xDA, 0xD9
+LARGE_THUMBNAIL, SEVERAL_VIEWS = 0x010000, 0x020000  # kinds of pictures in an MPF index (DC-007, section 5.2.3.3.1)
 _MP_ENTRIES = 0xB002  # tag of the list of pictures, 16 bytes each: kind, size, offset and two references
 
 
@@ -77,8 +79,10 @@ def parts(content: bytes) -> Iterator[Part]:
     """All that a JPEG holds beside its picture."""
     found, end = walk(content)
     yield from _joined(found)
+    signing = _signing(found)
     for segment in found:
-        yield from _of_segment(segment)
+        if segment not in signing:
+            yield from _of_segment(segment)
     yield from appended(content[end:])
 
 
@@ -95,9 +99,9 @@ def _joined(found: Sequence[Segment]) -> Iterator[Part]:
         yield shared(XMP, packet)
     for more in [s for s in found if s.code == APP1 and s.data.startswith(xmp.JPEG_START)][1:]:
         yield Part("JPEG XMP", "second XMP packet", more.data)
-    boxes = b"".join(s.data for s in found if s.code == APP11)
-    if boxes:
-        yield Part("JPEG APP11", CREDENTIALS if b"c2pa" in boxes else "JPEG APP11 data", boxes)
+    signed = _signing(found)
+    if signed:
+        yield Part("JPEG credentials", CREDENTIALS, b"".join(s.data for s in signed))
     resources = photoshop_of(found)
     if iptc.iptc_of(resources):
         yield shared(IPTC, iptc.iptc_of(resources) or b"")
@@ -105,6 +109,16 @@ def _joined(found: Sequence[Segment]) -> Iterator[Part]:
         yield shared(PHOTOSHOP, iptc.others_of(resources))
     if iptc.has_thumbnail(resources):
         yield Part("Photoshop thumbnail", "Photoshop thumbnail", b"")
+
+
+def _signing(found: Sequence[Segment]) -> list[Segment]:
+    """Segments of content credentials: of JUMBF boxes, which may take several, those of kind ``c2pa`` (C2PA 2.1,
+    section A.3.1; ISO/IEC 19566-5, annex D)."""
+    several: dict[bytes, list[Segment]] = {}
+    for segment in found:
+        if segment.code == APP11 and segment.data.startswith(b"JP"):
+            several.setdefault(segment.data[2:4] + segment.data[12:16], []).append(segment)
+    return [s for box in several.values() if b"c2pa" in b"".join(s.data for s in box) for s in box]
 
 
 def xmp_of(found: Sequence[Segment]) -> tuple[bytes | None, bytes]:
@@ -140,10 +154,13 @@ def _of_segment(segment: Segment) -> Iterator[Part]:
         yield text("Comment", comment(data))
     elif code == APP2 and data.startswith(MPF_START):
         yield Part("MPF", FURTHER, b"")  # an index, whose numbers follow the file's
-    elif not _is_joined(code, data) and code not in (APP11, APP14):
+    elif not (_is_joined(code, data) or _is_transform(segment)):
         yield Part(f"JPEG APP{code - APP0}", f"JPEG APP{code - APP0} data{_title(data)}", data)
-    elif code == APP14 and not data.startswith(b"Adobe"):
-        yield Part("JPEG APP14", f"JPEG APP14 data{_title(data)}", data)
+
+
+def _is_transform(segment: Segment) -> bool:
+    """Whether it is Adobe's statement of the colour transform, and nothing more."""
+    return segment.code == APP14 and segment.data.startswith(b"Adobe") and len(segment.data) == 12
 
 
 def _title(data: bytes) -> str:
@@ -169,17 +186,20 @@ def _of_jfif(data: bytes) -> Iterator[Part]:
 
 @dataclass(frozen=True)
 class Appended:
-    """What follows the end of a JPEG, and how far before that the numbers of its MPF index count from, 0 for none."""
+    """What follows the end of a JPEG, and how far before that the numbers of its MPF index count from, 0 for none;
+    ``pictures``: kind, place in ``data`` and size of each picture that the index lists there."""
 
     data: bytes = b""
     index_before: int = 0
+    pictures: tuple[tuple[int, int, int], ...] = ()
 
 
 def appended_of(content: bytes) -> Appended:
     """What follows the end of a file's picture."""
     found, end = walk(content)
     index = _index_place(found)
-    return Appended(content[end:], 0 if index is None else end - index)
+    pictures = tuple((kind, at - end, size) for kind, at, size in pictures_of_index(content) if at >= end)
+    return Appended(content[end:], 0 if index is None else end - index, pictures)
 
 
 def _index_place(found: Sequence[Segment]) -> int | None:
@@ -236,19 +256,17 @@ def pictures_of_index(content: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def kept_segments(content: bytes) -> bytes:
-    """What a file saved again carries of its segments, as they stood: all but the resolution, colour transform,
-    signatures over the old pixels and small copies of them."""
+    """What a file saved again carries of its segments, as they stood: all but the resolution, colour transform and
+    signatures over the old pixels."""
     found = walk(content)[0]
-    signed = any(s.code == APP11 and b"c2pa" in s.data for s in found)
+    signing = _signing(found)
     kept = []
     for segment in found:
         code, data = segment.code, segment.data
-        if code in (APP0, APP11) or (code == APP14 and data.startswith(b"Adobe")):
+        stated = code == APP0 and data.startswith((b"JFIF\0", b"JFXX\0"))
+        if stated or segment in signing or _is_transform(segment):
             continue
-        if code == APP13 and data.startswith(iptc.PHOTOSHOP_START):
-            block = data.removeprefix(iptc.PHOTOSHOP_START)
-            segment = replace(segment, data=iptc.PHOTOSHOP_START + iptc.without_thumbnail(block))
-        if signed and code == APP1 and data.startswith(xmp.JPEG_START):
+        if signing and code == APP1 and data.startswith(xmp.JPEG_START):
             packet = xmp.without(data.removeprefix(xmp.JPEG_START), xmp.CREDENTIALS)
             segment = replace(segment, data=xmp.JPEG_START + packet)
         if len(segment.data) <= SEGMENT_BYTES:
@@ -257,13 +275,45 @@ def kept_segments(content: bytes) -> bytes:
 
 
 def with_exif(segments: bytes, block: bytes) -> bytes:
-    """Segments with another EXIF block in the place of theirs."""
+    """Segments with another EXIF block in the place of the first one."""
+    found = split(segments)
+    first = next((s for s in found if s.code == APP1 and s.data.startswith(EXIF_START)), None)
+    return b"".join((replace(s, data=EXIF_START + block) if s is first else s).written() for s in found)
+
+
+def with_photoshop(segments: bytes, block: bytes) -> bytes:
+    """Segments with other resources of Photoshop in the place of theirs."""
+    new = iter([photoshop_segments(block)])
     return b"".join(
-        replace(s, data=EXIF_START + block).written()
-        if s.code == APP1 and s.data.startswith(EXIF_START)
-        else s.written()
+        next(new, b"") if s.code == APP13 and s.data.startswith(iptc.PHOTOSHOP_START) else s.written()
         for s in split(segments)
     )
+
+
+def photoshop_segments(block: bytes) -> bytes:
+    """Segments that hold Photoshop's resources."""
+    room = SEGMENT_BYTES - len(iptc.PHOTOSHOP_START)
+    pieces = (block[at : at + room] for at in range(0, len(block), room))
+    return b"".join(Segment(APP13, iptc.PHOTOSHOP_START + piece, 0).written() for piece in pieces)
+
+
+def with_packet(segments: bytes, packet: bytes) -> bytes:
+    """Segments with another XMP packet in the place of the first one, and of what extends it."""
+    new = iter([packet_segments(packet)])
+    written = []
+    for segment in split(segments):
+        if segment.code == APP1 and segment.data.startswith(xmp.JPEG_START):
+            written.append(next(new, segment.written()))
+        elif not (segment.code == APP1 and segment.data.startswith(xmp.JPEG_EXTENSION)):
+            written.append(segment.written())
+    return b"".join(written) + next(new, b"")
+
+
+def packet_segments(packet: bytes) -> bytes:
+    """Segments that hold an XMP packet of any length."""
+    if len(packet) <= SEGMENT_BYTES - len(xmp.JPEG_START):
+        return Segment(APP1, xmp.JPEG_START + packet, 0).written()
+    return extended_xmp(packet, hashlib.md5(packet, usedforsecurity=False).hexdigest().upper().encode())
 
 
 def extended_xmp(packet: bytes, guid: bytes) -> bytes:

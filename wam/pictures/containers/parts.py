@@ -17,6 +17,9 @@ VIDEO = "video of a motion photo"
 FURTHER = "further pictures in the file"
 THUMBNAIL = "EXIF thumbnail"
 PREVIEW = "preview picture"
+STORED = "Apple's index into the stored pixels (iDOT)"
+RESTORED = "data to restore the JPEG it was made from"  # which had other pixels
+TRAILER = "trailer"  # kind of what follows the end
 APPENDED, SAMSUNG = "data after the picture's end", "Samsung's data after the picture's end"
 # kinds that say how the samples of their own format are meant, which those of another are converted by
 _OF_SAMPLES = frozenset({f"PNG chunk {name}" for name in ("gAMA", "cHRM", "sRGB")}) | {
@@ -39,9 +42,12 @@ NAMES: Mapping[str, str] = {
 REPLACEABLE = frozenset(
     {"palette", "bilevel pixels", "colours beyond 255", "exact transparency", "partial transparency", "label"}
     | {"resolution", "CMYK inks", THUMBNAIL, PREVIEW, "thumbnail", "JFIF thumbnail", "Photoshop thumbnail"}
-    | {"XMP thumbnail", "associated alpha"}
+    | {"XMP thumbnail", "associated alpha", "thumbnail pages", "suggested palette (PLTE)", STORED, RESTORED}
 )
 _TAGS: Mapping[int, str] = {
+    321: "halftone hints",
+    333: "ink names",
+    32781: "OPI image number",
     33550: "GeoTIFF: pixel scale",
     33922: "GeoTIFF: tie points",
     34264: "GeoTIFF: transformation",
@@ -142,7 +148,7 @@ def comment(data: bytes) -> str:
 def appended(data: bytes) -> Iterator[Part]:
     """What follows the end of a picture, named by its look: several names may stand for one piece."""
     if data.strip(b"\0"):
-        yield from (Part("trailer", name, data) for name in _looks(data))
+        yield from (Part(TRAILER, name, data) for name in _looks(data))
 
 
 def _looks(data: bytes) -> list[str]:

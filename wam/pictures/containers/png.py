@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from wam.pictures.containers import iptc
 from wam.pictures.containers.parts import (
@@ -12,6 +12,7 @@ from wam.pictures.containers.parts import (
     ICC,
     IPTC,
     PHOTOSHOP,
+    STORED,
     XMP,
     Part,
     appended,
@@ -23,6 +24,7 @@ from wam.pictures.containers.parts import (
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 XMP_KEYWORD = b"XML:com.adobe.xmp"
+_PROFILE = b"Raw profile type "
 MOST = 1 << 28  # of a compressed text or profile, in bytes: what is longer is a bomb
 # pixels, and how they are stored
 _PIXELS = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"hIST", b"acTL", b"fcTL", b"fdAT"})
@@ -37,6 +39,7 @@ _WORDS = {
     b"cLLI": "light level (cLLI)",
     b"tIME": "time of change (tIME)",
     b"sPLT": "suggested palette (sPLT)",
+    b"iDOT": STORED,
     b"caBX": CREDENTIALS,
 }
 
@@ -71,7 +74,9 @@ def after_end(content: bytes) -> bytes:
 def parts(content: bytes) -> Iterator[Part]:
     """All that a PNG holds beside its picture."""
     for kind, start, size in _places(content):
-        if kind not in _PIXELS:
+        if kind == b"PLTE" and content[25] != 3:  # colours of a picture that has all of them
+            yield Part("PNG chunk PLTE", "suggested palette (PLTE)", content[start : start + size])
+        elif kind not in _PIXELS:
             yield from _of_chunk(kind, content[start : start + size])
     yield from appended(after_end(content))
 
@@ -95,8 +100,8 @@ def _of_text(kind: bytes, data: bytes) -> Iterator[Part]:
     keyword, value = text_of(kind, data)
     if keyword == XMP_KEYWORD:
         yield shared(XMP, value)
-    elif keyword.startswith(b"Raw profile type "):
-        yield from _of_raw_profile(keyword.removeprefix(b"Raw profile type "), value)
+    elif keyword.startswith(_PROFILE):
+        yield from _of_raw_profile(keyword.removeprefix(_PROFILE), value)
     else:
         yield text(keyword.decode("latin-1"), value.decode("utf-8" if kind == b"iTXt" else "latin-1", "replace"))
 
@@ -138,10 +143,36 @@ def _of_raw_profile(name: bytes, value: bytes) -> Iterator[Part]:
         found = block if block.startswith(b"\x1c") else iptc.iptc_of(block)
         if found:
             yield shared(IPTC, found)
-        if iptc.others_of(block):
+        if iptc.others_of(block) and not block.startswith(b"\x1c"):
             yield shared(PHOTOSHOP, iptc.others_of(block))
+        if iptc.has_thumbnail(block):
+            yield Part("Photoshop thumbnail", "Photoshop thumbnail", b"")
     else:
         yield Part(f"raw profile {name.decode('latin-1')}", f"profile {name.decode('latin-1')}", data)
+
+
+def is_xmp(kind: bytes, data: bytes) -> bool:
+    """Whether a chunk holds an XMP packet."""
+    if kind not in (b"tEXt", b"zTXt", b"iTXt"):
+        return False
+    keyword = data.partition(b"\0")[0]
+    return keyword in (XMP_KEYWORD, b"Raw profile type xmp")
+
+
+def xmp_chunk(packet: bytes) -> tuple[bytes, bytes]:
+    """An XMP packet as a chunk (XMP part 3, section 1.1.5)."""
+    return b"iTXt", XMP_KEYWORD + bytes(5) + packet
+
+
+def with_photoshop(kind: bytes, data: bytes, change: Callable[[bytes], bytes]) -> tuple[bytes, bytes]:
+    """A chunk with other resources of Photoshop, if it has any, in the place of its own."""
+    if kind not in (b"tEXt", b"zTXt", b"iTXt") or not data.startswith((_PROFILE + b"8bim\0", _PROFILE + b"iptc\0")):
+        return kind, data
+    keyword, value = text_of(kind, data)
+    old = raw_profile(value) or b""
+    start = iptc.PHOTOSHOP_START if old.startswith(iptc.PHOTOSHOP_START) else b""
+    new = start + change(old.removeprefix(start))
+    return (kind, data) if new == old else raw_profile_chunk(keyword.removeprefix(_PROFILE).decode(), new)[:2]
 
 
 def raw_profile(value: bytes) -> bytes | None:

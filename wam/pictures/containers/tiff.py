@@ -28,8 +28,41 @@ XMP_TAG, IPTC_TAG, PHOTOSHOP_TAG, ICC_TAG, SUB_FILES, C2PA_TAG = 700, 33723, 343
 LAYERS, PAGE_NUMBER = 37724, 297
 # not in EXIF blocks: what has a place of its own, other pictures, and what describes or signs the old pixels
 _APART = frozenset({XMP_TAG, IPTC_TAG, PHOTOSHOP_TAG, ICC_TAG, SUB_FILES, C2PA_TAG, LAYERS, PAGE_NUMBER})
+_COLOURS = {0: 1, 1: 1, 3: 1, 5: 4}  # samples of a pixel by photometric interpretation, of others 3
+_MOST_PAGES = 4096
 _RESOLUTION = (282, 283)
+_OF_SAMPLES = {301: "transfer function (TIFF tag 301)", 342: "transfer range (TIFF tag 342)"}
 _PIN_LIMIT = 1 << 16  # maker notes that start below keep their place in a block of their own, in bytes
+
+
+def pages(content: bytes) -> list[tuple[int, Directory]]:
+    """Place and directory of each page; a file whose pages follow one another in a circle has each once."""
+    found: dict[int, Directory] = {}
+    at = exif.first_directory(content)
+    while at and at not in found and len(found) < _MOST_PAGES:
+        try:
+            found[at] = exif.read_directory(content, at)
+        except struct.error:
+            break
+        at = found[at].next
+    return list(found.items())
+
+
+def _is_reduced(content: bytes, page: Directory) -> bool:
+    """Whether a page shows another one smaller (tag 254, bit 0, or 255 of value 2)."""
+    kinds = [exif.number(content, page.entries[tag]) if tag in page.entries else 0 for tag in (254, 255)]
+    return bool(kinds[0] & 1) or kinds[1] == 2
+
+
+def from_picture(content: bytes) -> bytes:
+    """The file so that its first page is the picture: where all others but one are thumbnails, that one."""
+    found = pages(content)
+    whole = [at for at, page in found if not _is_reduced(content, page)]
+    if len(whole) != 1 or whole[0] == found[0][0]:
+        return content
+    order, start, code = exif.byte_order(content), *((8, "Q") if exif.is_big(content) else (4, "I"))
+    changed = struct.pack(order + code, whole[0])
+    return content[:start] + changed + content[start + len(changed) :]
 
 
 def first_page(content: bytes) -> Directory:
@@ -38,7 +71,12 @@ def first_page(content: bytes) -> Directory:
 
 
 def parts(content: bytes) -> Iterator[Part]:
-    """All that a TIFF holds beside the pixels of its first page."""
+    """All that a TIFF holds beside the pixels of its picture."""
+    found = pages(content)
+    if len(found) > 1:
+        thumbnails = sum(_is_reduced(content, page) for _, page in found) == len(found) - 1
+        yield Part("pages", "thumbnail pages" if thumbnails else "further pages", b"")
+    content = from_picture(content)
     page = first_page(content)
     block = exif_block(content)
     if block is not None:
@@ -47,9 +85,19 @@ def parts(content: bytes) -> Iterator[Part]:
             yield Part("maker notes", "offsets in maker notes", b"moved")
     for tag, entry in page.entries.items():
         yield from _of_tag(content, tag, entry)
+    for entry in page.repeated:
+        yield Part(f"repeated tag {entry.tag}", f"first of two TIFF tags {entry.tag}", exif.plain(content, entry))
     yield from _resolution(content, page)
-    if page.next:
-        yield Part("pages", "further pages", b"")
+    if _has_extra_channels(content, page):
+        yield Part("channels", "extra channels of each pixel", b"")
+
+
+def _has_extra_channels(content: bytes, page: Directory) -> bool:
+    """Whether pixels have more than colour and transparency (tags 277, 262 and 338)."""
+    stated = [exif.number(content, page.entries[tag]) if tag in page.entries else 1 for tag in (277, 262)]
+    extra = page.entries.get(338)
+    alpha = extra is None or exif.number(content, extra) != 0
+    return stated[0] > _COLOURS.get(stated[1], 3) + alpha
 
 
 def _of_tag(content: bytes, tag: int, entry: Entry) -> Iterator[Part]:
@@ -67,6 +115,8 @@ def _of_tag(content: bytes, tag: int, entry: Entry) -> Iterator[Part]:
         yield Part("sub-files", FURTHER, b"")
     elif tag == C2PA_TAG:
         yield Part("TIFF credentials", CREDENTIALS, entry.value)
+    elif tag in _OF_SAMPLES:
+        yield Part(f"TIFF tag {tag}", _OF_SAMPLES[tag], exif.plain(content, entry))
     elif tag == LAYERS:
         yield Part("TIFF layers", "Photoshop layers", entry.value)
 
@@ -164,6 +214,11 @@ def _narrow(order: str, value: bytes) -> bytes:
 def entry(tag: int, kind: int, count: int, value: bytes) -> Entry:
     """A tag that stands nowhere yet."""
     return Entry(tag, kind, count, value, 0, 0)
+
+
+def with_value(old: Entry, value: bytes) -> Entry:
+    """A tag of bytes with others; the same object where they are no others."""
+    return old if value == old.value else entry(old.tag, old.type, len(value), value)
 
 
 def of_numbers(order: str, tag: int, kind: int, *values: int) -> Entry:

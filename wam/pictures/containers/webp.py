@@ -31,9 +31,15 @@ def after_end(content: bytes) -> bytes:
 
 
 def unknown(content: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """Type and data of the chunks that the standard does not know."""
-    known = _PIXELS | _SHARED.keys() | {b"EXIF", b"C2PA"}
-    return tuple((kind, content[at : at + size]) for kind, at, size in chunks(content) if kind not in known)
+    """Type and data of the chunks that the standard does not know, and of a second one of those it knows one of."""
+    known, single = {*_PIXELS, b"C2PA"}, {*_SHARED, b"EXIF"}
+    found = []
+    for kind, at, size in chunks(content):
+        if kind in single:
+            single.remove(kind)
+        elif kind not in known:
+            found.append((kind, content[at : at + size]))
+    return tuple(found)
 
 
 def parts(content: bytes) -> Iterator[Part]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from xml.dom import minidom
 from xml.etree import ElementTree
 from xml.parsers.expat import ExpatError
@@ -24,6 +25,8 @@ APPENDED = (
     ("http://ns.apple.com/HDRGainMap/1.0/", None),
     ("http://ns.apple.com/pixeldatainfo/1.0/", None),
 )
+_XMP, _IMAGE = "http://ns.adobe.com/xap/1.0/", "http://ns.adobe.com/xap/1.0/g/img/"
+THUMBNAILS = ((_XMP, "Thumbnails"), (_IMAGE, None))
 CREDENTIALS = (("http://purl.org/dc/terms/", "provenance"),)
 EXTENSION = ((NOTE, "HasExtendedXMP"),)
 # what may change: the turn, our label, and statements about parts that are named by themselves
@@ -31,6 +34,7 @@ _EXCUSED = (
     *APPENDED,
     *CREDENTIALS,
     *EXTENSION,
+    *THUMBNAILS,
     ("http://ns.adobe.com/tiff/1.0/", "Orientation"),
     ("http://www.tc260.org.cn/ns/AIGC/1.0/", "AIGC"),
     ("http://iptc.org/std/Iptc4xmpExt/2008-02-29/", "DigitalSourceType"),
@@ -112,6 +116,35 @@ def without(packet: bytes, names: Names) -> bytes:
                     element.removeAttributeNode(attribute)
                     changed = True
     return written(document) if changed else packet
+
+
+def has_thumbnails(packet: bytes) -> bool:
+    """Whether there are small copies of the picture."""
+    return _IMAGE.encode() in packet and any(True for _ in _images(packet))
+
+
+def _images(packet: bytes) -> Iterator[re.Match[bytes]]:
+    """Where JPEGs in Base64 stand (XMP part 2, section 1.2.2.4): as elements or attributes."""
+    for prefix in set(re.findall(rb"xmlns:([\w.-]+)\s*=\s*[\"']" + re.escape(_IMAGE.encode()) + rb"[\"']", packet)):
+        name = re.escape(prefix) + rb":image"
+        yield from re.finditer(rb"(?<=[<\s])" + name + rb"(?:\s*=\s*[\"']|\s*>)([^<\"']+)", packet)
+
+
+def with_thumbnails(packet: bytes, again: Callable[[bytes], bytes | None]) -> bytes:
+    """The packet with another JPEG, which ``again`` makes of the old one, in the place of each small copy of the
+    picture; without any where that cannot be done."""
+    changed, at = b"", 0
+    for found in sorted(_images(packet), key=lambda one: one.start()):
+        try:
+            old = base64.b64decode(re.sub(rb"&#x?[0-9A-Fa-f]+;|\s", b"", found[1]), validate=True)
+        except ValueError:
+            return without(packet, THUMBNAILS)
+        new = again(old)
+        if new is None:
+            return without(packet, THUMBNAILS)
+        changed += packet[at : found.start(1)] + base64.b64encode(new)
+        at = found.end(1)
+    return changed + packet[at:]
 
 
 def joined(main: bytes, extension: bytes) -> bytes | None:
