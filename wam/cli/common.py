@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -210,16 +210,12 @@ def refuse_inputs(targets: Iterable[str | Path | None], sources: Iterable[str | 
 
 
 def marker_loader(
-    model: str, device: str, key_file: Path | None, *, reading: bool, precision: str = "auto"
+    model: str, device: str, keys: Sequence[bytes | None], *, precision: str = "auto"
 ) -> Callable[[], Watermarker]:
     """What makes the model, here or in another process."""
     from wam import watermarker
 
-    found = read_keys(key_file)
-    keys: list[bytes | None] = [*found, None]
-    if not reading:
-        keys = keys[:1]
-    return partial(watermarker.load, model, device=device, keys=keys, precision=precision)
+    return partial(watermarker.load, model, device=device, keys=list(keys), precision=precision)
 
 
 def one_thread() -> None:

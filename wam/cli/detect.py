@@ -146,7 +146,7 @@ def detect(
     draw = _plan_pictures(sources, overlay, overlay_dir, mask_dir, engine, follow_links=follow_links)
     if overlay is not None:
         common.refuse_inputs([overlay], common.own_files(registry, key_file, model), "choose another")
-    load = common.marker_loader(model, device, key_file, reading=True, precision=precision)
+    load = common.marker_loader(model, device, [*common.read_keys(key_file), None], precision=precision)
     marker = common.loaded(load)
     records = common.open_registry_for_reading(registry)
     settings = {"model": marker.name, "thorough": thorough, "frames": all_frames}

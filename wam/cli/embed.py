@@ -206,8 +206,9 @@ def embed(
     others = (key_file, model, (asset_from or "").partition("csv:")[2] or None)
     common.refuse_inputs([item.target for item in items], common.own_files(registry, *others), "choose another")
     _sweep(items)
-    load = common.marker_loader(model, device, key_file, reading=False)
-    keyed = key_name(next(iter(common.read_keys(key_file)), None))
+    key = next(iter(common.read_keys(key_file)), None)  # once: a pipe has nothing more to say
+    load = common.marker_loader(model, device, [key])
+    keyed = key_name(key)
     options = _options(
         mode=mode.value, strength=strength, label=label, frames=all_frames, key=keyed, encrypt=encrypt,
         quality=quality, keep=in_place and not drop,

@@ -14,13 +14,13 @@ from typing import Any
 from payload import Record
 from payload.registry import Registry
 from wam.jobs.engines.ray_pool import Cluster, Load, Task, Worker, absolute, connected, run_tasks
-from wam.jobs.engines.steps import load_item, write_marked
+from wam.jobs.engines.steps import load_item, open_source, write_marked
 from wam.jobs.modes import MarkMode, Reservation, Written, earlier_line
 from wam.jobs.outcome import DetectOutcome, EmbedOutcome
 from wam.jobs.plan import Item, Source
-from wam.pictures.storage import Location, fetch
+from wam.pictures.storage import Location
 from wam.pipeline.marking import Marking, Request, mark_one
-from wam.pipeline.read import Examined, examine, judge, open_pictures
+from wam.pipeline.read import Examined, ReadSteps, judge
 from wam.pipeline.registered_words import RegisteredWords
 
 WAVE = 2000  # files that are handed out at a time
@@ -140,8 +140,7 @@ class _MarkWorker(Worker):
 class _DetectWorker(Worker):
     def __init__(self, load: Load, thorough: bool, frames: bool) -> None:
         super().__init__(load)
-        self.thorough, self.frames = thorough, frames
+        self.steps = ReadSteps(self.marker, thorough=thorough, frames=frames)
 
     def work(self, task: Task) -> Examined:
-        content, name = fetch(task.source)
-        return examine(self.marker, *open_pictures(content, name=name, frames=self.frames), thorough=self.thorough)
+        return self.steps.examine(open_source(self.steps, task.source))
