@@ -16,6 +16,7 @@ from wam.cli.print_embed import note_changes, report_all, show_few
 from wam.cli.progress import STAGE_LINE
 from wam.errors import WamError
 from wam.models.catalogue import DEFAULT
+from wam.packages import require_for
 
 if TYPE_CHECKING:
     from wam.jobs.engines.ray_pool import Cluster
@@ -193,6 +194,7 @@ def embed(
 
     A folder: wam embed photos --out-dir marked --asset-from name --owner acme --resume
     """
+    require_for("wam embed")
     from wam.jobs.engines.ray_pool import Cluster
     from wam.pipeline.options import key_name
 

@@ -91,7 +91,7 @@ def embed_locally(
 def detect_locally(
     marker: Watermarker,
     registry: Registry | None,
-    sources: Sequence[Source],
+    sources: Iterable[Source],
     *,
     thorough: bool = False,
     frames: bool = False,
@@ -99,7 +99,7 @@ def detect_locally(
     draw: Draw | None = None,
     start_worker: Callable[[], None] | None = None,
 ) -> Generator[DetectOutcome]:
-    """Reads all sources, in order, with ``frames`` all frames of animations.
+    """Reads all sources, in order, with ``frames`` all frames of animations. They are asked for as workers get on.
 
     ``draw`` is given the place of each source, its picture and its readings, in the worker's thread; ``start_worker``
     is called first there.
@@ -110,7 +110,7 @@ def detect_locally(
     def read(chunk: Sequence[tuple[int, Source]]) -> list[DetectOutcome]:
         ((index, source),) = chunk
         try:
-            pictures = open_source(steps, source.location)
+            pictures = open_source(steps, source)
             with gate.passing(sum(picture.width * picture.height for picture in pictures)):
                 findings = judge(steps.examine(pictures), words)
                 if draw is not None:
@@ -138,7 +138,7 @@ def _in_order(
         try:
             while chunk := list(islice(remaining, size)):
                 waiting.append(pool.submit(work, chunk))
-                if len(waiting) > workers * AHEAD:
+                while waiting and (waiting[0].done() or len(waiting) > workers * AHEAD):
                     yield from waiting.popleft().result()
             while waiting:
                 yield from waiting.popleft().result()

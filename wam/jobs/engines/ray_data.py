@@ -7,8 +7,9 @@ They need the toolkit installed, and every input and output under the same path 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from payload import Record
@@ -33,6 +34,13 @@ class _MarkTask(Task):
     target: Location
     record: Record
     word: int | None
+
+
+@dataclass(frozen=True)
+class _DetectTask(Task):
+    """One file to read: the ``whole`` of its source."""
+
+    whole: Source
 
 
 def embed_on_cluster(
@@ -94,18 +102,18 @@ def _settled(mode: MarkMode, item: Item, reservation: Reservation, result: Any) 
 def detect_on_cluster(
     cluster: Cluster,
     registry: Registry | None,
-    sources: Sequence[Source],
+    sources: Iterable[Source],
     *,
     thorough: bool = False,
     frames: bool = False,
 ) -> Generator[DetectOutcome]:
-    """Reads all sources, in order; as ``detect_locally``, without pictures."""
+    """Reads all sources, in order; as ``detect_locally``, without pictures. They are asked for a wave at a time."""
     words = RegisteredWords(registry)
     options = {"load": cluster.load, "thorough": thorough, "frames": frames}
     with connected(cluster) as ray:
-        for start in range(0, len(sources), WAVE):
-            wave = sources[start : start + WAVE]
-            tasks = [Task(index, absolute(source.location)) for index, source in enumerate(wave)]
+        rest = iter(sources)
+        while wave := list(islice(rest, WAVE)):
+            tasks = [_DetectTask(index, absolute(source.location), source) for index, source in enumerate(wave)]
             results = run_tasks(ray, cluster, _DetectWorker, options, tasks)
             known: dict[int, Any] = {}
             for index, source in enumerate(wave):
@@ -143,4 +151,5 @@ class _DetectWorker(Worker):
         self.steps = ReadSteps(self.marker, thorough=thorough, frames=frames)
 
     def work(self, task: Task) -> Examined:
-        return self.steps.examine(open_source(self.steps, task.source))
+        assert isinstance(task, _DetectTask)
+        return self.steps.examine(open_source(self.steps, replace(task.whole, location=task.source)))

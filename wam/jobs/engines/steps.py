@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from wam.jobs.modes import Written
+from wam.jobs.plan import Source
 from wam.pictures.samples import Picture
 from wam.pictures.storage import Location, exists, fetch, write_content
 from wam.pipeline.loaded import Loaded, load
@@ -26,7 +27,9 @@ def write_marked(marked: MarkedFile, source: Location, target: Location, *, make
     return Written(marked.report, replaced)
 
 
-def open_source(steps: ReadSteps, source: Location) -> tuple[Picture, ...]:
+def open_source(steps: ReadSteps, source: Source) -> tuple[Picture, ...]:
     """The pictures of a file that is to be read; raises ``ImageError`` if it cannot be."""
-    content, name = fetch(source)
+    if source.problem is not None:
+        raise source.problem
+    content, name = fetch(source.location)
     return steps.open(content, name=name)
