@@ -31,15 +31,23 @@ def framed(title: str, body: str, *, style: str = "") -> str:
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
     """A table that is sorted by a click on one of its heads."""
-    top = "".join(f'<th scope="col"><button>{escape(head)}</button></th>' for head in heads)
-    lines = "".join(f"<tr>{''.join(map(_cell, row))}</tr>\n" for row in rows)
+    given = list(rows)
+    numeric = [cell.numeric for cell in given[0]] if given else [False] * len(heads)
+    top = "".join(map(_head, heads, numeric))
+    lines = "".join(f"<tr>{''.join(map(_cell, row))}</tr>\n" for row in given)
     return f'<div class="wide"><table>\n<thead><tr>{top}</tr></thead>\n<tbody>\n{lines}</tbody></table></div>\n'
 
 
 def image(content: bytes, kind: str, *, alt: str, name: str = "") -> str:
     """A picture as a part of the page; ``kind``: png or jpeg; ``name``: a class of the style."""
     code = base64.b64encode(content).decode("ascii")
-    return f'<img class="{escape(name)}" alt="{escape(alt)}" src="data:image/{kind};base64,{code}">\n'
+    tag = f'<img class="{escape(name)}" alt="{escape(alt)}" src="data:image/{kind};base64,{code}">'
+    return f'<div class="wide">{tag}</div>\n'
+
+
+def _head(text: str, numeric: bool) -> str:
+    name = ' class="number"' if numeric else ""
+    return f'<th scope="col"{name}><button>{escape(text)}</button></th>'
 
 
 def _cell(cell: Cell) -> str:

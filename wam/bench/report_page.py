@@ -20,6 +20,7 @@ summary { cursor: pointer; padding: .35rem .6rem; color: var(--good); }
 .legend { font-size: .85em; margin-top: .6rem; }
 .failed { color: var(--bad); }
 dt { font-weight: 600; } dd { margin: 0 0 .4rem; font-family: ui-monospace, monospace; font-size: .9em; }
+@media (max-width: 40rem) { img.plot, img.sheet { max-width: none; width: 48rem; } }
 @media (prefers-color-scheme: dark) { img.plot { filter: invert(.93) hue-rotate(180deg); } }
 """
 

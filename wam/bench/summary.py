@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -73,7 +74,7 @@ class CleanRows:
         '2 rows: every word right, 61 dB or more over the threshold'
         """
         rows = f"{len(self.names)} row{'s' if len(self.names) > 1 else ''}: every word right"
-        return rows if self.lowest_db is None else f"{rows}, {self.lowest_db:.0f} dB or more over the threshold"
+        return rows if self.lowest_db is None else f"{rows}, {math.floor(self.lowest_db)} dB or more over the threshold"
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,10 @@ def split_clean(lines: Sequence[Line]) -> tuple[list[CleanRows], list[Line]]:
     for line in lines:
         if line.is_clean:
             groups.setdefault((line.contender, line.strength, line.group), []).append(line)
+    entrants = list(dict.fromkeys((line.contender, line.strength) for line in lines))
     clean = [
-        CleanRows(*key, tuple(line.row for line in members), _lowest(line.lowest_db for line in members))
-        for key, members in groups.items()
+        CleanRows(*key, tuple(line.row for line in groups[key]), _lowest(line.lowest_db for line in groups[key]))
+        for key in sorted(groups, key=lambda key: (entrants.index(key[:2]), ALL_GROUPS.index(key[2])))
     ]
     return clean, [line for line in lines if not line.is_clean]
 

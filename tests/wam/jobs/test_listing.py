@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from itertools import count, islice
 from pathlib import Path
 
 import fsspec
 import pytest
+from PIL import Image
 
 from payload.registry import Registry
 from tests.wam.jobs.endless import endless_store
@@ -67,8 +69,6 @@ def test_what_cannot_be_listed_is_a_source_of_its_own(light: Watermarker, monkey
 
 
 def test_a_list_without_an_end_is_read_from_its_start(light: Watermarker, registry: Registry, tmp_path: Path) -> None:
-    from PIL import Image
-
     Image.fromarray(smooth_picture()).save(tmp_path / "a.png")
     given = 0
 
@@ -87,14 +87,16 @@ def test_a_list_without_an_end_is_read_from_its_start(light: Watermarker, regist
 def test_what_is_done_is_told_before_more_is_listed(light: Watermarker, tmp_path: Path) -> None:
     """Not only when the workers' queue is full: listing the next folder may take long."""
     told: list[str] = []
-    listed: list[list[str]] = []
+    early: list[str] = []
 
     def sources() -> object:
-        for number in range(40):
-            if number in (20, 30):
-                listed.append(list(told))
+        for number in range(2 * AHEAD):
             yield Source(tmp_path / "none.png", f"{number}")
+            if told:
+                early.append(told[0])
+                return
+            time.sleep(0.2)
 
     for outcome in detect_locally(light, None, sources(), workers=2):
         told.append(outcome.source.name)
-    assert len(told) == 40 and listed[1]
+    assert early == ["0"]
