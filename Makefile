@@ -1,4 +1,4 @@
-# make install the toolkit into $(VENV); with CPU=1 with the CPU builds of torch, which are a fifth of the size on Linux
+# make install the toolkit into $(VENV); with CPU=1 with the CPU builds of torch, which bring no CUDA on Linux
 # make demo    mark two photos, paste both into a third, read both back
 # make test    checks and tests, as .ci/run does
 # make nightly the slow tests, 10,000 mutated files among them (FUZZ=N for another number)

@@ -35,7 +35,7 @@ def source(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The archive unpacked."""
     folder = tmp_path_factory.mktemp("source")
     with tarfile.open(archive) as content:
-        content.extractall(folder, filter="data")
+        content.extractall(folder, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
     (inner,) = folder.iterdir()
     return inner
 
@@ -58,7 +58,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(command, check=True, timeout=300, env=environment())
     purelib = sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)})
     # a folder in a .pth file comes last, and its own .pth files, an editable checkout say, do not count
-    Path(purelib, "tests.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    behind = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
+    Path(purelib, "tests.pth").write_text("".join(f"{place}\n" for place in behind))
     return programs
 
 

@@ -168,7 +168,7 @@ def detect(
             draw=draw and partial(_draw_left, draw, places), single=single,
         )  # fmt: skip
         report_all(
-            outcomes, marker, listing=listing, total=1 if single else None, counts=counts, report=report,
+            outcomes, marker, listing=listing, total=1 if single else listing.total, counts=counts, report=report,
             only_found=only_found, as_json=as_json, verbose=verbose, debug=debug,
         )  # fmt: skip
     status = _exit_status(counts, fail_unless)

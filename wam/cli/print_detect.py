@@ -91,7 +91,7 @@ def report_all(
             if verbose and outcome.findings is not None:
                 for line in explain(str(outcome.source.location), outcome.findings, marker.keys):
                     typer.echo(line, err=True)
-            advance(None, listing.count - counts.before if listing.ended else None)
+            advance(None, None if listing.total is None else listing.total - counts.before)
     common.say_unread(listing.unread)
     counts.unread = listing.unread.count
     if listing.has_folder:

@@ -6,12 +6,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from wam.jobs.plan import Source, Unread, list_sources
+from wam.jobs.plan import Source, Unread, count_files, list_sources
 from wam.pictures.storage import Location, is_url, locate
 
 
 class Listing:
-    """The sources of ``list_sources``, once, one by one; ``count`` of those given so far, ``ended`` after the last.
+    """The sources of ``list_sources``, once, one by one; ``count`` of those given so far, ``total`` of all, None as
+    long as nobody knows.
 
     ``unread``: pictures of other kinds seen so far; ``has_folder``: some input is a folder, of this machine or one that
     was found behind a URL.
@@ -19,7 +20,7 @@ class Listing:
 
     def __init__(self, inputs: Sequence[str], *, without: Sequence[Location] = ()) -> None:
         self.unread = Unread()
-        self.count, self.ended = 0, False
+        self.count, self.total = 0, count_files(inputs)
         self.has_folder = any(_is_local_folder(text) for text in inputs)
         self._files = frozenset(inputs)
         self._left = self._noting(list_sources(inputs, without=without, unread=self.unread))
@@ -29,7 +30,7 @@ class Listing:
         while self._ahead or self._look_ahead(1):
             self.count += 1
             yield self._ahead.popleft()
-        self.ended = True
+        self.total = self.count
 
     def is_single(self) -> bool:
         """Whether there is one source in all; looks for a second and no further."""

@@ -117,6 +117,14 @@ def list_sources(
             yield Source(place, PurePosixPath(Path(place).as_posix()).name)
 
 
+def count_files(inputs: Sequence[str]) -> int | None:
+    """How many sources the inputs are, None where that takes listing a folder or asking a server."""
+    places = [place for text in inputs for place in _matches(text)]
+    if any(is_url(place) or (isinstance(place, Path) and place.is_dir()) for place in places):
+        return None
+    return len(places)
+
+
 def _sources_behind(url: str) -> Iterator[Source]:
     try:
         for found in pictures_below(url):

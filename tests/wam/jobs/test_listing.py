@@ -30,11 +30,11 @@ def files(tmp_path: Path) -> Path:
 
 def test_one_by_one_as_all_at_once(files: Path) -> None:
     listing = Listing([str(files), "-"], without=[files / "out"])
-    assert not listing.ended and listing.has_folder
+    assert listing.total is None and listing.has_folder
     sources = list(listing)
     assert sources == find_sources([str(files), "-"], without=[files / "out"])
     assert [source.name for source in sources] == ["a/c.png", "a/deep/e.jpg", "a-b/d.png", "b.png", "-"]
-    assert (listing.count, listing.ended, listing.unread.count) == (5, True, 1)
+    assert (listing.count, listing.total, listing.unread.count) == (5, 5, 1)
     assert listing.unread.first[0][0].endswith("raw.cr2")
 
 
@@ -43,6 +43,9 @@ def test_looking_ahead_loses_nothing(files: Path) -> None:
     assert not listing.is_single()
     names = [source.name for source in listing.whole()]
     assert [source.name for source in listing] == names and len(names) == 5
+    assert (listing.count, listing.total) == (5, 5)
+    named = Listing([str(files / "*.png"), "-", "none.png"])
+    assert (named.total, named.has_folder) == (3, False)
     assert Listing([str(files / "b.png")]).is_single() and not Listing([]).is_single()
 
 
@@ -51,7 +54,7 @@ def test_no_more_folders_are_listed_than_are_asked_for() -> None:
         listing = Listing(["endless://photos"])
         names = [source.name for source in islice(listing, 7)]
     assert names == ["0.png", "1.png", "2.png", "more/0.png", "more/1.png", "more/2.png", "more/more/0.png"]
-    assert (store.listed, listing.count, listing.ended, listing.has_folder) == (3, 7, False, True)
+    assert (store.listed, listing.count, listing.total, listing.has_folder) == (3, 7, None, True)
 
 
 def test_what_cannot_be_listed_is_a_source_of_its_own(light: Watermarker, monkeypatch: pytest.MonkeyPatch) -> None:
