@@ -19,7 +19,8 @@ def main() -> None:
     """Runs the command line, or says in one line why it cannot work."""
     foreign = next(filter(None, map(_foreign, BESIDE)), None)
     if foreign is not None:
-        sys.exit(f"error: {foreign}: expected wam's own package of that name, found another first; rename or move it")
+        print(f"error: {foreign}: expected wam's own package of that name, found another; move it", file=sys.stderr)
+        sys.exit(2)
     from wam.cli import main as run
 
     run()

@@ -268,7 +268,7 @@ def files_in(folder: Path, suffixes: Set[str]) -> Iterator[Path]:
     while waiting:
         path, is_folder = waiting.pop()
         if not is_folder:
-            if path.suffix.lower() in suffixes and (path.is_file() or path.is_symlink()):
+            if path.suffix.lower() in suffixes and _is_file(path):
                 yield path
             continue
         real = os.path.realpath(path)
@@ -282,6 +282,14 @@ def files_in(folder: Path, suffixes: Set[str]) -> Iterator[Path]:
             yield path
             continue
         waiting += [(path / name, below) for name, below in reversed(found)]
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is a file or a link; one that may not be looked at is taken for one: reading it tells."""
+    try:
+        return path.is_file() or path.is_symlink()
+    except OSError:
+        return True
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
