@@ -12,7 +12,6 @@ from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
-from kornia import geometry
 from torch import Tensor
 
 from attacks import rectangles
@@ -92,6 +91,8 @@ def pad(images: Tensor, growth: float, *, nearest: bool, top: Tensor, left: Tens
 
 def rotate(images: Tensor, degrees: float, *, nearest: bool) -> Tensor:
     """Turn counter-clockwise about the centre; the canvas keeps its size, the corners are black."""
+    from kornia import geometry
+
     if degrees == 0:
         return images
     return geometry.rotate(images, torch.tensor([degrees]).to(images), mode=_mode(nearest))
@@ -99,11 +100,15 @@ def rotate(images: Tensor, degrees: float, *, nearest: bool) -> Tensor:
 
 def hflip(images: Tensor, *, nearest: bool) -> Tensor:
     """Swap left and right."""
+    from kornia import geometry
+
     return geometry.hflip(images)
 
 
 def vflip(images: Tensor, *, nearest: bool) -> Tensor:
     """Swap top and bottom."""
+    from kornia import geometry
+
     return geometry.vflip(images)
 
 
@@ -113,6 +118,8 @@ def perspective(images: Tensor, distortion: float, *, nearest: bool, corners: Te
     ``corners`` (B, 4, 2) in [0, 1) are the steps in x, y of the top left, top right, bottom right and
     bottom left corner.
     """
+    from kornia import geometry
+
     height, width = images.shape[2:]
     reach = torch.tensor([int(distortion * (width // 2)), int(distortion * (height // 2))])
     steps = torch.floor(corners * (reach + 1))

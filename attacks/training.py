@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from kornia import filters
 from torch import Tensor
 
 from attacks import compression, valuemetric
@@ -21,6 +20,8 @@ Degradation = Callable[[Tensor, float], Tensor]
 
 def blur(images: Tensor, sigma: float) -> Tensor:
     """Gaussian blur of any standard deviation in pixels; the suite's is tied to whole kernel sizes."""
+    from kornia import filters
+
     size = 2 * int(np.ceil(2.5 * sigma)) + 1
     return filters.gaussian_blur2d(images, (size, size), (sigma, sigma))
 

@@ -10,7 +10,6 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
-from kornia import color, enhance, filters
 from PIL import Image, ImageFilter
 from torch import Tensor
 
@@ -25,26 +24,36 @@ def identity(images: Tensor) -> Tensor:
 
 def brightness(images: Tensor, factor: float) -> Tensor:
     """Multiply all values, as torchvision's ``adjust_brightness``."""
+    from kornia import enhance
+
     return enhance.adjust_brightness_accumulative(images, float(factor))
 
 
 def contrast(images: Tensor, factor: float) -> Tensor:
     """Scale the distance to the mean grey of each image, as torchvision's ``adjust_contrast``."""
+    from kornia import enhance
+
     return enhance.adjust_contrast_with_mean_subtraction(images, float(factor))
 
 
 def saturation(images: Tensor, factor: float) -> Tensor:
     """Scale the distance to the grey of each pixel, as torchvision's ``adjust_saturation``."""
+    from kornia import enhance
+
     return enhance.adjust_saturation_with_gray_subtraction(images, float(factor))
 
 
 def hue(images: Tensor, turn: float) -> Tensor:
     """Turn all hues by a share of the colour circle, as torchvision's ``adjust_hue``."""
+    from kornia import enhance
+
     return enhance.adjust_hue(images, 2 * math.pi * turn)
 
 
 def grayscale(images: Tensor) -> Tensor:
     """Replace all three channels by the luma."""
+    from kornia import color
+
     return color.rgb_to_grayscale(images).expand_as(images)
 
 
@@ -57,6 +66,8 @@ def gamma(images: Tensor, exponent: float) -> Tensor:
 
 def gaussian_blur(images: Tensor, kernel: float) -> Tensor:
     """Blur over ``kernel`` pixels a side; sigma = 0.3 ((kernel - 1) / 2 - 1) + 0.8, torchvision's."""
+    from kornia import filters
+
     size = int(kernel)
     sigma = 0.3 * ((size - 1) / 2 - 1) + 0.8
     return filters.gaussian_blur2d(images, (size, size), (sigma, sigma)).clamp(max=1)  # its weights sum to 1 + 1e-7
@@ -64,6 +75,8 @@ def gaussian_blur(images: Tensor, kernel: float) -> Tensor:
 
 def median(images: Tensor, kernel: float) -> Tensor:
     """Take the median of ``kernel`` x ``kernel`` pixels, by channel, reflecting at the border; straight through."""
+    from kornia import filters
+
     size = int(kernel)
     reach = size // 2
     # kornia's is twice as fast as Pillow's up to 5 x 5 (at 12 megapixels as fast), and from 7 x 7 slower. It holds all
@@ -93,6 +106,8 @@ def sharpness(images: Tensor, factor: float) -> Tensor:
 
     Images less than 3 pixels high or wide have no pixel to smooth.
     """
+    from kornia import enhance
+
     return images if min(images.shape[2:]) < 3 else enhance.sharpness(images, float(factor))
 
 

@@ -24,13 +24,15 @@ class Reading:
 
     ``logits`` (32,), positive for a one; ``presence_log10_p``: chance of such a sign of a mark without one, 0.0 where
     nothing is known of it; ``plain``: whether the mark counts whatever its word says, fainter ones only if a record
-    belongs to it; ``mask`` (H, W) bool, None where the method does not localise.
+    belongs to it; ``mask`` (H, W) bool, None where the method does not localise; ``margin_db``: the evidence over that
+    of the threshold, None where there is no threshold.
     """
 
     logits: npt.NDArray[np.float32]
     presence_log10_p: float
     plain: bool
     mask: npt.NDArray[np.bool_] | None
+    margin_db: float | None = None
 
 
 class Contender(Protocol):
@@ -97,7 +99,28 @@ def _readings(marker: Watermarker, image: Tensor) -> list[Reading]:
         return []
     limits = marker.model.description
     found = marker.detect(image, max_log10_p=limits.faint)
-    return [Reading(each.logits, each.log10_p, each.log10_p <= limits.present, each.mask) for each in found]
+    return [
+        Reading(
+            each.logits,
+            each.log10_p,
+            each.log10_p <= limits.present,
+            each.mask,
+            margin_db(each.log10_p, limits.present),
+        )
+        for each in found
+    ]
+
+
+def margin_db(log10_p: float, threshold: float) -> float:
+    """How far evidence for a mark goes beyond what the threshold asks for, in decibels.
+
+    Evidence is the chance of such a sign of a mark without one, as -10 log10: Good's decibans, Jaynes's decibels.
+    ``threshold``: log10 of the chance from which a mark is present.
+
+    >>> margin_db(-9.0, -6.0), margin_db(-5.5, -6.0)
+    (30.0, -5.0)
+    """
+    return 10 * (threshold - log10_p)
 
 
 def build_marker(model: str, device: str) -> Contender:

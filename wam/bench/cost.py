@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -20,6 +21,13 @@ LONGEST = 900  # seconds one measurement may take
 SHORT = ((256, 1), (1024, 1))
 FULL = tuple((side, batch) for side in (256, 1024, 4096) for batch in (1, 8))
 MEGABYTE = 2**20
+HOME = Path(__file__).resolve().parents[2]  # where this toolkit is, for the process of its own
+# without the folder that the command is called in, whose ``payload.py`` is not ours
+CODE = """import sys
+path = [place for place in sys.path if place]
+sys.path[:] = path if sys.argv[2] in path else [sys.argv[2], *path]
+from wam.bench.cost import main
+main(sys.argv[1])"""
 
 
 @dataclass(frozen=True)
@@ -74,8 +82,7 @@ def measurements(model: str, device: str, *, full: bool) -> Iterator[Measurement
 
 def measure(what: Measurement) -> CostLine:
     """Run one measurement in a process of its own; a failure is a line as well."""
-    code = "import sys; from wam.bench.cost import main; main(sys.argv[1])"
-    command = [sys.executable, "-c", code, json.dumps(asdict(what))]
+    command = [sys.executable, "-c", CODE, json.dumps(asdict(what)), str(HOME)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=True)
         speed, memory = json.loads(done.stdout.splitlines()[-1])

@@ -24,7 +24,7 @@ CHANCE = 0.5  # bit accuracy of a mark that was not found
 class MarkScore:
     """One embedded mark. ``area`` share of the picture; ``found`` None where the method does not decide presence;
     ``iou`` None where there is no mask; ``word``: all 32 bits right after correction; ``record``: the right one named,
-    and no wrong one in the picture."""
+    and no wrong one in the picture; ``margin_db`` evidence over the threshold, None for a mark that was not found."""
 
     area: float
     found: bool | None
@@ -32,6 +32,7 @@ class MarkScore:
     word: bool
     record: bool
     iou: float | None
+    margin_db: float | None = None
 
 
 @dataclass(frozen=True)
@@ -105,4 +106,5 @@ def _score(
     right = sum(a == b for a, b in zip(match.bits, bits, strict=True)) / len(bits)
     record = clean and match.status == "verified" and match.word == word
     iou = None if reading.mask is None else overlap(reading.mask, truth)
-    return MarkScore(area, True if decides else None, right, bits in (match.bits, match.message), record, iou)
+    margin = None if reading.margin_db is None else round(reading.margin_db, 2)
+    return MarkScore(area, True if decides else None, right, bits in (match.bits, match.message), record, iou, margin)

@@ -1,31 +1,36 @@
-"""Plots of a report: over strength, over quality, over marked area, over the number of marks."""
+"""Plots of a report: over strength, over quality, over marked area, over the number of marks.
+
+Where everything is read, bit accuracy is a flat line at 1: the evidence for a mark still tells how far from the
+threshold it was.
+"""
 
 from __future__ import annotations
 
 import io
 import textwrap
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from wam.bench.report import Report, entrant
 from wam.bench.results import Result
 from wam.bench.rows import choose_rows
-from wam.bench.summary import Line
+from wam.bench.summary import Line, mark_margin
 from wam.pictures.files import write_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLUMNS = 4  # of small plots
 CELL = (3.1, 2.4)  # inches
 AREA_EDGES = (0.0, 0.03, 0.06, 0.09, 0.13, 0.2, 0.3, 0.5, 0.8, 1.0)  # of the bins over marked area
 MARKED_GROUPS = ("none", "splicing", "multi")  # groups whose masks show a part of the picture or all of it
 
-Draw = Callable[[Report, Sequence[Result]], Figure | None]
+Draw = Callable[[Report, Sequence[Result]], "Figure | None"]
 
 
 def write_plots(folder: Path, report: Report, results: Sequence[Result]) -> list[str]:
@@ -39,49 +44,87 @@ def write_plots(folder: Path, report: Report, results: Sequence[Result]) -> list
     return names
 
 
-def over_strength(report: Report, results: Sequence[Result]) -> Figure | None:
-    """Bit accuracy against the attack's strength, a small plot for each attack that has two strengths or more."""
-    sweeps: dict[str, dict[str, list[tuple[float, float]]]] = {}
+@dataclass(frozen=True)
+class Measure:
+    """What is drawn upwards: a field of ``Line`` and what the axis says; ``lowest``: the field of the least sure mark;
+    ``bounds`` of the axis, None as it comes; ``level`` that is marked."""
+
+    field: str
+    label: str
+    lowest: str | None = None
+    bounds: tuple[float, float] | None = None
+    level: float | None = None
+
+    def of(self, line: Line) -> float | None:
+        """Its value of one line."""
+        value: float | None = getattr(line, self.field)
+        return value
+
+
+MARGIN = Measure("margin_db", "evidence, dB over threshold", lowest="lowest_db", level=0.0)
+BITS = Measure("bits", "bit accuracy", bounds=(0.45, 1.02))
+
+
+def over_strength(report: Report, results: Sequence[Result], measure: Measure = MARGIN) -> Figure | None:
+    """A measure against the attack's strength, a small plot for each attack that has two strengths or more; the margin
+    with all that lies between the mean and the least sure mark."""
+    sweeps: dict[str, dict[str, list[tuple[float, Line]]]] = {}
     for line in report.rows:
         (row,) = choose_rows(line.row)
-        if row.swept and line.bits is not None:
+        if row.swept and measure.of(line) is not None:
             name, strength = row.swept
-            sweeps.setdefault(name, {}).setdefault(entrant(line), []).append((strength, line.bits))
+            sweeps.setdefault(name, {}).setdefault(entrant(line), []).append((strength, line))
     sweeps = {name: curves for name, curves in sweeps.items() if max(map(len, curves.values())) > 1}
     if not sweeps:
         return None
     figure, cells = _grid(len(sweeps))
     for axes, (name, curves) in zip(cells, sweeps.items(), strict=True):
         for label, points in curves.items():
-            axes.plot(*zip(*sorted(points), strict=True), "o-", markersize=3, label=label)
+            _curve(axes, sorted(points, key=lambda point: point[0]), measure, label)
         axes.set_title(name, fontsize=9)
-        axes.set_ylim(0.45, 1.02)
-        axes.xaxis.set_major_locator(MaxNLocator(4))
-    _label(cells, "strength", "bit accuracy")
+        _bound(axes, measure)
+        axes.locator_params(axis="x", nbins=4)
+    _label(cells, "strength", measure.label)
     return figure
 
 
-def over_quality(report: Report, results: Sequence[Result]) -> Figure | None:
-    """Mean bit accuracy of each group against the mean PSNR, a point for each contender and strength."""
-    points: dict[str, dict[str, list[Line]]] = {}
+def over_quality(report: Report, results: Sequence[Result], measure: Measure = MARGIN) -> Figure | None:
+    """The mean of a measure in each group against the mean PSNR, a point for each contender and strength."""
+    points: dict[str, dict[str, list[tuple[float, Line]]]] = {}
     for line in report.groups:
-        if line.psnr_db is not None and line.bits is not None and line.group != "none":
-            points.setdefault(line.group, {}).setdefault(line.contender, []).append(line)
+        if line.psnr_db is not None and measure.of(line) is not None and line.group != "none":
+            points.setdefault(line.group, {}).setdefault(line.contender, []).append((line.psnr_db, line))
     if not points or len({entrant(line) for line in report.groups}) < 2:
         return None
     figure, cells = _grid(len(points))
     for axes, (group, curves) in zip(cells, points.items(), strict=True):
         for label, lines in curves.items():
-            pairs = sorted((line.psnr_db or 0.0, line.bits or 0.0) for line in lines)
-            axes.plot(*zip(*pairs, strict=True), "o-", markersize=4, label=label)
+            _curve(axes, sorted(lines, key=lambda point: point[0]), measure, label)
         axes.set_title(group, fontsize=9)
-        axes.set_ylim(0.45, 1.02)
-    _label(cells, "PSNR, dB", "bit accuracy")
+        _bound(axes, measure)
+    _label(cells, "PSNR, dB", measure.label)
     return figure
 
 
+def _curve(axes: Axes, points: Sequence[tuple[float, Line]], measure: Measure, label: str) -> None:
+    places, lines = [place for place, _ in points], [line for _, line in points]
+    values = [measure.of(line) or 0.0 for line in lines]
+    (curve,) = axes.plot(places, values, "o-", markersize=3, label=label)
+    if measure.lowest is not None:
+        lowest = [getattr(line, measure.lowest) for line in lines]
+        axes.fill_between(places, lowest, values, color=curve.get_color(), alpha=0.18, linewidth=0)
+
+
+def _bound(axes: Axes, measure: Measure) -> None:
+    if measure.level is not None:
+        axes.axhline(measure.level, color="black", linewidth=0.8, linestyle="--")
+    if measure.bounds is not None:
+        axes.set_ylim(*measure.bounds)
+
+
 def over_area(report: Report, results: Sequence[Result]) -> Figure | None:
-    """IoU and bit accuracy of each mark against the share of the picture that it covers, with the mean of each bin."""
+    """IoU and margin of each mark against the share of the picture that it covers, with the mean of each bin; bit
+    accuracy in the margin's place where that is not known."""
     marks = [
         mark
         for result in results
@@ -93,16 +136,23 @@ def over_area(report: Report, results: Sequence[Result]) -> Figure | None:
         return None
     figure, cells = _grid(2)
     areas = np.array([mark["area"] for mark in marks])
-    for axes, name, values in (
-        (cells[0], "IoU (not found: 0)", np.array([mark["iou"] or 0.0 for mark in marks])),
-        (cells[1], "bit accuracy", np.array([mark["bits"] for mark in marks])),
+    margins = [mark_margin(mark) for mark in marks]
+    known = None not in margins
+    second = (MARGIN.label, np.array(margins)) if known else (BITS.label, np.array([mark["bits"] for mark in marks]))
+    for axes, name, values, bounds in (
+        (cells[0], "IoU (not found: 0)", np.array([mark["iou"] or 0.0 for mark in marks]), (-0.03, 1.05)),
+        (cells[1], *second, None if known else (-0.03, 1.05)),
     ):
         axes.plot(areas, values, ".", alpha=0.35, markersize=4)
         bins = np.digitize(areas, AREA_EDGES[1:-1])
         used = sorted(set(bins.tolist()))
         middles = [float(areas[bins == index].mean()) for index in used]
         axes.plot(middles, [float(values[bins == index].mean()) for index in used], "o-", color="black", markersize=3)
-        axes.set(xscale="log", ylim=(-0.03, 1.05))
+        axes.set(xscale="log")
+        if bounds is not None:
+            axes.set_ylim(*bounds)
+        else:
+            axes.axhline(0.0, color="black", linewidth=0.8, linestyle="--")
         axes.set_ylabel(name, fontsize=8)
         axes.set_xlabel("marked share of the picture", fontsize=8)
         axes.set_xticks([0.03, 0.1, 0.3, 1.0], labels=["3%", "10%", "30%", "100%"])
@@ -132,14 +182,25 @@ def over_count(report: Report, results: Sequence[Result]) -> Figure | None:
 
 
 PLOTS: dict[str, Draw] = {
-    "bits-over-strength": over_strength,
-    "robustness-over-psnr": over_quality,
-    "iou-and-bits-over-area": over_area,
+    "margin-over-strength": over_strength,
+    "bits-over-strength": lambda report, results: _where_unknown(over_strength, report, results),
+    "margin-over-psnr": over_quality,
+    "robustness-over-psnr": lambda report, results: _where_unknown(over_quality, report, results),
+    "area": over_area,
     "marks-found": over_count,
 }
 
 
+def _where_unknown(draw: Callable[..., Figure | None], report: Report, results: Sequence[Result]) -> Figure | None:
+    """The plot of bit accuracy, where some contender has no margin: other packages, and results of 0.2.0."""
+    if all(line.margin_db is not None for line in report.rows if line.bits is not None):
+        return None
+    return draw(report, results, BITS)
+
+
 def _grid(count: int, *, cell: tuple[float, float] = CELL) -> tuple[Figure, list[Axes]]:
+    from matplotlib.figure import Figure
+
     columns = min(COLUMNS, count)
     rows = -(-count // columns)
     figure = Figure(figsize=(max(cell[0] * columns, 4.5), cell[1] * rows + 0.7), layout="constrained")
@@ -163,6 +224,8 @@ def _label(cells: Sequence[Axes], x: str, y: str) -> None:
 
 
 def _save(path: Path, figure: Figure, caption: str) -> None:
+    import matplotlib
+
     width = int(figure.get_figwidth() * 16)
     figure.supxlabel(textwrap.fill(caption, width), fontsize=6, color="dimgrey")
     buffer = io.BytesIO()

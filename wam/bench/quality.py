@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import torch
-from piq import haarpsi, multi_scale_ssim, vif_p
 from torch import Tensor
 
 from wam.pictures.quality import psnr, ssim
@@ -23,6 +22,8 @@ def quality(marked: Tensor, original: Tensor) -> dict[str, float | None]:
     HaarPSI (Reisenhofer et al., 2018) and VIF (Sheikh and Bovik, 2006, pixel domain) model perception without learned
     weights, so that they work offline; they and MS-SSIM by piq.
     """
+    from piq import haarpsi, multi_scale_ssim, vif_p
+
     first, second = to_pixels(marked[0]), to_pixels(original[0])
     found = psnr(first, second)
     short = min(original.shape[-2:])

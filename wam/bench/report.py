@@ -1,4 +1,5 @@
-"""The files of ``--out``: report.md for people, report.csv and metrics.json for programs."""
+"""The files of ``--out``: report.md for people, report.csv and metrics.json for programs; report.html by
+``report_page``."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wam.bench.cost import CostLine
-from wam.bench.summary import NAMES, Line, NullLine
+from wam.bench.summary import NAMES, CleanRows, Line, NullLine, split_clean
 from wam.pictures.files import write_text
 
 # Columns of the tables and what they are called.
@@ -24,13 +25,17 @@ COLUMNS = {
     "words": "words",
     "records": "records",
     "iou": "IoU",
+    "margin_db": "margin",
+    "lowest_db": "lowest",
     "wrong": "wrong",
 }
 LEGEND = (
     "PSNR (dB) of the marked photos before the attack · found: share of marks found at the one presence threshold · "
     "bits: bit accuracy, a mark not found counts one half · worst: bit accuracy of the worst photo · "
     "words: all 32 bits right after correction · records: the right record named and no wrong one · "
-    "IoU of mask and truth · wrong: records named that are not in the picture (a sum)"
+    "IoU of mask and truth · margin: evidence for a mark over the threshold in dB (-10 log10 of the chance of such a "
+    "sign without one), a mark not found counts 0 · lowest: that of the least sure mark · "
+    "wrong: records named that are not in the picture (a sum)"
 )
 
 
@@ -72,11 +77,11 @@ def cell(name: str, value: object) -> str:
     if name in ("tpr", "bits", "worst", "words", "records") and isinstance(value, float):
         return f"{value:.1%}"
     if isinstance(value, float):
-        return f"{value:.1f}" if name == "psnr_db" else f"{value:.3f}"
+        return f"{value:.1f}" if name in ("psnr_db", "margin_db", "lowest_db") else f"{value:.3f}"
     return str(value)
 
 
-def entrant(line: Line) -> str:
+def entrant(line: Line | CleanRows) -> str:
     """The contender of a line, with its strength where one was asked for."""
     return line.contender if line.strength is None else f"{line.contender} {line.strength:g} dB"
 
@@ -87,9 +92,9 @@ def markdown(report: Report) -> str:
     parts += [f"- {name}: {value}" for name, value in report.facts.items()]
     if report.rows:
         parts += ["", "## Groups", "", LEGEND, "", *_line_table(report.groups, "group")]
-        if len(_entrants(report.rows)) > 1:
+        if len(entrants(report.rows)) > 1:
             parts += ["", "## Side by side", "", "Bit accuracy.", "", *_side_by_side(report)]
-        parts += ["", "## Attacks", "", *_line_table(report.rows, "row")]
+        parts += ["", "## Attacks", "", *_attack_lines(report.rows)]
     if report.quality:
         parts += ["", "## Quality of the marked photos", "", "8-bit, against the input.", ""]
         parts += _dict_table(report.quality)
@@ -97,7 +102,7 @@ def markdown(report: Report) -> str:
     parts += _dict_table([asdict(line) for line in report.nulls])
     if report.costs:
         parts += ["", "## Cost", "", "Each line in a process of its own; memory is its peak, libraries included.", ""]
-        parts += _dict_table([_cost_row(line) for line in report.costs])
+        parts += _dict_table([cost_row(line) for line in report.costs])
     if report.failures:
         parts += ["", "## Failed", "", *(f"- {line}" for line in report.failures)]
     if report.plots:
@@ -105,12 +110,24 @@ def markdown(report: Report) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _entrants(lines: Sequence[Line]) -> list[str]:
+def _attack_lines(lines: Sequence[Line]) -> list[str]:
+    """Rows where nothing failed in a line for each group, then the table of the others."""
+    clean, rest = split_clean(lines)
+    several = len(entrants(lines)) > 1
+    text = [
+        f"- {f'{entrant(rows)}, ' if several else ''}{rows.group}, {rows}: {', '.join(rows.names)}" for rows in clean
+    ]
+    if not rest:
+        return [*text, "", "No other rows."]
+    return [*text, *([""] if text else []), *_line_table(rest, "row")]
+
+
+def entrants(lines: Sequence[Line]) -> list[str]:
     return list(dict.fromkeys(entrant(line) for line in lines))
 
 
 def _line_table(lines: Sequence[Line], first: str) -> list[str]:
-    several = len(_entrants(lines)) > 1
+    several = len(entrants(lines)) > 1
     head = [*(["contender"] if several else []), *(["group", "attack"] if first == "row" else ["group"])]
     rows = []
     for line in lines:
@@ -120,7 +137,7 @@ def _line_table(lines: Sequence[Line], first: str) -> list[str]:
 
 
 def _side_by_side(report: Report) -> list[str]:
-    names = _entrants(report.rows)
+    names = entrants(report.rows)
     psnr = {entrant(line): line.psnr_db for line in reversed(report.groups)}
     values = {(entrant(line), line.row): line.bits for line in report.rows}
     rows = [["PSNR, dB", *(cell("psnr_db", psnr.get(name)) for name in names)]]
@@ -132,16 +149,16 @@ def _side_by_side(report: Report) -> list[str]:
 def _dict_table(lines: Sequence[dict[str, Any]]) -> list[str]:
     if not lines:
         return ["nothing measured"]
-    return _table(list(lines[0]), [[_plain(value) for value in line.values()] for line in lines])
+    return _table(list(lines[0]), [[plain(value) for value in line.values()] for line in lines])
 
 
-def _cost_row(line: CostLine) -> dict[str, Any]:
+def cost_row(line: CostLine) -> dict[str, Any]:
     """As it is, but for memory that the system does not tell: a dash would pass for an error."""
     unknown = line.error is None and line.peak_mb is None
     return asdict(line) | ({"peak_mb": "unknown"} if unknown else {})
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
     return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -15,6 +15,7 @@ from wam.bench.cost import CostLine, measure, measurements
 from wam.bench.photos import PACKAGED, ImageSet
 from wam.bench.plan import Entrant, Part, Plan
 from wam.bench.report import Report, write_report
+from wam.bench.report_page import write_page
 from wam.bench.results import Result, ResultsFile
 from wam.bench.rows import choose_rows, negative_rows
 from wam.bench.runner import Progress, run_plan, usual_workers
@@ -69,6 +70,7 @@ def run(options: Options, build: Build, out: Path | None, *, progress: Progress 
     if out is not None:
         report.plots.extend(_draw(out, plan, report, results, options))
         write_report(out, report)
+        write_page(out, report)
     return Outcome(report, results, plan)
 
 

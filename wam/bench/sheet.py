@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
@@ -41,6 +40,8 @@ def choose(rows: Sequence[Row]) -> list[Row]:
 
 def write_sheet(path: Path, contender: Contender, part: Part, *, seed: int, caption: str) -> None:
     """One line of panels for some of the rows, each on another of the photos that were measured."""
+    from matplotlib.figure import Figure
+
     images, rows = part.images, choose(part.rows)
     stage = Stage(images, contender, WordBook.of(seed), seed=seed, strength=None)
     figure = Figure(figsize=(2.3 * len(TITLES), 1.75 * len(rows) + 0.6), layout="constrained")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -24,7 +25,9 @@ class Line:
     ``psnr_db`` of the marked photos before the attack; ``tpr`` marks found, None where the method does not decide;
     ``bits`` a mark that was not found counts one half; ``worst`` the lowest photo; ``words`` all 32 right after
     correction; ``records`` the right one named and no wrong one; ``iou`` over the marks found; ``wrong`` records named;
-    ``foreign`` records of another registry; ``failed`` photos with an error.
+    ``foreign`` records of another registry; ``failed`` photos with an error; ``right`` marks found, with every bit and
+    their record right; ``margin_db`` evidence over the threshold, a mark that was not found counts 0, and ``lowest_db``
+    of it, both None where nothing is known of it.
     """
 
     contender: str
@@ -44,6 +47,34 @@ class Line:
     wrong: int
     foreign: int
     failed: int
+    right: int = 0
+    margin_db: float | None = None
+    lowest_db: float | None = None
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing failed: every mark found, every word right, every record named and no wrong one."""
+        return self.embedded > 0 and self.right == self.embedded and not (self.wrong or self.failed)
+
+
+@dataclass(frozen=True)
+class CleanRows:
+    """Rows of one group where nothing failed, in a line: their ``names`` and the lowest margin of any mark in them."""
+
+    contender: str
+    strength: float | None
+    group: str
+    names: tuple[str, ...]
+    lowest_db: float | None
+
+    def __str__(self) -> str:
+        """How many rows, and how sure the least sure mark was.
+
+        >>> str(CleanRows("model@1", None, "geometric", ("hflip", "vflip"), 61.23))
+        '2 rows: every word right, 61 dB or more over the threshold'
+        """
+        rows = f"{len(self.names)} row{'s' if len(self.names) > 1 else ''}: every word right"
+        return rows if self.lowest_db is None else f"{rows}, {math.floor(self.lowest_db)} dB or more over the threshold"
 
 
 @dataclass(frozen=True)
@@ -88,6 +119,20 @@ def group_lines(lines: Sequence[Line]) -> list[Line]:
     entrants = list(dict.fromkeys((line.contender, line.strength) for line in lines))
     keys = sorted(groups, key=lambda key: (entrants.index(key[:2]), order[key[2]]))
     return [_group(key[2], groups[key]) for key in keys]
+
+
+def split_clean(lines: Sequence[Line]) -> tuple[list[CleanRows], list[Line]]:
+    """Rows where nothing failed, by contender, strength and group, and the other lines one by one."""
+    groups: dict[tuple[str, float | None, str], list[Line]] = {}
+    for line in lines:
+        if line.is_clean:
+            groups.setdefault((line.contender, line.strength, line.group), []).append(line)
+    entrants = list(dict.fromkeys((line.contender, line.strength) for line in lines))
+    clean = [
+        CleanRows(*key, tuple(line.row for line in groups[key]), _lowest(line.lowest_db for line in groups[key]))
+        for key in sorted(groups, key=lambda key: (entrants.index(key[:2]), ALL_GROUPS.index(key[2])))
+    ]
+    return clean, [line for line in lines if not line.is_clean]
 
 
 def null_lines(results: Sequence[Result]) -> list[NullLine]:
@@ -186,6 +231,7 @@ def _line(results: Sequence[Result], seen: dict[tuple[str, float | None, str, st
     marks = [mark for result in whole for mark in result.values["marks"]]
     photos = [mean(mark["bits"] for mark in result.values["marks"]) for result in whole]
     keys = [(r.key.contender, r.key.strength, r.key.images, r.key.photo) for r in whole]
+    margins = [margin for margin in map(mark_margin, marks) if margin is not None]
     return Line(
         contender=first.key.contender,
         strength=first.key.strength,
@@ -204,6 +250,9 @@ def _line(results: Sequence[Result], seen: dict[tuple[str, float | None, str, st
         wrong=sum(result.values["wrong"] for result in whole),
         foreign=sum(result.values["foreign"] for result in whole),
         failed=len(results) - len(whole),
+        right=sum(mark["found"] is not False and mark["word"] and mark["record"] for mark in marks),
+        margin_db=rounded(mean(margins)),
+        lowest_db=_lowest(margins),
     )
 
 
@@ -225,7 +274,24 @@ def _group(name: str, lines: Sequence[Line]) -> Line:
         wrong=sum(line.wrong for line in lines),
         foreign=sum(line.foreign for line in lines),
         failed=sum(line.failed for line in lines),
+        right=sum(line.right for line in lines),
+        margin_db=rounded(mean(line.margin_db for line in lines)),
+        lowest_db=_lowest(line.lowest_db for line in lines),
     )
+
+
+def mark_margin(mark: dict[str, Any]) -> float | None:
+    """Decibels over the threshold of one mark in results.jsonl, 0 where it was not found; None where nothing is known:
+    of methods without a threshold, and in results of 0.2.0."""
+    if "margin_db" not in mark:
+        return None
+    if mark["found"] is False:
+        return 0.0
+    return None if mark["margin_db"] is None else float(mark["margin_db"])
+
+
+def _lowest(values: Iterable[float | None]) -> float | None:
+    return min((value for value in values if value is not None), default=None)
 
 
 def _null(contender: str, row: str, alarms: Sequence[bool], wrong: int) -> NullLine:

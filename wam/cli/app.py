@@ -22,6 +22,7 @@ from wam.cli.model import model_app
 from wam.cli.panels import Commands
 from wam.cli.registry import registry_app
 from wam.errors import mask_secrets
+from wam.packages import missing
 
 # click's UsageError, or that of the copy of click inside newer versions of typer: what typer's own problems are made of
 UsageProblem: type[Exception] = typer.BadParameter.__bases__[0]
@@ -80,11 +81,12 @@ def main() -> None:
     except BrokenPipeError:  # the reader, ``head`` say, has gone
         sys.stderr.close()
         status = CLOSED
-    except common.EXPECTED_ERRORS as error:
-        if told.debug:
+    except (ModuleNotFoundError, *common.EXPECTED_ERRORS) as error:
+        absent = missing(error)
+        if told.debug or (isinstance(error, ModuleNotFoundError) and absent is None):
             typer.echo(mask_secrets(traceback.format_exc()), err=True)
         else:
-            common.report(error)
+            common.report(absent or error)
         status = 2
     except Exception:  # a fault of this program: not one of the picture, whose status says something else
         typer.echo(mask_secrets(traceback.format_exc()), err=True)

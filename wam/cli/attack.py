@@ -10,6 +10,7 @@ import typer
 
 from wam.cli import common
 from wam.errors import show_name
+from wam.packages import require_for
 from wam.pipeline.error_line import error_line
 
 
@@ -51,6 +52,7 @@ def attack(
 
     Example: wam attack photo.wm.jpg jpeg=80,crop=0.5,rotate=10 -o attacked.png
     """
+    require_for("wam attack")
     from PIL import Image
 
     from attacks import parse

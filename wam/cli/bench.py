@@ -13,6 +13,7 @@ from wam.cli import common, panels
 from wam.cli.choices import Cost, Device
 from wam.cli.progress import progress
 from wam.models.catalogue import DEFAULT
+from wam.packages import require_for
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -40,7 +41,7 @@ def bench(
         typer.Option(
             rich_help_panel=panels.OUTPUT,
             metavar="DIR",
-            help="Write report.md, report.csv, metrics.json, results.jsonl and plots.",
+            help="Write report.html, report.md, report.csv, metrics.json, results.jsonl and plots.",
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N photos.")] = None,
@@ -93,6 +94,13 @@ def bench(
 
     Example: wam bench --attacks wam --limit 2 --out report
     """
+    rows = attacks if attacks is not None else "" if negatives else "all"
+    chosen_cost = cost or ("short" if rows == "all" else "none")
+    require_for("wam bench")
+    if out is not None:
+        require_for("wam bench --out")
+    if chosen_cost != "none":
+        require_for("wam bench --cost")
     from functools import partial
 
     import torch
@@ -107,8 +115,6 @@ def bench(
     if jobs is not None:
         common.hint("--jobs", "--workers")
         workers = workers or jobs
-    rows = attacks if attacks is not None else "" if negatives else "all"
-    chosen_cost = cost or ("short" if rows == "all" else "none")
     strengths = _strengths(strength, check_strength)
     peers = choose_peers(against or [])
     chosen = choose_device(device)
@@ -176,20 +182,27 @@ def _print_json(outcome: Outcome) -> None:
 
 
 def _print_tables(outcome: Outcome, out: Path | None) -> None:
-    """Groups, then attacks, then what should not have been found."""
+    """Groups, then attacks, a line for those of a group where nothing failed, then what should not have been found."""
     from rich.console import Console
 
     from wam.bench.report import LEGEND, entrant
+    from wam.bench.summary import split_clean
 
     report = outcome.report
     console = Console()
     if not console.is_terminal:
         console = Console(width=160)
     several = len({entrant(line) for line in report.rows}) > 1
-    for lines, first in ((report.groups, "group"), (report.rows, "attack")):
+    clean, rest = split_clean(report.rows)
+    for lines, first in ((report.groups, "group"), (rest, "attack")):
         if lines:
             console.print(_line_table(lines, first, several=several, columns=console.width))
             console.print()
+    for rows in clean:
+        name = f"{entrant(rows)}, {rows.group}" if several else rows.group
+        console.print(f"{name}, {rows}", highlight=False)
+    if clean:
+        console.print()
     if report.rows:
         console.print(LEGEND, style="dim", highlight=False)
     for null in report.nulls:
@@ -208,12 +221,12 @@ def _print_tables(outcome: Outcome, out: Path | None) -> None:
             )
     facts = report.facts
     console.print(f"{facts['models']} · {facts['images']} · {facts['device']} · seed {facts['seed']}", highlight=False)
-    written = f"{out}: report.md, report.csv, metrics.json, results.jsonl, {len(report.plots)} plots"
+    written = f"{out}: report.html, report.md, report.csv, metrics.json, results.jsonl, {len(report.plots)} plots"
     console.print(written if out else "--out DIR keeps this, with plots and every photo's figures", highlight=False)
 
 
 # Columns that a narrow terminal does without, the first first: a name that is cut short names nothing.
-_SPARED = ("psnr_db", "photos", "worst", "words", "iou", "group", "bits")
+_SPARED = ("psnr_db", "photos", "lowest_db", "worst", "words", "margin_db", "iou", "group", "bits")
 
 
 def _line_table(lines: list[Line], first: str, *, several: bool, columns: int) -> Table:

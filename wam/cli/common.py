@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from wam.errors import WamError
 
 if TYPE_CHECKING:
     from payload.registry import Registry
+    from wam.jobs.plan import Unread
     from wam.watermarker import Watermarker
 
 Images = Annotated[
@@ -124,7 +125,6 @@ DebugOption = Annotated[
     ),
 ]
 
-FEW = 3  # names that a note lists
 EXPECTED_ERRORS = (WamError, PayloadError, ValueError, OSError, MemoryError, RuntimeError)  # torch raises the last
 
 
@@ -179,12 +179,17 @@ def note_unread(images: list[str], *outputs: str | Path | None) -> int:
     from wam.pictures.storage import locate
 
     found = find_unread(images, without=[locate(str(folder)) for folder in outputs if folder is not None])
-    if found:
-        names = [f"{name} ({kind})" for name, kind in found[:FEW]]
-        more = f" and {len(found) - FEW} more" if len(found) > FEW else ""
+    say_unread(found)
+    return found.count
+
+
+def say_unread(found: Unread) -> None:
+    """Names the pictures of kinds that are not read, where there are any."""
+    if found.count:
+        names = [f"{name} ({kind})" for name, kind in found.first]
+        more = f" and {found.count - len(names)} more" if found.count > len(names) else ""
         shown = ", ".join(names) + more
-        note(f"passed over {len(found)} of kinds that are not read: {shown}; convert them to PNG or JPEG")
-    return len(found)
+        note(f"passed over {found.count} of kinds that are not read: {shown}; convert them to PNG or JPEG")
 
 
 def own_files(registry: str | None, *others: str | Path | None) -> list[str | Path]:
@@ -210,16 +215,12 @@ def refuse_inputs(targets: Iterable[str | Path | None], sources: Iterable[str | 
 
 
 def marker_loader(
-    model: str, device: str, key_file: Path | None, *, reading: bool, precision: str = "auto"
+    model: str, device: str, keys: Sequence[bytes | None], *, precision: str = "auto"
 ) -> Callable[[], Watermarker]:
     """What makes the model, here or in another process."""
     from wam import watermarker
 
-    found = read_keys(key_file)
-    keys: list[bytes | None] = [*found, None]
-    if not reading:
-        keys = keys[:1]
-    return partial(watermarker.load, model, device=device, keys=keys, precision=precision)
+    return partial(watermarker.load, model, device=device, keys=list(keys), precision=precision)
 
 
 def one_thread() -> None:

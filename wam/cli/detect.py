@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
@@ -18,12 +18,16 @@ from wam.cli.print_detect import Counts, report_all
 from wam.cli.progress import STAGE_LINE
 from wam.errors import WamError, show_name
 from wam.models.catalogue import DEFAULT
+from wam.packages import require_for
 
 if TYPE_CHECKING:
     from payload.registry import Registry
     from wam.jobs.detect_report import DetectReport
     from wam.jobs.engines.local import Draw
+
+    require_for("wam detect")
     from wam.jobs.engines.ray_pool import Cluster
+    from wam.jobs.listing import Listing
     from wam.jobs.outcome import DetectOutcome
     from wam.jobs.plan import Source
     from wam.pictures.files import Picture
@@ -136,34 +140,38 @@ def detect(
 
     A folder: wam detect photos --out found.jsonl --out found.html --resume
     """
+    require_for("wam detect")
     from wam.jobs.engines.ray_pool import Cluster
+    from wam.jobs.listing import Listing
 
     common.check_engine(engine, address)
     all_frames = common.take_frames(all_frames, frames)
     check_outs(out or [], resume=resume)
-    sources = _sources(images, overlay_dir, mask_dir)
-    unread = common.note_unread(images, overlay_dir, mask_dir)
-    draw = _plan_pictures(sources, overlay, overlay_dir, mask_dir, engine, follow_links=follow_links)
+    listing = Listing(images, without=[folder for folder in (overlay_dir, mask_dir) if folder is not None])
+    draw = None
+    if (overlay, overlay_dir, mask_dir) != (None, None, None):
+        draw = _plan_pictures(listing.whole(), overlay, overlay_dir, mask_dir, engine, follow_links=follow_links)
     if overlay is not None:
         common.refuse_inputs([overlay], common.own_files(registry, key_file, model), "choose another")
-    load = common.marker_loader(model, device, key_file, reading=True, precision=precision)
+    load = common.marker_loader(model, device, [*common.read_keys(key_file), None], precision=precision)
     marker = common.loaded(load)
     records = common.open_registry_for_reading(registry)
     settings = {"model": marker.name, "thorough": thorough, "frames": all_frames}
-    counts = Counts(unread=unread)
+    counts = Counts()
     with opened(out or [], settings, keys=marker.keys, resume=resume, only_found=only_found) as report:
-        left = _left(sources, report, counts)
-        rest = [sources[place] for place in left]
+        places: list[int] = []  # of the pictures that are left to be read, for those who draw them
         cluster = Cluster(common.single_threaded(load), address, workers) if engine is Engine.RAY else None
+        single = listing.is_single()
+        left = _left(listing, report, counts, places if draw else None)
         outcomes = _outcomes(
-            marker, cluster, records, rest, thorough=thorough, frames=all_frames, workers=workers,
-            draw=draw and partial(_draw_left, draw, left),
+            marker, cluster, records, left, thorough=thorough, frames=all_frames, workers=workers,
+            draw=draw and partial(_draw_left, draw, places), single=single,
         )  # fmt: skip
         report_all(
-            outcomes, len(left), marker, counts=counts, report=report, summary=_has_folder(images, sources),
+            outcomes, marker, listing=listing, total=1 if single else listing.total, counts=counts, report=report,
             only_found=only_found, as_json=as_json, verbose=verbose, debug=debug,
         )  # fmt: skip
-    status = _exit_status(counts, len(sources), fail_unless)
+    status = _exit_status(counts, fail_unless)
     if status:
         raise typer.Exit(status)
 
@@ -172,12 +180,13 @@ def _outcomes(
     marker: Watermarker,
     cluster: Cluster | None,
     records: Registry | None,
-    sources: list[Source],
+    sources: Iterable[Source],
     *,
     thorough: bool,
     frames: bool,
     workers: int | None,
     draw: Draw | None,
+    single: bool,
 ) -> Generator[DetectOutcome]:
     """The work itself, on the engine that was chosen."""
     from wam.jobs.engines.local import detect_locally
@@ -185,22 +194,22 @@ def _outcomes(
 
     if cluster is not None:
         return detect_on_cluster(cluster, records, sources, thorough=thorough, frames=frames)
-    start = common.one_thread if len(sources) > 1 else STAGE_LINE.listen
+    start = STAGE_LINE.listen if single else common.one_thread
     return detect_locally(
         marker, records, sources, thorough=thorough, frames=frames, workers=workers, draw=draw, start_worker=start
     )
 
 
-def _left(sources: list[Source], report: DetectReport | None, counts: Counts) -> list[int]:
-    """The places of the pictures that are to be read; what is known of the others is counted."""
-    left = []
-    for place, source in enumerate(sources):
-        earlier = None if report is None else report.earlier(source)
+def _left(listing: Listing, report: DetectReport | None, counts: Counts, places: list[int] | None) -> Iterator[Source]:
+    """The pictures that are to be read, and their ``places`` among all; what is known of the others is counted."""
+    for place, source in enumerate(listing):
+        earlier = None if report is None or source.problem is not None else report.earlier(source)
         if earlier is None:
-            left.append(place)
+            if places is not None:
+                places.append(place)
+            yield source
         else:
             counts.add_earlier(earlier)
-    return left
 
 
 def _draw_left(draw: Draw, left: list[int], place: int, picture: Picture, readings: Sequence[AnyReading]) -> None:
@@ -208,28 +217,12 @@ def _draw_left(draw: Draw, left: list[int], place: int, picture: Picture, readin
     draw(left[place], picture, readings)
 
 
-def _exit_status(counts: Counts, count: int, fail_unless: FailUnless | None) -> int:
+def _exit_status(counts: Counts, fail_unless: FailUnless | None) -> int:
     """As grep's: 0 found in every file, 1 not in some, 2 some could not be read."""
     if counts.failed:
         return 2
+    count = counts.marked + counts.unmarked
     return 0 if (counts.marked if fail_unless is None else counts.verified) == count else 1
-
-
-def _sources(images: list[str], *outputs: Path | None) -> list[Source]:
-    from wam.jobs.plan import find_sources
-
-    try:
-        return find_sources(images, without=[folder for folder in outputs if folder is not None])
-    except WamError as error:
-        common.fail(error)
-
-
-def _has_folder(images: list[str], sources: list[Source]) -> bool:
-    """Whether an input, a local one or one behind a URL, is a folder."""
-    from wam.pictures.storage import is_url
-
-    files = {str(source.location) for source in sources}
-    return any(common.local_path(image).is_dir() or (is_url(image) and image not in files) for image in images)
 
 
 def _plan_pictures(
@@ -240,12 +233,10 @@ def _plan_pictures(
     engine: Engine,
     *,
     follow_links: bool,
-) -> Draw | None:
+) -> Draw:
     """Writes what pictures were asked for, when it is called; names that would do harm end the command now."""
     from wam.jobs.plan import refuse_clashes, refuse_inputs
 
-    if (overlay, overlay_dir, mask_dir) == (None, None, None):
-        return None
     if engine is Engine.RAY:
         common.fail("--engine ray: expected no overlays and masks, found some; write them with the local engine")
     if overlay is not None and len(sources) != 1:

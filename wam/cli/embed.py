@@ -16,6 +16,7 @@ from wam.cli.print_embed import note_changes, report_all, show_few
 from wam.cli.progress import STAGE_LINE
 from wam.errors import WamError
 from wam.models.catalogue import DEFAULT
+from wam.packages import require_for
 
 if TYPE_CHECKING:
     from wam.jobs.engines.ray_pool import Cluster
@@ -193,6 +194,7 @@ def embed(
 
     A folder: wam embed photos --out-dir marked --asset-from name --owner acme --resume
     """
+    require_for("wam embed")
     from wam.jobs.engines.ray_pool import Cluster
     from wam.pipeline.options import key_name
 
@@ -206,8 +208,9 @@ def embed(
     others = (key_file, model, (asset_from or "").partition("csv:")[2] or None)
     common.refuse_inputs([item.target for item in items], common.own_files(registry, *others), "choose another")
     _sweep(items)
-    load = common.marker_loader(model, device, key_file, reading=False)
-    keyed = key_name(next(iter(common.read_keys(key_file)), None))
+    key = next(iter(common.read_keys(key_file)), None)  # once: a pipe has nothing more to say
+    load = common.marker_loader(model, device, [key])
+    keyed = key_name(key)
     options = _options(
         mode=mode.value, strength=strength, label=label, frames=all_frames, key=keyed, encrypt=encrypt,
         quality=quality, keep=in_place and not drop,

@@ -20,6 +20,7 @@ from wam.pipeline.error_line import error_line
 
 if TYPE_CHECKING:
     from wam.jobs.detect_report import DetectReport, Earlier
+    from wam.jobs.listing import Listing
     from wam.jobs.outcome import DetectOutcome
     from wam.pipeline.read import Findings
     from wam.watermarker import Watermarker
@@ -58,21 +59,24 @@ class Counts:
 
 def report_all(
     outcomes: Generator[DetectOutcome],
-    count: int,
     marker: Watermarker,
     *,
+    listing: Listing,
+    total: int | None,
     counts: Counts,
     report: DetectReport | None,
-    summary: bool,
     only_found: bool,
     as_json: bool,
     verbose: bool,
     debug: bool,
 ) -> None:
-    """Prints each of ``count`` outcomes, or ``only_found`` those with marks and errors, and a ``summary`` of all; adds
-    all of them to the ``counts`` of what was found before, and to the ``report``."""
+    """Prints each outcome of the ``listing``, or ``only_found`` those with marks and errors, and a summary of all where
+    there is a folder; adds all of them to the ``counts`` of what was found before, and to the ``report``.
+
+    ``total``: how many outcomes there will be, None where the end of the listing will tell.
+    """
     started = monotonic()
-    with progress("detecting", count) as advance, closing(outcomes):
+    with progress("detecting", total) as advance, closing(outcomes):
         for outcome in outcomes:
             if outcome.error is not None and debug:
                 raise outcome.error
@@ -83,12 +87,14 @@ def report_all(
             if message is not None:
                 common.report(message)
             if outcome.readings or message is not None or not only_found:
-                _print(outcome, marker.name, message, folder=summary, as_json=as_json)
+                _print(outcome, marker.name, message, folder=listing.has_folder, as_json=as_json)
             if verbose and outcome.findings is not None:
                 for line in explain(str(outcome.source.location), outcome.findings, marker.keys):
                     typer.echo(line, err=True)
-            advance()
-    if summary:
+            advance(None, None if listing.total is None else listing.total - counts.before)
+    common.say_unread(listing.unread)
+    counts.unread = listing.unread.count
+    if listing.has_folder:
         typer.echo(_summary(counts, monotonic() - started), err=True)
 
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from glob import glob, has_magic
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from payload import Record, parse_time
 from wam.errors import WamError, show_name
-from wam.pictures.files import default_output, expand_inputs, files_in, format_of
-from wam.pictures.kinds import NAMED
+from wam.pictures.files import default_output, files_in, format_of
+from wam.pictures.kinds import NAMED, READ_SUFFIXES
 from wam.pictures.storage import Location, is_inside, is_url, join, locate, pictures_below, place_of, suffix_of
 
 FEW = 3  # names that one line lists
@@ -37,10 +37,26 @@ class MissingRowError(ValueError):
 
 @dataclass(frozen=True)
 class Source:
-    """One input. ``name``: its path below the folder it was found in, with forward slashes; a manifest's key."""
+    """One input. ``name``: its path below the folder it was found in, with forward slashes; a manifest's key.
+    ``problem``: why nothing could be listed there."""
 
     location: Location
     name: str
+    problem: WamError | None = None
+
+
+@dataclass
+class Unread:
+    """Pictures of kinds that are not read: how many, and the ``first`` few with their kinds."""
+
+    count: int = 0
+    first: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, path: Path) -> None:
+        """One more."""
+        self.count += 1
+        if len(self.first) < FEW:
+            self.first.append((str(path), NAMED[path.suffix.lower()]))
 
 
 @dataclass(frozen=True)
@@ -76,31 +92,71 @@ class Item:
 
 def find_sources(inputs: Sequence[str], *, without: Sequence[Location] = ()) -> list[Source]:
     """The inputs with folders, local or behind a URL, replaced by their pictures, sorted, and patterns such as
-    ``*.jpg``, which some shells leave alone, by what they match.
+    ``*.jpg``, which some shells leave alone, by what they match. Raises ``ImageError`` for what cannot be listed.
 
     ``without``: output folders, whose pictures are no inputs where they lie inside an input folder.
     """
-    sources = []
-    for place in (place for text in inputs for place in _matches(text)):
-        if is_url(place):
-            url = str(place)
-            sources += [Source(found, _below_url(str(found), url)) for found in pictures_below(url)]
-            continue
-        found = expand_inputs([place])
-        for outputs in without:
-            if is_inside(outputs, place):
-                found = [location for location in found if not is_inside(Path(location), outputs)]
-        folder = Path(place).as_posix().rstrip("/") + "/"
-        sources += [Source(location, _below(Path(location).as_posix(), folder)) for location in found]
+    sources = list(list_sources(inputs, without=without))
+    for source in sources:
+        if source.problem is not None:
+            raise source.problem
     return sources
 
 
-def find_unread(inputs: Sequence[str], *, without: Sequence[Location] = ()) -> list[tuple[str, str]]:
-    """Pictures in local folders that are of kinds which are not read, each with its kind."""
-    folders = [place for text in inputs for place in _matches(text) if isinstance(place, Path) and place.is_dir()]
-    found = [path for folder in folders for path in sorted(files_in(folder, frozenset(NAMED)))]
-    kept = [path for path in found if not any(is_inside(path, outputs) for outputs in without)]
-    return [(str(path), NAMED[path.suffix.lower()]) for path in kept if path.suffix.lower() in NAMED]
+def list_sources(
+    inputs: Sequence[str], *, without: Sequence[Location] = (), unread: Unread | None = None
+) -> Iterator[Source]:
+    """The same one by one: a folder is listed when those before it have been asked for. What cannot be listed is a
+    source with the ``problem``; pictures in local folders that are of kinds which are not read go to ``unread``."""
+    for place in (place for text in inputs for place in _matches(text)):
+        if is_url(place):
+            yield from _sources_behind(str(place))
+        elif isinstance(place, Path) and place.is_dir():
+            yield from _sources_in(place, without, Unread() if unread is None else unread)
+        else:
+            yield Source(place, PurePosixPath(Path(place).as_posix()).name)
+
+
+def count_files(inputs: Sequence[str]) -> int | None:
+    """How many sources the inputs are, None where that takes listing a folder or asking a server."""
+    places = [place for text in inputs for place in _matches(text)]
+    if any(is_url(place) or (isinstance(place, Path) and place.is_dir()) for place in places):
+        return None
+    return len(places)
+
+
+def _sources_behind(url: str) -> Iterator[Source]:
+    try:
+        for found in pictures_below(url):
+            yield Source(found, _below_url(str(found), url))
+    except WamError as error:
+        yield Source(url, _below_url(url, url), problem=error)
+
+
+def _sources_in(folder: Path, without: Sequence[Location], unread: Unread) -> Iterator[Source]:
+    """Pictures of a local folder; itself where there is none, for reading it says what is wrong."""
+    inside = [outputs for outputs in without if is_inside(outputs, folder)]
+    root, any_found = folder.as_posix().rstrip("/") + "/", False
+    for path in files_in(folder, READ_SUFFIXES | NAMED.keys()):
+        kept = not any(is_inside(path, outputs) for outputs in inside)
+        if path.suffix.lower() in NAMED and not path.is_dir():
+            if kept:
+                unread.add(path)
+            continue
+        any_found = True
+        if kept:
+            yield Source(path, _below(path.as_posix(), root))
+    if not any_found:
+        yield Source(folder, _below(folder.as_posix(), root))
+
+
+def find_unread(inputs: Sequence[str], *, without: Sequence[Location] = ()) -> Unread:
+    """Pictures in local folders that are of kinds which are not read."""
+    unread = Unread()
+    folders = [text for text in inputs if not is_url(text)]
+    for _ in list_sources(folders, without=without, unread=unread):
+        pass
+    return unread
 
 
 def _matches(text: str) -> list[Location]:

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from wam.errors import WamError, show_name
+from wam.html_page import framed
 from wam.pictures.files import write_text
 from wam.pictures.overlay import overlay
 from wam.pictures.reader import decode
@@ -83,8 +84,11 @@ def write_html(stream: TextIO, rows: Iterable[Row]) -> None:
             thumbnail = _thumbnail(values) if counts["marked"] <= MOST_THUMBNAILS else ""
             for number, mark in enumerate(values["watermarks"], start=1):
                 lines.append(_html_row(thumbnail if number == 1 else "", values["image"], number, mark, ""))
-    page = resources.files("wam.jobs").joinpath("report_page.html").read_text(encoding="utf-8")
-    head, foot = page.split("<!-- rows -->\n")
+    body, style = (
+        resources.files("wam.jobs").joinpath(f"report_page.{kind}").read_text(encoding="utf-8")
+        for kind in ("html", "css")
+    )
+    head, foot = framed("Watermarks found", body, style=style).split("<!-- rows -->\n")
     stream.write(head.replace("<!-- summary -->", _summary(counts)))
     stream.writelines(lines)
     stream.write(foot)

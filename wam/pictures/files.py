@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO, TypeVar
@@ -247,7 +247,7 @@ def expand_inputs(paths: Iterable[str | os.PathLike[str]]) -> list[str | Path]:
         if path == "-":
             inputs.append(path)
         elif os.path.isdir(path):
-            inputs.extend(sorted(files_in(Path(path), READ_SUFFIXES)) or [Path(path)])
+            inputs.extend(list(files_in(Path(path), READ_SUFFIXES)) or [Path(path)])
         else:
             inputs.append(Path(path))
     return inputs
@@ -262,20 +262,46 @@ def default_output(path: str | os.PathLike[str], *, format: str | None = None) -
     return name.with_name(f"{name.stem}.wm{name.suffix}")
 
 
-def files_in(folder: Path, suffixes: frozenset[str]) -> Iterator[Path]:
-    """Files below a folder with one of these endings, in lower case, not hidden, and folders that cannot be listed."""
-    unlisted: list[Path] = []
+def files_in(folder: Path, suffixes: Set[str]) -> Iterator[Path]:
+    """Files below a folder with one of these endings, in lower case, not hidden, and folders that cannot be listed.
+
+    In order, a folder's own where its name stands; each folder is listed when its turn has come.
+    """
     seen: set[str] = set()
-    walk = os.walk(folder, followlinks=True, onerror=lambda error: unlisted.append(Path(error.filename)))
-    for parent, folders, files in walk:
-        real = os.path.realpath(parent)
-        folders[:] = [] if real in seen else sorted(name for name in folders if name[0] != ".")
-        for path in (Path(parent, name) for name in files if real not in seen):
-            known = path.suffix.lower() in suffixes and not path.name.startswith(".")
-            if known and (path.is_file() or path.is_symlink()):
+    waiting: list[tuple[Path, bool]] = [(folder, True)]  # the next one last, each with whether it is a folder
+    while waiting:
+        path, is_folder = waiting.pop()
+        if not is_folder:
+            if path.suffix.lower() in suffixes and _is_file(path):
                 yield path
+            continue
+        real = os.path.realpath(path)
+        if real in seen:
+            continue
         seen.add(real)
-    yield from unlisted
+        try:
+            with os.scandir(path) as entries:
+                found = sorted((entry.name, _is_folder(entry)) for entry in entries if entry.name[0] != ".")
+        except OSError:
+            yield path
+            continue
+        waiting += [(path / name, below) for name, below in reversed(found)]
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is a file or a link; one that may not be looked at is taken for one: reading it tells."""
+    try:
+        return path.is_file() or path.is_symlink()
+    except OSError:
+        return True
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry of a folder is one too; a loop of links is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _read_stream(stream: BinaryIO, name: str, max_bytes: int) -> bytes:

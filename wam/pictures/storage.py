@@ -9,7 +9,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -201,17 +201,37 @@ def fingerprint(source: Location) -> str | None:
     return f"{info.get('size')}-{changed}"
 
 
-def pictures_below(folder: str) -> list[Location]:
-    """URLs of the pictures in a remote folder, recursively and sorted; the URL itself if it is no folder."""
-    with _any_error(folder, expected="a readable folder", remedy="check the URL and your access"):
+def pictures_below(folder: str) -> Iterator[Location]:
+    """URLs of the pictures in a remote folder, recursively and in order, each folder listed when its turn has come; the
+    URL itself if it is no folder. Raises ``ImageError`` for what cannot be listed."""
+    with _listing_errors(folder):
         system, path = _open(folder)
-        if not system.isdir(path):
-            return [folder]
-        found = sorted(system.find(path))
-    root = path.rstrip("/")
-    below = (PurePosixPath(name.removeprefix(root).lstrip("/")) for name in found)
-    pictures = (name for name in below if name.suffix.lower() in READ_SUFFIXES and not name.name.startswith("."))
-    return [join(folder, name) for name in pictures] or [folder]
+        is_folder = system.isdir(path)
+    root, any_found = path.rstrip("/"), False
+    for name in _remote_files(system, path, folder) if is_folder else ():
+        below = PurePosixPath(name.removeprefix(root).lstrip("/"))
+        if below.suffix.lower() in READ_SUFFIXES and not below.name.startswith("."):
+            any_found = True
+            yield join(folder, below)
+    if not any_found:
+        yield folder
+
+
+def _remote_files(system: Any, root: str, url: str) -> Iterator[str]:
+    """Names of the files below a folder of a file system, in order; ``url`` is what errors call it."""
+    seen: set[str] = set()
+    waiting = [(root, True)]  # the next one last, each with whether it is a folder
+    while waiting:
+        path, is_folder = waiting.pop()
+        if not is_folder:
+            yield path
+        elif (place := path.rstrip("/")) not in seen:
+            seen.add(place)
+            with _listing_errors(url):
+                found = sorted(
+                    (str(entry["name"]), entry["type"] == "directory") for entry in system.ls(path, detail=True)
+                )
+            waiting += [(name, below) for name, below in reversed(found) if name.rstrip("/") != place]
 
 
 def _open(url: str) -> tuple[Any, str]:
@@ -220,6 +240,10 @@ def _open(url: str) -> tuple[Any, str]:
 
     system, path = fsspec.core.url_to_fs(url)
     return system, str(path)
+
+
+def _listing_errors(url: str) -> AbstractContextManager[None]:
+    return _any_error(url, expected="a readable folder", remedy="check the URL and your access")
 
 
 @contextmanager

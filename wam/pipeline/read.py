@@ -6,6 +6,7 @@ does both.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -147,8 +148,28 @@ def read(
     ``name``: what errors call it. ``words``: those in use in a registry, to be kept from one picture to the next; None:
     no record is known. ``thorough`` and ``frames`` as in ``examine`` and ``open_pictures``.
     """
-    examined = examine(marker, *open_pictures(content, name=name, frames=frames), thorough=thorough)
-    return judge(examined, words or RegisteredWords())
+    steps = ReadSteps(marker, thorough=thorough, frames=frames)
+    return judge(steps.examine(steps.open(content, name=name)), words or RegisteredWords())
+
+
+@dataclass(frozen=True)
+class ReadSteps:
+    """How every caller reads a file: ``open`` its pictures, ``examine`` them, then ``judge`` what was found.
+
+    ``read`` does it in one go; engines wait between the steps, or judge, which alone needs the registry, elsewhere.
+    """
+
+    marker: Watermarker
+    thorough: bool = False
+    frames: bool = False
+
+    def open(self, content: bytes, *, name: str = "picture") -> tuple[Picture, ...]:
+        """See ``open_pictures``."""
+        return open_pictures(content, name=name, frames=self.frames)
+
+    def examine(self, pictures: Sequence[Picture]) -> Examined:
+        """See ``examine``."""
+        return examine(self.marker, *pictures, thorough=self.thorough)
 
 
 def open_pictures(content: bytes, *, name: str = "picture", frames: bool = False) -> tuple[Picture, ...]:

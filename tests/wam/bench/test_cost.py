@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from wam.bench.cost import ARCHITECTURE, CostLine, Measurement, measure, measurements, run_here
 from wam.models import zoo
+from wam.models.catalogue import DEFAULT
 
 
 def test_the_full_grid_has_every_size_batch_and_subject() -> None:
@@ -59,3 +61,10 @@ def test_a_measurement_that_fails_is_a_line(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sys, "executable", "/bin/false")
     line = measure(Measurement("lattice32", "embed", 256, 1, "cpu"))
     assert line == CostLine("lattice32", "embed", 256, 1, "fp32", None, None, "ended with 1")
+
+
+def test_modules_of_that_name_where_one_works_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "payload.py").write_text("raise SystemExit('the wrong payload')\n")
+    monkeypatch.chdir(tmp_path)
+    line = measure(Measurement(DEFAULT, "extract", 64, 1, "cpu"))
+    assert line.error is None and line.images_per_second

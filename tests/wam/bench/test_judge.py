@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -30,6 +32,12 @@ def view(*sides: str) -> View:
 def bits(word: int, *, wrong: int = 0) -> str:
     right = bits_from_word(word)
     return "".join(str(1 - int(bit)) for bit in right[:wrong]) + right[wrong:]
+
+
+def test_the_margin_of_a_mark_is_that_of_its_reading() -> None:
+    found = replace(reading(bits(WORDS[0]), half("left")), margin_db=41.25)
+    first, second = judge(view("left", "right"), [found], BOOK, decides=True).marks
+    assert (first.margin_db, second.margin_db) == (41.25, None)
 
 
 def test_marks_are_matched_by_overlap_not_by_order() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
+import re
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +17,13 @@ from PIL import Image
 from tests.wam.bench.doubles import Brightener, light_contender, photos_in
 from tests.wam.synthetic import handmade_marker
 from wam.bench import plots
-from wam.bench.plots import over_strength
-from wam.bench.report import cell
+from wam.bench.plots import PLOTS, over_strength
+from wam.bench.report import cell, markdown
+from wam.bench.report_page import page
 from wam.bench.rows import choose_rows
 from wam.bench.session import Options, Outcome, make_plan, make_report, run
 from wam.bench.sheet import MOST, choose
+from wam.bench.summary import split_clean
 
 ROWS = "identity,jpeg=90,jpeg=70,multi=1,multi=2,unmarked"
 
@@ -44,7 +49,7 @@ def test_every_row_is_in_every_file(outcome: Outcome, folder: Path) -> None:
     assert [line["row"] for line in metrics["attacks"]] == names * 2
     assert [line["strength"] for line in metrics["attacks"]] == [43.0] * 5 + [46.0] * 5
     text = (folder / "report.md").read_text()
-    assert all(f"| {name} |" in text for name in names) and "| unmarked |" in text
+    assert all(name in text for name in names) and "| unmarked |" in text
 
 
 def test_strength_is_what_was_asked_for(outcome: Outcome) -> None:
@@ -60,8 +65,7 @@ def test_figures_carry_command_model_images_and_device(outcome: Outcome, folder:
 
 def test_plots_are_pictures_and_in_the_report(outcome: Outcome, folder: Path) -> None:
     assert outcome.report.plots == [
-        "bits-over-strength.png", "robustness-over-psnr.png", "iou-and-bits-over-area.png", "marks-found.png",
-        "contact-sheet.png",
+        "margin-over-strength.png", "margin-over-psnr.png", "area.png", "marks-found.png", "contact-sheet.png",
     ]  # fmt: skip
     text = (folder / "report.md").read_text()
     for name in outcome.report.plots:
@@ -87,6 +91,60 @@ def test_the_search_is_that_of_the_contenders(outcome: Outcome) -> None:
     options = Options("identity", images, peers=(Brightener,))
     assert make_report(options, make_plan(options, light_contender), [], []).facts["search"] == search
     assert "search" not in make_report(options, make_plan(options, Brightener), [], []).facts
+
+
+def test_rows_where_nothing_fails_are_one_line(outcome: Outcome) -> None:
+    text = markdown(outcome.report)
+    clean, rest = split_clean(outcome.report.rows)
+    assert clean and {line.row for line in rest} | {name for rows in clean for name in rows.names} == {
+        "identity", "jpeg=90", "jpeg=70", "multi=1", "multi=2",
+    }  # fmt: skip
+    attacks = text.partition("## Attacks")[2].partition("## Quality")[0]
+    for rows in clean:
+        assert f"{rows.group}, {rows}: {', '.join(rows.names)}\n" in attacks
+    for line in rest:
+        assert f"| {line.group} | {line.row} |" in attacks
+    assert attacks.count("| handmade") == len(rest)
+
+
+def test_the_page_is_one_file_with_everything(outcome: Outcome, folder: Path) -> None:
+    text = (folder / "report.html").read_text()
+    assert not re.search(r"(src|href)=\"(?!data:)|@import|https?://", text)
+    assert "default-src 'none'" in text and "prefers-color-scheme: dark" in text and "width=device-width" in text
+    plots = [base64.b64decode(code) for code in re.findall(r"base64,([^\"]+)", text)]
+    assert plots == [(folder / name).read_bytes() for name in outcome.report.plots]
+    cells = re.findall(r"<td>([^<]*)</td>", text)
+    for line in outcome.report.rows:
+        assert cells.count(line.row) == 2  # once for each strength, clean or not
+    assert "<details><summary>handmade@00000000 43 dB, none, 1 row: every word right" in text
+    for fact in outcome.report.facts.values():
+        assert escape(fact) in text
+
+
+def test_the_page_of_a_report_that_failed_says_so_safely(outcome: Outcome) -> None:
+    failed = replace(outcome.report, failures=["<b>.png: expected a picture"], groups=[], rows=[], plots=[])
+    text = page(failed, {})
+    assert "<li>&lt;b&gt;.png: expected a picture</li>" in text and "<h2>Attacks</h2>" not in text
+
+
+def test_without_margins_bits_are_drawn(outcome: Outcome) -> None:
+    """Results of 0.2.0, and of methods that have no threshold."""
+    lines = [replace(line, margin_db=None, lowest_db=None) for line in outcome.report.rows]
+    groups = [replace(line, margin_db=None, lowest_db=None) for line in outcome.report.groups]
+    old = replace(outcome.report, rows=lines, groups=groups)
+    drawn = {name for name, draw in PLOTS.items() if draw(old, outcome.results) is not None}
+    assert drawn == {"bits-over-strength", "robustness-over-psnr", "area", "marks-found"}
+
+
+def test_margins_are_drawn_down_to_the_least_sure_mark(outcome: Outcome) -> None:
+    figure = over_strength(outcome.report, outcome.results)
+    assert figure is not None
+    (axes,) = figure.axes
+    curves = [line for line in axes.lines if len(line.get_xdata()) == 2 and line.get_marker() == "o"]
+    assert len(curves) == 2 and len(axes.collections) == 2
+    wanted = {line.row: line.margin_db for line in outcome.report.rows if line.strength == 43.0}
+    assert list(curves[0].get_ydata()) == [wanted["jpeg=70"], wanted["jpeg=90"]]
+    assert min(wanted.values()) > 0
 
 
 def test_no_sweep_no_plot(outcome: Outcome) -> None:
@@ -120,6 +178,7 @@ def test_the_sheet_shows_the_usual_rows_first() -> None:
         ("iou", 0.5, "0.500"),
         ("wrong", 3, "3"),
         ("iou", None, "-"),
+        ("margin_db", 61.234, "61.2"),
     ],
 )
 def test_cells(name: str, value: object, text: str) -> None:

@@ -7,7 +7,16 @@ import math
 import pytest
 
 from wam.bench.results import Key, Result
-from wam.bench.summary import failures, group_lines, interval, null_lines, quality_lines, row_lines, upper_bound
+from wam.bench.summary import (
+    failures,
+    group_lines,
+    interval,
+    null_lines,
+    quality_lines,
+    row_lines,
+    split_clean,
+    upper_bound,
+)
 
 
 def result(row: str, photo: str, group: str = "valuemetric", error: str | None = None, **values: object) -> Result:
@@ -59,6 +68,42 @@ def test_failed_photos_are_counted_and_left_out_of_the_means() -> None:
     assert (line.photos, line.failed, line.bits) == (1, 1, 1.0)
     (only_bad,) = row_lines([bad])
     assert only_bad.bits is None and only_bad.tpr is None
+
+
+def margins(row: str, *values: float | None, group: str = "valuemetric", known: bool = True) -> Result:
+    """Marks with so many dB over the threshold, None for one that was not found."""
+    marks = [
+        {"area": 1.0, "found": v is not None, "bits": 1.0 if v is not None else 0.5, "word": v is not None,
+         "record": v is not None, "iou": None} | ({"margin_db": v} if known else {})
+        for v in values
+    ]  # fmt: skip
+    return result(row, "a.png", group, marks=marks, detections=len(marks), wrong=0, foreign=0)
+
+
+def test_margins_count_a_mark_that_was_not_found_as_none() -> None:
+    (line,) = row_lines([margins("jpeg=50", 60.0, None)])
+    assert (line.margin_db, line.lowest_db, line.right) == (30.0, 0.0, 1)
+    (old,) = row_lines([margins("jpeg=50", 60.0, None, known=False)])
+    assert (old.margin_db, old.lowest_db) == (None, None)
+
+
+def test_rows_where_nothing_failed_are_put_together() -> None:
+    bad = result("crop=0.5", "b.png", "geometric", error="b.png: expected a picture")
+    lines = row_lines(
+        [
+            margins("jpeg=50", 60.0), margins("jpeg=80", 71.5), margins("median=7", 4.0, None),
+            margins("hflip", 50.0, group="geometric"),
+            margins("crop=0.5", 50.0, group="geometric"), bad, read("vflip", "a.png", 1.0, group="geometric", wrong=1),
+        ]
+    )  # fmt: skip
+    clean, rest = split_clean(lines)
+    assert [(rows.group, rows.names, rows.lowest_db) for rows in clean] == [
+        ("valuemetric", ("jpeg=50", "jpeg=80"), 60.0), ("geometric", ("hflip",), 50.0),
+    ]  # fmt: skip
+    assert [line.row for line in rest] == ["median=7", "crop=0.5", "vflip"]
+    assert str(clean[0]) == "2 rows: every word right, 60 dB or more over the threshold"
+    (unknown,), _ = split_clean(row_lines([margins("jpeg=50", 60.0, known=False)]))
+    assert str(unknown) == "1 row: every word right"
 
 
 def test_false_alarms_have_an_interval_and_are_no_attack() -> None:

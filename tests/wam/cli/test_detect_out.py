@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.wam.cli.commands import MARK, Run, check_contract, draw, error_line, objects
+from tests.wam.jobs.endless import endless_store
 from wam.cli import print_detect
 from wam.jobs.detect_report import REPORT_ONLY
 from wam.pipeline.contract import DetectObject
@@ -210,3 +211,20 @@ def test_what_is_beside_the_contract_in_a_line(run: Run, photo: Path) -> None:
     run("detect", photo, "--out", "found.jsonl")
     (values,) = lines()
     assert set(values) - set(get_type_hints(DetectObject)) == set(REPORT_ONLY)
+
+
+def test_a_store_without_an_end_is_read_and_gone_on_with(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for resume, first in (((), "0.png"), (("--resume",), "more/1.png")):
+        seen: list[str] = []
+
+        def print_some(name: str, *_: Any, seen: list[str] = seen, **__: Any) -> None:
+            seen.append(name)
+            if len(seen) == 4:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch, endless_store() as store:
+            patch.setattr(print_detect, "print_marks", print_some)
+            run("detect", "endless://photos", "--out", "found.jsonl", "--workers", "1", *resume)
+        assert seen[0] == f"endless://photos/{first}" and len(seen) == 4
+        assert store.listed < 20
+    assert len(lines()) == 8

@@ -22,6 +22,7 @@ from tests.wam.cli.commands import (
 from tests.wam.pictures.pictures import with_valid_sums
 from wam.models import catalogue
 from wam.pictures.files import read_image
+from wam.pipeline import key_file
 
 
 class TestEmbed:
@@ -172,3 +173,12 @@ class TestEmbed:
     def test_missing_and_unknown_arguments(self, run: Run, photo: Path, arguments: tuple[str, ...]) -> None:
         assert run("embed", *arguments).exit_code == 2
         assert files() == ["in.png"]
+
+
+def test_a_key_is_read_once(run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe, as in --key-file <(pass show wam), has nothing more to say the second time."""
+    Path("secret.key").write_text("sixteen bytes of secret")
+    read, asked = key_file.read_keys, []
+    monkeypatch.setattr(key_file, "read_keys", lambda path: asked.append(path) or read(path))
+    assert run("embed", photo, *MARK, "--key-file", "secret.key").exit_code == 0
+    assert len(asked) == 1

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -27,13 +28,16 @@ def shown(total: int, code: str = CODE) -> str:
     """What a terminal gets on standard error while all but one of ``total`` files are done, without colours."""
     pty = pytest.importorskip("pty", reason="needs Unix terminals")
     outer, inner = pty.openpty()
-    try:
-        environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
-        subprocess.run([sys.executable, "-c", code, str(total)], stderr=inner, env=environment, check=True, timeout=60)
-        return re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", os.read(outer, 1 << 16).decode())
-    finally:
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    with subprocess.Popen([sys.executable, "-c", code, str(total)], stderr=inner, env=environment) as process:
         os.close(inner)
-        os.close(outer)
+        content = b""
+        with suppress(OSError):  # how Linux says that the other end is closed; elsewhere it is an empty piece
+            while piece := os.read(outer, 1 << 16):
+                content += piece
+    os.close(outer)
+    assert process.returncode == 0
+    return re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", content.decode())
 
 
 def test_a_bar_tells_rate_and_remaining_time() -> None:
@@ -99,3 +103,20 @@ def test_what_is_printed_meanwhile_stands_above_the_bar_by_itself(total: int) ->
     status, lines = run_in_terminal([sys.executable, "-c", PRINTING, str(total)], 50)
     assert status == 0
     assert lines == ["marked: a.png " + "-" * 60 + " wm:1X1Q-M7XX", "note: one", "plain", "after"]
+
+
+UNENDED = """
+import sys, time
+from wam.cli import progress
+with progress.progress("detecting", None) as advance:
+    for number in range(3):
+        time.sleep(0.3)
+        advance(None, 7 if number == 2 else None)
+    time.sleep(0.3)
+"""
+
+
+def test_a_listing_that_goes_on_has_no_total_until_it_ends() -> None:
+    text = shown(0, UNENDED)
+    assert re.search(r"1/\? ", text) and re.search(r"2/\? ", text) and re.search(r"3/7 ", text)
+    assert "2/7" not in text

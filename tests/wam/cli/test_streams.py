@@ -150,9 +150,9 @@ def test_an_output_that_vanishes_beside_its_input_is_an_error(run: Run, monkeypa
 
 def test_warnings_of_libraries_do_not_reach_the_terminal(run: Run, photo: Path) -> None:
     noisy = COMMAND.replace("main()\n", "import numpy\nfrom wam.cli import app\n") + (
-        "import wam.jobs.engines.local as local\nexamine = local.examine\n"
-        "def warn(*a, **k):\n    numpy.log(numpy.zeros(1))\n    return examine(*a, **k)\n"
-        "local.examine = warn\nmain()\n"
+        "import wam.jobs.engines.local as local\njudge = local.judge\n"
+        "def warn(*a, **k):\n    numpy.log(numpy.zeros(1))\n    return judge(*a, **k)\n"
+        "local.judge = warn\nmain()\n"
     )
     noisy = noisy.replace("from wam.cli import main\n", "").replace(
         "from wam.cli import app", "from wam.cli import main"

@@ -6,6 +6,7 @@ import io
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ from wam.pipeline.mark_link import LinkMarking, mark_link
 from wam.pipeline.mark_record import RecordMarking, mark_record
 from wam.pipeline.marking import Request, mark_each, mark_one
 from wam.pipeline.options import MarkOptions
-from wam.pipeline.read import read
+from wam.pipeline.read import examine, judge, open_pictures, read
 from wam.pipeline.registered_words import RegisteredWords
+from wam.region import Region
 from wam.watermarker import Watermarker
 
 
@@ -139,6 +141,17 @@ def test_a_record_in_the_pixels(light: Watermarker) -> None:
     assert (said["link"], said["marks"]["embedded"]) == (None, len(said["messages"]))
     (found,) = read(light, done.content).readings
     assert found.record is not None and found.record.asset == "7"
+
+
+def test_marks_are_listed_as_people_read_a_page(light: Watermarker) -> None:
+    marked = mark_link(light, load(picture()), record=Record("1", "acme"), word=0x7A1BD0FD)
+    examined = examine(light, *open_pictures(marked.content))
+    (mark,) = examined.detections
+    boxes = [(70, 70, 50, 50), (70, 5, 50, 50), (5, 10, 50, 50)]
+    found = [replace(mark, region=Region(box, 0.1, ())) for box in boxes]
+    findings = judge(replace(examined, detections=tuple(found), reason="cut"), RegisteredWords())
+    assert [reading.region.bbox for reading in findings.readings] == [boxes[2], boxes[1], boxes[0]]
+    assert findings.reason == "cut"
 
 
 def test_options_of_the_other_mode_are_refused() -> None:

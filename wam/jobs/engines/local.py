@@ -18,15 +18,14 @@ from itertools import islice
 from typing import TypeVar
 
 from payload.registry import Registry
-from wam.jobs.engines.steps import load_item, write_marked
+from wam.jobs.engines.steps import load_item, open_source, write_marked
 from wam.jobs.modes import MarkMode, Reservation, earlier_line
 from wam.jobs.outcome import DetectOutcome, EmbedOutcome
 from wam.jobs.plan import Item, Source
 from wam.pictures.samples import Picture
-from wam.pictures.storage import fetch
 from wam.pipeline.loaded import Loaded
 from wam.pipeline.marking import Request, mark_each
-from wam.pipeline.read import AnyReading, examine, judge, open_pictures
+from wam.pipeline.read import AnyReading, ReadSteps, judge
 from wam.pipeline.registered_words import RegisteredWords
 from wam.watermarker import Watermarker
 
@@ -92,7 +91,7 @@ def embed_locally(
 def detect_locally(
     marker: Watermarker,
     registry: Registry | None,
-    sources: Sequence[Source],
+    sources: Iterable[Source],
     *,
     thorough: bool = False,
     frames: bool = False,
@@ -100,20 +99,20 @@ def detect_locally(
     draw: Draw | None = None,
     start_worker: Callable[[], None] | None = None,
 ) -> Generator[DetectOutcome]:
-    """Reads all sources, in order, with ``frames`` all frames of animations.
+    """Reads all sources, in order, with ``frames`` all frames of animations. They are asked for as workers get on.
 
     ``draw`` is given the place of each source, its picture and its readings, in the worker's thread; ``start_worker``
     is called first there.
     """
     words, gate = RegisteredWords(registry), Gate()
+    steps = ReadSteps(marker, thorough=thorough, frames=frames)
 
     def read(chunk: Sequence[tuple[int, Source]]) -> list[DetectOutcome]:
         ((index, source),) = chunk
         try:
-            content, name = fetch(source.location)
-            pictures = open_pictures(content, name=name, frames=frames)
+            pictures = open_source(steps, source)
             with gate.passing(sum(picture.width * picture.height for picture in pictures)):
-                findings = judge(examine(marker, *pictures, thorough=thorough), words)
+                findings = judge(steps.examine(pictures), words)
                 if draw is not None:
                     draw(index, pictures[0], findings.readings)
         except Exception as error:
@@ -139,7 +138,7 @@ def _in_order(
         try:
             while chunk := list(islice(remaining, size)):
                 waiting.append(pool.submit(work, chunk))
-                if len(waiting) > workers * AHEAD:
+                while waiting and (waiting[0].done() or len(waiting) > workers * AHEAD):
                     yield from waiting.popleft().result()
             while waiting:
                 yield from waiting.popleft().result()

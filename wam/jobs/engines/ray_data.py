@@ -7,20 +7,21 @@ They need the toolkit installed, and every input and output under the same path 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from payload import Record
 from payload.registry import Registry
 from wam.jobs.engines.ray_pool import Cluster, Load, Task, Worker, absolute, connected, run_tasks
-from wam.jobs.engines.steps import load_item, write_marked
+from wam.jobs.engines.steps import load_item, open_source, write_marked
 from wam.jobs.modes import MarkMode, Reservation, Written, earlier_line
 from wam.jobs.outcome import DetectOutcome, EmbedOutcome
 from wam.jobs.plan import Item, Source
-from wam.pictures.storage import Location, fetch
+from wam.pictures.storage import Location
 from wam.pipeline.marking import Marking, Request, mark_one
-from wam.pipeline.read import Examined, examine, judge, open_pictures
+from wam.pipeline.read import Examined, ReadSteps, judge
 from wam.pipeline.registered_words import RegisteredWords
 
 WAVE = 2000  # files that are handed out at a time
@@ -33,6 +34,13 @@ class _MarkTask(Task):
     target: Location
     record: Record
     word: int | None
+
+
+@dataclass(frozen=True)
+class _DetectTask(Task):
+    """One file to read: the ``whole`` of its source."""
+
+    whole: Source
 
 
 def embed_on_cluster(
@@ -94,18 +102,18 @@ def _settled(mode: MarkMode, item: Item, reservation: Reservation, result: Any) 
 def detect_on_cluster(
     cluster: Cluster,
     registry: Registry | None,
-    sources: Sequence[Source],
+    sources: Iterable[Source],
     *,
     thorough: bool = False,
     frames: bool = False,
 ) -> Generator[DetectOutcome]:
-    """Reads all sources, in order; as ``detect_locally``, without pictures."""
+    """Reads all sources, in order; as ``detect_locally``, without pictures. They are asked for a wave at a time."""
     words = RegisteredWords(registry)
     options = {"load": cluster.load, "thorough": thorough, "frames": frames}
     with connected(cluster) as ray:
-        for start in range(0, len(sources), WAVE):
-            wave = sources[start : start + WAVE]
-            tasks = [Task(index, absolute(source.location)) for index, source in enumerate(wave)]
+        rest = iter(sources)
+        while wave := list(islice(rest, WAVE)):
+            tasks = [_DetectTask(index, absolute(source.location), source) for index, source in enumerate(wave)]
             results = run_tasks(ray, cluster, _DetectWorker, options, tasks)
             known: dict[int, Any] = {}
             for index, source in enumerate(wave):
@@ -140,8 +148,8 @@ class _MarkWorker(Worker):
 class _DetectWorker(Worker):
     def __init__(self, load: Load, thorough: bool, frames: bool) -> None:
         super().__init__(load)
-        self.thorough, self.frames = thorough, frames
+        self.steps = ReadSteps(self.marker, thorough=thorough, frames=frames)
 
     def work(self, task: Task) -> Examined:
-        content, name = fetch(task.source)
-        return examine(self.marker, *open_pictures(content, name=name, frames=self.frames), thorough=self.thorough)
+        assert isinstance(task, _DetectTask)
+        return self.steps.examine(open_source(self.steps, replace(task.whole, location=task.source)))

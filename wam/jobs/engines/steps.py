@@ -1,14 +1,17 @@
-"""The steps of one file that every engine takes: read it to be marked, write it whole when it is."""
+"""The steps of one file that every engine takes: load it to be marked, write it when it is, open it to be read."""
 
 from __future__ import annotations
 
 import os
 
 from wam.jobs.modes import Written
+from wam.jobs.plan import Source
+from wam.pictures.samples import Picture
 from wam.pictures.storage import Location, exists, fetch, write_content
 from wam.pipeline.loaded import Loaded, load
 from wam.pipeline.marked import MarkedFile
 from wam.pipeline.options import MarkOptions
+from wam.pipeline.read import ReadSteps
 
 
 def load_item(source: Location, target: Location, options: MarkOptions) -> Loaded:
@@ -22,3 +25,11 @@ def write_marked(marked: MarkedFile, source: Location, target: Location, *, make
     replaced = target != source and exists(target)
     write_content(target, marked.content, make_folders=make_folders)
     return Written(marked.report, replaced)
+
+
+def open_source(steps: ReadSteps, source: Source) -> tuple[Picture, ...]:
+    """The pictures of a file that is to be read; raises ``ImageError`` if it cannot be."""
+    if source.problem is not None:
+        raise source.problem
+    content, name = fetch(source.location)
+    return steps.open(content, name=name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from wam.packages import require
 from wam.signal.specification import BITS
 
 SIDE = 256  # pixels of the square that pictures are scaled to
@@ -66,6 +67,7 @@ class MetaExtractor(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        require("segment_anything", "torchvision", needed_by="Meta's WAM")
         from segment_anything.modeling import ImageEncoderViT  # imports torchvision: only this model needs it
 
         self.image_encoder = (
