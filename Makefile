@@ -42,7 +42,7 @@ $(VENV)/.python:
 # before the rest, which then finds torch there and brings no other
 $(VENV)/.torch-cpu: | $(VENV)/.python
 	$(PIP) --index-url $(TORCH_INDEX) $(TORCH)
-	$(BIN)/python -c 'import sys, torch; sys.exit("$(VENV): expected a CPU build of torch, found another there; run: make clean") if torch.version.cuda else None'
+	$(BIN)/python -W ignore -c 'import sys, torch; sys.exit("$(VENV): expected a CPU build of torch, found another there; run: make clean") if torch.version.cuda else None'
 	touch $@
 
 $(VENV)/.installed: pyproject.toml $(TORCH_FIRST) | $(VENV)/.python

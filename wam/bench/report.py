@@ -34,7 +34,7 @@ LEGEND = (
     "bits: bit accuracy, a mark not found counts one half · worst: bit accuracy of the worst photo · "
     "words: all 32 bits right after correction · records: the right record named and no wrong one · "
     "IoU of mask and truth · margin: evidence for a mark over the threshold in dB (-10 log10 of the chance of such a "
-    "sign without one), a mark not found counts 0 · lowest: that of the least sure mark · "
+    "sign without one), a mark that does not reach it counts 0 · lowest: that of the least sure mark · "
     "wrong: records named that are not in the picture (a sum)"
 )
 

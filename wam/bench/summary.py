@@ -26,8 +26,8 @@ class Line:
     ``bits`` a mark that was not found counts one half; ``worst`` the lowest photo; ``words`` all 32 right after
     correction; ``records`` the right one named and no wrong one; ``iou`` over the marks found; ``wrong`` records named;
     ``foreign`` records of another registry; ``failed`` photos with an error; ``right`` marks found, with every bit and
-    their record right; ``margin_db`` evidence over the threshold, a mark that was not found counts 0, and ``lowest_db``
-    of it, both None where nothing is known of it.
+    their record right; ``margin_db`` evidence over the threshold, a mark that does not reach it counts 0, and its
+    ``lowest_db``, both None where nothing is known of it.
     """
 
     contender: str
@@ -74,7 +74,11 @@ class CleanRows:
         '2 rows: every word right, 61 dB or more over the threshold'
         """
         rows = f"{len(self.names)} row{'s' if len(self.names) > 1 else ''}: every word right"
-        return rows if self.lowest_db is None else f"{rows}, {math.floor(self.lowest_db)} dB or more over the threshold"
+        if self.lowest_db is None:
+            return rows
+        if self.lowest_db < 1:
+            return f"{rows}, the least sure mark within 1 dB of the threshold or below"
+        return f"{rows}, {math.floor(self.lowest_db)} dB or more over the threshold"
 
 
 @dataclass(frozen=True)
@@ -281,13 +285,13 @@ def _group(name: str, lines: Sequence[Line]) -> Line:
 
 
 def mark_margin(mark: dict[str, Any]) -> float | None:
-    """Decibels over the threshold of one mark in results.jsonl, 0 where it was not found; None where nothing is known:
-    of methods without a threshold, and in results of 0.2.0."""
+    """Decibels over the threshold of one mark in results.jsonl, 0 where it was not found, or was by its record although
+    it is below; None where nothing is known: of methods without a threshold, and in results of 0.2.0."""
     if "margin_db" not in mark:
         return None
     if mark["found"] is False:
         return 0.0
-    return None if mark["margin_db"] is None else float(mark["margin_db"])
+    return None if mark["margin_db"] is None else max(0.0, float(mark["margin_db"]))
 
 
 def _lowest(values: Iterable[float | None]) -> float | None:

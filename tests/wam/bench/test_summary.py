@@ -83,6 +83,10 @@ def margins(row: str, *values: float | None, group: str = "valuemetric", known: 
 def test_margins_count_a_mark_that_was_not_found_as_none() -> None:
     (line,) = row_lines([margins("jpeg=50", 60.0, None)])
     assert (line.margin_db, line.lowest_db, line.right) == (30.0, 0.0, 1)
+    (faint,) = row_lines([margins("jpeg=50", 60.0, -12.0)])  # known by its record, no better than one that is lost
+    assert (faint.margin_db, faint.lowest_db, faint.right) == (30.0, 0.0, 2)
+    (clean,), _ = split_clean([faint])
+    assert str(clean).endswith("every word right, the least sure mark within 1 dB of the threshold or below")
     (old,) = row_lines([margins("jpeg=50", 60.0, None, known=False)])
     assert (old.margin_db, old.lowest_db) == (None, None)
 

@@ -88,7 +88,7 @@ class TestS3:
     @pytest.mark.parametrize("place", ["s3://photos/in/none.png", "s3://nowhere/a.png"])
     def test_what_is_not_there_is_one_line(self, run: Run, pictures: Any, place: str) -> None:
         result = run("detect", place)
-        assert result.exit_code == 1
+        assert result.exit_code == 2
         assert error_line(result).startswith(f"{place}: expected a readable file, found")
 
     def test_a_bucket_that_is_not_there_cannot_be_written(self, run: Run, pictures: Any) -> None:
