@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 try:
@@ -25,8 +26,16 @@ def save_atomically(path: str | os.PathLike[str], write: Callable[[Path], object
 
     If anything fails, the old file stays and nothing else is left behind; what a run that was killed has left in the
     folder is removed. A file that is replaced keeps its permissions, a new one gets the usual ones, a ``private`` one
-    is its owner's alone whatever was there; a link is followed.
+    is its owner's alone whatever was there; a link is followed. What is there and is no file, such as a pipe or
+    /dev/null, is written into and stays what it is.
     """
+    if _is_device(path):
+        with TemporaryDirectory() as folder:
+            whole = Path(folder, "whole")
+            write(whole)
+            with open(path, "wb") as stream:
+                stream.write(whole.read_bytes())
+        return
     target = Path(os.path.realpath(path))
     if str(target.parent) not in swept:
         sweep(target.parent)
@@ -42,6 +51,15 @@ def save_atomically(path: str | os.PathLike[str], write: Callable[[Path], object
         if mode is not None:
             temporary.chmod(mode)
         os.replace(temporary, target)
+
+
+def _is_device(path: str | os.PathLike[str]) -> bool:
+    """Whether a pipe, a terminal or the like is there."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def sweep(folder: Path) -> None:

@@ -11,6 +11,7 @@ from wam.pictures import coded
 from wam.pictures.boxes import Box, boxes, properties
 from wam.pictures.containers import heif, items, jpeg, png, read_only, tiff, webp, xmp
 from wam.pictures.containers.carried import carried
+from wam.pictures.deep import keeps_depth
 from wam.pictures.formats import Settings
 
 _PNG_REBUILT = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"hIST", b"acTL", b"fcTL", b"fdAT"})
@@ -123,12 +124,14 @@ def _read_avif(content: bytes) -> Settings:
     box = _property(content, b"av1C")
     flags = 0 if box is None else content[box.start + 2]
     chroma = {0b00: "4:4:4", 0b10: "4:2:2"}.get(flags >> 2 & 0b11, "4:2:0")
-    deep = ("bits beyond 8",) if flags & 0b0100_0000 else ()
+    bits = (12 if flags & 0b0010_0000 else 10) if flags & 0b0100_0000 else 8
+    depth, deep = _depth("AVIF", bits, frames=content[8:12] == b"avis")
     index = coded.av1_base_quantizer(content)
     return Settings(
         subsampling=chroma,
         colour_codes=_colour_codes(content),
         lost=deep,
+        depth=depth,
         exact=index == 0,
         source_quality=None if index is None else coded.avif_quality(index),
         coded_bytes=_media_bytes(content),
@@ -136,7 +139,7 @@ def _read_avif(content: bytes) -> Settings:
 
 
 def _read_heif(image: Image.Image, content: bytes) -> Settings:
-    deep = ("bits beyond 8",) if image.info.get("bit_depth", 8) > 8 else ()
+    depth, deep = _depth("HEIF", int(image.info.get("bit_depth", 8)))
     chroma = {444: "4:4:4", 422: "4:2:2"}.get(image.info.get("chroma", 420), "4:2:0")
     box = _property(content, b"hvcC")
     exact = box is not None and coded.hevc_is_lossless(content[box.start : box.end])
@@ -144,8 +147,16 @@ def _read_heif(image: Image.Image, content: bytes) -> Settings:
         subsampling=chroma,
         colour_codes=_colour_codes(content),
         lost=deep,
+        depth=depth,
         exact=exact,
     )
+
+
+def _depth(format: str, bits: int, *, frames: bool = False) -> tuple[int, tuple[str, ...]]:
+    """Bits that are read and written of a sample that has so many, and what is lost; of ``frames`` 8 are."""
+    if bits <= 8 or (keeps_depth(format) and not frames):
+        return bits, ()
+    return 8, ("bits beyond 8",)
 
 
 def _property(content: bytes, kind: bytes) -> Box | None:

@@ -8,8 +8,8 @@ chunks, ...). Saved in another format, ``Settings()`` says what is used instead.
 | PNG    | L LA RGB RGBA, 8 and 16 bit      | ICC EXIF XMP dpi text, more | not interlaced       |
 | JPEG   | L RGB CMYK                       | ICC EXIF XMP dpi, all APPn  | the source's tables  |
 | WebP   | RGB RGBA                         | ICC EXIF XMP                | lossless or as lossy |
-| AVIF   | L RGB RGBA                       | ICC EXIF XMP                | 8 bit, as the source |
-| HEIF   | L RGB RGBA                       | ICC EXIF XMP                | 8 bit, as the source |
+| AVIF   | L RGB RGBA, 10 and 12 bit        | ICC EXIF XMP                | as the source        |
+| HEIF   | L RGB RGBA, 10 and 12 bit        | ICC EXIF XMP                | as the source        |
 | TIFF   | L LA RGB RGBA 8 and 16 bit, CMYK | ICC EXIF XMP dpi IPTC       | deflated or raw      |
 | BMP    | L RGB                            | dpi, its own ICC            | raw                  |
 | GIF    | L, or 255 colours and a clear one | XMP, comment               | dithered             |
@@ -113,6 +113,7 @@ class Settings:
     chunks: tuple[tuple[bytes, bytes, bool], ...] = ()  # PNG type, data, and whether the chunk stood after the pixels
     lossless: bool = True  # WebP without loss
     exact: bool = False  # AVIF or HEIC without loss
+    depth: int = 8  # bits of a sample of an AVIF or HEIC that are read and written
     compressed: bool = True  # TIFF with deflate, else raw
     associated: bool = False  # TIFF whose colours are multiplied by their alpha
     background: tuple[int, ...] | None = None  # of an animated WebP, RGBA

@@ -17,6 +17,7 @@ from wam.errors import ImageError
 from wam.pictures.colour import coded_space, png_space, profile_space
 from wam.pictures.containers.inventory import inventory
 from wam.pictures.cut_short import completions, why_not, without_bad_chunks
+from wam.pictures.deep import decode_deep
 from wam.pictures.encoding import read_settings
 from wam.pictures.formats import ANIMATED, Metadata, Samples, Settings, heif_works, quiet_pillow
 from wam.pictures.kinds import JPEG2000_STARTS, JXL_STARTS, jxl_works, unsupported
@@ -32,6 +33,7 @@ KNOWN = "a PNG, JPEG, WebP, AVIF, HEIC, TIFF, BMP or GIF picture"
 COPY_AGAIN = "copy or export it again"
 
 _READABLE = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JPEG2000")
+_DEEP_MODES = ("I;16", "LA;16", "RGB;16", "RGBA;16")  # by the samples of a pixel
 _SIGNATURES = (
     {
         b"\x89PNG": "PNG",
@@ -97,6 +99,9 @@ def _decoded(content: bytes, name: str, *, max_pixels: int) -> Picture:
         settings = read_settings(image, content)
     _load(image)
     samples, mode = _samples(image, content, tiles)
+    if settings.depth > 8:
+        samples = decode_deep(content, format, settings.depth)
+        mode = _DEEP_MODES[samples.shape[2] - 1]
     if orientation not in range(1, 9):
         orientation = 1
     if image.format != "TIFF":
@@ -212,7 +217,7 @@ def _samples(image: ImageFile.ImageFile, content: bytes, tiles: list[ImageFile._
     """(H, W, C) samples of a loaded picture, in L, LA, RGB, RGBA or CMYK, and their mode."""
     if image.mode.startswith("I;16") or (tiles and ";16" in _rawmode(tiles[0])):
         deep = _deep_samples(image, content, tiles)
-        return deep, ("I;16", "LA;16", "RGB;16", "RGBA;16")[deep.shape[2] - 1]
+        return deep, _DEEP_MODES[deep.shape[2] - 1]
     if image.mode == "CMYK":
         return np.array(image), "CMYK"
     suffix = "A" if image.has_transparency_data else ""

@@ -105,7 +105,7 @@ def compose(marked: Pixels, like: Picture, format: str, name: str) -> tuple[Samp
         mode, deep = "CMYK", False
     else:
         grey = like.mode in GREY_MODES and ("L" if alpha is None else "LA") in modes
-        deep = like.mode.endswith(";16") and format in DEEP_FORMATS
+        deep = like.mode.endswith(";16") and keeps_deep(like, format)
         if deep and format == "TIFF" and alpha is not None:
             grey = False  # Pillow could not read such a file again
         profile = like.metadata.icc_profile or b""
@@ -119,6 +119,11 @@ def compose(marked: Pixels, like: Picture, format: str, name: str) -> tuple[Samp
     for rows in strips(like.height, like.width * 4):
         _fill(samples[rows], marked[rows], like, rows, mode, own_space)
     return samples, mode, lost
+
+
+def keeps_deep(like: Picture, format: str) -> bool:
+    """Whether a file of this format has more than 8 bits for samples that do."""
+    return format in DEEP_FORMATS or (format == like.format and like.settings.depth > 8)
 
 
 def carries_space(like: Picture, format: str, mode: str) -> bool:
@@ -166,7 +171,7 @@ def _lost_samples(like: Picture, format: str) -> tuple[str, ...]:
     lost = []
     if like.mode in ("P", "PA", "1") and format != "GIF":
         lost.append("bilevel pixels" if like.mode == "1" else "palette")
-    if like.mode.endswith(";16") and format not in DEEP_FORMATS:
+    if like.mode.endswith(";16") and not keeps_deep(like, format):
         lost.append("bits beyond 8")
     if like.mode == "CMYK" and "CMYK" not in MODES[format]:
         lost.append("CMYK inks")

@@ -19,6 +19,7 @@ from wam.pictures.files import read_content as read_file
 from wam.pictures.kinds import READ_SUFFIXES
 
 LOCAL = frozenset({"file", "local"})  # protocols of this machine's files
+LAYERS = frozenset({"dir", "simplecache", "filecache", "blockcache", "cached"})  # that lie over another file system
 OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci", "obs"})  # no folders
 Location = str | Path  # a URL or "-" is text, a local file a path: Path("s3://a") would lose a slash
 
@@ -57,7 +58,7 @@ def locate(name: str) -> Location:
 
 def place_of(location: Location) -> str:
     """What a location comes to, however it is spelt: links, ``..`` and letters that a file system takes for one
-    another resolved, caches of fsspec and other names of one protocol seen through. Stands loops of links."""
+    another resolved, caches and folders of fsspec, other names of one protocol seen through. Stands loops of links."""
     if isinstance(location, Path) or not is_url(location):
         return _local_place(location)
     url = location.rpartition("::")[2] if _is_cached(location) else location
@@ -68,6 +69,9 @@ def place_of(location: Location) -> str:
         system, path = _open(url)
     except Exception:  # a protocol that nothing here reads: doing so will tell
         return url
+    while _protocols(system) & LAYERS and getattr(system, "fs", None) is not None:
+        path = f"{system.path}/{path}" if "dir" in _protocols(system) else path
+        system = system.fs
     if _protocols(system) & LOCAL:
         return _local_place(path)
     host = getattr(system, "host", None) or ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from wam.pictures.containers import bmp, gif, heif, iptc, jpeg, png, xmp
+from wam.pictures.deep import encode_deep
 from wam.pictures.encoding import patch_colour_codes
 from wam.pictures.exactly import encode_exactly
 from wam.pictures.formats import KEEPS, QUALITY, Metadata, Samples, Settings, quiet_pillow
@@ -46,6 +47,8 @@ def encode(
         return _encode_png(samples, mode, metadata, settings)
     if format == "TIFF":
         return encode_tiff(samples, mode, metadata, settings)
+    if format in ("AVIF", "HEIF") and samples.dtype == np.uint16:
+        return _with_items(_encode_deep(samples, format, metadata, settings, quality), metadata, settings)
     height, width, _ = samples.shape
     image = Image.frombytes(mode, (width, height), np.ascontiguousarray(samples).tobytes())
     if format == "GIF":
@@ -65,6 +68,21 @@ def _encode_items(
         content = encode_exactly(image, format)
     else:
         content = _save_as_fine(image, format, plain, settings, quality)
+    return _with_items(content, metadata, settings)
+
+
+def _encode_deep(samples: Samples, format: str, metadata: Metadata, settings: Settings, quality: int | None) -> bytes:
+    """AVIF or HEIC with more than 8 bits."""
+
+    def save(chosen: int | None) -> bytes:
+        exact = settings.exact and quality is None
+        used = None if exact else chosen or QUALITY[format]
+        return encode_deep(samples, format, settings.depth, quality=used, subsampling=settings.subsampling)
+
+    return _as_fine(save, format, replace(metadata, exif=None, xmp=None), settings, quality)
+
+
+def _with_items(content: bytes, metadata: Metadata, settings: Settings) -> bytes:
     content = heif.with_kept(
         content, settings.carried.items, exif=metadata.exif, packet=metadata.xmp, profile=metadata.icc_profile
     )
@@ -80,7 +98,15 @@ def _save_as_fine(
     def save(chosen: int | None) -> bytes:
         return _save(image, format, **_options(image, format, metadata, settings, chosen))
 
-    if quality is not None or settings.source_quality is None or (format == "WEBP" and settings.lossless):
+    if format == "WEBP" and settings.lossless:
+        return save(quality)
+    return _as_fine(save, format, metadata, settings, quality)
+
+
+def _as_fine(
+    save: Callable[[int | None], bytes], format: str, metadata: Metadata, settings: Settings, quality: int | None
+) -> bytes:
+    if quality is not None or settings.source_quality is None:
         return save(quality)
     described = sum(len(data or b"") for data in (metadata.icc_profile, metadata.exif, metadata.xmp))
     least = max(1, min(settings.source_quality, QUALITY_OF_FINE))

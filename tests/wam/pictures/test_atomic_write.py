@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -69,6 +71,21 @@ def test_private_file_stays_private_while_it_is_written(tmp_path: Path) -> None:
     modes: list[int] = []
     save_atomically(path, lambda temporary: modes.append(temporary.stat().st_mode & 0o777))
     assert modes == [0o600]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_written_into_and_stays_one(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    for name in ("pipe", "link"):
+        got: list[bytes] = []
+        reader = threading.Thread(target=lambda got=got: got.append(pipe.read_bytes()))
+        reader.start()
+        save_atomically(tmp_path / name, lambda temporary: temporary.write_bytes(b"whole"))
+        reader.join(timeout=10)
+        assert got == [b"whole"] and stat.S_ISFIFO(pipe.stat().st_mode)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["link", "pipe"]
 
 
 @pytest.mark.parametrize("name", [".wam-1-0123456789ab.part", ".wam-999999-0123456789ab.part"])
