@@ -51,7 +51,7 @@ def build(model: str, device: str, hand_made: str) -> Contender:
     other = partial(load_changed, model, device, hand_made, OTHER_KEY)
     contender = MarkerContender(load_changed(model, device, hand_made), other)
     if hand_made != "none":
-        contender.name, contender.same_as = f"{contender.name} (hand-made {hand_made})", ()
+        contender.name = f"{contender.name} (hand-made {hand_made})"
     return contender
 
 

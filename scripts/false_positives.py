@@ -50,7 +50,6 @@ from wam.bench.parallel import map_forked
 from wam.bench.photos import ImageSet
 from wam.bench.summary import upper_bound
 from wam.detection.calibration import Calibration
-from wam.detection.config import SEARCH_OF_0_2_0
 from wam.errors import WamError
 from wam.models.catalogue import DEFAULT
 from wam.models.lattice_model import LatticeModel
@@ -150,11 +149,9 @@ def read_view(setup: Setup, number: int) -> dict[str, object]:
 
 def beginnings(description: Description) -> tuple[str, ...]:
     """How the first line of a table begins that was read with a checkpoint and search: as it is written now, then for
-    other files of the same networks, and tables of version 0.2.0, which did not name the search."""
+    other files of the same networks."""
     hashes = [name.rpartition("@")[2] for name in (description.name, *description.same_as)]
-    named = [f"# checkpoint {digits}, search {description.search} in " for digits in hashes]
-    unnamed = [f"# checkpoint {digits} in " for digits in hashes] if description.search == SEARCH_OF_0_2_0 else []
-    return (*named, *unnamed)
+    return tuple(f"# checkpoint {digits}, search {description.search} in " for digits in hashes)
 
 
 def read_table(path: Path, headers: tuple[str, ...]) -> list[dict[str, str]]:

@@ -18,6 +18,7 @@ from payload.registry.database import locate
 from payload.registry.entry import Entry
 from wam.errors import OptionsError
 from wam.models.catalogue import DEFAULT
+from wam.models.effort import Effort
 from wam.networks.precision import AUTO
 from wam.pipeline.given import GivenPicture, content_of
 from wam.pipeline.key_file import read_keys
@@ -47,6 +48,15 @@ class MarkKeywords(TypedDict, total=False):
     frames: bool
     encrypt: bool
     format: str | None
+
+
+class ReadKeywords(TypedDict, total=False):
+    """How ``Studio.read`` and ``read_many`` read."""
+
+    thorough: bool
+    quick: bool
+    seconds: float | None
+    frames: bool
 
 
 class Studio:
@@ -131,15 +141,26 @@ class Studio:
             registry.confirm(entry.word, phash=done.report.phash)
         return done
 
-    def read(self, picture: GivenPicture, *, thorough: bool = False, frames: bool = False) -> Findings:
+    def read(
+        self,
+        picture: GivenPicture,
+        *,
+        thorough: bool = False,
+        quick: bool = False,
+        seconds: float | None = None,
+        frames: bool = False,
+    ) -> Findings:
         """Every mark of a picture with its record, in ``marks``; none where there are none.
 
-        ``thorough``: search on when a mark was found; ``frames``: all those of an animation. Raises ``ImageError`` for
-        what is no picture, ``PayloadError`` for a registry that was named and is not there.
+        ``thorough``: search on when a mark was found; ``quick``: look at the usual resolution only; ``seconds`` after
+        which no further look begins: ``complete`` and ``reason`` say when that was so; ``frames``: all those of an
+        animation. Raises ``ImageError`` for what is no picture, ``PayloadError`` for a registry that was named and is
+        not there, ``ValueError`` for an effort that makes no sense.
         """
+        effort = Effort(thorough=thorough, quick=quick, seconds=seconds)
         content, name = content_of(picture)
         self._opened(create=False)
-        return read(self.marker, content, name=name, words=self._words, thorough=thorough, frames=frames)
+        return read(self.marker, content, name=name, words=self._words, effort=effort, frames=frames)
 
     def mark_many(
         self,
@@ -164,10 +185,14 @@ class Studio:
         return _in_order(mark, pictures, workers)
 
     def read_many(
-        self, pictures: Iterable[GivenPicture], *, workers: int = 1, thorough: bool = False, frames: bool = False
+        self, pictures: Iterable[GivenPicture], *, workers: int = 1, **how: Unpack[ReadKeywords]
     ) -> Iterator[Findings | Exception]:
-        """Pictures read in order as they are asked for; errors and ``workers`` as in ``mark_many``."""
-        return _in_order(lambda one: self.read(one, thorough=thorough, frames=frames), pictures, workers)
+        """Pictures read in order as they are asked for; ``how`` as in ``read``, ``seconds`` for each; errors and
+        ``workers`` as in ``mark_many``."""
+        Effort(
+            how.get("thorough", False), how.get("quick", False), how.get("seconds")
+        )  # refused now, not once for each
+        return _in_order(lambda one: self.read(one, **how), pictures, workers)
 
     def _options(self, **how: Unpack[MarkKeywords]) -> MarkOptions:
         """The same as the pipeline takes it; raises ``OptionsError``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from torch import Tensor
 from payload import derive_subkeys
 from wam.models import zoo
 from wam.models.catalogue import DEFAULT
-from wam.models.protocol import AnySizes, Explains, Finding, FoundPose, Glances, Model, SearchSummary
+from wam.models.effort import USUAL, Effort
+from wam.models.protocol import AnySizes, Explains, Finding, FoundPose, ManyPictures, Model, SearchSummary
 from wam.networks.precision import AUTO, check_precision
 from wam.pictures.quality import decibels, psnr
 from wam.region import Region, outline
@@ -114,51 +115,74 @@ class Watermarker:
             images = [to_batch(pixels)[0].to(self.device) for pixels in pictures]
             return [to_pixels(image.cpu()) for image in self.model.mark_each(images, rows, psnr_db=strength)]
 
-    def detect(self, image: AnyImage, *, thorough: bool = False, max_log10_p: float | None = None) -> list[Detection]:
+    def detect(
+        self,
+        image: AnyImage,
+        *,
+        thorough: bool = False,
+        quick: bool = False,
+        seconds: float | None = None,
+        max_log10_p: float | None = None,
+    ) -> list[Detection]:
         """Every watermark of one picture, surest first; an empty list when there is none.
 
         Raises ``ValueError`` for what is no picture, or too small to be searched.
 
-        ``max_log10_p``: the chance of a false alarm a detection may have, the model's own unless given; callers who
-        check the words may allow more.
+        ``thorough``, ``quick`` and ``seconds``: see ``wam.models.effort.Effort``. ``max_log10_p``: the chance of a
+        false alarm a detection may have, the model's own unless given; callers who check the words may allow more.
         """
-        return self.detect_and_explain(image, thorough=thorough, max_log10_p=max_log10_p)[0]
+        effort = Effort(thorough=thorough, quick=quick, seconds=seconds)
+        return self.detect_and_explain(image, effort=effort, max_log10_p=max_log10_p)[0]
+
+    def detect_many(
+        self,
+        images: Iterable[AnyImage],
+        *,
+        thorough: bool = False,
+        quick: bool = False,
+        seconds: float | None = None,
+        max_log10_p: float | None = None,
+    ) -> list[list[Detection]]:
+        """As ``detect`` of each picture, of any sizes and kinds, in their order; a model that can puts views of one
+        size through its network together. ``seconds`` for all of them."""
+        effort = Effort(thorough=thorough, quick=quick, seconds=seconds)
+        batches = [to_batch(image) for image in images]
+        for batch in batches:
+            _check_single(batch)
+        model = self.model
+        with torch.inference_mode():
+            pictures = [batch[0].to(self.device) for batch in batches]
+            if isinstance(model, ManyPictures):
+                every = model.find_many(pictures, effort=effort)
+            else:
+                every = [self._find(picture, effort)[0] for picture in pictures]
+        return [self._described(findings, batch, max_log10_p) for findings, batch in zip(every, batches, strict=True)]
 
     def glance(self, image: AnyImage, *, max_log10_p: float | None = None) -> list[Detection]:
-        """As ``detect``, of a picture that lies in the file as it was marked: sooner where there is no mark."""
-        model = self.model
-        if not isinstance(model, Glances):
-            return self.detect(image, max_log10_p=max_log10_p)
-        return self._read(image, lambda one: (model.glance(one), None), max_log10_p)[0]
+        """As ``detect`` with ``quick``: of a picture that lies in the file as it was marked."""
+        return self.detect_and_explain(image, effort=Effort(quick=True), max_log10_p=max_log10_p)[0]
 
     def detect_and_explain(
-        self, image: AnyImage, *, thorough: bool = False, max_log10_p: float | None = None
+        self, image: AnyImage, *, effort: Effort = USUAL, max_log10_p: float | None = None
     ) -> tuple[list[Detection], SearchSummary | None]:
         """As ``detect``, and what the search did; None where the model does not say."""
-        return self._read(image, lambda one: self._find(one, thorough), max_log10_p)
-
-    def _read(
-        self,
-        image: AnyImage,
-        find: Callable[[Tensor], tuple[list[Finding], SearchSummary | None]],
-        max_log10_p: float | None,
-    ) -> tuple[list[Detection], SearchSummary | None]:
-        """One picture as ``find`` reads it, what is too likely by chance left out, surest first."""
         batch = to_batch(image)
-        if len(batch) != 1:
-            raise ValueError(f"image: expected one picture, found a batch of {len(batch)}; call once for each")
-        check_size(batch)
-        allowed = self.model.description.present if max_log10_p is None else max_log10_p
+        _check_single(batch)
         with torch.inference_mode():
-            findings, summary = find(batch[0].to(self.device))
+            findings, summary = self._find(batch[0].to(self.device), effort)
+        return self._described(findings, batch, max_log10_p), summary
+
+    def _described(self, findings: list[Finding], batch: Tensor, max_log10_p: float | None) -> list[Detection]:
+        """Findings in a picture (1, 3, H, W), what is too likely by chance left out, surest first."""
+        allowed = self.model.description.present if max_log10_p is None else max_log10_p
         size = (int(batch.shape[-2]), int(batch.shape[-1]))
         detections = [_describe(finding, size) for finding in findings if finding.log10_p <= allowed]
-        return sorted(detections, key=lambda detection: -detection.score), summary
+        return sorted(detections, key=lambda detection: -detection.score)
 
-    def _find(self, image: Tensor, thorough: bool) -> tuple[list[Finding], SearchSummary | None]:
+    def _find(self, image: Tensor, effort: Effort) -> tuple[list[Finding], SearchSummary | None]:
         if isinstance(self.model, Explains):
-            return self.model.find_and_explain(image, thorough=thorough)
-        return self.model.find(image, thorough=thorough), None
+            return self.model.find_and_explain(image, effort=effort)
+        return self.model.find(image, effort=effort), None
 
     def predict(self, image: AnyImage) -> Tensor:
         """Mask logit and 32 bit logits of every pixel, as WAM gives them: (B, 33, H, W) float32 for B pictures, on the
@@ -219,6 +243,13 @@ def resize_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bo
     """A mask (h, w) at another size (height, width)."""
     coarse = torch.from_numpy(mask)[None, None].float()
     return (F.interpolate(coarse, size=size, mode="bilinear", align_corners=False)[0, 0] > 0.5).numpy()
+
+
+def _check_single(batch: Tensor) -> None:
+    """Raises ``ValueError`` for a batch of several pictures, or too small ones."""
+    if len(batch) != 1:
+        raise ValueError(f"image: expected one picture, found a batch of {len(batch)}; call once for each")
+    check_size(batch)
 
 
 def check_size(batch: Tensor) -> None:

@@ -54,22 +54,6 @@ def test_results_of_a_replaced_stage_are_kept_apart(evaluate: Callable[..., int]
     assert row["error"] is None and row["values"]["marks"][0]["record"]
 
 
-def test_a_report_of_the_same_networks_goes_on(evaluate: Callable[..., int], tmp_path: Path) -> None:
-    """As version 0.2.0 wrote it, of the checkpoint before its header was rewritten; other networks take none of it."""
-    file = tmp_path / "out" / "results.jsonl"
-    assert evaluate("--attacks", "identity") == 0
-    before = [json.loads(line) for line in file.read_text().splitlines()]
-    older = [line | {"contender": "lattice32@b4f631c7", "seconds": 99.0} for line in before]
-    file.write_text("".join(json.dumps(line) + "\n" for line in older))
-    assert evaluate("--attacks", "identity", "--hand-made", "extractor") == 0
-    assert evaluate("--attacks", "identity") == 0
-    lines = [json.loads(line) for line in file.read_text().splitlines()]
-    changed = [line for line in lines if "hand-made" in line["contender"]]
-    assert len(changed) == len(older) and 99.0 not in [line["seconds"] for line in changed]
-    kept = [line for line in lines if line not in changed]
-    assert kept == [line | {"seconds": 99.0} for line in before]
-
-
 def test_the_stage_that_is_named_is_replaced_and_no_other() -> None:
     models = {name: EVALUATE.load_changed("lattice32", "cpu", name).model for name in EVALUATE.HAND_MADE}
     usual = models["none"]

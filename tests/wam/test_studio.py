@@ -381,3 +381,12 @@ def test_marks_are_told_as_people_read_a_page(studio: wam.Studio) -> None:
         done = studio.mark(picture(seed=place, size=(256, 256)), asset=str(place), owner="acme", strength=strength)
         page.paste(done.image, (290 - 280 * place, 20))
     assert assets(studio.read(page)) == ["1", "0"]
+
+
+def test_a_quick_look_says_that_it_was_one(studio: wam.Studio) -> None:
+    done = studio.mark(picture(), asset="1", owner="acme")
+    quick = studio.read(done.content, quick=True)
+    assert assets(quick) == ["1"] and not quick.complete and quick.reason is not None and "quick" in quick.reason
+    assert studio.read(done.content, seconds=60.0).complete
+    with pytest.raises(wam.WamError, match="expected thorough or quick"):
+        studio.read_many([done.content], thorough=True, quick=True)

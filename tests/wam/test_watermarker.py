@@ -12,6 +12,7 @@ from PIL import Image
 
 from tests.wam.elsewhere import ELSEWHERE, WithElsewhere, there
 from tests.wam.synthetic import handmade_marker, message, smooth_picture, text
+from wam.models.effort import Effort
 from wam.models.lattice_model import LatticeModel
 from wam.signal.mark_grid import SMALLEST_SIDE
 from wam.watermarker import Detection, Watermarker, to_batch, to_bits
@@ -284,3 +285,29 @@ def test_too_small_a_picture_is_refused(light: Watermarker) -> None:
 def test_detecting_in_a_batch_is_refused(light: Watermarker) -> None:
     with pytest.raises(ValueError, match="expected one picture, found a batch of 2; call once for each"):
         light.detect(torch.zeros(2, 3, 64, 64))
+
+
+def test_many_pictures_read_as_one_by_one(light: Watermarker) -> None:
+    """Of any kind and size, in their order."""
+    pictures = [smooth_picture(130, 170, seed=n) for n in range(2)]
+    marked = [light.embed(one, bits).image for one, bits in zip(pictures, ("01" * 16, "0011" * 8), strict=True)]
+    given = [marked[0], Image.fromarray(smooth_picture(100, 140)), Image.fromarray(np.asarray(marked[1]))]
+    found = light.detect_many(given)
+    assert [[one.bits for one in each] for each in found] == [["01" * 16], [], ["0011" * 8]]
+    assert [len(light.detect(one)) for one in given] == [1, 0, 1]
+    assert light.detect_many([]) == []
+    with pytest.raises(ValueError, match="expected one picture, found a batch of 2"):
+        light.detect_many([marked[0], torch.zeros(2, 3, 64, 64)])
+
+
+def test_a_quick_look_finds_a_whole_picture_and_says_that_it_was_one(light: Watermarker) -> None:
+    marked = light.embed(smooth_picture(200, 300), "01" * 16).image
+    assert [one.bits for one in light.detect(marked, quick=True)] == ["01" * 16]
+    summary = light.detect_and_explain(smooth_picture(700, 900), effort=Effort(quick=True))[1]
+    assert summary is not None and summary.views == ((256, 329),) and not summary.cut_short
+
+
+def test_a_time_that_is_over_is_told(light: Watermarker) -> None:
+    summary = light.detect_and_explain(smooth_picture(700, 900), effort=Effort(seconds=1e-6))[1]
+    assert summary is not None and summary.cut_short
+    assert light.detect(smooth_picture(700, 900), seconds=1e-6) == []

@@ -39,15 +39,14 @@ class Contender(Protocol):
     """A method of the bench.
 
     ``decides``: it says whether there is a mark, and where; else it always reads 32 bits. ``adjustable``: it takes a
-    strength. ``keyed``: it has keys. ``same_as``: other names under which it marks and reads just the same. ``search``:
-    the digest of the values that it searches with, None where there are none.
+    strength. ``keyed``: it has keys. ``search``: the digest of the values that it searches with, None where there are
+    none.
     """
 
     name: str
     decides: bool
     adjustable: bool
     keyed: bool
-    same_as: tuple[str, ...]
     search: str | None
 
     def embed(self, photo: Tensor, bits: str, *, strength: float | None) -> Tensor:
@@ -75,7 +74,7 @@ class MarkerContender:
     def __init__(self, marker: Watermarker, other: Callable[[], Watermarker]) -> None:
         self.marker = marker
         description = marker.model.description
-        self.name, self.same_as = description.name, description.same_as
+        self.name = description.name
         self.keyed, self.search = description.keyed, description.search
         self._make_other = other
         self._other: Watermarker | None = None
@@ -135,7 +134,6 @@ class PeerContender:
     decides = False
     adjustable = False
     keyed = False
-    same_as: tuple[str, ...] = ()
     search: str | None = None
 
     def embed(self, photo: Tensor, bits: str, *, strength: float | None) -> Tensor:

@@ -22,7 +22,6 @@ class Entrant:
     strengths: tuple[float | None, ...]
     decides: bool
     keyed: bool
-    same_as: tuple[str, ...] = ()
     search: str | None = None
 
     @classmethod
@@ -35,7 +34,6 @@ class Entrant:
             chosen,
             contender.decides,
             contender.keyed,
-            same_as=contender.same_as,
             search=contender.search,
         )
 
@@ -91,12 +89,6 @@ class Plan:
         images = self.parts[task.part].images
         entrant = self.entrants[task.entrant]
         return Key(entrant.name, task.strength, images.digest, self.seed, images.photo_name(task.number), row)
-
-    def names(self) -> dict[str, str]:
-        """Names that earlier results may have been kept under, and those that they have here: files with another header
-        mark and read the same."""
-        own = {entrant.name for entrant in self.entrants}
-        return {other: entrant.name for entrant in self.entrants for other in entrant.same_as if other not in own}
 
     def tasks(self, done: set[Key], *, workers: int) -> list[Task]:
         """What is left to do, in portions that keep all workers busy."""

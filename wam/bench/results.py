@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from wam.append_log import append, read
@@ -53,18 +52,14 @@ class Result:
 
 
 class ResultsFile:
-    """results.jsonl of an output folder; without a folder, results live in memory only.
+    """results.jsonl of an output folder; without a folder, results live in memory only."""
 
-    ``names``: of contenders, for results of earlier ones that mark and read the same, see ``Plan.names``. These are
-    kept under the new name from then on, unless there are some of that name already.
-    """
-
-    def __init__(self, folder: Path | None, *, names: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(self, folder: Path | None) -> None:
         self.path = None if folder is None else folder / "results.jsonl"
         self.known: dict[Key, Result] = {}
         self.kept = 0
         if self.path is not None and self.path.exists():
-            self.known = _renamed(_read(self.path), names)
+            self.known = _read(self.path)
             self.kept = len(self.known)
             self._rewrite()  # without errors, which are tried again
 
@@ -83,16 +78,6 @@ class ResultsFile:
 
 def _line(result: Result) -> str:
     return json.dumps(result.to_dict(), allow_nan=False) + "\n"
-
-
-def _renamed(found: Mapping[Key, Result], names: Mapping[str, str]) -> dict[Key, Result]:
-    """Results under the names that contenders have now; what was measured under that name counts."""
-    kept: dict[Key, Result] = {}
-    for key, result in found.items():
-        now = key._replace(contender=names.get(key.contender, key.contender))
-        if now == key or now not in found:
-            kept[now] = replace(result, key=now)
-    return kept
 
 
 def _read(path: Path) -> dict[Key, Result]:

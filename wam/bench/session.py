@@ -61,7 +61,7 @@ def run(options: Options, build: Build, out: Path | None, *, progress: Progress 
     """Measure everything, and write the files of ``out``. Raises ``ValueError`` for rows that are not known and
     ``WamError`` for a model or an image set that cannot be used, before anything is measured."""
     plan = make_plan(options, build)
-    file = ResultsFile(out, names=plan.names())
+    file = ResultsFile(out)
     workers = options.workers or usual_workers(options.device)
     run_plan(plan, file, workers=workers, report=progress)
     results = results_of(plan, file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ from wam.cli.print_detect import Counts, report_all
 from wam.cli.progress import STAGE_LINE
 from wam.errors import WamError, show_name
 from wam.models.catalogue import DEFAULT
+from wam.models.effort import Effort
 from wam.packages import require_for
 
 if TYPE_CHECKING:
@@ -76,6 +78,25 @@ Thorough = Annotated[
         "small or faint marks beside others.",
     ),
 ]
+Quick = Annotated[
+    bool,
+    typer.Option(
+        "--quick",
+        rich_help_panel=panels.READING,
+        help="Look at the usual resolution only: finds whole copies, turned, cropped or reduced, but no small parts in "
+        "larger pictures.",
+    ),
+]
+Seconds = Annotated[
+    float | None,
+    typer.Option(
+        "--seconds",
+        metavar="S",
+        rich_help_panel=panels.READING,
+        help="Begin no further look at a picture after S seconds; what was found until then is given, and that there "
+        "was more to look at is said.",
+    ),
+]
 Verbose = Annotated[
     bool,
     typer.Option(
@@ -104,6 +125,8 @@ def detect(
     mask_dir: MaskDir = None,
     follow_links: common.FollowOption = False,
     thorough: Thorough = False,
+    quick: Quick = False,
+    seconds: Seconds = None,
     verbose: Verbose = False,
     fail_unless: FailUnlessOption = None,
     only_found: OnlyFoundOption = False,
@@ -146,6 +169,7 @@ def detect(
 
     common.check_engine(engine, address)
     all_frames = common.take_frames(all_frames, frames)
+    effort = Effort(thorough=thorough, quick=quick, seconds=seconds)
     check_outs(out or [], resume=resume)
     listing = Listing(images, without=[folder for folder in (overlay_dir, mask_dir) if folder is not None])
     draw = None
@@ -156,7 +180,7 @@ def detect(
     load = common.marker_loader(model, device, [*common.read_keys(key_file), None], precision=precision)
     marker = common.loaded(load)
     records = common.open_registry_for_reading(registry)
-    settings = {"model": marker.name, "thorough": thorough, "frames": all_frames}
+    settings = {"model": marker.name, **asdict(effort), "frames": all_frames}
     counts = Counts()
     with opened(out or [], settings, keys=marker.keys, resume=resume, only_found=only_found) as report:
         places: list[int] = []  # of the pictures that are left to be read, for those who draw them
@@ -164,7 +188,7 @@ def detect(
         single = listing.is_single()
         left = _left(listing, report, counts, places if draw else None)
         outcomes = _outcomes(
-            marker, cluster, records, left, thorough=thorough, frames=all_frames, workers=workers,
+            marker, cluster, records, left, effort=effort, frames=all_frames, workers=workers,
             draw=draw and partial(_draw_left, draw, places), single=single,
         )  # fmt: skip
         report_all(
@@ -182,7 +206,7 @@ def _outcomes(
     records: Registry | None,
     sources: Iterable[Source],
     *,
-    thorough: bool,
+    effort: Effort,
     frames: bool,
     workers: int | None,
     draw: Draw | None,
@@ -193,10 +217,10 @@ def _outcomes(
     from wam.jobs.engines.ray_data import detect_on_cluster
 
     if cluster is not None:
-        return detect_on_cluster(cluster, records, sources, thorough=thorough, frames=frames)
+        return detect_on_cluster(cluster, records, sources, effort=effort, frames=frames)
     start = STAGE_LINE.listen if single else common.one_thread
     return detect_locally(
-        marker, records, sources, thorough=thorough, frames=frames, workers=workers, draw=draw, start_worker=start
+        marker, records, sources, effort=effort, frames=frames, workers=workers, draw=draw, start_worker=start
     )
 
 

@@ -2,9 +2,10 @@
 
 A checkpoint's calibration holds for one set of values: ``SearchConfig.digest`` names the set, and a checkpoint that was
 calibrated with another is refused. Bounds that only save memory or time, and change no result but for rounding, stay
-where they act: windows measured together (``sliding_windows``), fields per group (``lattice_estimation``), strips of
-large pictures (``wam.networks.watermark_network``). So do the windows of the mask head's input, which belong to its
-weights, and the logit that stands for "not looked at" (``localization.OUTSIDE``), which is a convention of the output.
+where they act: windows measured together (``sliding_windows``), fields per group (``lattice_estimation``), views in one
+pass (``detector``), strips of large pictures (``wam.networks.watermark_network``). So do the windows of the mask head's
+input, which belong to its weights, and the logit that stands for "not looked at" (``localization.OUTSIDE``), which is a
+convention of the output.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from wam.signal.specification import LEVEL_RATIO, TILE
 
 SEARCH_OF_0_2_0 = "0a4b917dcfd64d07"  # digest of the search of version 0.2.0, whose checkpoints name none
+SEARCH_OF_0_3_0 = "d554d2f6f5a8b8a7"  # that of version 0.3.0, which the shipped checkpoint was calibrated with
 
 
 def _check(sound: bool, what: str, expected: str, found: object) -> None:
@@ -36,20 +38,20 @@ class PyramidConfig:
     """The resolutions that a picture is looked at from, and when enough is explained."""
 
     most_marks: int = 32  # watermarks in one picture at most
-    ratio: float = LEVEL_RATIO  # between short sides of levels; each searches a range of scales a little wider
-    native: float = 1.1  # times a level's short side that the picture's own has at least to be a level of its own
+    coarser: float = LEVEL_RATIO  # between short sides of levels below the usual one
+    finer: float = 2.0  # at most, between those above it; each searches a range of scales a little wider
+    native: float = 1.1  # times the usual short side that the picture's own has at least to be a level of its own
     largest_view: int = 12_000_000  # pixels of the largest view, whatever the shape of the picture
     largest_enlarged: int = 400_000  # pixels of a view that is larger than the picture: banners are no thumbnails
     coarsest: int = 56  # pixels: short side below which no level goes
     done: float = 0.85  # share of the picture that, once explained, ends the search
-    periodicity: float = 5.0  # standard deviations of the comb from which windows are synchronised; unmarked reach 5.2
     legible: tuple[float, float] = (0.55, 1.8)  # pixels per working pixel between which a pattern is seen at all
     plain_window: int = 9  # pixels: side of the square over which a place is black or of one colour
     one_colour: float = 1.5 / 255  # range of values, of [0, 1], of a place without a picture
     black: float = 1.5 / 255  # brightest value, of [0, 1], of the corners that a turned or padded picture gets
 
     def __post_init__(self) -> None:
-        _check(self.ratio > 1, "ratio", "more than 1", self.ratio)
+        _check(min(self.coarser, self.finer) > 1, "ratios", "more than 1", (self.coarser, self.finer))
         _check(self.coarsest >= 1, "coarsest", "at least 1 pixel", self.coarsest)
         _check(0 < self.legible[0] < self.legible[1], "legible", "two rising scales", self.legible)
         _check(self.plain_window % 2 == 1, "plain_window", "an odd number", self.plain_window)
@@ -63,6 +65,9 @@ class WindowsConfig:
     side: int = 192  # pixels
     least_area: int = 4500  # pixels below which no mark is looked for: about four and a half tiles
     blank: float = 0.035  # root mean square of the estimate on blank paper: what the network makes of nothing
+    # standard deviations of the comb from which lattices are proposed: of marked windows 1.5% are below, and of
+    # ordinary unmarked ones 70%
+    lift: float = 3.9
     one_window: float = 1.5  # times the side of a window that a level's long side has at most to be taken whole only
 
     def __post_init__(self) -> None:
@@ -76,7 +81,8 @@ class LatticeConfig:
     scales: tuple[float, float] = (0.68, 1.5)  # pixels per working pixel that one pyramid level searches
     scale_step: float = 0.015  # relative; one pixel at the second lattice point
     angle_step: float = 0.9  # degrees; one pixel at the second lattice point
-    candidates: int = 10  # lattices that go on from the comb, and as many from pairs of peaks
+    candidates: int = 6  # lattices that go on from the comb
+    pairs: int = 4  # lattices that go on from pairs of peaks
     stretch_step: float = 0.025  # relative, of each direction of upright lattices with an aspect of their own
     stretched: int = 3  # lattices that go on from those
     peaks: int = 14  # highest of the autocorrelation that lattices of any shear are made of
@@ -88,9 +94,21 @@ class LatticeConfig:
     whitening_window: int = 9  # frequencies over which the power spectrum is averaged to divide by it
     whitening_floor: float = 0.5  # of the mean power, added to that average
     whitening_limit: float = 6.0  # times that average which a frequency counts at most
-    # lattice points each way, and pixels by which lattice vectors are moved there, one step after another
-    climb: tuple[tuple[int, tuple[float, ...]], ...] = ((2, (1.2, 0.6)), (4, (0.4, 0.25)), (7, (0.15, 0.08, 0.05)))
-    climb_rounds: int = 3  # moves of each size
+    # lattice points each way, pixels by which lattice vectors are moved there, and lattices that go on, step by step
+    climb: tuple[tuple[int, tuple[float, ...], int], ...] = (
+        (2, (1.2, 0.6), 8),
+        (4, (0.4, 0.2), 5),
+        (7, (0.12, 0.05), 2),
+    )
+    climb_rounds: int = 2  # moves of each size
+    proposal_reach: int = 4  # lattice points each way by which the proposed lattices are compared
+    # standard deviations of the autocorrelation by which a proposed lattice stands out from which the search goes on:
+    # of marked windows 2% are below, of ordinary unmarked ones 95%
+    proposal: float = 5.2
+    # standard deviations of the autocorrelation by which a lattice stands out whose pilot is asked: of marked windows
+    # 1% are below 5.8 and 5% below 7.3, of ordinary unmarked ones 99% below 6.4, of facades few
+    prominence: float = 5.8
+    alike: float = 0.06  # of a period: what lattices that are the same set of points may differ by
     joint_move: float = 0.7  # of a step: what turns, scalings and shears move each vector by
 
     def __post_init__(self) -> None:
@@ -108,7 +126,8 @@ class SynchronizationConfig:
     amplitudes: tuple[float, ...] = tuple(0.04 * step for step in range(1, 18))  # of limited votes, tried for a mark
     negative: float = -2.5  # standard deviations of pilot agreement below which there is no mark
     shifts: int = 64  # grid of shifts per tile side
-    judged: int = 24  # pairs of lattice and turn, by pilot, whose joint score is taken
+    cells: int = 4 * TILE  # along a tile, that a field is added up in: a quarter of a working pixel
+    judged: int = 12  # pairs of lattice and turn, by pilot, whose joint score is taken
 
     def __post_init__(self) -> None:
         _check(len(self.amplitudes) > 0 and min(self.amplitudes) > 0, "amplitudes", "positive ones", self.amplitudes)
@@ -150,7 +169,7 @@ class HomographyConfig:
 class PerspectiveConfig:
     """Views from an angle: tried tilts, and the outline of a picture on black."""
 
-    levels: int = 2  # from the usual one on, finer ones: those that tilts are tried on
+    levels: int = 1  # from the usual one on, finer ones: those that tilts are tried on
     extents: tuple[float, ...] = (0.2, 0.4)  # tilts that are tried: change of scale from the middle to a corner
     directions: int = 8  # of each
     least_tilt: float = 0.02  # change of scale below which a picture is read as it is
@@ -172,10 +191,18 @@ class LevelConfig:
     pilot: float = 5.7  # standard deviations of pilot agreement from which a pose is looked into: chance gives up to 5
     expected_pilot: float = 3.8  # the same for the expected pose, which is one chance, not thousands
     worth_refining: float = 0.8  # share of either bound from which refinement is tried
+    whole_at_once: int = 200_000  # pixels of a level whose lattices come from one transform, not from its windows
     largest_whole: int = 3_000_000  # pixels of a level that is read as a whole; larger ones window by window
     longest_whole: int = 8192  # pixels of a side of the same: memory goes with it
-    around: int = 400  # pixels beyond a window of those that a mark is followed: larger ones show on a coarser level
+    # pixels beyond a window that a mark found in it is read in, one after another as long as it goes on there, then in
+    # the whole of a level that is read so: larger ones show on a coarser level
+    around: tuple[int, ...] = (96, 400)
+    border: int = 8  # pixels within which a mark goes on beyond what it was read in
     most_windows: int = 200  # of a level that are synchronised, most repetitive first
+    # windows that show no promise at one lattice after which others on it are left out: facades, halftones and text
+    # repeat all over but carry no pilot
+    refuted: int = 3
+    promise: float = 0.85  # share of either bound up to which a window shows none
     drift: float = 0.012  # relative change of a pose by refinement that an expected pose may have
     tilted: int = 2  # views from an angle that are synchronised, most repetitive first
     rest: float = 0.08  # share of what was available below which what the expected pose leaves is not looked into
@@ -191,14 +218,20 @@ class SmallRegionsConfig:
     """Marked pieces reduced beyond what the levels are searched for."""
 
     finest: float = 0.42  # pixels per working pixel; below it too little of the pattern is left
-    periodicity: float = 6.0  # standard deviations of the comb from which a window is looked at; unmarked reach 5
-    beside_others: float = 4.6  # the same where another mark was found: the rest is likely marked as well
+    reach: int = 6  # lattice points each way by which fine lattices are compared
+    candidates: int = 4  # lattices of the comb that are
+    # standard deviations of the autocorrelation by which the best stands out from which a window is enlarged: of small
+    # pieces 31% are below, of windows without one 99.5%
+    standing: float = 6.0
+    beside_others: float = 4.7  # the same where another mark was found: the rest is likely marked as well; 95%
     # ratio of fine- to coarse-lattice periodicity: up to .77 where the levels show a mark, whose lattice fills half the
     # points of one twice as fine; from .86 on where it is a small piece
     finer: float = 0.82
     enlarged: float = 1.75  # times the finest level, so that those scales come into the comb
-    around: int = 96  # pixels around a window that are looked at with it
-    looks: int = 12  # windows of a picture that are looked at, most repetitive first
+    around: int = 96  # pixels around a window that are looked at with it, once it shows promise
+    glances: int = 8  # windows of a picture that are enlarged, those first that stand out most
+    glances_beside_others: int = 16  # the same where another mark was found
+    looks: int = 12  # of those that are looked at with their surroundings
 
     def __post_init__(self) -> None:
         _check(self.finest > 0, "finest", "more than 0", self.finest)
@@ -222,6 +255,7 @@ class ClusteringConfig:
     least_blocks: int = 12  # smaller parts are not read
     sharpness: float = 1.5  # of the hyperbolic tangent that limits votes, over their median
     given_pose: float = 10.0  # joint score that a pose which was given, not found among thousands, is ahead by
+    evidence: float = 7.0  # standard deviations that a spot shows at least at a given pose: unmarked reach 6, marks 9
     distinct: float = 4.0  # score that the bits in which two messages at one pose differ need by themselves
     clear: float = 1.2  # vote from which a bit is rarely wrong
     clear_alike: int = 2  # clear bits in which two readings of one message differ at most; words differ in six

@@ -31,6 +31,21 @@ class Part:
         """Whether another rectangle of the view is all in the part."""
         return self.box[0] <= box[0] and self.box[1] <= box[1] and self.box[2] >= box[2] and self.box[3] >= box[3]
 
+    def goes_on(self, mask: Tensor, border: int) -> bool:
+        """Whether a mask (H, W) bool of the part comes within ``border`` pixels of a side that is none of the view."""
+        near = mask.new_zeros(mask.shape)
+        height, width = mask.shape
+        top, left, bottom, right = self.box
+        if top > 0:
+            near[:border] = True
+        if left > 0:
+            near[:, :border] = True
+        if bottom < self.size[0]:
+            near[max(0, height - border) :] = True
+        if right < self.size[1]:
+            near[:, max(0, width - border) :] = True
+        return bool((mask & near).any())
+
     @property
     def shown(self) -> tuple[int, int]:
         """Height and width in its own pixels."""

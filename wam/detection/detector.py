@@ -7,8 +7,12 @@ projection; everything else is searched level by level, each level again and aga
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -16,30 +20,35 @@ from torch import Tensor
 
 from wam.detection.config import DEFAULT_SEARCH, PyramidConfig, SearchConfig
 from wam.detection.crop import Part
-from wam.detection.homography import Bend
-from wam.detection.level_search import Candidate, LevelSearch
+from wam.detection.level_search import Candidate, LevelPlan, Refuted, promising, search_level
 from wam.detection.merging import Found, join_parts
 from wam.detection.perspective_proposals import outlined_bend
-from wam.detection.sliding_windows import Box
+from wam.detection.sliding_windows import Box, Window
 from wam.detection.small_regions import enlarged, small_windows
+from wam.detection.view import Tally, Unexplained, View
 from wam.networks.extractor import ExtractorOutput
 from wam.networks.watermark_network import WatermarkModel
 from wam.signal.filters import box_max, resize, sized
-from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose
 from wam.signal.specification import WORKING_SIDE
 from wam.stages import tell
+
+T = TypeVar("T")
+TOGETHER = 1_500_000  # pixels of views that go through the extractor in one batch on a CPU: more are no sooner done
+TOGETHER_DEVICE = 16_000_000  # the same elsewhere: memory goes with them
 
 
 @dataclass(frozen=True)
 class SearchResult:
     """``tried``: regions synchronised, the search's own count of chances to be wrong; ``strongest`` joint score that a
-    region reached at one pose, before messages are told apart; ``views`` (height, width), a network pass each."""
+    region reached at one pose, before messages are told apart; ``views`` (height, width), a network pass each;
+    ``cut_short``: the time was over before all was looked at."""
 
     found: tuple[Found, ...]
     strongest: float
     tried: int
     views: tuple[tuple[int, int], ...] = ()
+    cut_short: bool = False
 
 
 @torch.inference_mode()
@@ -50,24 +59,102 @@ def search(
     threshold: float,
     thorough: bool = False,
     usual_only: bool = False,
+    seconds: float | None = None,
     config: SearchConfig = DEFAULT_SEARCH,
 ) -> SearchResult:
     """Every watermark of one picture (3, H, W) float in [0, 1]; in single precision but for the networks.
 
     ``threshold``: joint score from which a region is read, of a calibration that was made with the same ``config``.
     ``usual_only``: at the usual resolution, where pictures show their mark that lie in the file as they were marked.
+    ``seconds``: wall time after which no further look begins; what was found until then is given.
     """
-    with torch.autocast(image.device.type, enabled=False):
-        return _Search(model, image, threshold, thorough, config).run(usual_only)
+    (result,) = search_many(
+        model,
+        [image],
+        threshold=threshold,
+        thorough=thorough,
+        usual_only=usual_only,
+        seconds=seconds,
+        config=config,
+    )
+    return result
+
+
+@torch.inference_mode()
+def search_many(
+    model: WatermarkModel,
+    images: Sequence[Tensor],
+    *,
+    threshold: float,
+    thorough: bool = False,
+    usual_only: bool = False,
+    seconds: float | None = None,
+    config: SearchConfig = DEFAULT_SEARCH,
+) -> list[SearchResult]:
+    """As ``search`` of each picture (3, H, W), of any sizes on one device; views of one size go through the extractor
+    together, up to ``TOGETHER`` pixels. ``seconds`` for all of them. Every picture and its view are held until the last
+    is done: callers give no more at once than there is memory for."""
+    results: list[SearchResult | None] = [None] * len(images)
+    with ExitStack() as stack:
+        if images:
+            stack.enter_context(torch.autocast(images[0].device.type, enabled=False))
+        deadline = math.inf if seconds is None else time.monotonic() + seconds
+        waiting: list[Waiting] = []
+        for number, image in enumerate(images):
+            steps = _Search(model, image, threshold, thorough, config, Tally(deadline=deadline)).run(usual_only)
+            waiting.append((number, steps, next(steps)))
+        while waiting:
+            batch, waiting = _of_one_size(waiting)
+            views = [view for _, _, view in batch]
+            output = model.extract(views[0] if len(views) == 1 else torch.cat(views))  # a large one is not copied
+            for place, (number, steps, _) in enumerate(batch):
+                own = ExtractorOutput(*(part[place : place + 1] for part in (output.pattern, output.mask_logits)))
+                try:
+                    waiting.append((number, steps, steps.send(own)))
+                except StopIteration as end:
+                    results[number] = end.value
+    return [result for result in results if result is not None]
+
+
+def _of_one_size(waiting: list[Waiting]) -> tuple[list[Waiting], list[Waiting]]:
+    """Views that go through the network together: those like the first, and all others."""
+    first = waiting[0][2]
+    together = TOGETHER if first.device.type == "cpu" else TOGETHER_DEVICE
+    most = max(1, together // (first.shape[-2] * first.shape[-1]))
+    batch: list[Waiting] = []
+    others: list[Waiting] = []
+    for one in waiting:
+        (batch if one[2].shape == first.shape and len(batch) < most else others).append(one)
+    return batch, others
+
+
+Looks = Generator[Tensor, ExtractorOutput, T]  # yields views, is sent what the extractor makes of each
+Steps = Looks[SearchResult]
+Waiting = tuple[int, Steps, Tensor]  # number of a picture, its search, and the view that it waits for
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A view as it was looked at: with each carrier, and its windows as they were measured."""
+
+    image: Tensor
+    output: ExtractorOutput
+    measured: dict[Box, Window]
 
 
 class _Search:
     """One picture, what was found in it so far, and which part of it that explains."""
 
     def __init__(
-        self, model: WatermarkModel, image: Tensor, threshold: float, thorough: bool, config: SearchConfig
+        self,
+        model: WatermarkModel,
+        image: Tensor,
+        threshold: float,
+        thorough: bool,
+        config: SearchConfig,
+        tally: Tally,
     ) -> None:
-        self.config = config
+        self.config, self.tally = config, tally
         self.model, self.image, self.threshold, self.thorough = model, image, threshold, thorough
         self.size = (int(image.shape[-2]), int(image.shape[-1]))
         self.usual = min(WORKING_SIDE, *self.size)
@@ -76,21 +163,28 @@ class _Search:
         self.explained = self.black.float()[None, None]
         self.found: list[Found] = []
         self.views: list[tuple[int, int]] = []
-        self.finest: tuple[Tensor, ExtractorOutput] | None = None  # view and estimate, if that is not enlarged
-        self.tried, self.strongest = 0, 0.0
+        self.finest: _Look | None = None  # the finest view that is not enlarged
+        self.finest_side = 0  # short side of the finest view, pixels
 
-    def run(self, usual_only: bool) -> SearchResult:
+    def run(self, usual_only: bool) -> Steps:
+        """Yields each view (1, 3, H, W) that the extractor has to see, and goes on with what it makes of it."""
         sizes = list(view_sizes(*self.size, self.config.pyramid))
+        self.finest_side = max(side for side, _ in sizes)
+        usual = [number for number, (side, _) in enumerate(sizes, start=1) if side in (self.usual, WORKING_SIDE)]
+        last = max(usual, default=1) if usual_only else len(sizes)
         for number, (short_side, size) in enumerate(sizes, start=1):
-            tell(f"resolution {number} of {len(sizes)}")
-            self._look(short_side, size)
-            if self._done() or (usual_only and (self.found or short_side == WORKING_SIDE)):
+            tell(f"resolution {number} of {last}")
+            yield from self._look(short_side, size)
+            if self._done() or (usual_only and (self.found or number == last)):
+                break
+            if number < len(sizes) and self.tally.over:
                 break
         else:
             if self.finest is not None:
-                self._look_closer(*self.finest)
+                yield from self._look_closer(self.finest)
         joined = tuple(join_parts(self.found, self.size, self.config))
-        return SearchResult(joined, self.strongest, self.tried, tuple(self.views))
+        tally = self.tally
+        return SearchResult(joined, tally.strongest, tally.tried, tuple(self.views), tally.cut_short)
 
     def _done(self) -> bool:
         """Whether nothing more is looked for."""
@@ -99,80 +193,97 @@ class _Search:
             return True
         return bool(self.found) and not self.thorough and _explains(self.explained[0, 0], self.seen, self.black, own)
 
-    def _look(self, short_side: int, size: tuple[int, int]) -> None:
+    def _look(self, short_side: int, size: tuple[int, int]) -> Looks[None]:
         """One view of the whole picture: (height, width)."""
-        view = resize(self.image[None], size)
-        output = self.model.extract(view)
-        if self.usual == WORKING_SIDE and (self.finest is None or view.numel() > self.finest[0].numel()):
-            self.finest = view, output
+        image = resize(self.image[None], size)
+        look = _Look(image, (yield image), {})
+        if self.usual == WORKING_SIDE and (self.finest is None or image.numel() > self.finest.image.numel()):
+            self.finest = look
         self.views.append(size)
         own = self.config.pyramid
-        tilts = self.thorough or short_side in _tilt_levels(self.config)
-        outlined = outlined_bend(view[0].amax(0) > own.black, self.config) if tilts else None
-        expected = _expected(short_side, size, self.usual, self.image, own)
-        for index, carrier in enumerate(self.model.carriers):
-            level = self._level(view, output, self._available(size), carrier, tilts=tilts, outlined=outlined)
-            for candidate in level.run(expected, limit=own.most_marks - len(self.found)):
-                self._keep(candidate, level.pattern, index)
-            self._count(level)
+        tilts = self.thorough or short_side in _tilt_levels(self.usual, self.config)
+        plan = LevelPlan(
+            expected=_expected(short_side, size, self.usual, self.image, own),
+            small_parts=short_side in (self.usual, WORKING_SIDE),
+            thorough=self.thorough,
+            tilts=tilts,
+            fine=short_side == self.finest_side,
+            outlined=outlined_bend(image[0].amax(0) > own.black, self.config) if tilts else None,
+        )
+        self._search(look, plan)
 
-    def _look_closer(self, view: Tensor, output: ExtractorOutput) -> None:
-        """Small pieces in the finest view, enlarged: first windows that lie in no part that was looked at before."""
-        pattern, size = output.pattern[0, 0], (view.shape[-2], view.shape[-1])
-        done: dict[Box, Part] = {}
-        windows: list[Box] = []
+    def _search(self, look: _Look, plan: LevelPlan, *, part: Part | None = None) -> None:
+        """One look with each carrier; ``part``: where it lies in the finest view, if it is one of that."""
+        for index, carrier in enumerate(self.model.carriers):
+            view = View(look.image, look.output, carrier, self.threshold, self.config, self.model.mask_head)
+            left = Unexplained(self._left(look, part))
+            limit = self.config.pyramid.most_marks - len(self.found)
+            for candidate in search_level(view, left, plan, self.tally, look.measured, limit=limit):
+                if part is None or self.finest is None:
+                    self._keep(candidate, view.pattern, index)
+                else:
+                    self._keep(_in_view(candidate, part), self.finest.output.pattern[0, 0], index)
+
+    def _left(self, look: _Look, part: Part | None) -> Tensor:
+        """Where nothing was found yet in a look: (H, W) 0 or 1."""
+        if part is None:
+            return self._available((look.image.shape[-2], look.image.shape[-1]))
+        return (part.cut(self._available(part.size)[None, None])[0, 0] > 0.5).float()
+
+    def _look_closer(self, finest: _Look) -> Looks[None]:
+        """Small pieces in the finest view, enlarged: windows by themselves, and those that show promise once more with
+        what is around them."""
+        size = (finest.image.shape[-2], finest.image.shape[-1])
+        glanced: set[Box] = set()
+        done: list[Part] = []
+        windows: list[Window] = []
+        enough = 0 if self.thorough else self.config.level.refuted
+        refuted = Refuted(enough, alike=self.config.lattice.alike)
         found = -1
         own = self.config.small_regions
-        while len(self.found) < self.config.pyramid.most_marks and len(done) < own.looks:
+        view = View(finest.image, finest.output, self.model.carriers[0], self.threshold, self.config)
+        while len(self.found) < self.config.pyramid.most_marks and len(done) < own.looks and not self.tally.over:
             if len(self.found) > found:  # else they are what they were
                 found = len(self.found)
-                windows = small_windows(pattern, self._available(size), self.config, beside_others=found > 0)
-            left = [box for box in windows if box not in done]
-            if not left:
+                left = Unexplained(self._available(size))
+                windows = small_windows(view, left, finest.measured, beside_others=found > 0)
+            window = next((one for one in windows if self._worth_a_glance(one, glanced, done, refuted)), None)
+            most = own.glances_beside_others if self.found else own.glances
+            if window is None or len(glanced) >= most:
                 return
-            window = next((box for box in left if not any(part.holds(box) for part in done.values())), left[0])
-            tell(f"small parts, {len(done) + 1} of at most {own.looks}")
-            done[window] = enlarged(window, size, own)
-            self._look_at(done[window], view, pattern)
+            glanced.add(window.box)
+            tell(f"small parts, {len(glanced)} of at most {most}")
+            glance = enlarged(window.box, size, own)
+            if not self._promising((yield from self._part(glance, finest)), glance):
+                refuted.add(window.fine_lattice)
+                continue
+            part = enlarged(window.box, size, own, around=own.around)
+            done.append(part)
+            look = yield from self._part(part, finest)
+            self._search(look, LevelPlan(thorough=self.thorough), part=part)
 
-    def _look_at(self, part: Part, view: Tensor, pattern: Tensor) -> None:
-        """A part of a view, whose estimate is ``pattern`` (H, W), for all carriers."""
-        shown = part.cut(view).clamp(0, 1)
-        output = self.model.extract(shown)
+    def _worth_a_glance(self, window: Window, glanced: set[Box], done: list[Part], refuted: Refuted) -> bool:
+        """Whether a window was not looked at in any way, nor enough others on its lattice in vain."""
+        seen = window.box in glanced or any(part.holds(window.box) for part in done)
+        return not seen and not refuted.holds(window.fine_lattice)
+
+    def _part(self, part: Part, finest: _Look) -> Looks[_Look]:
+        """A look at a part of the finest view."""
+        shown = part.cut(finest.image).clamp(0, 1)
         self.views.append(part.shown)
-        for index, carrier in enumerate(self.model.carriers):
-            available = (part.cut(self._available(part.size)[None, None])[0, 0] > 0.5).float()
-            level = self._level(shown, output, available, carrier)
-            for candidate in level.run(None, limit=self.config.pyramid.most_marks - len(self.found)):
-                self._keep(_in_view(candidate, part), pattern, index)
-            self._count(level)
+        return _Look(shown, (yield shown), {})
+
+    def _promising(self, look: _Look, part: Part) -> bool:
+        """Whether a look at an enlarged window makes a mark of any carrier likely."""
+        left = self._left(look, part)
+        return any(
+            promising(View(look.image, look.output, carrier, self.threshold, self.config), left, self.tally)
+            for carrier in self.model.carriers
+        )
 
     def _available(self, size: Sequence[int]) -> Tensor:
         """Where nothing was found yet: (H, W) 0 or 1."""
         return (F.interpolate(self.explained, size=tuple(size), mode="bilinear")[0, 0] < 0.5).float()
-
-    def _level(
-        self,
-        view: Tensor,
-        output: ExtractorOutput,
-        available: Tensor,
-        carrier: Carrier,
-        *,
-        tilts: bool = False,
-        outlined: Bend | None = None,
-    ) -> LevelSearch:
-        return LevelSearch(
-            view,
-            output,
-            available,
-            carrier,
-            self.config,
-            threshold=self.threshold,
-            repetition=0.0 if self.thorough else self.config.pyramid.periodicity,
-            head=self.model.mask_head,
-            tilts=tilts,
-            outlined=outlined,
-        )
 
     def _keep(self, candidate: Candidate, pattern: Tensor, carrier: int) -> None:
         """Takes a candidate up among what was found; its pose, bend and mask and the pattern (h, w) are of one view."""
@@ -183,10 +294,6 @@ class _Search:
         self.found.append(whole)
         shown = F.interpolate(cluster.mask[None, None].float(), size=self.explained.shape[-2:], mode="bilinear")
         self.explained = torch.maximum(self.explained, shown)
-
-    def _count(self, level: LevelSearch) -> None:
-        self.tried += level.tried
-        self.strongest = max(self.strongest, level.strongest)
 
 
 def _in_view(candidate: Candidate, part: Part) -> Candidate:
@@ -200,9 +307,9 @@ def _in_view(candidate: Candidate, part: Part) -> Candidate:
     )
 
 
-def _tilt_levels(config: SearchConfig) -> list[int]:
+def _tilt_levels(usual: int, config: SearchConfig) -> list[int]:
     """Short sides of the levels on which views from an angle are tried, pixels."""
-    return [round(WORKING_SIDE * config.pyramid.ratio**step) for step in range(config.perspective.levels)]
+    return [usual, WORKING_SIDE][: config.perspective.levels]
 
 
 def _expected(short_side: int, size: tuple[int, int], usual: int, image: Tensor, config: PyramidConfig) -> Pose | None:
@@ -236,21 +343,23 @@ def view_sizes(height: int, width: int, config: PyramidConfig) -> Iterator[tuple
 
     None has more pixels than ``config.largest_view``: very long strips are only looked at reduced.
     """
+    short, long = min(height, width), max(height, width)
+    largest = math.sqrt(config.largest_view * short / long)  # short side of a view of so many pixels
     any_view = False
-    for short_side in pyramid(min(height, width), config):
+    for short_side in pyramid(short, config, largest=largest):
         size = sized(height, width, short_side)
-        pixels = size[0] * size[1]
-        enlarged = short_side > min(height, width) and pixels > config.largest_enlarged
-        if pixels <= config.largest_view and not enlarged:
+        enlarged = short_side > short and size[0] * size[1] > config.largest_enlarged
+        if size[0] * size[1] <= config.largest_view and not enlarged:
             any_view = True
             yield short_side, size
     if not any_view:
-        short_side = max(8, int((config.largest_view * min(height, width) / max(height, width)) ** 0.5))
+        short_side = max(8, int(largest))
         yield short_side, sized(height, width, short_side)
 
 
-def pyramid(short_side: int, config: PyramidConfig) -> Iterator[int]:
-    """Short sides to look from: the usual one, coarser ones for enlarged pieces, finer ones for reduced pieces.
+def pyramid(short_side: int, config: PyramidConfig, *, largest: float = math.inf) -> Iterator[int]:
+    """Short sides to look from: the usual one, coarser ones for enlarged pieces, finer ones for reduced pieces, evenly
+    spaced up to the picture's own or the ``largest``.
 
     A picture below the usual size may be a thumbnail of a larger one, and is looked at enlarged.
     """
@@ -258,13 +367,12 @@ def pyramid(short_side: int, config: PyramidConfig) -> Iterator[int]:
     yield usual
     if usual < WORKING_SIDE:
         yield WORKING_SIDE
-    side = usual / config.ratio
+    side = usual / config.coarser
     while side >= config.coarsest:
         yield round(side)
-        side /= config.ratio
-    side = usual * config.ratio
-    while side * config.native < short_side:
-        yield round(side)
-        side *= config.ratio
-    if short_side > usual * config.native:
-        yield short_side  # as it is: a piece may be as small as the extractor can read
+        side /= config.coarser
+    finest = math.floor(min(short_side, largest))
+    if finest > usual * config.native:
+        steps = math.ceil(math.log(finest / usual) / math.log(config.finer) - 1e-9)
+        for step in range(1, steps + 1):
+            yield round(usual * (finest / usual) ** (step / steps))

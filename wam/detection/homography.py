@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wam.detection.config import HomographyConfig, SearchConfig
+from wam.detection.sliding_windows import Box, cut
 from wam.detection.synchronization import Synchronised, at_pose
 from wam.signal.filters import box_max
 from wam.signal.pattern import Carrier
@@ -76,7 +77,7 @@ def fit_bend(
     bend, found = Bend(centre, centre.new_zeros(2), own.nearest) if first is None else first, start
     for number in range(own.rounds):
         straight = bend.straight(field[None])[0]
-        points, moves, weights = _matches(straight, found, carrier, own)
+        points, moves, weights = _matches(straight, found, carrier, own, _around(part, centre, radius, own))
         if number == 0 and _ends(part, points, moves, weights, own):
             return None
         weights = weights * ((points - centre).norm(dim=1) < radius)
@@ -107,13 +108,35 @@ def _near(field: Tensor, centre: Tensor, radius: float) -> Tensor:
     return (x[None].square() + y[:, None].square() < radius**2).to(field)
 
 
+def _around(part: Tensor, centre: Tensor, radius: float, config: HomographyConfig) -> Box:
+    """The pixels whose blocks count: a part (H, W) with what lies beside it, and all within ``radius`` of a point; from
+    whole steps of the blocks on."""
+    rows, columns = torch.nonzero(part.any(1))[:, 0], torch.nonzero(part.any(0))[:, 0]
+    x, y = centre.tolist()
+    edges = torch.stack([rows[0], columns[0], rows[-1], columns[-1]]).tolist()
+    beside, margin = 2 * config.block, config.block
+    top, left = min(edges[0] - beside, y - radius) - margin, min(edges[1] - beside, x - radius) - margin
+    bottom, right = max(edges[2] + beside, y + radius) + margin, max(edges[3] + beside, x + radius) + margin
+    step = config.spacing
+    return (
+        max(0, int(top) // step * step),
+        max(0, int(left) // step * step),
+        min(part.shape[0], math.ceil(bottom)),
+        min(part.shape[1], math.ceil(right)),
+    )
+
+
 def _matches(
-    field: Tensor, found: Synchronised, carrier: Carrier, config: HomographyConfig
+    field: Tensor, found: Synchronised, carrier: Carrier, config: HomographyConfig, box: Box
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Block centres (N, 2), how far the estimate lies from the pattern there (N, 2), both x, y; weights (N,)."""
+    """Of a box of the estimate: block centres (N, 2), how far the estimate lies from the pattern there (N, 2), both
+    x, y; weights (N,)."""
+    field = cut(field, box)
+    corner = field.new_tensor([box[1], box[0]])
     size, side, reach = (field.shape[0], field.shape[1]), config.block, config.reach
     signs = torch.cat([torch.tanh(found.bit_votes), found.bit_votes.new_ones(1)])[carrier.owner]
-    made = carrier.render_signs(signs[None], found.pose.matrix[None], found.pose.offset[None], size)[0, 0]
+    matrix, offset = found.pose.matrix, found.pose.offset + found.pose.matrix @ corner
+    made = carrier.render_signs(signs[None], matrix[None], offset[None], size)[0, 0]
     pair = F.unfold(F.pad(torch.stack([field, made])[:, None], [side // 2] * 4), side, stride=config.spacing)
     hann = torch.hann_window(side, periodic=False, device=field.device)
     window = hann[:, None] * hann[None]
@@ -130,7 +153,7 @@ def _matches(
     per_row = (size[1] // config.spacing) + 1
     index = torch.arange(len(sure), device=field.device)
     points = torch.stack([index % per_row, index // per_row], dim=1) * float(config.spacing)
-    return points, move, torch.where(sure > config.peak, sure.square(), torch.zeros_like(sure))
+    return points + corner, move, torch.where(sure > config.peak, sure.square(), torch.zeros_like(sure))
 
 
 def _fitted(

@@ -1,12 +1,20 @@
 """Periods: the lattices on which a pattern estimate repeats, whatever message it carries.
 
-The autocorrelation of the estimate has peaks on the carrier's lattice. A comb over scale and angle, and pairs of the
-highest peaks, propose lattices; a local search over all four components takes up shear and aspect.
+The autocorrelation of the estimate has peaks on the carrier's lattice. A comb over scale and angle, combs with an
+aspect, and pairs of the highest peaks propose lattices; a local search over all four components takes up shear and
+aspect. Everything here works on a batch of regions of one size at once, and asks the device for no number.
+
+The comb is summed in log-polar coordinates: the points (i, j) of the square lattice with scale s and angle a lie at log
+radius log s + log |(i, j)| and angle a + arg(i, j), so that the scores of all scales and angles are a sum of shifted
+copies of one resampled map, as a Fourier-Mellin transform turns scalings and turns into shifts.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -18,143 +26,358 @@ from wam.signal.specification import TILE
 
 GROUP = 2  # fields at a time on a CPU: more do not stay in its cache
 
+REPEATED = -1e6  # score of a lattice that came to the place of a better one
+Span = tuple[float, float]  # finest and coarsest scale of a comb, pixels per working pixel
 
-def autocorrelation(field: Tensor, weight: Tensor, config: LatticeConfig) -> tuple[Tensor, Tensor]:
-    """Whitened autocorrelation and share of pixels that overlap at each lag, lag zero in the middle.
 
-    field, weight (..., H, W) -> (..., M, N) each; one weight (H, W) serves a batch of fields.
+@dataclass(frozen=True)
+class Autocorrelation:
+    """Whitened autocorrelations of a batch of regions of one ``size`` (height, width): ``values`` (B, M, N), 1 at lag
+    zero, which is in the middle; their ``noise`` (B,), root mean square over all lags. ``overlap`` (B, M, N): share of
+    the region's weight that overlaps at each lag; None where all of a region counts, so that it follows from its size.
     """
-    sides = [math.ceil((side + 3 * TILE) / 32) * 32 for side in field.shape[-2:]]
-    power = torch.fft.rfft2(field, s=sides).abs().square()
-    smooth = box_mean(power.view(-1, 1, *power.shape[-2:]), config.whitening_window).view(power.shape)
+
+    values: Tensor
+    noise: Tensor
+    size: tuple[int, int]
+    overlap: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: slice | Tensor) -> Autocorrelation:
+        """Some of the batch."""
+        overlap = None if self.overlap is None else self.overlap[index]
+        return Autocorrelation(self.values[index], self.noise[index], self.size, overlap)
+
+    @classmethod
+    def of(cls, values: Tensor, size: tuple[int, int], overlap: Tensor | None = None) -> Autocorrelation:
+        """With the noise that values show."""
+        return cls(values, noise_of(values), size, overlap)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Autocorrelation]) -> Autocorrelation:
+        """Several batches of regions of one size as one; all with an overlap or none."""
+        overlaps = [part.overlap for part in parts if part.overlap is not None]
+        return cls(
+            torch.cat([part.values for part in parts]),
+            torch.cat([part.noise for part in parts]),
+            parts[0].size,
+            torch.cat(overlaps) if overlaps else None,
+        )
+
+    def at(self, lags: Tensor) -> tuple[Tensor, Tensor]:
+        """Values and overlap shares at lags (B or 1, ..., 2) x, y in pixels; 0 outside of the map: -> (B, ...) each."""
+        inside, grid = self.inside(lags), self.sampling(lags)
+        if self.overlap is None:
+            return _sampled(self.values[:, None], grid)[:, 0] * inside, self.shares(lags) * inside
+        both = _sampled(torch.stack([self.values, self.overlap], dim=1), grid)
+        return both[:, 0] * inside, both[:, 1] * inside
+
+    def inside(self, lags: Tensor) -> Tensor:
+        """Whether lags (..., 2) lie in the maps: (...) bool."""
+        return (lags.abs() < lags.new_tensor(self._sides()) / 2 - 2).all(-1)
+
+    def shares(self, lags: Tensor) -> Tensor:
+        """Overlap at lags (..., 2) of a region of which all counts: (...)."""
+        away = lags.abs()
+        both = (1 - away[..., 0] / self.size[1]).clamp(0, 1) * (1 - away[..., 1] / self.size[0]).clamp(0, 1)
+        return both.clamp(min=1e-3)
+
+    def sampling(self, lags: Tensor) -> Tensor:
+        """Where lags (..., 2) in pixels lie in the maps, from -1 to 1, for ``torch.nn.functional.grid_sample``."""
+        sides = lags.new_tensor(self._sides())
+        return (lags + sides // 2 + 0.5) * 2 / sides - 1
+
+    def _sides(self) -> tuple[int, int]:
+        """Width and height of the maps."""
+        return self.values.shape[-1], self.values.shape[-2]
+
+
+def autocorrelation(fields: Tensor, weights: Tensor | None, config: LatticeConfig) -> Autocorrelation:
+    """Of weighted fields (B, H, W); weights (B, H, W), None: 1 everywhere."""
+    size = (fields.shape[-2], fields.shape[-1])
+    sides = [math.ceil((side + 3 * TILE) / 32) * 32 for side in size]
+    parts = [_whitened(group, sides, config) for group in _groups(fields)]
+    values = torch.fft.fftshift(torch.cat(parts), dim=(-2, -1))
+    if weights is None:
+        return Autocorrelation.of(values, size)
+    cover = torch.fft.irfft2(torch.fft.rfft2(weights, s=sides).abs().square(), s=sides)
+    cover = (cover / cover[..., :1, :1].clamp(min=1e-6)).clamp(min=1e-3)
+    return Autocorrelation.of(values, size, torch.fft.fftshift(cover, dim=(-2, -1)))
+
+
+def noise_of(values: Tensor) -> Tensor:
+    """Root mean square of maps (B, M, N), whose mean is 0 as they have no constant part: (B,)."""
+    noise: Tensor = torch.linalg.vector_norm(values, dim=(-2, -1)) / math.sqrt(values[0].numel())
+    return noise.clamp(min=1e-9)
+
+
+def _whitened(fields: Tensor, sides: list[int], config: LatticeConfig) -> Tensor:
+    """Whitened autocorrelations, lag zero in the corner."""
+    power = torch.fft.rfft2(fields, s=sides).abs().square()
+    smooth = box_mean(power, config.whitening_window)
     floor = config.whitening_floor * power.mean((-2, -1), keepdim=True)
-    white = (power / (smooth + floor)).clamp(max=config.whitening_limit)
+    white = (power / (smooth + floor + 1e-12)).clamp(max=config.whitening_limit)
     white[..., 0, 0] = 0
-    correlation = torch.fft.irfft2(white, s=sides)
-    cover = torch.fft.irfft2(torch.fft.rfft2(weight, s=sides).abs().square(), s=sides)
-    cover = (cover / cover[..., :1, :1]).clamp(min=1e-3)
-    correlation = correlation / correlation[..., :1, :1]
-    return torch.fft.fftshift(correlation, dim=(-2, -1)), torch.fft.fftshift(cover, dim=(-2, -1))
+    values: Tensor = torch.fft.irfft2(white, s=sides)
+    return values / values[..., :1, :1].clamp(min=1e-9)
 
 
-def comb(correlation: Tensor, overlap: Tensor, config: LatticeConfig) -> Tensor:
-    """Best lattices of the comb over scale and angle: -> (C, 2, 2), columns are the lattice vectors in pixels."""
-    lattices, scores = comb_scores(correlation, overlap, config)
-    half = config.peak_window // 2
-    around = torch.cat([scores[:, -half:], scores, scores[:, :half]], dim=1)  # a lattice repeats every 90 degrees
-    highest = box_max(around, config.peak_window)[:, half:-half]
-    peaks = torch.where(scores >= highest, scores, torch.full_like(scores, -1e9)).flatten()
-    return lattices[peaks.topk(config.candidates).indices]
+@dataclass(frozen=True)
+class Comb:
+    """Scores of all square lattices: (B, scales, angles), angles over the 90 degrees after which a lattice repeats;
+    ``finest`` scale in pixels per working pixel."""
+
+    scores: Tensor
+    finest: float
+    config: LatticeConfig
+
+    def __getitem__(self, index: Tensor) -> Comb:
+        """Some of the batch."""
+        return Comb(self.scores[index], self.finest, self.config)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Comb]) -> Comb:
+        """Several batches as one."""
+        return cls(torch.cat([part.scores for part in parts]), parts[0].finest, parts[0].config)
+
+    def rows(self, span: Span) -> slice:
+        """The rows of a span of scales."""
+        first, last = (math.log(scale / self.finest) / self.config.scale_step for scale in span)
+        return slice(max(0, math.ceil(first - 1e-6)), math.floor(last + 1e-6) + 1)
+
+    def lift(self, span: Span) -> Tensor:
+        """How much regions repeat on a lattice of a span of scales, in standard deviations of the comb there: (B,)."""
+        scores = self.scores[:, self.rows(span)].flatten(1)
+        return (scores.amax(1) - scores.mean(1)) / (scores.std(1) + 1e-9)
+
+    def lattices(self, span: Span, count: int) -> Tensor:
+        """The highest peaks in a span: (B, count, 2, 2), columns are the lattice vectors in pixels."""
+        rows = self.rows(span)
+        scores = self.scores[:, rows]
+        half = self.config.peak_window // 2
+        around = torch.cat([scores[..., -half:], scores, scores[..., :half]], dim=-1)
+        highest = box_max(around, self.config.peak_window)[..., half:-half]
+        peaks = torch.where(scores >= highest, scores, torch.full_like(scores, -1e9)).flatten(1)
+        cell = peaks.topk(count, dim=1).indices
+        row, column = cell // scores.shape[-1], cell % scores.shape[-1]
+        side = self.finest * TILE * torch.exp((row + rows.start) * self.config.scale_step)
+        angle = column * math.radians(self.config.angle_step)
+        x, y = side * angle.cos(), side * angle.sin()
+        return torch.stack([torch.stack([x, -y], -1), torch.stack([y, x], -1)], -2)
 
 
-def stretched_comb(correlation: Tensor, overlap: Tensor, config: LatticeConfig) -> Tensor:
-    """Best upright lattices with a scale of their own in each direction, as after a change of aspect: (C, 2, 2)."""
-    device = correlation.device
+def comb(correlation: Autocorrelation, finest: float, config: LatticeConfig) -> Comb:
+    """The comb from a finest scale to the coarsest of the levels, by shifted sums in log-polar coordinates."""
+    values, overlap = correlation.values, correlation.overlap
+    plan = _log_polar(finest, config, (values.shape[-2], values.shape[-1]), correlation.size, values.device)
+    scores = plan.summed(_sampled(values[:, None], plan.grid)[:, 0])
+    if overlap is None:
+        return Comb(scores / plan.spread, finest, config)
+    shares = plan.summed(_sampled(overlap[:, None], plan.grid)[:, 0])
+    return Comb(scores / (shares + 0.5).sqrt(), finest, config)
+
+
+@dataclass(frozen=True)
+class _LogPolar:
+    """``grid`` (1, R, A, 2): where the lags lie in the maps, by log radius and angle over 180 degrees; ``steps``: rows
+    and columns, in fractions, from a lattice's nearest point to each of its points; ``scales``: rows that are summed
+    for; ``spread`` (scales, A / 2): of the sums where all of a region counts."""
+
+    grid: Tensor
+    steps: tuple[tuple[float, float], ...]
+    scales: int
+    spread: Tensor
+
+    def summed(self, maps: Tensor) -> Tensor:
+        """Sums over the lattice points: (B, R, A) -> (B, scales, A / 2)."""
+        return _summed(maps, self.steps, self.scales)
+
+
+def _summed(maps: Tensor, steps: Sequence[tuple[float, float]], scales: int) -> Tensor:
+    """See ``_LogPolar.summed``."""
+    angles = maps.shape[-1] // 2
+    maps = torch.cat([maps, maps], dim=-1)  # opposite lags are the same
+    total = maps.new_zeros(len(maps), scales, angles)
+    for down, across in steps:
+        row, column = int(down), int(across)
+        for rows, share in _shifted(row, down - row):
+            part = maps[:, rows : rows + scales]
+            for columns, other in _shifted(column, across - column):
+                total.add_(part[..., columns : columns + angles], alpha=share * other)
+    return total
+
+
+def _shifted(whole: int, rest: float) -> Iterator[tuple[int, float]]:
+    """The two whole shifts around a fraction, and the share of each; one where that is all."""
+    yield whole, 1 - rest
+    if rest > 1e-4:
+        yield whole + 1, rest
+
+
+@lru_cache(maxsize=16)
+def _log_polar(
+    finest: float, config: LatticeConfig, sides: tuple[int, int], size: tuple[int, int], device: torch.device
+) -> _LogPolar:
+    """For maps with ``sides`` (height, width) of regions of a ``size`` (height, width)."""
+    scales = math.floor(math.log(config.scales[1] / finest) / config.scale_step + 1e-6) + 1
+    steps = tuple(
+        (math.log(math.hypot(i, j)) / config.scale_step, math.degrees(math.atan2(j, i)) % 180 / config.angle_step)
+        for i, j in _half_plane(config.reach)
+    )
+    rows = scales + math.ceil(max(down for down, _ in steps)) + 1
+    radius = finest * TILE * torch.exp(torch.arange(rows) * config.scale_step)[:, None]
+    angle = torch.arange(round(180 / config.angle_step)) * math.radians(config.angle_step)
+    lags = torch.stack([radius * angle.cos(), radius * angle.sin()], dim=-1)[None]
+    maps = Autocorrelation.of(torch.zeros(1, *sides), size)
+    inside = maps.inside(lags)
+    spread = (_summed(maps.shares(lags) * inside, steps, scales) + 0.5).sqrt()[0]
+    grid = torch.where(inside[..., None], maps.sampling(lags), torch.full_like(lags, 9.0))
+    return _LogPolar(grid.to(device), steps, scales, spread.to(device))
+
+
+def _half_plane(reach: int) -> list[tuple[int, int]]:
+    """Lattice points up to ``reach`` each way, one of each pair of opposite ones."""
+    every = range(-reach, reach + 1)
+    return [(i, j) for j in every for i in every if j > 0 or (j == 0 and i > 0)]
+
+
+def proposed(correlation: Autocorrelation, combed: Comb, config: LatticeConfig) -> tuple[Tensor, Tensor]:
+    """Lattices that regions may repeat on, from the comb, with an aspect, and from pairs of peaks: (B, C, 2, 2); and
+    how far the best stands out, (B,): its score in standard deviations of the autocorrelation."""
+    square = combed.lattices(config.scales, config.candidates)
+    lattices = torch.cat([square, stretched(correlation, config), peak_pairs(correlation, config)], dim=1)
+    scores = lattice_score(correlation, lattices, reach=config.proposal_reach)
+    return lattices, scores.amax(1) / correlation.noise
+
+
+def stretched(correlation: Autocorrelation, config: LatticeConfig) -> Tensor:
+    """Best upright lattices with a scale of their own in each direction, as after a change of aspect: (B, C, 2, 2)."""
+    device = correlation.values.device
     finest, coarsest = config.scales
     count = round(math.log(coarsest / finest) / config.stretch_step) + 1
     scales = finest * torch.exp(torch.arange(count, device=device) * config.stretch_step) * TILE
     y, x = torch.meshgrid(scales, scales, indexing="ij")
     lattices = torch.diag_embed(torch.stack([x, y], dim=-1)).flatten(0, 1)
-    scores = lattice_score(correlation, overlap, lattices, reach=config.reach).view(count, count)
+    scores = lattice_score(correlation, lattices[None], reach=config.reach).view(-1, count, count)
     highest = box_max(scores, config.stretched_peak_window)
     peaks = torch.where(scores >= highest, scores, torch.full_like(scores, -1e9))
-    return lattices[peaks.flatten().topk(config.stretched).indices]
+    return lattices[peaks.flatten(1).topk(config.stretched, dim=1).indices]
 
 
-def peak_lattices(correlation: Tensor, overlap: Tensor, config: LatticeConfig) -> Tensor:
-    """Lattices of any shear that pairs of the highest peaks span, best first: (C, 2, 2)."""
-    height, width = correlation.shape
-    y, x = torch.meshgrid(torch.arange(height) - height // 2, torch.arange(width) - width // 2, indexing="ij")
-    x, y = x.to(correlation), y.to(correlation)
-    length = (x.square() + y.square()).sqrt()
-    highest = box_max(correlation, config.peak_window)
+def peak_pairs(correlation: Autocorrelation, config: LatticeConfig) -> Tensor:
+    """Lattices of any shear that pairs of the highest peaks span, best first: (B, C, 2, 2)."""
+    height, width = correlation.values.shape[-2:]
     nearest, furthest = (tiles * TILE for tiles in config.peak_ring)
+    down, across = min(math.ceil(furthest), height // 2 - 2), min(math.ceil(furthest), width // 2 - 2)
+    near = correlation.values[
+        :, height // 2 - 2 : height // 2 + down + 2, width // 2 - across - 2 : width // 2 + across + 2
+    ]
+    y = torch.arange(-2, down + 2, device=near.device).to(near)[:, None]
+    x = torch.arange(-across - 2, across + 2, device=near.device).to(near)
+    lags = torch.stack([x.expand(len(y), -1), y.expand(-1, len(x))], dim=-1)
+    length = lags.norm(dim=-1)
     ring = (length > nearest) & (length < furthest) & ((y > 0) | ((y == 0) & (x > 0)))
-    peaks = torch.where(ring & (correlation >= highest), correlation * overlap.sqrt(), torch.zeros_like(correlation))
-    cell = peaks.flatten().topk(config.peaks).indices
-    points = torch.stack([x.flatten()[cell], y.flatten()[cell]], dim=1)
-    first, second = torch.triu_indices(config.peaks, config.peaks, offset=1, device=cell.device)
-    pairs = torch.stack([points[first], points[second]], dim=2)  # columns are the vectors
-    side = pairs.det().abs().sqrt() / TILE
+    _, shares = correlation.at(lags[None])
+    weighted = torch.where(ring & (near >= box_max(near, config.peak_window)), near * shares.sqrt(), 0.0)
+    cell = weighted.flatten(1).topk(config.peaks, dim=1).indices
+    points = lags.flatten(0, 1)[cell]  # (B, P, 2)
+    first, second = torch.triu_indices(config.peaks, config.peaks, offset=1, device=near.device)
+    pairs = torch.stack([points[:, first], points[:, second]], dim=-1)  # columns are the vectors
+    area = pairs.det().abs()
+    side = area.sqrt() / TILE
     # the singular values s, t of a pair have s t = |det| and s^2 + t^2 = |pair|^2
-    stretch = pairs.square().sum((1, 2)) / pairs.det().abs().clamp(min=1e-6)
+    stretch = pairs.square().sum((-2, -1)) / area.clamp(min=1e-6)
     fair = (side > config.scales[0]) & (side < config.scales[1])
     fair = fair & (stretch < config.most_stretch + 1 / config.most_stretch)
-    evidence = lattice_score(correlation, overlap, pairs, reach=config.reach)
-    scores = torch.where(fair, evidence, torch.full_like(side, -1e9))
-    return pairs[scores.topk(min(config.candidates, int(fair.sum()))).indices]
+    evidence = lattice_score(correlation, pairs, reach=config.reach)
+    best = torch.where(fair, evidence, torch.full_like(side, -1e9)).topk(config.pairs, dim=1)
+    usable = (best.values > -1e8)[..., None, None]
+    chosen = pairs.gather(1, best.indices[..., None, None].expand(-1, -1, 2, 2))
+    upright = TILE * torch.eye(2, device=near.device)  # stands in where peaks span too few lattices
+    return torch.where(usable, chosen, upright)
 
 
-def comb_scores(
-    correlation: Tensor, overlap: Tensor, config: LatticeConfig, *, span: tuple[float, float] | None = None
-) -> tuple[Tensor, Tensor]:
-    """All lattices of the comb (S A, 2, 2) and their scores (..., S, A), by scale and angle; ``span`` of scales in
-    pixels per working pixel, None: that of the levels."""
-    device = correlation.device
-    finest, coarsest = config.scales if span is None else span
-    count = round(math.log(coarsest / finest) / config.scale_step) + 1
-    scales = finest * torch.exp(torch.arange(count, device=device) * config.scale_step) * TILE
-    angles = torch.deg2rad(torch.arange(0, 90, config.angle_step, device=device))
-    x, y = scales[:, None] * angles.cos(), scales[:, None] * angles.sin()
-    lattices = torch.stack([torch.stack([x, -y], -1), torch.stack([y, x], -1)], -2).flatten(0, 1)
-    scores = lattice_score(correlation, overlap, lattices, reach=config.reach)
-    return lattices, scores.view(*scores.shape[:-1], len(scales), len(angles))
-
-
-def periodicity(
-    fields: Tensor, weights: Tensor, config: LatticeConfig, *, span: tuple[float, float] | None = None
-) -> Tensor:
-    """How much regions repeat on any lattice of the comb, in standard deviations of the comb: cheap, to decide where to
-    synchronise first. fields (B, H, W), weights the same or (H, W) for all -> (B,); 0 where there is nothing.
-    ``span``: see ``comb_scores``."""
-    group = GROUP if fields.device.type == "cpu" else len(fields)
-    parts = []
-    for first in range(0, len(fields), group):
-        own = weights if weights.ndim == 2 else weights[first : first + group]
-        correlation, overlap = autocorrelation(fields[first : first + group], own, config)
-        scores = comb_scores(correlation, overlap, config, span=span)[1].flatten(-2)
-        parts.append((scores.amax(-1) - scores.mean(-1)) / (scores.std(-1) + 1e-9))
-    lift = torch.cat(parts)
-    return torch.where(fields.square().sum((-2, -1)) > 1e-6, lift, torch.zeros_like(lift))
-
-
-def lattice_score(correlation: Tensor, overlap: Tensor, lattices: Tensor, *, reach: int) -> Tensor:
+def lattice_score(correlation: Autocorrelation, lattices: Tensor, *, reach: int) -> Tensor:
     """Matched filter over lattice points up to ``reach`` periods: about N(0, 1 / N) on noise.
 
-    correlation (..., M, N), overlap the same or (M, N) for all, lattices (C, 2, 2) -> (..., C).
+    lattices (B, C, 2, 2), or (1, C, 2, 2) for all -> (B, C).
     """
-    steps = torch.arange(-reach, reach + 1, device=lattices.device, dtype=lattices.dtype)
-    i, j = torch.meshgrid(steps, steps, indexing="ij")
-    points = torch.stack([i.flatten(), j.flatten()])
-    points = points[:, (points[1] > 0) | ((points[1] == 0) & (points[0] > 0))]
-    lags = (lattices @ points).transpose(1, 2)  # (C, P, 2)
-    sides = lags.new_tensor([correlation.shape[-1], correlation.shape[-2]])
-    grid = ((lags + sides // 2 + 0.5) * 2 / sides - 1)[None]
-    maps = torch.cat([one.reshape(-1, *one.shape[-2:]) for one in (correlation, overlap)])[None]
-    values = F.grid_sample(maps, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0]
-    values = values * (lags.abs() < sides / 2 - 2).all(-1)
-    count = correlation[..., 0, 0].numel()
-    peak, share = values[:count], values[count:]
-    scores: Tensor = peak.sum(-1) / (share.sum(-1) + 0.5).sqrt()
-    return scores.view(*correlation.shape[:-2], len(lattices))
+    points = torch.tensor(_half_plane(reach), device=lattices.device, dtype=lattices.dtype)
+    lags = torch.einsum("bcij,pj->bcpi", lattices, points)
+    values, shares = correlation.at(lags)
+    return values.sum(-1) / (shares.sum(-1) + 0.5).sqrt()
 
 
-def refine_lattices(correlation: Tensor, overlap: Tensor, lattices: Tensor, config: LatticeConfig) -> Tensor:
-    """Moves both vectors of each lattice uphill, first near lattice points, then far ones that pin it down."""
-    moves = torch.cat([torch.eye(4), -torch.eye(4), *_similarity_moves(config.joint_move), torch.zeros(1, 4)]).to(
-        lattices
-    )
-    for reach, sizes in config.climb:
+def climbed(correlation: Autocorrelation, lattices: Tensor, config: LatticeConfig) -> tuple[Tensor, Tensor]:
+    """Moves both vectors of each lattice uphill, first near lattice points, then far ones that pin it down; of those
+    that come to one place the best goes on.
+
+    lattices (B, C, 2, 2) -> (B, K, 2, 2), best first, and how far each stands out, (B, K): its score over the furthest
+    points in standard deviations of the autocorrelation.
+    """
+    moves = torch.cat([torch.eye(4), -torch.eye(4), *_similarity_moves(config.joint_move), torch.zeros(1, 4)])
+    moves = moves.view(-1, 2, 2).to(lattices)
+    batch = len(lattices)
+    scores = torch.zeros((), device=lattices.device)
+    for reach, sizes, kept in config.climb:
         for size in sizes:
             for _ in range(config.climb_rounds):
-                trial = lattices[:, None] + size * moves.view(1, -1, 2, 2)
-                scores = lattice_score(correlation, overlap, trial.flatten(0, 1), reach=reach)
-                best = scores.view(len(lattices), -1).argmax(1)
-                lattices = trial[torch.arange(len(lattices), device=best.device), best]
-    return lattices
+                trial = lattices[:, :, None] + size * moves
+                every = lattice_score(correlation, trial.flatten(1, 2), reach=reach).view(batch, -1, len(moves))
+                scores, best = every.max(-1)
+                lattices = trial.gather(2, best[..., None, None, None].expand(-1, -1, 1, 2, 2))[:, :, 0]
+        lattices, scores = distinct(lattices, scores, kept, tolerance=config.alike)
+    return lattices, scores / correlation.noise[:, None]
+
+
+def distinct(lattices: Tensor, scores: Tensor, count: int, *, tolerance: float) -> tuple[Tensor, Tensor]:
+    """The best ``count`` of lattices (B, C, 2, 2) by score (B, C), one for each place, best first.
+
+    Lattices are one where each vector of one is nearly a whole combination of the other's, and their cells are alike.
+    """
+    alike = same_lattice(lattices[:, :, None], lattices[:, None], tolerance=tolerance)
+    row = torch.arange(len(lattices), device=lattices.device)
+    left, chosen, values = scores, [], []
+    for _ in range(min(count, scores.shape[1])):
+        value, best = left.max(1)
+        chosen.append(best)
+        values.append(value)
+        left = torch.where(alike[row, best], left.clamp(max=REPEATED), left)
+        left = left.scatter(1, best[:, None], 2 * REPEATED)
+    index = torch.stack(chosen, dim=1)
+    return lattices.gather(1, index[..., None, None].expand(-1, -1, 2, 2)), torch.stack(values, dim=1)
+
+
+def same_lattice(one: Tensor, other: Tensor, *, tolerance: float) -> Tensor:
+    """Whether lattices (..., 2, 2) are the same set of points, to a share ``tolerance`` of a period: (...) bool."""
+    combination = inverse(one) @ other
+    whole = (combination - combination.round()).abs().amax((-2, -1)) < tolerance
+    return whole & ((combination.det().abs() - 1).abs() < 2 * tolerance)
+
+
+def inverse(matrices: Tensor) -> Tensor:
+    """Of (..., 2, 2) matrices; something large where there is none."""
+    (a, b), (c, d) = (row.unbind(-1) for row in matrices.unbind(-2))
+    area = a * d - b * c
+    safe = torch.where(area.abs() < 1e-9, torch.full_like(area, 1e-9), area)
+    return torch.stack([torch.stack([d, -b], -1), torch.stack([-c, a], -1)], -2) / safe[..., None, None]
 
 
 def _similarity_moves(size: float) -> list[Tensor]:
     """Joint moves of both vectors: turn, scale, aspect and shear, both ways."""
     basis = torch.tensor([[1.0, 0, 0, 1], [0, -1, 1, 0], [1, 0, 0, -1], [0, 1, 1, 0]]) * size
     return [basis, -basis]
+
+
+def _sampled(maps: Tensor, grid: Tensor) -> Tensor:
+    """Maps (B, C, M, N) at places (B or 1, ..., 2) of a grid: (B, C, ...)."""
+    places = grid.expand(len(maps), *grid.shape[1:])
+    flat = places.reshape(len(maps), grid.shape[1], -1, 2)
+    values = F.grid_sample(maps, flat, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return values.view(*maps.shape[:2], *grid.shape[1:-1])
+
+
+def _groups(fields: Tensor) -> list[Tensor]:
+    return list(fields.split(GROUP if fields.device.type == "cpu" else max(1, len(fields))))

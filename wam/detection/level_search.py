@@ -1,7 +1,8 @@
-"""One level of the search: the marks of a picture as seen at one resolution, each at a pose of its own.
+"""One level of the search: the marks of a view, each at a pose of its own.
 
-Poses are proposed in the order of their cost: the expected one, what the whole level and windows of it show, what it
-shows as if seen from an angle, and last small parts in their old place. What is found is taken out before the next.
+Poses are proposed in the order of their cost: the expected one, what the whole view and windows of it repeat on, what
+it repeats on as if seen from an angle, and last small parts in their old place. What is found is taken out before the
+next. Functions over a frozen view, the map of what is left of it, and a tally of what was tried.
 """
 
 from __future__ import annotations
@@ -10,21 +11,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from wam.detection.config import SearchConfig
 from wam.detection.crop import Part
 from wam.detection.homography import Bend, fit_bend
-from wam.detection.lattice_estimation import periodicity
-from wam.detection.localization import OUTSIDE, Ground, flat_energy
+from wam.detection.lattice_estimation import autocorrelation, comb, same_lattice
+from wam.detection.localization import OUTSIDE
 from wam.detection.message_clustering import Cluster, split_messages
 from wam.detection.perspective_proposals import tried_bends
 from wam.detection.pose_refinement import refine
-from wam.detection.sliding_windows import Box, cut, repetitive_windows
-from wam.detection.synchronization import Synchronised, at_pose, synchronise
-from wam.networks.extractor import ExtractorOutput
-from wam.networks.mask_head import surroundings
-from wam.signal.pattern import Carrier
+from wam.detection.sliding_windows import BATCH, BATCH_DEVICE, Box, Window, all_boxes, cut, sweep
+from wam.detection.synchronization import Ranked, Synchronised, at_pose, rank_poses, synchronise, synchronise_on
+from wam.detection.view import Tally, Unexplained, View
 from wam.signal.pose import Pose
 
 
@@ -37,7 +35,7 @@ def mirrored(pose: Pose, width: int) -> Pose:
 @dataclass(frozen=True)
 class Proposal:
     """A pose that may be read, in the straight coordinates of ``bend`` if there is one, and the ``way`` it was found,
-    for people. ``box``: the window it was found in, on levels too large to be read whole; ``given``: the pose of a
+    for people. ``box``: the window it was found in, if it was; ``given``: the pose of a
     picture as it was marked, or mirrored, not searched for and not moved."""
 
     pose: Pose
@@ -58,231 +56,342 @@ class Candidate:
     how: str
 
 
-class LevelSearch:
-    """All watermarks of one level. ``available`` shrinks as they are found; ``tried`` counts the regions that a pose
-    was sought or expected in, ``strongest`` is the best score of these poses before anything is split.
+@dataclass(frozen=True)
+class LevelPlan:
+    """What is looked for on a level. ``expected``: the pose of a picture as it was marked, None where it is out of the
+    extractor's sight; ``small_parts``: they are looked for in their old place; ``thorough``: all is synchronised,
+    whether it repeats or not; ``tilts``: views from an angle are tried; ``fine``: windows are measured on fine lattices
+    as well; ``outlined``: the bend that the picture's own outline shows."""
 
-    The calibration's chance is for one such region, and includes that a level has given poses for small parts besides.
+    expected: Pose | None = None
+    small_parts: bool = False
+    thorough: bool = False
+    tilts: bool = False
+    fine: bool = False
+    outlined: Bend | None = None
 
-    ``tilts``: views from an angle are tried as well; ``outlined``: the bend that the picture's own outline shows.
+
+def search_level(
+    view: View, left: Unexplained, plan: LevelPlan, tally: Tally, measured: dict[Box, Window], *, limit: int
+) -> Iterator[Candidate]:
+    """Yields at most ``limit`` watermarks, and takes each out of what is ``left``. The calibration's chance is for one
+    region that ``tally`` counts, and includes that a level has given poses for small parts besides.
+
+    ``measured``: the view's windows, kept from carrier to carrier and for who looks at them after.
     """
-
-    def __init__(
-        self,
-        view: Tensor,
-        output: ExtractorOutput,
-        available: Tensor,
-        carrier: Carrier,
-        config: SearchConfig,
-        *,
-        threshold: float,
-        repetition: float,
-        head: nn.Module | None = None,
-        tilts: bool = False,
-        outlined: Bend | None = None,
-    ) -> None:
-        self.view, self.output, self.head = view, output, head
-        self.pattern = output.pattern[0, 0]
-        self.available, self.carrier, self.config = available, carrier, config
-        self.threshold, self.repetition = threshold, repetition
-        most, longest = config.level.largest_whole, config.level.longest_whole
-        self.whole = self.pattern.numel() <= most and max(self.pattern.shape) <= longest
-        self.tilts = tilts and self.whole
-        self.outlined = outlined if self.whole else None
-        self.known: Ground | None = None
-        self.tried = 0
-        self.strongest = 0.0
-
-    def run(self, expected: Pose | None, *, limit: int) -> Iterator[Candidate]:
-        """Yields at most ``limit`` watermarks: first the expected pose, then what regions show.
-
-        ``expected``: that of a picture as it was marked, None where it is out of the extractor's sight.
-        """
+    if limit <= 0:
+        return
+    for proposal in _proposals(view, left, plan, tally, measured):
+        if proposal.box is None:
+            clusters, pose, bend = _read(view, left.map, proposal, limit)
+        else:
+            clusters, pose, bend = _read_near(view, left.map, proposal, proposal.box, limit)
+        for cluster in clusters:
+            limit -= 1
+            left.take(cluster.mask)
+            yield Candidate(pose, cluster, bend, _how(view, proposal.way, bend))
         if limit <= 0:
             return
-        for proposal in self._proposals(expected):
-            if proposal.box is None:
-                clusters, pose, bend = self._read(proposal, limit)
-            else:
-                clusters, pose, bend = self._read_part(proposal, proposal.box, limit)
-            for cluster in clusters:
-                limit -= 1
-                self.available = self.available * (~cluster.mask)
-                yield Candidate(pose, cluster, bend, self._how(proposal.way, bend))
-            if limit <= 0:
-                return
 
-    def _how(self, way: str, bend: Bend | None) -> str:
-        """How a mark was found, for people."""
-        height, width = self.pattern.shape
-        return f"{way} at {width}x{height}{', bend followed' if bend else ''}"
 
-    def _read_part(self, proposal: Proposal, box: Box, limit: int) -> tuple[list[Cluster], Pose, Bend | None]:
-        """As ``_read``, from the surroundings of the window that the pose was found in: large levels hold much else."""
-        place = Part.around(box, self.config.level.around, (self.pattern.shape[0], self.pattern.shape[1]))
-        part = LevelSearch(
-            place.cut(self.view),
-            ExtractorOutput(place.cut(self.output.pattern), place.cut(self.output.mask_logits)),
-            place.cut(self.available[None, None])[0, 0],
-            self.carrier,
-            self.config,
-            threshold=self.threshold,
-            repetition=self.repetition,
-            head=self.head,
-        )
-        inside = Proposal(place.pose_inside(proposal.pose), proposal.way)
-        clusters, found, bend = part._read(inside, limit)
-        full = [replace(one, mask_logits=place.logits_in_view(one.mask_logits)) for one in clusters]
-        return full, place.pose_in_view(found), None if bend is None else place.bend_in_view(bend)
+def _how(view: View, way: str, bend: Bend | None) -> str:
+    """How a mark was found, for people."""
+    height, width = view.size
+    return f"{way} at {width}x{height}{', bend followed' if bend else ''}"
 
-    def _read(self, proposal: Proposal, limit: int) -> tuple[list[Cluster], Pose, Bend | None]:
-        """The marks at a proposed pose, followed along a bend where they go on along one; masks in the view."""
-        pose, bend, given = proposal.pose, proposal.bend, proposal.given
-        clusters = self._split(pose, bend, limit, given=given)
-        if clusters and self._left(clusters, bend) > self.config.level.unbent:
-            field = self.pattern * self.available
-            straight = field if bend is None else bend.straight(field[None])[0]
-            start = at_pose(straight * clusters[0].mask, pose, self.carrier, self.config.synchronization)
-            bent = fit_bend(field, start, clusters[0].mask, self.carrier, self.config, first=bend)
-            further = self._split(bent[1], bent[0], limit, given=False) if bent else []
-            # at a given pose it has to gain more than that is ahead by: seldom is a picture as it was marked bent
-            if bent and further and further[0].score >= clusters[0].score:
-                clusters, (bend, pose) = further, bent
-        if given and bend is None:
-            clusters = [cluster for cluster in clusters if not self._drifts(cluster, pose)]
-        if bend is None or not clusters:
-            return clusters, pose, None
-        seen = bend.back(torch.stack([cluster.mask_logits - OUTSIDE for cluster in clusters])) + OUTSIDE
-        return [replace(one, mask_logits=logits) for one, logits in zip(clusters, seen, strict=True)], pose, bend
 
-    def _left(self, clusters: list[Cluster], bend: Bend | None) -> float:
-        """Share of what is available that no cluster covers."""
-        available = self.available if bend is None else bend.straight(self.available[None])[0]
-        taken = torch.stack([cluster.mask for cluster in clusters]).any(0)
-        return float((available * ~taken).sum() / available.sum().clamp(min=1))
+def _proposals(
+    view: View, left: Unexplained, plan: LevelPlan, tally: Tally, measured: dict[Box, Window]
+) -> Iterator[Proposal]:
+    """Poses worth splitting, lazily: each is sought with what is left at that time."""
+    before_all = left.area()
+    if plan.expected is not None:
+        yield from _expected(view, left, plan.expected, tally)
+    if plan.outlined is not None and view.whole and not left.takes:
+        for pose in _bent(view, left, plan.outlined, tally):
+            yield Proposal(pose, "pose found as the outline shows it", plan.outlined)
+    if not plan.thorough and left.takes and left.area() < view.config.level.rest * before_all:
+        return  # the usual end: a whole picture as it was marked
+    yield from _whole(view, left, plan, tally, measured)
+    yield from _windows(view, left, plan, tally, measured)
+    if plan.tilts and view.whole and not left.takes and not tally.over:
+        yield from _tilted(view, left, plan, tally)
+    # a small part in its old place is too little to be noticed whole
+    if plan.small_parts and plan.expected is not None and left.area() > view.config.windows.least_area:
+        yield Proposal(plan.expected, "small part in its old place", given=True)
+        turned = mirrored(plan.expected, view.size[1])
+        yield Proposal(turned, "small part in its old place, mirrored", given=True)
 
-    def _proposals(self, expected: Pose | None) -> Iterator[Proposal]:
-        """Poses worth splitting, lazily: each is sought with what is still available at that time."""
-        before_all = float(self.available.sum())
-        if expected is not None:
-            yield from self._expected(expected)
-        if self.outlined is not None and float(self.available.sum()) == before_all:
-            for pose in self._bent(self.outlined):
-                yield Proposal(pose, "pose found as the outline shows it", self.outlined)
-        if self.repetition > 0 and float(self.available.sum()) < self.config.level.rest * before_all:
-            return  # the usual end: a whole picture as it was marked
-        least = self.config.windows.least_area
-        for box in self._boxes():
-            whole = box == (0, 0, *self.pattern.shape)
-            near = None if self.whole else box
-            way = "pose found in the whole view" if whole else "pose found in a window"
-            before = float("inf")
-            while least < (left := float(cut(self.available, box).sum())) < before:
-                before = left  # again as long as something was found here
-                for pose in self._in_box(box):
-                    yield Proposal(pose, way, box=near)
-        if self.tilts and float(self.available.sum()) == before_all:
-            yield from self._tilted()
-        # a small part in its old place is too little to be noticed whole
-        if expected is not None and float(self.available.sum()) > least:
-            yield Proposal(expected, "small part in its old place", given=True)
-            turned = mirrored(expected, self.pattern.shape[1])
-            yield Proposal(turned, "small part in its old place, mirrored", given=True)
 
-    def _expected(self, expected: Pose) -> Iterator[Proposal]:
-        """The expected pose or, where that fits better, what refinement makes of it: one that was searched for."""
-        field = self.pattern * self.available
-        start = at_pose(field, expected, self.carrier, self.config.synchronization)
-        for pose in self._worthy(field, [start], pilot=self.config.level.expected_pilot):
-            yield Proposal(pose, "expected pose", given=pose is expected)
+def _expected(view: View, left: Unexplained, expected: Pose, tally: Tally) -> Iterator[Proposal]:
+    """The expected pose or, where that fits better, what refinement makes of it: one that was searched for."""
+    field = view.pattern * left.map
+    start = at_pose(field, expected, view.carrier, view.config.synchronization)
+    for pose in _worthy(view, field, [start], tally, pilot=view.config.level.expected_pilot):
+        yield Proposal(pose, "expected pose", given=pose is expected)
 
-    def _tilted(self) -> Iterator[Proposal]:
-        """Poses under which the whole view repeats once it is seen as if from an angle."""
-        maps = torch.stack([self.pattern * self.available, self.available])
-        size = (self.pattern.shape[0], self.pattern.shape[1])
-        bends = list(tried_bends(size, self.config, like=self.pattern))
-        straight = torch.stack([bend.straight(maps) for bend in bends])
-        best = periodicity(straight[:, 0], straight[:, 1], self.config.lattice).topk(self.config.level.tilted)
-        for repetition, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
-            if repetition > self.repetition:
-                for pose in self._bent(bends[index]):
-                    yield Proposal(pose, "pose found as seen from an angle", bends[index])
 
-    def _bent(self, bend: Bend) -> list[Pose]:
-        """Poses of the whole view in the straight coordinates of a bend."""
-        field, weight = bend.straight(torch.stack([self.pattern * self.available, self.available]))
-        found = synchronise(field, weight, self.carrier, self.config)
-        return self._worthy(field, found, pilot=self.config.level.pilot)
+def _whole(
+    view: View, left: Unexplained, plan: LevelPlan, tally: Tally, measured: dict[Box, Window]
+) -> Iterator[Proposal]:
+    """Poses of the view as a whole; of a small one again as long as something is found."""
+    if not view.whole:
+        return
+    before = -1
+    while left.takes > before and left.area() > view.config.windows.least_area and not tally.over:
+        before = left.takes
+        for pose in _poses_of_whole(view, left, plan, tally, measured):
+            yield Proposal(pose, "pose found in the whole view")
+        if view.pattern.numel() > view.config.level.whole_at_once:
+            return
 
-    def _in_box(self, box: Box) -> list[Pose]:
-        """Poses of one part of the picture, in coordinates of the whole."""
-        weight = cut(self.available, box)
-        field = cut(self.pattern, box) * weight
-        found = synchronise(field, weight, self.carrier, self.config)
-        poses = self._worthy(field, found, pilot=self.config.level.pilot)
-        corner = field.new_tensor([box[1], box[0]])
-        return [Pose(pose.matrix, pose.offset - pose.matrix @ corner) for pose in poses]
 
-    def _worthy(self, field: Tensor, candidates: list[Synchronised], *, pilot: float) -> list[Pose]:
-        """Poses whose joint score or whose pilot alone makes a watermark likely, refined; the best few."""
-        own = self.config.level
-
-        def promise(candidate: Synchronised) -> float:
-            return max(candidate.score / self.threshold, candidate.pilot / pilot)
-
-        self.tried += 1
-        best = sorted(candidates, key=promise, reverse=True)[: own.refined]
-        worth = own.worth_refining
-        refined = [refine(field, one, self.carrier, self.config) if promise(one) > worth else one for one in best]
-        self.strongest = max([self.strongest, *(one.score for one in refined)])
-        good = [one for one in refined if promise(one) >= 1]
-        return [one.pose for one in sorted(good, key=promise, reverse=True)[: own.read]]
-
-    def _drifts(self, cluster: Cluster, pose: Pose) -> bool:
-        """Whether a part seems to be in its old place only because it lies near one where a turned mark looks alike."""
-        field = self.pattern * cluster.mask
-        start = at_pose(field, pose, self.carrier, self.config.synchronization)
-        refined = refine(field, start, self.carrier, self.config).pose
-        turned = (refined.matrix - pose.matrix).norm() / pose.matrix.norm()
-        return float(turned) > self.config.level.drift
-
-    def _ground(self) -> Ground:
-        """What is known of the view whatever the message, made when it is first asked for: most views have no mark."""
-        if self.known is None:
-            around = surroundings(self.view, self.output.mask_logits)
-            self.known = Ground(flat_energy(self.view, self.config.localization), around, self.head)
-        return self.known
-
-    def _split(self, pose: Pose, bend: Bend | None, limit: int, *, given: bool) -> list[Cluster]:
-        """The marks at a pose, in the straight coordinates of a bend if there is one."""
-        pattern, available, ground = self.pattern, self.available, self._ground()
-        if bend is not None:
-            pattern, available = bend.straight(torch.stack([pattern, available]))
-            ground = ground.straight(bend)
-        return split_messages(
-            pattern,
-            available,
-            ground,
-            pose,
-            self.carrier,
-            self.config,
-            threshold=self.threshold,
-            limit=limit,
-            given=given,
-        )
-
-    def _boxes(self) -> Iterator[Box]:
-        """The whole picture, unless that is much more than a mark spans at this scale, then windows of it."""
-        if self.whole:
-            yield 0, 0, self.pattern.shape[0], self.pattern.shape[1]
-        yield from self._windows()
-
-    def _windows(self) -> list[Box]:
-        """Overlapping square windows that repeat, most first."""
-        height, width = self.pattern.shape
-        own = self.config.windows
-        seen_whole = self.whole and min(height, width) <= own.side
-        if seen_whole or max(height, width) <= own.one_window * own.side:
+def _poses_of_whole(
+    view: View, left: Unexplained, plan: LevelPlan, tally: Tally, measured: dict[Box, Window]
+) -> list[Pose]:
+    """Poses on the lattices of the whole view; of a large one on those that its windows show together."""
+    field, pilot = view.pattern * left.map, view.config.level.pilot
+    if view.pattern.numel() <= view.config.level.whole_at_once:
+        found = synchronise(field, left.weights(), view.carrier, view.config, thorough=plan.thorough)
+    else:
+        boxes = all_boxes(view.size, view.config)
+        swept = sweep(view.pattern, left.map, boxes, view.config, thorough=plan.thorough, fine=plan.fine)
+        measured.update({window.box: window for window in swept.windows})
+        if swept.together is None:
             return []
-        windows = repetitive_windows(self.pattern, self.available, self.config, least=self.repetition)
-        return [box for _, box in windows[: self.config.level.most_windows]]
+        found = synchronise_on(swept.together, field, view.carrier, view.config, thorough=plan.thorough)
+    return _worthy(view, field, found, tally, pilot=pilot) if found else []
+
+
+def _windows(
+    view: View, left: Unexplained, plan: LevelPlan, tally: Tally, measured: dict[Box, Window]
+) -> Iterator[Proposal]:
+    """Poses of windows, the most prominent lattices first; then once more where something was found."""
+    own = view.config
+    boxes = all_boxes(view.size, own)
+    if view.whole and max(view.size) <= own.windows.one_window * own.windows.side:
+        return
+    while boxes and not tally.over:
+        windows = measure(view, left, boxes, measured, thorough=plan.thorough, fine=plan.fine)
+        ranked = [one for one in windows if one.lattices is not None]
+        if not plan.thorough:
+            ranked = [one for one in ranked if one.prominence > own.lattice.prominence]
+        ranked = sorted(ranked, key=lambda one: -one.prominence)[: own.level.most_windows]
+        again: list[Box] = []
+        refuted = Refuted(0 if plan.thorough else own.level.refuted, alike=own.lattice.alike)
+        takes = left.takes
+        while ranked and not tally.over:
+            batch, ranked = _next_batch(ranked, refuted, _batch_size(view))
+            if not batch:
+                break
+            found = _ranked(view, left, batch)
+            for number, window in enumerate(batch):
+                if left.takes > takes and left.area(window.box) < window.area:
+                    again.append(window.box)  # something was found there since it was measured
+                    continue
+                yield from _in_window(view, left, window, found.of(number), tally, refuted)
+                if left.takes > takes and left.area(window.box) < window.area:
+                    again.append(window.box)
+        boxes = [box for box in again if left.area(box) > own.windows.least_area]
+
+
+def _batch_size(view: View) -> int:
+    """How many windows are ranked together."""
+    return BATCH if view.pattern.device.type == "cpu" else BATCH_DEVICE
+
+
+def _next_batch(windows: list[Window], refuted: Refuted, size: int) -> tuple[list[Window], list[Window]]:
+    """The next windows whose lattices are not refuted, and those after them."""
+    batch: list[Window] = []
+    for number, window in enumerate(windows):
+        if len(batch) == size:
+            return batch, windows[number:]
+        if not refuted.holds(window.lattice):
+            batch.append(window)
+    return batch, []
+
+
+def _ranked(view: View, left: Unexplained, windows: list[Window]) -> Ranked:
+    """Poses of windows on their lattices, in coordinates of each."""
+    field = view.pattern * left.map
+    fields = torch.stack([cut(field, one.box) for one in windows])
+    lattices = torch.stack([one.lattices for one in windows if one.lattices is not None])
+    return rank_poses(fields, lattices, view.carrier, view.config.synchronization)
+
+
+class Refuted:
+    """Lattices that windows repeat on without any promise of a mark; ``enough`` windows refute a lattice, 0: none does;
+    ``alike``: see ``same_lattice``."""
+
+    def __init__(self, enough: int, *, alike: float) -> None:
+        self.enough, self.alike = enough, alike
+        self.lattices: list[Tensor] = []
+
+    def holds(self, lattice: Tensor | None) -> bool:
+        """Whether enough windows showed nothing on a lattice (2, 2)."""
+        if lattice is None or self.enough == 0 or len(self.lattices) < self.enough:
+            return False
+        return int(same_lattice(torch.stack(self.lattices), lattice, tolerance=self.alike).sum()) >= self.enough
+
+    def add(self, lattice: Tensor | None) -> None:
+        """Notes the lattice of a window without promise."""
+        if lattice is not None:
+            self.lattices.append(lattice)
+
+
+def measure(
+    view: View, left: Unexplained, boxes: list[Box], measured: dict[Box, Window], *, thorough: bool, fine: bool
+) -> list[Window]:
+    """Windows of a view, measured anew where less is left of them than when they were measured."""
+    areas = left.areas(boxes)
+    stale = [box for box, area in zip(boxes, areas, strict=True) if box not in measured or area < measured[box].area]
+    for window in sweep(view.pattern, left.map, stale, view.config, thorough=thorough, fine=fine).windows:
+        measured[window.box] = window
+    return [measured[box] for box in boxes]
+
+
+def _in_window(
+    view: View, left: Unexplained, window: Window, found: list[Synchronised], tally: Tally, refuted: Refuted
+) -> Iterator[Proposal]:
+    """Those of the poses found in one window that are worthy, in coordinates of the view."""
+    field = cut(view.pattern, window.box) * cut(left.map, window.box)
+    poses = _worthy(view, field, found, tally, pilot=view.config.level.pilot)
+    if not poses and max(_promise(view, one, view.config.level.pilot) for one in found) < view.config.level.promise:
+        refuted.add(window.lattice)
+    corner = field.new_tensor([window.box[1], window.box[0]])
+    for pose in poses:
+        placed = Pose(pose.matrix, pose.offset - pose.matrix @ corner)
+        yield Proposal(placed, "pose found in a window", box=window.box)
+
+
+def _tilted(view: View, left: Unexplained, plan: LevelPlan, tally: Tally) -> Iterator[Proposal]:
+    """Poses under which the whole view repeats once it is seen as if from an angle."""
+    own = view.config
+    maps = (view.pattern * left.map)[None]
+    bends = list(tried_bends(view.size, own, like=view.pattern))
+    lifts = []
+    for bend in bends:
+        correlation = autocorrelation(bend.straight(maps), None, own.lattice)
+        lifts.append(comb(correlation, own.lattice.scales[0], own.lattice).lift(own.lattice.scales))
+    best = torch.cat(lifts).topk(own.level.tilted)
+    for lift, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+        if plan.thorough or lift > own.windows.lift:
+            for pose in _bent(view, left, bends[index], tally):
+                yield Proposal(pose, "pose found as seen from an angle", bends[index])
+
+
+def _bent(view: View, left: Unexplained, bend: Bend, tally: Tally) -> list[Pose]:
+    """Poses of the whole view in the straight coordinates of a bend."""
+    field, weight = bend.straight(torch.stack([view.pattern * left.map, left.map]))
+    found = synchronise(field, weight, view.carrier, view.config)
+    return _worthy(view, field, found, tally, pilot=view.config.level.pilot) if found else []
+
+
+def _promise(view: View, candidate: Synchronised, pilot: float) -> float:
+    """How near a pose is to being read: 1 from its joint score or its pilot alone."""
+    return max(candidate.score / view.threshold, candidate.pilot / pilot)
+
+
+def _worthy(view: View, field: Tensor, candidates: list[Synchronised], tally: Tally, *, pilot: float) -> list[Pose]:
+    """Poses whose joint score or whose pilot alone makes a watermark likely, refined; the best few."""
+    own = view.config.level
+    tally.tried += 1
+    best = sorted(candidates, key=lambda one: -_promise(view, one, pilot))[: own.refined]
+    refined = [
+        refine(field, one, view.carrier, view.config) if _promise(view, one, pilot) > own.worth_refining else one
+        for one in best
+    ]
+    tally.strongest = max([tally.strongest, *(one.score for one in refined)])
+    good = [one for one in refined if _promise(view, one, pilot) >= 1]
+    return [one.pose for one in sorted(good, key=lambda one: -_promise(view, one, pilot))[: own.read]]
+
+
+def promising(view: View, available: Tensor, tally: Tally) -> bool:
+    """Whether the whole of a small view repeats at a pose that is worth refining."""
+    tally.tried += 1
+    found = synchronise(view.pattern * available, available, view.carrier, view.config)
+    best = max((_promise(view, one, view.config.level.pilot) for one in found), default=0.0)
+    return best > view.config.level.worth_refining
+
+
+def _read_near(
+    view: View, available: Tensor, proposal: Proposal, box: Box, limit: int
+) -> tuple[list[Cluster], Pose, Bend | None]:
+    """As ``_read``, from the surroundings of the window that the pose was found in, wider as long as the mark goes on
+    beyond them or shows too little in them."""
+    own = view.config.level
+    for around in own.around:
+        place = Part.around(box, around, view.size)
+        if place.box == (0, 0, *view.size):
+            break
+        part, near = view.part(place), place.cut(available[None, None])[0, 0]
+        pose = place.pose_inside(proposal.pose)
+        clusters = _split(part, near, pose, None, limit, given=False)
+        last = around == own.around[-1] and not view.whole
+        if last or (clusters and not any(place.goes_on(one.mask, own.border) for one in clusters)):
+            clusters, pose, bend = _followed(part, near, Proposal(pose, proposal.way), clusters, limit)
+            full = [replace(one, mask_logits=place.logits_in_view(one.mask_logits)) for one in clusters]
+            return full, place.pose_in_view(pose), None if bend is None else place.bend_in_view(bend)
+    return _read(view, available, proposal, limit)
+
+
+def _read(view: View, available: Tensor, proposal: Proposal, limit: int) -> tuple[list[Cluster], Pose, Bend | None]:
+    """The marks at a proposed pose, followed along a bend where they go on along one; masks in the view."""
+    clusters = _split(view, available, proposal.pose, proposal.bend, limit, given=proposal.given)
+    return _followed(view, available, proposal, clusters, limit)
+
+
+def _followed(
+    view: View, available: Tensor, proposal: Proposal, clusters: list[Cluster], limit: int
+) -> tuple[list[Cluster], Pose, Bend | None]:
+    """Marks at a proposed pose, or what goes on from them along a bend, if that is more; masks in the view."""
+    pose, bend, given = proposal.pose, proposal.bend, proposal.given
+    if clusters and _uncovered(available, clusters, bend) > view.config.level.unbent:
+        field = view.pattern * available
+        straight = field if bend is None else bend.straight(field[None])[0]
+        start = at_pose(straight * clusters[0].mask, pose, view.carrier, view.config.synchronization)
+        bent = fit_bend(field, start, clusters[0].mask, view.carrier, view.config, first=bend)
+        further = _split(view, available, bent[1], bent[0], limit, given=False) if bent else []
+        # at a given pose it has to gain more than that is ahead by: seldom is a picture as it was marked bent
+        if bent and further and further[0].score >= clusters[0].score:
+            clusters, (bend, pose) = further, bent
+    if given and bend is None:
+        clusters = [cluster for cluster in clusters if not _drifts(view, cluster, pose)]
+    if bend is None or not clusters:
+        return clusters, pose, None
+    seen = bend.back(torch.stack([cluster.mask_logits - OUTSIDE for cluster in clusters])) + OUTSIDE
+    return [replace(one, mask_logits=logits) for one, logits in zip(clusters, seen, strict=True)], pose, bend
+
+
+def _uncovered(available: Tensor, clusters: list[Cluster], bend: Bend | None) -> float:
+    """Share of what is available that no cluster covers."""
+    available = available if bend is None else bend.straight(available[None])[0]
+    taken = torch.stack([cluster.mask for cluster in clusters]).any(0)
+    return float((available * ~taken).sum() / available.sum().clamp(min=1))
+
+
+def _drifts(view: View, cluster: Cluster, pose: Pose) -> bool:
+    """Whether a part seems to be in its old place only because it lies near one where a turned mark looks alike."""
+    field = view.pattern * cluster.mask
+    start = at_pose(field, pose, view.carrier, view.config.synchronization)
+    refined = refine(field, start, view.carrier, view.config).pose
+    turned = (refined.matrix - pose.matrix).norm() / pose.matrix.norm()
+    return float(turned) > view.config.level.drift
+
+
+def _split(view: View, available: Tensor, pose: Pose, bend: Bend | None, limit: int, *, given: bool) -> list[Cluster]:
+    """The marks at a pose, in the straight coordinates of a bend if there is one."""
+    pattern = view.pattern
+    if bend is not None:
+        pattern, available = bend.straight(torch.stack([pattern, available]))
+    return split_messages(
+        pattern,
+        available,
+        lambda: view.ground if bend is None else view.ground.straight(bend),
+        pose,
+        view.carrier,
+        view.config,
+        threshold=view.threshold,
+        limit=limit,
+        given=given,
+    )

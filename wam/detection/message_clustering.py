@@ -7,6 +7,7 @@ in the number of blocks, seeds and messages, the order is fixed, and it always e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -59,7 +60,7 @@ class Reading:
 def split_messages(
     pattern: Tensor,
     available: Tensor,
-    ground: Ground,
+    known: Callable[[], Ground],
     pose: Pose,
     carrier: Carrier,
     config: SearchConfig,
@@ -70,12 +71,20 @@ def split_messages(
 ) -> list[Cluster]:
     """All messages at one pose with a score of at least ``threshold``, strongest first.
 
-    pattern, available (H, W): the estimate, and where to look; ``ground``: see ``localization``. ``given``:
-    the pose was not searched for, so that a message that is alone there is ahead by some score.
+    pattern, available (H, W): the estimate, and where to look; ``known`` makes the ground, see ``localization``, once
+    there is something to read. ``given``: the pose was not searched for, so that a message that is alone there is
+    ahead by some score, and nothing is read unless some spot shows evidence.
     """
-    field = pattern * available
-    splitter = _Splitter(field, available, ground, pose, carrier, config, threshold=threshold, given=given)
-    readings = splitter.run(limit)
+    own = config.clustering
+    votes = block_votes(pattern * available, pose, carrier, block=own.block)
+    room = (_to_blocks(available, own.block) > 0.5 * own.block**2).to(pattern)
+    seeds, evidence = _seeds(votes, room, own)
+    if given and evidence < own.evidence:
+        return []
+    ground = known()
+    energy = torch.maximum(votes.energy, 0.5 * _to_blocks(ground.flat * available, own.block))
+    splitter = _Splitter(votes, room, energy, carrier, config, threshold=threshold, given=given)
+    readings = splitter.run(seeds, limit)
     if not readings:
         return []
     messages = torch.stack([reading.votes for reading in readings])
@@ -99,10 +108,9 @@ class _Splitter:
 
     def __init__(
         self,
-        field: Tensor,
-        available: Tensor,
-        ground: Ground,
-        pose: Pose,
+        votes: BlockVotes,
+        room: Tensor,
+        energy: Tensor,
         carrier: Carrier,
         config: SearchConfig,
         *,
@@ -111,15 +119,11 @@ class _Splitter:
     ) -> None:
         self.carrier, self.threshold, self.given = carrier, threshold, given
         self.config, self.evidence = config.clustering, config.synchronization
-        block = self.config.block
-        self.votes = block_votes(field, pose, carrier, block=block)
-        self.open = (_to_blocks(available, block) > 0.5 * block**2).to(field)
-        self.energy = torch.maximum(self.votes.energy, 0.5 * _to_blocks(ground.flat * available, block))
+        self.votes, self.open, self.energy = votes, room, energy
         self.gain = (2.0 / len(carrier.phases)) ** 0.5  # of the pattern's cosines, see Carrier.render
 
-    def run(self, limit: int) -> list[Reading]:
+    def run(self, seeds: Tensor, limit: int) -> list[Reading]:
         """Adds the message that explains most of what is left, as long as its score is above the threshold."""
-        seeds = self._seeds()
         accepted: list[Reading] = []
         for _ in range(
             2 * limit + self.config.spare_rounds if limit > 0 else 0
@@ -154,21 +158,6 @@ class _Splitter:
             if again is not None and again.score >= self.threshold:
                 kept = self._join(kept, again)
         return kept
-
-    def _seeds(self) -> Tensor:
-        """Readings (S, 32) of everything at once and of the spots with most evidence."""
-        spots = [(float("inf"), (self.votes.real[..., :BITS] * self.open[..., None]).sum((0, 1)))]
-        for window in self.config.windows:
-            local = local_votes(self.votes, self.open, window)
-            bits, pilot = local[:BITS], local[BITS]
-            evidence = ((bits.square().sum(0) - BITS) / (2 * BITS) ** 0.5 + pilot) * self.open
-            highest = box_max(evidence, 2 * self.config.spacing + 1)
-            peaks = torch.nonzero((evidence >= highest) & (evidence > 0))
-            spots += [(float(evidence[y, x]), bits[:, y, x]) for y, x in peaks.tolist()]
-        spots.sort(key=lambda spot: -spot[0])
-        seeds = self.config.seeds
-        most = max(seeds // 4, min(seeds, self.config.seed_blocks // self.energy.numel()))
-        return torch.stack([bits for _, bits in spots[:most]])
 
     def _grow(self, seeds: Tensor, others: list[Reading]) -> tuple[Tensor, Tensor]:
         """Messages (S, 32) grown from seeds over what others leave, and how much each explains (S,)."""
@@ -243,6 +232,24 @@ class _Splitter:
                 better = replace(better, claim=torch.maximum(old.claim, new.claim))
                 return [*readings[:index], better, *readings[index + 1 :]]
         return [*readings, new]
+
+
+def _seeds(votes: BlockVotes, room: Tensor, config: ClusteringConfig) -> tuple[Tensor, float]:
+    """Readings (S, 32) of everything at once and of the spots with most evidence, and the most that a spot shows, in
+    standard deviations; ``room`` (rows, columns): blocks that are available."""
+    spots = [(float("inf"), (votes.real[..., :BITS] * room[..., None]).sum((0, 1)))]
+    for window in config.windows:
+        local = local_votes(votes, room, window)
+        bits, pilot = local[:BITS], local[BITS]
+        evidence = ((bits.square().sum(0) - BITS) / (2 * BITS) ** 0.5 + pilot) * room
+        highest = box_max(evidence, 2 * config.spacing + 1)
+        peaks = torch.nonzero((evidence >= highest) & (evidence > 0))
+        heights = evidence[peaks[:, 0], peaks[:, 1]].tolist()
+        spots += [(height, bits[:, y, x]) for height, (y, x) in zip(heights, peaks.tolist(), strict=True)]
+    spots.sort(key=lambda spot: -spot[0])
+    most = max(config.seeds // 4, min(config.seeds, config.seed_blocks // room.numel()))
+    strongest = spots[1][0] if len(spots) > 1 else 0.0
+    return torch.stack([bits for _, bits in spots[:most]]), strongest
 
 
 def _rival(like: Tensor, others: list[Reading]) -> Tensor:

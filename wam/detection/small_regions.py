@@ -6,32 +6,25 @@ windows of the finest level repeat there, their surroundings are enlarged and se
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-
-from wam.detection.config import SearchConfig, SmallRegionsConfig
+from wam.detection.config import SmallRegionsConfig
 from wam.detection.crop import Part
-from wam.detection.lattice_estimation import periodicity
-from wam.detection.sliding_windows import BATCH, Box, cut, repetitive_windows
+from wam.detection.level_search import measure
+from wam.detection.sliding_windows import Box, Window, all_boxes
+from wam.detection.view import Unexplained, View
 
 
 def small_windows(
-    pattern: Tensor, available: Tensor, config: SearchConfig, *, beside_others: bool = False
-) -> list[Box]:
-    """Windows of the finest level, pattern and available (H, W), that may hold a small piece, most repetitive first.
-    ``beside_others``: another mark was found in the picture."""
-    own = config.small_regions
-    least = own.beside_others if beside_others else own.periodicity
-    windows = repetitive_windows(pattern, available, config, least=least, span=config.small_scales)
-    usual: list[float] = []
-    for first in range(0, len(windows), BATCH):
-        boxes = [box for _, box in windows[first : first + BATCH]]
-        weights = torch.stack([cut(available, box) for box in boxes])
-        fields = torch.stack([cut(pattern, box) for box in boxes]) * weights
-        usual += periodicity(fields, weights, config.lattice).tolist()
-    return [box for (finer, box), coarser in zip(windows, usual, strict=True) if finer > own.finer * coarser]
+    view: View, left: Unexplained, measured: dict[Box, Window], *, beside_others: bool = False
+) -> list[Window]:
+    """Windows of the finest view that may hold a small piece, those first that stand out most. ``measured``: windows as
+    they were measured before; ``beside_others``: another mark was found in the picture."""
+    own = view.config.small_regions
+    least = own.beside_others if beside_others else own.standing
+    windows = measure(view, left, all_boxes(view.size, view.config), measured, thorough=False, fine=True)
+    worth = [one for one in windows if one.fine_standing > least and one.fine_lift > own.finer * one.lift]
+    return sorted(worth, key=lambda one: -one.fine_standing)
 
 
-def enlarged(window: Box, size: tuple[int, int], config: SmallRegionsConfig) -> Part:
-    """A window of a level of ``size`` (height, width) with what is looked at around it."""
-    return Part.around(window, config.around, size, scale=config.enlarged)
+def enlarged(window: Box, size: tuple[int, int], config: SmallRegionsConfig, *, around: int = 0) -> Part:
+    """A window of a level of ``size`` (height, width), with so many pixels around it."""
+    return Part.around(window, around, size, scale=config.enlarged)

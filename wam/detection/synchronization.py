@@ -15,15 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wam.detection.config import SearchConfig, SynchronizationConfig
-from wam.detection.lattice_estimation import autocorrelation, comb, peak_lattices, refine_lattices, stretched_comb
-from wam.signal.pattern import Carrier
+from wam.detection.lattice_estimation import Autocorrelation, autocorrelation, climbed, comb, inverse, proposed
+from wam.signal.pattern import SYMMETRIES, Carrier
 from wam.signal.pose import Pose
 from wam.signal.specification import BITS, TILE
-
-# turns by 0, 90, 180, 270 degrees, then the same after a left-right mirror
-_TURNS = (((1, 0), (0, 1)), ((0, -1), (1, 0)), ((-1, 0), (0, -1)), ((0, 1), (-1, 0)))
-_MIRRORED = (((-1, 0), (0, 1)), ((0, 1), (1, 0)), ((1, 0), (0, -1)), ((0, -1), (-1, 0)))
-SYMMETRIES = torch.tensor((*_TURNS, *_MIRRORED), dtype=torch.float32)
 
 
 @dataclass(frozen=True)
@@ -37,60 +32,126 @@ class Synchronised:
     pilot: float
 
 
-def synchronise(pattern: Tensor, weight: Tensor, carrier: Carrier, config: SearchConfig) -> list[Synchronised]:
-    """Searches one region: pattern, weight (H, W) -> candidates, best first."""
-    field = pattern * weight
-    if float(field.square().sum()) <= 1e-6:
+@dataclass(frozen=True)
+class Ranked:
+    """Poses of a batch of regions, J each: ``matrices`` (B, J, 2, 2), ``offsets`` (B, J, 2) in pixels of the region;
+    their evidence as in ``Synchronised``: ``scores`` (B, J), ``bit_votes`` (B, J, 32), ``pilots`` (B, J)."""
+
+    matrices: Tensor
+    offsets: Tensor
+    scores: Tensor
+    bit_votes: Tensor
+    pilots: Tensor
+
+    def of(self, region: int) -> list[Synchronised]:
+        """The poses of one region, best score first."""
+        rows = zip(self.scores[region].tolist(), self.pilots[region].tolist(), strict=True)
+        found = [
+            Synchronised(
+                Pose(self.matrices[region, j], self.offsets[region, j]), score, self.bit_votes[region, j], pilot
+            )
+            for j, (score, pilot) in enumerate(rows)
+        ]
+        return sorted(found, key=lambda one: -one.score)
+
+
+def synchronise(
+    field: Tensor, weight: Tensor | None, carrier: Carrier, config: SearchConfig, *, thorough: bool = False
+) -> list[Synchronised]:
+    """Searches one region: weighted pattern and weight (H, W), None: 1 everywhere -> candidates, best first; none where
+    no lattice stands out, unless ``thorough``."""
+    own = config.lattice
+    correlation = autocorrelation(field[None], None if weight is None else weight[None], own)
+    return synchronise_on(correlation, field, carrier, config, thorough=thorough)
+
+
+def synchronise_on(
+    correlation: Autocorrelation, field: Tensor, carrier: Carrier, config: SearchConfig, *, thorough: bool = False
+) -> list[Synchronised]:
+    """As ``synchronise``, on the lattices that an autocorrelation (a batch of one) shows."""
+    own = config.lattice
+    lattices, standing = proposed(correlation, comb(correlation, own.scales[0], own), own)
+    if float(standing) <= own.proposal and not thorough:
         return []
-    correlation, overlap = autocorrelation(field, weight, config.lattice)
-    ways = (comb, stretched_comb, peak_lattices)
-    proposed = torch.cat([propose(correlation, overlap, config.lattice) for propose in ways])
-    lattices = refine_lattices(correlation, overlap, proposed, config.lattice)
-    matrices = torch.linalg.inv(lattices / TILE)
-    return rank_poses(field, matrices, carrier, config.synchronization)
+    lattices, prominence = climbed(correlation, lattices, own)
+    if float(prominence.max()) <= own.prominence and not thorough:
+        return []
+    return rank_poses(field[None], lattices, carrier, config.synchronization).of(0)
 
 
-def rank_poses(field: Tensor, matrices: Tensor, carrier: Carrier, config: SynchronizationConfig) -> list[Synchronised]:
-    """Shift, turn and mirror for each lattice by the pilot, then the joint score of the best: sorted candidates."""
-    votes = limited(raw_coefficients(field, matrices, carrier))  # (C, K, 2)
-    index, conjugate = symmetry_table(carrier)
-    turned = votes[:, index]  # (C, 8, K, 2)
+def rank_poses(fields: Tensor, lattices: Tensor, carrier: Carrier, config: SynchronizationConfig) -> Ranked:
+    """Shift, turn and mirror for each lattice by the pilot, then the joint score of the best.
+
+    fields (B, H, W), lattices (B, C, 2, 2) whose columns are the lattice vectors in pixels.
+    """
+    matrices = inverse(lattices / TILE)
+    count = matrices.shape[1]
+    votes = limited(folded_coefficients(fields, matrices, carrier, cells=config.cells))  # (B, C, K, 2)
+    index, conjugate = carrier.turned
+    turned = votes[:, :, index]  # (B, C, 8, K, 2)
     turned = torch.stack([turned[..., 0], turned[..., 1] * conjugate], dim=-1)
     rotated = _times_phase(turned, -carrier.phases)
     side = config.shifts
-    surface = pilot_surface(rotated, carrier, shifts=side)  # (C, 8, S, S)
-    flat = surface.flatten(0, 1).flatten(1)
-    best = flat.max(1)
-    chosen = best.values.topk(min(config.judged, len(best.values))).indices
-    cell = best.indices[chosen]
-    shifts = torch.stack([cell % side, cell // side], dim=1).to(carrier.frequencies) * (TILE / side)
+    surface = pilot_surface(rotated, carrier, shifts=side)  # (B, C, 8, S S)
+    best = surface.flatten(1, 2).max(-1)  # (B, 8 C)
+    chosen = best.values.topk(min(config.judged, 8 * count), dim=1).indices
+    cell = best.indices.gather(1, chosen)
+    shifts = torch.stack([cell % side, cell // side], dim=-1).to(carrier.frequencies) * (TILE / side)
     angles = 2 * math.pi / TILE * (shifts @ carrier.frequencies.T)
-    aligned = _times_phase(rotated.flatten(0, 1)[chosen], angles)
-    turns = SYMMETRIES.to(field.device)[chosen % 8] @ matrices[chosen // 8]
-    poses = [Pose(matrix, -shift) for matrix, shift in zip(turns, shifts.to(field), strict=True)]
-    return sorted(_judge(aligned, poses, carrier, config), key=lambda found: -found.score)
+    every = rotated.flatten(1, 2)
+    picked = every.gather(1, chosen[..., None, None].expand(-1, -1, *every.shape[2:]))
+    aligned = _times_phase(picked, angles)
+    turns = SYMMETRIES.to(fields.device)[chosen % 8]
+    poses = turns @ matrices.gather(1, (chosen // 8)[..., None, None].expand(-1, -1, 2, 2))
+    scores, bits = joint_score(aligned, carrier, config)
+    return Ranked(poses, -shifts.to(poses), scores, bits, _pilot_agreement(aligned, carrier))
 
 
 def at_pose(field: Tensor, pose: Pose, carrier: Carrier, config: SynchronizationConfig) -> Synchronised:
     """Evidence of a weighted estimate (H, W) at one given pose."""
     coefficients = carrier.project(field[None], pose.matrix[None], pose.offset[None])[0]
-    return _judge(limited(coefficients)[None], [pose], carrier, config)[0]
+    votes = limited(coefficients)
+    score, bits = joint_score(votes, carrier, config)
+    return Synchronised(pose, float(score), bits, float(_pilot_agreement(votes, carrier)))
 
 
-def _judge(votes: Tensor, poses: list[Pose], carrier: Carrier, config: SynchronizationConfig) -> list[Synchronised]:
-    """Evidence at poses: limited votes (C, K, 2) turned to each."""
-    scores, bits = joint_score(votes, carrier, config)
-    known = votes[:, carrier.is_pilot]
-    pilots = known[..., 0].sum(-1) / ((known.square().sum((1, 2)) / 2).sqrt() + 1e-6)
-    rows = zip(poses, scores.tolist(), bits, pilots.tolist(), strict=True)
-    return [Synchronised(*row) for row in rows]
+def _pilot_agreement(votes: Tensor, carrier: Carrier) -> Tensor:
+    """In standard deviations of random phases: limited votes (..., K, 2) turned to a pose -> (...)."""
+    known = votes[..., carrier.is_pilot, :]
+    agreement: Tensor = known[..., 0].sum(-1) / ((known.square().sum((-2, -1)) / 2).sqrt() + 1e-6)
+    return agreement
 
 
-def raw_coefficients(field: Tensor, matrices: Tensor, carrier: Carrier) -> Tensor:
-    """Lattice coefficients with the carrier's phases left in: field (H, W), matrices (C, 2, 2) -> (C, K, 2)."""
-    fields = field.expand(len(matrices), *field.shape)
-    removed = carrier.project(fields, matrices, matrices.new_zeros(len(matrices), 2))
-    return _times_phase(removed, carrier.phases)
+def folded_coefficients(fields: Tensor, matrices: Tensor, carrier: Carrier, *, cells: int) -> Tensor:
+    """Lattice coefficients with the carrier's phases left in: fields (B, H, W), matrices (B, C, 2, 2) -> (B, C, K, 2).
+
+    Every frequency is a whole number of cycles per tile, so the field is first added up over all tiles, in so many
+    ``cells`` along each side of one, and a small Fourier transform gives all coefficients; the attenuation by the
+    cells is taken out. ``Carrier.project`` is exact, and dearer by the number of frequencies.
+    """
+    height, width = fields.shape[-2:]
+    y = torch.arange(height, device=fields.device, dtype=torch.float32) + 0.5
+    x = torch.arange(width, device=fields.device, dtype=torch.float32) + 0.5
+    steps = matrices * (cells / TILE)
+    tiles = []
+    for field, own in zip(fields, steps, strict=True):
+        for step in own:
+            column = _cells(step[0], x, y, cells)
+            cell = _cells(step[1], x, y, cells).mul_(cells).add_(column).flatten()
+            tiles.append(torch.zeros(cells**2, device=fields.device).index_add_(0, cell, field.flatten()))
+    summed = torch.stack(tiles).view(*matrices.shape[:2], cells, cells)
+    spectrum = torch.fft.fft2(summed)
+    across, down = carrier.frequencies.long().unbind(1)
+    values = spectrum[..., down % cells, across % cells]
+    frequencies = carrier.frequencies / cells
+    turn = torch.polar(1 / torch.sinc(frequencies).prod(1), -math.pi * frequencies.sum(1))
+    return torch.view_as_real(values * turn)
+
+
+def _cells(step: Tensor, x: Tensor, y: Tensor, cells: int) -> Tensor:
+    """The cell of a tile, along one axis, that each pixel lies in: (H, W) int64."""
+    place = torch.floor(step[0] * x + (step[1] * y)[:, None]).long()
+    return place.remainder_(cells)
 
 
 def limited(coefficients: Tensor) -> Tensor:
@@ -102,14 +163,10 @@ def limited(coefficients: Tensor) -> Tensor:
 
 
 def pilot_surface(votes: Tensor, carrier: Carrier, *, shifts: int) -> Tensor:
-    """Pilot agreement at every shift: votes (..., K, 2), phases removed -> (..., S, S) indexed [shift y, shift x], so
+    """Pilot agreement at every shift: votes (..., K, 2), phases removed -> (..., S S), shift y times S plus shift x, so
     many ``shifts`` each way."""
-    pilot = carrier.is_pilot
-    column, row = (carrier.frequencies[pilot].long() % shifts).unbind(1)
-    spectrum = torch.zeros(*votes.shape[:-2], shifts, shifts, dtype=torch.complex64, device=votes.device)
-    spectrum[..., row, column] = torch.view_as_complex(votes[..., pilot, :].contiguous().float())
-    surface: Tensor = torch.fft.ifft2(spectrum).real
-    return surface * shifts**2
+    agreement: Tensor = votes[..., carrier.is_pilot, :].flatten(-2) @ carrier.pilot_waves(shifts)
+    return agreement
 
 
 def joint_score(
@@ -151,19 +208,6 @@ def bit_noise(votes: Tensor, carrier: Carrier) -> Tensor:
 def _sum_bits(values: Tensor, carrier: Carrier) -> Tensor:
     data = ~carrier.is_pilot
     return values.new_zeros(*values.shape[:-1], BITS).index_add(-1, carrier.owner[data], values[..., data])
-
-
-def symmetry_table(carrier: Carrier) -> tuple[Tensor, Tensor]:
-    """Which measured frequency each of the carrier's becomes under the eight turns: index (8, K), sign of imaginary."""
-    frequencies = carrier.frequencies.long()
-    where = {tuple(k): i for i, k in enumerate(frequencies.tolist())}
-    index, sign = [], []
-    for symmetry in SYMMETRIES.long():
-        mapped = frequencies.cpu() @ symmetry  # k . (S u) = (S^T k) . u
-        rows = [(where[tuple(k)], 1.0) if tuple(k) in where else (where[(-k[0], -k[1])], -1.0) for k in mapped.tolist()]
-        index.append([row[0] for row in rows])
-        sign.append([row[1] for row in rows])
-    return torch.tensor(index, device=frequencies.device), torch.tensor(sign, device=frequencies.device)
 
 
 def _times_phase(values: Tensor, angle: Tensor) -> Tensor:

@@ -16,7 +16,8 @@ META_LICENCES = {"wam_mit": "MIT", "wam_coco": "CC-BY-NC"}  # of Meta's publishe
 class Known:
     """A checkpoint that ships with the package: one of several extractors, say, for one ``signal``.
 
-    ``sha256`` hex digest of its file; ``signal`` by its name, and ``size``, for people: small or large.
+    ``sha256`` hex digest of its file; ``signal`` by its name, and ``size``, for people: small or large; ``earlier``:
+    digests of files of earlier versions with the same networks, which were calibrated for an earlier search.
     """
 
     file: str
@@ -24,15 +25,20 @@ class Known:
     licence: str
     signal: str
     size: str
+    earlier: tuple[str, ...] = ()
 
 
 KNOWN = {
     DEFAULT: Known(
         file="lattice32.safetensors",
-        sha256="5d36c822185c9f149c28cf7c7f13775b81a51ff6f0ee233156697e6a7b202e2a",
+        sha256="a27ccc3c98bab8e43362f70e98fdb3816d4e8ec6d476202c64b8ef683e06d96e",
         licence="MIT",
         signal=SIGNAL.name,
         size="small",
+        earlier=(
+            "b4f631c7dcaa08c71c56565b0414afc0425eb16f3b636ac0c8254d27dcc2c2ca",  # 0.2.0
+            "5d36c822185c9f149c28cf7c7f13775b81a51ff6f0ee233156697e6a7b202e2a",  # 0.3.0 before its search was rewritten
+        ),
     ),
 }
 

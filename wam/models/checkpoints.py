@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ RECALIBRATE = "python scripts/calibrate.py --photos FOLDER --model FILE --out FI
 @dataclass(frozen=True)
 class Checkpoint:
     """Implements ``wam.models.protocol.Checkpoint``; ``metadata`` as written by training; the networks, in eval mode.
-    ``mask_head`` None: masks are hand-made; ``same_as``: names, as NAME@HASH8, of files that mark and read the same."""
+    ``mask_head`` None: masks are hand-made; ``same_as``: names, as NAME@HASH8, of files with the same networks, whose
+    marks are the same."""
 
     path: Path
     sha256: str
@@ -68,6 +69,13 @@ class Checkpoint:
     def calibration(self) -> dict[str, Any] | None:
         """As measured by ``scripts/calibrate.py`` and written into the file."""
         return self.metadata.get("calibration")
+
+    def calibrated_as(self, other: Checkpoint) -> Checkpoint:
+        """The same networks with the calibration of a later file of them, which holds for a later search."""
+        later: dict[str, Any] = {
+            name: other.metadata[name] for name in ("calibration", "calibration_basis") if name in other.metadata
+        }
+        return replace(self, metadata={**self.metadata, **later})
 
     def build(
         self,

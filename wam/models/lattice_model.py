@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from wam.detection.calibration import Calibration
 from wam.detection.config import DEFAULT_SEARCH, SearchConfig
 from wam.detection.dense_output import per_pixel
-from wam.detection.detector import SearchResult, search
+from wam.detection.detector import SearchResult, search_many
 from wam.detection.merging import Found
+from wam.models.effort import USUAL, Effort
 from wam.models.protocol import Description, Finding, FoundPose, SearchSummary
 from wam.networks.embedder import Embedder
 from wam.networks.watermark_network import WatermarkModel
@@ -81,32 +82,41 @@ class LatticeModel(WatermarkModel):
         strength = CELLS_PSNR if psnr_db is None else psnr_db
         return super().mark_cells_each(images, bits, cells, psnr_db=strength, sides=sides)
 
-    def find(self, image: Tensor, *, thorough: bool = False) -> list[Finding]:
-        """See ``Model.find``; ``thorough`` searches every resolution even when a mark was found."""
-        return self.find_and_explain(image, thorough=thorough)[0]
+    def find(self, image: Tensor, *, effort: Effort = USUAL) -> list[Finding]:
+        """See ``Model.find``; a thorough search looks at every resolution even when a mark was found."""
+        return self.find_and_explain(image, effort=effort)[0]
 
-    def find_and_explain(self, image: Tensor, *, thorough: bool = False) -> tuple[list[Finding], SearchSummary]:
+    def find_and_explain(self, image: Tensor, *, effort: Effort = USUAL) -> tuple[list[Finding], SearchSummary]:
         """See ``Explains.find_and_explain``."""
-        result = self._search(image, thorough=thorough)
-        summary = SearchSummary(result.views, result.tried, result.strongest, self.calibration.threshold)
+        (result,) = self._search([image], effort)
+        threshold = self.calibration.threshold
+        summary = SearchSummary(result.views, result.tried, result.strongest, threshold, result.cut_short)
         return self._findings(result, image), summary
 
-    def glance(self, image: Tensor) -> list[Finding]:
-        """See ``Glances.glance``."""
-        return self._findings(self._search(image, usual_only=True), image)
+    def find_many(self, images: Sequence[Tensor], *, effort: Effort = USUAL) -> list[list[Finding]]:
+        """See ``ManyPictures.find_many``; the time of an effort is for all together."""
+        results = self._search(images, effort)
+        return [self._findings(result, image) for result, image in zip(results, images, strict=True)]
 
     def per_pixel(self, image: Tensor) -> Tensor:
         """See ``Model.per_pixel``."""
         size = (int(image.shape[-2]), int(image.shape[-1]))
-        return per_pixel(self._search(image).found, self.carriers, size, self.config)
-
-    def _search(self, image: Tensor, *, thorough: bool = False, usual_only: bool = False) -> SearchResult:
-        threshold = self.calibration.threshold
-        return search(self, image, threshold=threshold, thorough=thorough, usual_only=usual_only, config=self.config)
+        return per_pixel(self._search([image], USUAL)[0].found, self.carriers, size, self.config)
 
     def _findings(self, result: SearchResult, image: Tensor) -> list[Finding]:
         size = (int(image.shape[-2]), int(image.shape[-1]))
         return [self._calibrate(found, size, result.tried) for found in result.found]
+
+    def _search(self, images: Sequence[Tensor], effort: Effort) -> list[SearchResult]:
+        return search_many(
+            self,
+            images,
+            threshold=self.calibration.threshold,
+            thorough=effort.thorough,
+            usual_only=effort.quick,
+            seconds=effort.seconds,
+            config=self.config,
+        )
 
     def _calibrate(self, found: Found, size: tuple[int, int], tried: int) -> Finding:
         expected = min(size) / min(WORKING_SIDE, *size)

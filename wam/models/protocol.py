@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from wam.models.effort import USUAL, Effort
 from wam.signal.mark_grid import Cell
 from wam.signal.specification import Signal
 
@@ -17,7 +18,7 @@ from wam.signal.specification import Signal
 class Description:
     """What callers need to know of a model.
 
-    ``name`` as NAME@HASH8; ``same_as`` names of other files that mark and read just the same; ``present`` and
+    ``name`` as NAME@HASH8; ``same_as`` names of other files that mark just the same; ``present`` and
     ``faint``: log10 of the chance of a false alarm that a mark may have to be reported, and to have its word looked up
     in a registry. ``licence`` None: not stated. ``keyed``: marks made with one key are not found with another.
     ``signal``: the algorithm of the marks, as ``wam-lattice-1``, and ``search``: the digest of the search's values that
@@ -69,12 +70,13 @@ class Finding:
 class SearchSummary:
     """What a search did: ``views`` (height, width) in pixels that the network saw, one pass each; ``tried`` regions,
     each at one given pose or at thousands; ``strongest`` score that one reached at its pose, and the ``threshold`` from
-    which one is a watermark, in the model's own unit."""
+    which one is a watermark, in the model's own unit; ``cut_short``: the time was over before all was looked at."""
 
     views: tuple[tuple[int, int], ...]
     tried: int
     strongest: float
     threshold: float
+    cut_short: bool = False
 
 
 class Model(Protocol):
@@ -92,11 +94,9 @@ class Model(Protocol):
         """
         ...
 
-    def find(self, image: Tensor, *, thorough: bool = False) -> list[Finding]:
-        """Every watermark of one picture (3, H, W), in any order, unlikely ones included.
-
-        ``thorough`` goes on looking where the model would otherwise stop.
-        """
+    def find(self, image: Tensor, *, effort: Effort = USUAL) -> list[Finding]:
+        """Every watermark of one picture (3, H, W), in any order, unlikely ones included; a model that knows no
+        ``effort`` but its own leaves it aside."""
         ...
 
     def extract(self, images: Tensor) -> object:
@@ -113,17 +113,17 @@ class Model(Protocol):
 class Explains(Protocol):
     """A model that can tell what its search did."""
 
-    def find_and_explain(self, image: Tensor, *, thorough: bool = False) -> tuple[list[Finding], SearchSummary]:
+    def find_and_explain(self, image: Tensor, *, effort: Effort = USUAL) -> tuple[list[Finding], SearchSummary]:
         """As ``Model.find``, and what was done."""
         ...
 
 
 @runtime_checkable
-class Glances(Protocol):
-    """A model that can look at the usual resolution only, sooner than it searches a picture where nothing is."""
+class ManyPictures(Protocol):
+    """A model that looks at several pictures together, with the same results as one by one."""
 
-    def glance(self, image: Tensor) -> list[Finding]:
-        """As ``Model.find`` of a picture that lies in the file about as it was marked."""
+    def find_many(self, images: Sequence[Tensor], *, effort: Effort = USUAL) -> list[list[Finding]]:
+        """As ``Model.find`` of pictures (3, H, W) of any sizes."""
         ...
 
 
@@ -161,8 +161,8 @@ class Checkpoint(Protocol):
     """A file of weights that was read and checked, and the model it makes.
 
     ``sha256`` hex digest of the file; ``licence`` of the weights, None if not stated; ``parameters`` by network;
-    ``signal`` that the networks were trained for, None if there is no such; ``same_as`` names of files that mark and
-    read just the same; ``calibration`` what its thresholds are and
+    ``signal`` that the networks were trained for, None if there is no such; ``same_as`` names of files that mark
+    just the same; ``calibration`` what its thresholds are and
     rest on, None if it has none; ``metadata`` JSON values as written beside the weights, ``figures`` among them if they
     were measured.
     """

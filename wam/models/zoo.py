@@ -51,7 +51,13 @@ def open_checkpoint(model: str | Path, *, known: Mapping[str, Known] = KNOWN) ->
     path = Path(model)
     if not path.exists():
         raise ModelError(f"{model}: {_missing(str(model))}")
-    return (load_weights(path) if is_meta(path) else load_checkpoint(path)), path.stem
+    if is_meta(path):
+        return load_weights(path), path.stem
+    loaded = load_checkpoint(path)
+    for one in known.values():
+        if loaded.sha256 in one.earlier:
+            return loaded.calibrated_as(load_checkpoint(shipped(one.file), sha256=one.sha256)), path.stem
+    return loaded, path.stem
 
 
 def _missing(model: str) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from payload import Match, Record, format_link, hash_rgb, hashes_before_cut, read_word
 from payload.registry.entry import IN_USE, Entry
+from wam.models.effort import USUAL, Effort
 from wam.models.protocol import SearchSummary
 from wam.pictures.animation import decode_animation
 from wam.pictures.files import require_size
@@ -30,6 +31,8 @@ from wam.signal.mark_grid import SMALLEST_SIDE
 from wam.watermarker import Detection, Watermarker
 
 CUT_SHORT = "the file is cut short: what is there was searched"
+TIME_OVER = "the time was over: what was looked at until then is given"
+QUICK = "a quick look: at the usual resolution only"
 
 
 @dataclass(frozen=True)
@@ -140,15 +143,15 @@ def read(
     *,
     name: str = "picture",
     words: RegisteredWords | None = None,
-    thorough: bool = False,
+    effort: Effort = USUAL,
     frames: bool = False,
 ) -> Findings:
     """Every mark of one file with its record; raises ``ImageError`` for content that is no picture to be searched.
 
     ``name``: what errors call it. ``words``: those in use in a registry, to be kept from one picture to the next; None:
-    no record is known. ``thorough`` and ``frames`` as in ``examine`` and ``open_pictures``.
+    no record is known. ``effort`` and ``frames`` as in ``examine`` and ``open_pictures``.
     """
-    steps = ReadSteps(marker, thorough=thorough, frames=frames)
+    steps = ReadSteps(marker, effort=effort, frames=frames)
     return judge(steps.examine(steps.open(content, name=name)), words or RegisteredWords())
 
 
@@ -160,7 +163,7 @@ class ReadSteps:
     """
 
     marker: Watermarker
-    thorough: bool = False
+    effort: Effort = USUAL
     frames: bool = False
 
     def open(self, content: bytes, *, name: str = "picture") -> tuple[Picture, ...]:
@@ -169,7 +172,7 @@ class ReadSteps:
 
     def examine(self, pictures: Sequence[Picture]) -> Examined:
         """See ``examine``."""
-        return examine(self.marker, *pictures, thorough=self.thorough)
+        return examine(self.marker, *pictures, effort=self.effort)
 
 
 def open_pictures(content: bytes, *, name: str = "picture", frames: bool = False) -> tuple[Picture, ...]:
@@ -183,16 +186,15 @@ def open_pictures(content: bytes, *, name: str = "picture", frames: bool = False
     return tuple(replace(picture, cut_short=True) for picture in pictures) if cut_short else pictures
 
 
-def examine(marker: Watermarker, picture: Picture, *more: Picture, thorough: bool = False) -> Examined:
+def examine(marker: Watermarker, picture: Picture, *more: Picture, effort: Effort = USUAL) -> Examined:
     """Every mark of one picture, however faint; raises ``ImageError`` for one that is too small to be looked at.
 
-    ``more``: further frames of an animation, whose marks are gathered. ``thorough`` goes on through all resolutions,
-    windows and angles of view when a mark was found.
+    ``more``: further frames of an animation, whose marks are gathered. ``effort``: how much is looked for, in each.
     """
     require_size(picture, SMALLEST_SIDE)
     bounds = marker.model.description
     frames = [
-        marker.detect_and_explain(one.pixels, thorough=thorough, max_log10_p=bounds.faint) for one in (picture, *more)
+        marker.detect_and_explain(one.pixels, effort=effort, max_log10_p=bounds.faint) for one in (picture, *more)
     ]
     detections = merge(found for found, _ in frames) if more else frames[0][0]
     searches = tuple(search for _, search in frames if search is not None)
@@ -202,8 +204,18 @@ def examine(marker: Watermarker, picture: Picture, *more: Picture, thorough: boo
     cut = hashes_before_cut(picture.pixels) if any(is_whole(one) for one in others) else ()
     return Examined(
         picture.width, picture.height, tuple(others), phash, bounds.present, label, tuple(records), searches, cut,
-        CUT_SHORT if picture.cut_short else None,
+        _why_incomplete(picture, effort, searches),
     )  # fmt: skip
+
+
+def _why_incomplete(picture: Picture, effort: Effort, searches: Sequence[SearchSummary]) -> str | None:
+    """Why not all of a file was searched; None where it was."""
+    reasons = [CUT_SHORT] if picture.cut_short else []
+    if any(search.cut_short for search in searches):
+        reasons.append(TIME_OVER)
+    elif effort.quick and searches:
+        reasons.append(QUICK)
+    return "; ".join(reasons) or None
 
 
 def judge(examined: Examined, words: RegisteredWords) -> Findings:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -21,6 +22,11 @@ from torch import Tensor
 from wam.signal.specification import BITS, SIGNAL, TILE, Signal, lattice_frequencies
 
 PUBLIC_KEY = b"wam-toolkit public carrier 1"
+
+# turns by 0, 90, 180, 270 degrees, then the same after a left-right mirror: a lattice looks alike under each
+_TURNS = (((1, 0), (0, 1)), ((0, -1), (1, 0)), ((-1, 0), (0, -1)), ((0, 1), (-1, 0)))
+_MIRRORED = (((-1, 0), (0, 1)), ((0, 1), (1, 0)), ((1, 0), (0, -1)), ((0, -1), (-1, 0)))
+SYMMETRIES = torch.tensor((*_TURNS, *_MIRRORED), dtype=torch.float32)
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,37 @@ class Carrier:
     def is_pilot(self) -> Tensor:
         """(K,) bool."""
         return self.owner < 0
+
+    @cached_property
+    def turned(self) -> tuple[Tensor, Tensor]:
+        """Which measured frequency each of the carrier's becomes under ``SYMMETRIES``: index (8, K) int64, and the sign
+        (8, K) of its imaginary part."""
+        frequencies = self.frequencies.long().cpu()
+        where = {tuple(k): i for i, k in enumerate(frequencies.tolist())}
+        index, sign = [], []
+        for symmetry in SYMMETRIES.long():
+            mapped = (frequencies @ symmetry).tolist()  # k . (S u) = (S^T k) . u
+            rows = [(where[tuple(k)], 1.0) if tuple(k) in where else (where[(-k[0], -k[1])], -1.0) for k in mapped]
+            index.append([row[0] for row in rows])
+            sign.append([row[1] for row in rows])
+        device = self.frequencies.device
+        return torch.tensor(index, device=device), torch.tensor(sign, device=device)
+
+    @cached_property
+    def _waves(self) -> dict[int, Tensor]:
+        """What ``pilot_waves`` made, by the number of shifts."""
+        return {}
+
+    def pilot_waves(self, shifts: int) -> Tensor:
+        """What each pilot coefficient, real and imaginary part, adds to the agreement at each of so many shifts along
+        either side of a tile: (2 P, shifts squared), the shift in x last."""
+        known = self._waves  # taken once: of two threads that ask first, each may have a table of its own
+        if shifts not in known:
+            steps = torch.arange(shifts, device=self.frequencies.device) * (2 * np.pi / shifts)
+            y, x = torch.meshgrid(steps, steps, indexing="ij")
+            angle = self.frequencies[self.is_pilot] @ torch.stack([x.flatten(), y.flatten()])
+            known[shifts] = torch.stack([angle.cos(), -angle.sin()], dim=1).flatten(0, 1)
+        return known[shifts]
 
     def to(self, device: torch.device | str) -> Carrier:
         """The same carrier with its tables on another device."""

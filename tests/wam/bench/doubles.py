@@ -25,7 +25,6 @@ class Brightener:
     decides = True
     adjustable = True
     keyed = True
-    same_as: tuple[str, ...] = ()
     search: str | None = None
 
     def __init__(self) -> None:

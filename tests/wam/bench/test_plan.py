@@ -56,15 +56,6 @@ def test_tasks_hold_every_open_cell_once(images: ImageSet, workers: int) -> None
     assert len(tasks) >= 2 * workers
 
 
-def test_other_names_are_those_of_files_that_mark_the_same_and_are_not_measured_themselves(images: ImageSet) -> None:
-    plan = plan_of(images, "identity")
-    (entrant,) = plan.entrants
-    assert plan.names() == {}
-    newer = replace(entrant, name="b@2", same_as=("a@0", "a@1"))
-    assert replace(plan, entrants=(newer,)).names() == {"a@0": "b@2", "a@1": "b@2"}
-    assert replace(plan, entrants=(newer, replace(entrant, name="a@1"))).names() == {"a@0": "b@2"}
-
-
 def test_keys_tell_runs_apart(images: ImageSet) -> None:
     def first(seed: int, strengths: tuple[float | None, ...] = (None,)) -> object:
         plan = plan_of(images, "identity", seed=seed)

@@ -17,6 +17,8 @@ from typer.testing import CliRunner, Result
 from tests.wam.synthetic import handmade_marker, smooth_picture
 from wam import watermarker
 from wam.cli import app
+from wam.errors import OptionsError
+from wam.models.effort import USUAL, Effort
 from wam.models.protocol import Description, Explains, Finding, FoundPose
 from wam.watermarker import Watermarker
 
@@ -32,7 +34,7 @@ class Silent:
     def __init__(self, *, finds: bool) -> None:
         self.finds = finds
 
-    def find(self, image: Tensor, *, thorough: bool = False) -> list[Finding]:
+    def find(self, image: Tensor, *, effort: Effort = USUAL) -> list[Finding]:
         logits = torch.tensor([4.0 if bit == "1" else -4.0 for bit in BITS])
         finding = Finding(logits, 50.0, -9.0, torch.ones(image.shape[-2:]), FoundPose())
         return [finding] if self.finds else []
@@ -151,3 +153,25 @@ def test_an_unknown_precision_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) 
     result = CliRunner().invoke(app, ["detect", "in.png", "--precision", "int4"])
     assert result.exit_code == 2
     assert "'int4'" in result.stderr and "'bf16'" in result.stderr
+
+
+def test_a_quick_look_and_a_time_that_is_over_are_told(run: Run) -> None:
+    """In the JSON and on standard error; what was found is given all the same."""
+    Image.fromarray(smooth_picture(500, 700)).save("large.png")
+    for options, reason in (
+        (("--quick",), "a quick look: at the usual resolution only"),
+        (("--seconds", "0.000001"), "the time was over: what was looked at until then is given"),
+    ):
+        result = run("detect", "large.png", "--json", *options)
+        line = json.loads(result.stdout)
+        assert (line["complete"], line["reason"], line["watermarks"]) == (False, reason, [])
+        assert result.stderr.splitlines()[0] == f"warning: large.png: {reason}"
+    marked = json.loads(run("detect", "in.wm.png", "--json", "--seconds", "60").stdout)
+    assert marked["complete"] and len(marked["watermarks"]) == 1
+
+
+@pytest.mark.parametrize("options", [("--quick", "--thorough"), ("--seconds", "0"), ("--seconds", "nan")])
+def test_efforts_that_make_no_sense_are_one_line(run: Run, options: tuple[str, ...]) -> None:
+    result = run("detect", "in.wm.png", *options)
+    assert isinstance(result.exception, OptionsError)  # which the program prints, see test_main
+    assert ": expected " in str(result.exception) and result.stdout == ""

@@ -14,15 +14,15 @@ import pytest
 import wam
 from tests.wam.synthetic import THRESHOLD, handmade_marker, message, smooth_picture
 from wam.detection import config
-from wam.detection.config import DEFAULT_SEARCH, SEARCH_OF_0_2_0, SearchConfig
-from wam.detection.detector import search
+from wam.detection.config import DEFAULT_SEARCH, SEARCH_OF_0_3_0, SearchConfig
+from wam.detection.detector import pyramid, search
 from wam.models.lattice_model import LatticeModel
 from wam.signal.mark_grid import WORKING_SIDES
-from wam.signal.specification import WORKING_SIDE
 from wam.watermarker import to_batch
 
 ROOM = Path(wam.__file__).parent / "detection"
-ELSEWHERE = {"GROUP", "BATCH", "OUTSIDE"}  # see the docstring of wam.detection.config: they change no result
+# see the docstring of wam.detection.config: they change no result
+ELSEWHERE = {"BATCH_DEVICE", "PICKS", "REPEATED", "GROUP", "BATCH", "OUTSIDE", "TOGETHER", "TOGETHER_DEVICE"}
 VALUES = [(group.name, value.name) for group in fields(SearchConfig) for value in fields(group.default_factory)]  # type: ignore[arg-type]
 
 
@@ -32,10 +32,10 @@ def changed(group: str, name: str, value: Any) -> SearchConfig:
 
 
 def test_the_default_is_the_search_that_shipped_checkpoints_were_calibrated_with() -> None:
-    assert SearchConfig().digest() == SEARCH_OF_0_2_0, (
+    assert SearchConfig().digest() == SEARCH_OF_0_3_0, (
         "a constant of the search was changed: chances of false alarms that checkpoints state no longer hold."
         " Recalibrate them (python scripts/calibrate.py --photos FOLDER --model FILE --out FILE) and pin the new digest"
-        " in another constant beside SEARCH_OF_0_2_0, which stays the name of what version 0.2.0 searched with"
+        " in another constant beside SEARCH_OF_0_3_0, which stays the name of what version 0.3.0 searched with"
     )
 
 
@@ -50,7 +50,7 @@ def test_any_value_can_be_varied_and_changes_the_digest(group: str, name: str) -
     value = getattr(getattr(DEFAULT_SEARCH, group), name)
     if isinstance(value, tuple):
         other: Any = (
-            (*value[:-1], (value[-1][0] + 1, value[-1][1])) if name == "climb" else (*value[:-1], value[-1] * 2)
+            (*value[:-1], (value[-1][0] + 1, *value[-1][1:])) if name == "climb" else (*value[:-1], value[-1] * 2)
         )
     else:
         other = value + 2 if isinstance(value, int) else value * 0.9
@@ -60,7 +60,7 @@ def test_any_value_can_be_varied_and_changes_the_digest(group: str, name: str) -
 @pytest.mark.parametrize(
     ("group", "name", "value", "problem"),
     [
-        ("pyramid", "ratio", 1.0, "ratio: expected more than 1, found 1.0; change it"),
+        ("pyramid", "finer", 1.0, "ratios: expected more than 1, found "),
         ("pyramid", "done", 1.2, "done: expected a share from 0 to 1"),
         ("lattice", "scales", (1.5, 0.68), "lattice scales: expected two rising scales"),
         ("lattice", "peak_window", 4, "lattice windows: expected odd ones"),
@@ -108,5 +108,10 @@ def test_a_model_searches_with_its_own_values() -> None:
 
 
 def test_marks_in_cells_are_made_for_sides_that_detection_looks_from() -> None:
-    ratio = DEFAULT_SEARCH.pyramid.ratio
-    assert WORKING_SIDES == (256, 410, 655, 1049) == tuple(round(WORKING_SIDE * ratio**n) for n in range(4))
+    """At each a level lies within the range of scales that a level is searched for."""
+    assert WORKING_SIDES == (256, 410, 655, 1049)
+    finest, coarsest = DEFAULT_SEARCH.lattice.scales
+    for short_side in (700, 1024, 2000, 3000):
+        for side in WORKING_SIDES:
+            if side <= short_side:
+                assert any(finest < level / side < coarsest for level in pyramid(short_side, DEFAULT_SEARCH.pyramid))

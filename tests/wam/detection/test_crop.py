@@ -88,3 +88,27 @@ def test_masks_of_the_part_lie_in_the_view(scale: float) -> None:
     assert (int(rows.min()), int(rows.max()) + 1) == (80, 120)
     assert (int(columns.min()), int(columns.max()) + 1) == (80, 120)
     assert float(cut(seen, (0, 0, 40, 400)).max()) == OUTSIDE and seen.shape == SIZE
+
+
+@pytest.mark.parametrize(
+    ("box", "place", "goes_on"),
+    [
+        (BOX, (100, 100), False),
+        (BOX, (100, 3), True),
+        (BOX, (3, 100), True),
+        (BOX, (196, 100), True),
+        (BOX, (100, 256), True),
+        (BOX, (8, 251), False),  # the last within, by a pixel
+        ((0, 0, 240, 320), (0, 0), False),  # the view ends there itself
+        ((60, 80, 300, 400), (239, 319), False),
+        ((0, 0, *SIZE), (299, 0), False),
+    ],
+)
+def test_a_mark_goes_on_where_it_comes_near_a_side_that_is_none_of_the_view(
+    box: tuple[int, int, int, int], place: tuple[int, int], goes_on: bool
+) -> None:
+    part = Part(box, SIZE)
+    mask = torch.zeros(part.shown, dtype=torch.bool)
+    mask[place] = True
+    assert part.goes_on(mask, 8) == goes_on
+    assert not part.goes_on(mask, 0)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tests.wam.synthetic import THRESHOLD, handmade_marker, message, misplacement, posed, smooth_picture, text
 from wam.detection.config import DEFAULT_SEARCH, SearchConfig
-from wam.detection.detector import SearchResult, blank, empty, pyramid, search, view_sizes
+from wam.detection.detector import TOGETHER, SearchResult, blank, empty, pyramid, search, search_many, view_sizes
 from wam.detection.merging import Found, join_parts
 from wam.detection.sliding_windows import cut
 from wam.networks.embedder import Embedder
@@ -148,18 +148,14 @@ class Noise(nn.Module):
 
 
 def test_small_pieces_are_looked_for_in_few_places_of_any_picture() -> None:
-    suspicious = replace(DEFAULT_SEARCH.small_regions, periodicity=0.0, finer=0.0, looks=4, around=40)
+    """Windows by themselves; one pass each, whatever the number of keys."""
+    suspicious = replace(DEFAULT_SEARCH.small_regions, standing=0.0, finer=0.0, glances=4)
     noise = np.random.default_rng(5).integers(0, 256, (256, 1000, 3), dtype=np.uint8)
     marker = handmade_marker(b"sixteen bytes of secret", None)
     result = look(marker, noise, config=replace(DEFAULT_SEARCH, small_regions=suspicious))
     looked = result.views[len(list(view_sizes(256, 1000, PYRAMID))) :]
-    assert len(looked) == 4  # a pass each, whatever the number of keys
-    sides = {
-        (192 + 40, 192 + 2 * 40),
-        (192 + 40, 192 + 40),
-    }  # windows with what is around them, as far as the picture goes
-    enlarged = suspicious.enlarged
-    assert set(looked) <= {(round(height * enlarged), round(width * enlarged)) for height, width in sides}
+    side = round(DEFAULT_SEARCH.windows.side * suspicious.enlarged)
+    assert looked == ((side, side),) * 4
 
 
 def test_a_threshold_that_noise_passes_still_ends() -> None:
@@ -179,7 +175,8 @@ def test_a_threshold_that_noise_passes_still_ends() -> None:
         (256, [256, 160, 100, 62]),
         (400, [256, 160, 100, 62, 400]),
         (430, [256, 160, 100, 62, 430]),
-        (750, [256, 160, 100, 62, 410, 655, 750]),
+        (750, [256, 160, 100, 62, 438, 750]),
+        (1024, [256, 160, 100, 62, 512, 1024]),
     ],
 )
 def test_pyramid(side: int, sides: list[int]) -> None:
@@ -250,7 +247,8 @@ def test_paper_of_one_colour_is_blank_and_a_faint_pattern_is_not() -> None:
 
 def test_paper_around_a_found_picture_is_not_searched_further(light: Watermarker) -> None:
     page = np.full((600, 600, 3), 255, np.uint8)
-    page[200:400, 180:440] = (marked(light, smooth_picture(200, 260), 9)[0] * 255).byte().permute(1, 2, 0).numpy()
+    large = TF.resize(marked(light, smooth_picture(200, 260), 9), [300, 390], antialias=True)
+    page[150:450, 110:500] = (large[0] * 255).byte().permute(1, 2, 0).numpy()
     result = look(light, page)
     assert messages_of(result) == [text(message(9))]
     assert len(result.views) < len(list(view_sizes(600, 600, PYRAMID)))
@@ -261,7 +259,7 @@ def test_windows_of_a_large_level_read_what_the_whole_level_does(light: Watermar
     page = np.random.default_rng(3).integers(100, 140, (700, 900, 3)).astype(np.uint8)
     page[300:500, 420:680] = (marked(light, smooth_picture(200, 260), 9)[0] * 255).byte().permute(1, 2, 0).numpy()
     (whole,) = look(light, page).found
-    bounded = replace(DEFAULT_SEARCH, level=replace(DEFAULT_SEARCH.level, around=150, **bound))
+    bounded = replace(DEFAULT_SEARCH, level=replace(DEFAULT_SEARCH.level, around=(150,), **bound))
     (part,) = look(light, page, config=bounded).found
     assert (whole.votes > 0).equal(part.votes > 0)
     both = (whole.mask_logits > 0) & (part.mask_logits > 0)
@@ -291,3 +289,96 @@ def test_pixels_of_a_window_keep_their_place(light: Watermarker) -> None:
 
 def test_samples_without_a_mark(light: Watermarker, dune: Image.Image) -> None:
     assert look(light, np.asarray(dune.reduce(2))).found == ()
+
+
+def test_a_search_ends_when_its_time_is_over(light: Watermarker) -> None:
+    """What was found until then is given, and that there was more to look at is said."""
+    assert isinstance(light.model, WatermarkModel)
+    page = to_batch(smooth_picture(700, 900))[0]
+    result = search(light.model, page, threshold=THRESHOLD, seconds=0.0)
+    assert result.cut_short and len(result.views) == 1
+    whole = marked(light, smooth_picture(SIDE, 200), 0)[0]
+    at_once = search(light.model, whole, threshold=THRESHOLD, seconds=0.0)
+    assert messages_of(at_once) == [text(message(0))] and not at_once.cut_short
+
+
+def test_pictures_are_searched_alike_alone_and_together(light: Watermarker) -> None:
+    """Of several sizes, marked whole, turned, and unmarked; views of one size go through the network together."""
+    assert isinstance(light.model, WatermarkModel)
+    turned = TF.rotate(marked(light, smooth_picture(220, 260), 1), 20, TF.InterpolationMode.BILINEAR)
+    pictures = [
+        marked(light, smooth_picture(SIDE, 200), 0)[0],
+        (turned * 255).round()[0] / 255,
+        to_batch(smooth_picture(SIDE, 200, seed=3))[0],
+        marked(light, smooth_picture(SIDE, 200, seed=4), 2)[0],
+    ]
+    together = search_many(light.model, pictures, threshold=THRESHOLD)
+    alone = [search(light.model, picture, threshold=THRESHOLD) for picture in pictures]
+    assert [messages_of(one) for one in together] == [messages_of(one) for one in alone]
+    assert [one.views for one in together] == [one.views for one in alone]
+    assert [len(one.found) for one in together] == [1, 1, 0, 1]
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_allclose([f.score for f in one.found], [f.score for f in other.found], rtol=1e-3)
+    assert search_many(light.model, [], threshold=THRESHOLD) == []
+
+
+def test_views_of_one_size_share_a_pass(light: Watermarker) -> None:
+    assert isinstance(light.model, WatermarkModel)
+    passes: list[int] = []
+
+    class Counting(WatermarkModel):
+        def extract(self, images: Tensor) -> ExtractorOutput:
+            passes.append(len(images))
+            return super().extract(images)
+
+    model = Counting(light.model.embedder, light.model.extractor, list(light.model.carriers))
+    pictures = [marked(light, smooth_picture(SIDE, 200, seed=n), n)[0] for n in range(3)]
+    assert [len(one.found) for one in search_many(model, pictures, threshold=THRESHOLD)] == [1, 1, 1]
+    assert passes == [3]
+
+
+@pytest.mark.parametrize(
+    ("size", "views"),
+    [
+        ((400, 500), [(256, 320)]),
+        ((150, 180), [(150, 180), (256, 307)]),  # a thumbnail is enlarged as well
+        ((150, 2000), [(150, 2000)]),  # a banner is none
+    ],
+)
+def test_a_quick_look_is_at_the_usual_resolution_only(
+    light: Watermarker, size: tuple[int, int], views: list[tuple[int, int]]
+) -> None:
+    assert isinstance(light.model, WatermarkModel)
+    result = search(light.model, to_batch(smooth_picture(*size))[0], threshold=THRESHOLD, usual_only=True)
+    assert list(result.views) == views and result.found == ()
+
+
+def test_a_quick_look_at_a_strip_too_long_for_the_usual_resolution_is_one(light: Watermarker) -> None:
+    assert isinstance(light.model, WatermarkModel)
+    bounded = replace(DEFAULT_SEARCH, pyramid=replace(PYRAMID, largest_view=120_000))
+    strip = to_batch(smooth_picture(260, 900))[0]
+    assert next(view_sizes(260, 900, bounded.pyramid))[0] < 256
+    result = search(light.model, strip, threshold=THRESHOLD, usual_only=True, config=bounded)
+    assert len(result.views) == 1
+
+
+class Blank(nn.Module):
+    """An extractor that sees nothing, and notes how many pictures of which size it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown: list[tuple[int, ...]] = []
+
+    def forward(self, images: Tensor) -> ExtractorOutput:
+        self.shown.append(tuple(images.shape))
+        nothing = torch.zeros_like(images[:, :1])
+        return ExtractorOutput(nothing, nothing)
+
+
+def test_a_pass_takes_no_more_views_than_there_is_memory_for() -> None:
+    blank = Blank()
+    model = WatermarkModel(Embedder(), blank, [Carrier.from_key()])
+    pictures = [torch.full((3, 256, 320), 0.5)] * 20
+    assert [one.found for one in search_many(model, pictures, threshold=THRESHOLD, usual_only=True)] == [()] * 20
+    most = TOGETHER // (256 * 320)
+    assert 1 < most < 20 and blank.shown == [(most, 3, 256, 320), (20 - most, 3, 256, 320)]

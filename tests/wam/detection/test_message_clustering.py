@@ -33,7 +33,7 @@ def split(
 ) -> list[Cluster]:
     available = torch.ones(SIZE) if available is None else available
     ground = Ground(torch.zeros(SIZE))
-    return split_messages(field, available, ground, POSE, carrier, SEARCH, threshold=THRESHOLD, limit=limit)
+    return split_messages(field, available, lambda: ground, POSE, carrier, SEARCH, threshold=THRESHOLD, limit=limit)
 
 
 def messages_of(clusters: list[Cluster]) -> set[str]:
@@ -116,7 +116,9 @@ def test_five_small_messages_are_told_apart(carrier: Carrier) -> None:
         place = (slice(top, top + 100), slice(left, left + 100))
         field[place] += 0.7 * pattern_at(carrier, message(seed), POSE, (256, 384))[place]
     ground, everywhere = Ground(torch.zeros(256, 384)), torch.ones(256, 384)
-    clusters = split_messages(0.3 * field, everywhere, ground, POSE, carrier, SEARCH, threshold=THRESHOLD, limit=32)
+    clusters = split_messages(
+        0.3 * field, everywhere, lambda: ground, POSE, carrier, SEARCH, threshold=THRESHOLD, limit=32
+    )
     assert messages_of(clusters) == {text(message(seed)) for seed in range(5)}
 
 

@@ -9,23 +9,31 @@ import torch
 from PIL import Image
 
 from wam.detection.config import DEFAULT_SEARCH as SEARCH
+from wam.detection.config import SearchConfig
 from wam.detection.detector import view_sizes
+from wam.detection.sliding_windows import Window
 from wam.detection.small_regions import small_windows
+from wam.detection.view import Unexplained, View
+from wam.networks.extractor import ExtractorOutput
+from wam.signal.pattern import Carrier
 from wam.watermarker import Watermarker
 
 BITS = "01100111000011110000111100001111"
 
 
+def windows_of(pattern: torch.Tensor, config: SearchConfig = SEARCH, *, beside_others: bool = False) -> list[Window]:
+    output = ExtractorOutput(pattern[None, None], torch.zeros(1, 1, *pattern.shape))
+    view = View(torch.zeros(1, 3, *pattern.shape), output, Carrier.from_key(), 17.0, config)
+    return small_windows(view, Unexplained(torch.ones_like(pattern)), {}, beside_others=beside_others)
+
+
 def test_windows_repeat_on_finer_lattices_than_the_levels_span() -> None:
     tile = torch.rand(17, 17, generator=torch.Generator().manual_seed(3)) - 0.5
-    pattern = tile.tile(24, 36)[:400, :600]
-    available = torch.ones_like(pattern)
-    windows = small_windows(pattern, available, SEARCH)
-    assert len(set(windows)) == len(windows) > SEARCH.small_regions.looks
-    noise = torch.rand(400, 600, generator=torch.Generator().manual_seed(4)) - 0.5
-    assert small_windows(noise, available, SEARCH) == []
+    windows = windows_of(tile.tile(24, 36)[:400, :600])
+    assert len({one.box for one in windows}) == len(windows) > SEARCH.small_regions.looks
+    assert windows_of(torch.rand(400, 600, generator=torch.Generator().manual_seed(4)) - 0.5) == []
     usual = torch.rand(32, 32, generator=torch.Generator().manual_seed(3)) - 0.5
-    assert small_windows(usual.tile(13, 19)[:400, :600], available, SEARCH) == []  # the levels show that
+    assert windows_of(usual.tile(13, 19)[:400, :600]) == []  # the levels show that
 
 
 @pytest.mark.parametrize("scale", [0.6, 0.48])
@@ -44,18 +52,16 @@ def test_a_photo_reduced_beyond_the_levels_is_found_on_a_page(
     assert abs(x - 300) < 12 and abs(y - 200) < 12
     assert abs(width - small.width) < 24 and abs(height - small.height) < 24
     assert search is not None
-    height, width = search.views[-1]
-    assert (height, width) not in [
-        size for _, size in view_sizes(640, 900, SEARCH.pyramid)
-    ] and f"{width}x{height}" in found.how
+    levels = [size for _, size in view_sizes(640, 900, SEARCH.pyramid)]
+    enlarged = [f"{width}x{height}" for height, width in search.views if (height, width) not in levels]
+    assert found.how.rpartition(" at ")[2] in enlarged
 
 
 def test_beside_others_less_periodicity_is_asked_for() -> None:
     """The same windows are taken once another mark was found in the picture, and not before."""
     tile = torch.rand(17, 17, generator=torch.Generator().manual_seed(3)) - 0.5
     faint = tile.tile(24, 36)[:400, :600] + 2.2 * torch.randn(400, 600, generator=torch.Generator().manual_seed(4))
-    available = torch.ones_like(faint)
-    eager = replace(SEARCH.small_regions, periodicity=1000.0, finer=0.0)
+    eager = replace(SEARCH.small_regions, standing=1000.0, finer=0.0)
     config = replace(SEARCH, small_regions=eager)
-    assert small_windows(faint, available, config) == []
-    assert small_windows(faint, available, config, beside_others=True) != []
+    assert windows_of(faint, config) == []
+    assert windows_of(faint, config, beside_others=True) != []

@@ -11,16 +11,15 @@ import torch
 from tests.wam.synthetic import THRESHOLD, message, misplacement, noise, pattern_at, posed, text
 from wam.detection.config import DEFAULT_SEARCH as SEARCH
 from wam.detection.synchronization import (
-    SYMMETRIES,
     at_pose,
+    folded_coefficients,
     joint_score,
     limited,
     pilot_surface,
     rank_poses,
-    symmetry_table,
     synchronise,
 )
-from wam.signal.pattern import Carrier
+from wam.signal.pattern import SYMMETRIES, Carrier
 from wam.signal.pose import Pose
 from wam.signal.specification import TILE
 
@@ -69,13 +68,14 @@ def test_only_the_weighted_part_counts(carrier: Carrier) -> None:
     weight = torch.zeros(SIZE)
     weight[:, :130] = 1
     field = torch.where(weight > 0, pattern_at(carrier, message(2), true, SIZE), 30 * noise(SIZE, seed=1))
-    best = synchronise(field, weight, carrier, SEARCH)[0]
+    best = synchronise(field * weight, weight, carrier, SEARCH)[0]
     assert read(best.bit_votes) == text(message(2))
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_noise_scores_below_the_threshold(carrier: Carrier, seed: int) -> None:
-    candidates = synchronise(noise(SIZE, seed=seed), torch.ones(SIZE), carrier, SEARCH)
+    assert synchronise(noise(SIZE, seed=seed), None, carrier, SEARCH) == []  # no lattice stands out
+    candidates = synchronise(noise(SIZE, seed=seed), None, carrier, SEARCH, thorough=True)
     scores = [candidate.score for candidate in candidates]
     assert scores == sorted(scores, reverse=True)
     assert scores[0] < THRESHOLD - 5
@@ -89,15 +89,32 @@ def test_nothing_is_synchronised_with_nothing(carrier: Carrier) -> None:
 def test_each_symmetry_of_a_lattice_is_told_apart(carrier: Carrier, turn: int) -> None:
     true = Pose(SYMMETRIES[turn], torch.tensor([-3.0, -5.5]))
     field = pattern_at(carrier, message(4), true, (128, 128))
-    best = rank_poses(field, torch.eye(2)[None], carrier, EVIDENCE)[0]
+    best = rank_poses(field[None], torch.eye(2)[None, None] * TILE, carrier, EVIDENCE).of(0)[0]
     torch.testing.assert_close(best.pose.matrix, true.matrix)
     assert misplacement(best.pose, true, (128, 128)) < 0.1
 
 
-def test_symmetries_permute_the_frequencies(carrier: Carrier) -> None:
-    index, sign = symmetry_table(carrier)
-    assert (index.sort(1).values == torch.arange(len(carrier.owner))).all()
-    assert index[0].tolist() == list(range(len(carrier.owner))) and bool((sign[0] == 1).all())
+def test_regions_are_ranked_alike_alone_and_together(carrier: Carrier) -> None:
+    poses = (posed(12.0, 1.0), posed(33.0, 0.9, offset=(4.0, 1.0)), posed(-70.0, 1.3))
+    fields = torch.stack([pattern_at(carrier, message(n), pose, SIZE) + noise(SIZE) for n, pose in enumerate(poses)])
+    lattices = torch.stack([torch.linalg.inv(pose.matrix) * TILE for pose in poses])[:, None]
+    together = rank_poses(fields, lattices, carrier, EVIDENCE)
+    for number in range(3):
+        alone = rank_poses(fields[number : number + 1], lattices[number : number + 1], carrier, EVIDENCE).of(0)
+        found = together.of(number)
+        np.testing.assert_allclose([one.score for one in found], [one.score for one in alone], rtol=1e-4)
+        assert read(found[0].bit_votes) == text(message(number))
+
+
+def test_folded_coefficients_are_the_projection(carrier: Carrier) -> None:
+    """But for the cells, which cost 5% of the length at most where the field is the pattern itself."""
+    pose = posed(17.0, 1.05)
+    field = pattern_at(carrier, message(3), pose, SIZE)
+    folded = folded_coefficients(field[None], pose.matrix[None, None], carrier, cells=EVIDENCE.cells)[0, 0]
+    exact = carrier.project(field[None], pose.matrix[None], torch.zeros(1, 2))[0]
+    turned = torch.view_as_complex(exact) * torch.polar(torch.ones_like(carrier.phases), carrier.phases)
+    difference = (torch.view_as_complex(folded) - turned).norm() / turned.norm()
+    assert float(difference) < 0.05
 
 
 def test_evidence_at_the_true_pose(carrier: Carrier) -> None:
@@ -175,7 +192,6 @@ def test_pilot_surface_peaks_at_the_shift(carrier: Carrier) -> None:
     shifted = Pose(torch.eye(2), torch.tensor([-6.0, -17.5]))
     field = pattern_at(carrier, message(8), shifted, (96, 96))
     votes = limited(carrier.project(field[None], torch.eye(2)[None], torch.zeros(1, 2)))
-    surface = pilot_surface(votes, carrier, shifts=EVIDENCE.shifts)[0]
-    assert surface.shape == (EVIDENCE.shifts, EVIDENCE.shifts)
+    surface = pilot_surface(votes, carrier, shifts=EVIDENCE.shifts)[0].view(EVIDENCE.shifts, EVIDENCE.shifts)
     row, column = divmod(int(surface.argmax()), EVIDENCE.shifts)
     assert (column * TILE / EVIDENCE.shifts, row * TILE / EVIDENCE.shifts) == (6.0, 17.5)

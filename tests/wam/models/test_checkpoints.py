@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from wam.detection.config import DEFAULT_SEARCH
+from wam.detection.config import DEFAULT_SEARCH, SEARCH_OF_0_2_0
 from wam.errors import ModelError
 from wam.models.checkpoints import FORMAT, load_checkpoint, save_checkpoint
 from wam.models.lattice_model import LatticeModel
@@ -178,6 +178,7 @@ def test_an_experiment_makes_no_checkpoint(tmp_path: Path) -> None:
 
 
 CALIBRATION = {"threshold": 31.0, "null_location": 13.5, "null_scale": 1.35, "bit_slope": 1.5}
+NOW = {"search": DEFAULT_SEARCH.digest()}
 
 
 def calibrated(path: Path, values: dict[str, object]) -> LatticeModel:
@@ -192,7 +193,17 @@ def test_a_model_says_signal_and_search(tmp_path: Path) -> None:
 
 
 def test_a_calibration_that_names_no_search_is_of_that_of_0_2_0(tmp_path: Path) -> None:
-    assert calibrated(tmp_path / "a.safetensors", CALIBRATION).calibration.threshold == 31.0
+    with pytest.raises(ModelError, match=f"found one made with {SEARCH_OF_0_2_0}; calibrate it again"):
+        calibrated(tmp_path / "a.safetensors", CALIBRATION)
+
+
+def test_the_calibration_of_a_later_file_of_the_same_networks_can_be_taken(tmp_path: Path) -> None:
+    earlier, later = tmp_path / "earlier.safetensors", tmp_path / "later.safetensors"
+    save_checkpoint(earlier, *tiny(), METADATA | {"calibration": CALIBRATION}, signal=SIGNAL)
+    save_checkpoint(later, *tiny(), METADATA | {"calibration": CALIBRATION | NOW | {"threshold": 20.0}}, signal=SIGNAL)
+    taken = load_checkpoint(earlier).calibrated_as(load_checkpoint(later))
+    model = taken.build(name="earlier@0", keys=[None], device="cpu", precision="fp32")
+    assert model.calibration.threshold == 20.0 and taken.sha256 == load_checkpoint(earlier).sha256
 
 
 def test_a_calibration_made_with_another_search_is_refused(tmp_path: Path) -> None:
@@ -205,7 +216,7 @@ def test_a_calibration_made_with_another_search_is_refused(tmp_path: Path) -> No
         calibrated(tmp_path / "a.safetensors", CALIBRATION | {"search": "0123456789abcdef"})
 
 
-@pytest.mark.parametrize("stated", [{}, {"search": DEFAULT_SEARCH.digest()}])
+@pytest.mark.parametrize("stated", [{"search": DEFAULT_SEARCH.digest()}])
 def test_another_search_does_not_take_the_calibration_of_this_one(tmp_path: Path, stated: dict[str, object]) -> None:
     changed = replace(DEFAULT_SEARCH, refinement=replace(DEFAULT_SEARCH.refinement, rounds=5))
     path = tmp_path / "a.safetensors"
@@ -216,15 +227,15 @@ def test_another_search_does_not_take_the_calibration_of_this_one(tmp_path: Path
         checkpoint.build(name="tiny@0", keys=[None], device="cpu", precision="fp32", config=changed)
 
 
-@pytest.mark.parametrize("values", [{}, {"threshold": 31.0}, CALIBRATION | {"slope": 1.0}])
+@pytest.mark.parametrize("values", [NOW, NOW | {"threshold": 31.0}, NOW | CALIBRATION | {"slope": 1.0}])
 def test_half_a_calibration_is_refused(tmp_path: Path, values: dict[str, object]) -> None:
     with pytest.raises(ModelError, match="expected a calibration of threshold, null_location, null_scale, bit_slope,"):
         calibrated(tmp_path / "a.safetensors", values)
 
 
-def test_files_that_mark_and_read_the_same_are_named(tmp_path: Path) -> None:
+def test_files_that_mark_the_same_are_named(tmp_path: Path) -> None:
     path = tmp_path / "again.safetensors"
-    metadata = METADATA | {"calibration": CALIBRATION}
+    metadata = METADATA | {"calibration": CALIBRATION | NOW}
     save_checkpoint(path, *tiny(), metadata, signal=SIGNAL, same_as=["tiny@01234567"])
     model = load_checkpoint(path).build(name="again@89abcdef", keys=[None], device="cpu", precision="fp32")
     assert model.description.same_as == ("tiny@01234567",)
@@ -244,9 +255,9 @@ def test_tensors_that_belong_to_no_part_are_refused(path: Path) -> None:
         {"metadata": '"a"'},
         {"metadata": json.dumps({"calibration": [1, 2]})},
         {"metadata": json.dumps({"calibration": "none"})},
-        {"metadata": json.dumps({"calibration": {**CALIBRATION, "bit_slope": "x"}})},
-        {"metadata": json.dumps({"calibration": {**CALIBRATION, "bit_slope": None}})},
-        {"metadata": json.dumps({"calibration": {**CALIBRATION, "bit_slope": -1.0}})},
+        {"metadata": json.dumps({"calibration": {**CALIBRATION, **NOW, "bit_slope": "x"}})},
+        {"metadata": json.dumps({"calibration": {**CALIBRATION, **NOW, "bit_slope": None}})},
+        {"metadata": json.dumps({"calibration": {**CALIBRATION, **NOW, "bit_slope": -1.0}})},
         {"architecture": json.dumps({"embedder": {"channels": -1}, "extractor": {"channels": 8, "blocks": 2}})},
         {"architecture": "[]"},
         {"signal": "[]"},

@@ -10,6 +10,7 @@ import torch
 from tests.wam.synthetic import handmade_marker, message, smooth_picture
 from wam.detection.calibration import Calibration
 from wam.detection.detector import search
+from wam.models.effort import Effort
 from wam.models.lattice_model import LatticeModel
 from wam.networks.embedder import EVEN_PSNR
 from wam.watermarker import Watermarker, to_batch
@@ -59,7 +60,8 @@ def test_the_models_bound_decides_unless_another_is_given(model: LatticeModel, m
 
 
 def test_thorough_goes_on_where_a_mark_was_found(model: LatticeModel) -> None:
-    summaries = [Watermarker(model).detect_and_explain(marked(model, None), thorough=one)[1] for one in (False, True)]
+    efforts = (Effort(), Effort(thorough=True))
+    summaries = [Watermarker(model).detect_and_explain(marked(model, None), effort=one)[1] for one in efforts]
     usual, thorough = summaries
     assert usual is not None and thorough is not None
     assert len(usual.views) == 1 < len(thorough.views) and usual.tried == 1 < thorough.tried

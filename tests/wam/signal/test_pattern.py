@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.wam.synthetic import message, pattern_at, posed
-from wam.signal.pattern import Carrier
+from wam.signal.pattern import SYMMETRIES, Carrier
 from wam.signal.pose import Pose
 from wam.signal.specification import BITS, EXPERIMENT, HIGHEST, LOWEST, PER_BIT, TILE, Signal, lattice_frequencies
 
@@ -162,3 +162,39 @@ def test_fewer_frequencies_for_each_bit_are_more_pilot() -> None:
     carrier = Carrier.from_key(signal=Signal(version=EXPERIMENT, per_bit=3))
     assert torch.equal(torch.bincount(carrier.owner[carrier.owner >= 0]), torch.full((BITS,), 3))
     assert int(carrier.is_pilot.sum()) == 158 - 3 * BITS
+
+
+def test_a_turned_pattern_has_the_coefficients_that_the_table_names(carrier: Carrier) -> None:
+    """Measured upright, in the order of a turn or mirror: those that a pose with that turn gives."""
+    field = pattern_at(carrier, message(2), posed(12.0, 1.0), (80, 96))
+    nowhere = torch.zeros(1, 2)
+    measured = torch.view_as_complex(carrier.project(field[None], torch.eye(2)[None], nowhere)[0])
+    measured = measured * torch.polar(torch.ones_like(carrier.phases), carrier.phases)
+    index, sign = carrier.turned
+    for turn, own, conjugate in zip(SYMMETRIES, index, sign, strict=True):
+        exact = torch.view_as_complex(carrier.project(field[None], turn[None], nowhere)[0])
+        exact = exact * torch.polar(torch.ones_like(carrier.phases), carrier.phases)
+        named = torch.complex(measured[own].real, measured[own].imag * conjugate)
+        torch.testing.assert_close(named, exact, atol=1e-2, rtol=0)
+
+
+def test_pilot_waves_are_the_agreement_at_each_shift(carrier: Carrier) -> None:
+    votes = torch.randn(int(carrier.is_pilot.sum()), 2, generator=torch.Generator().manual_seed(1))
+    surface = (votes.flatten() @ carrier.pilot_waves(8)).view(8, 8)
+    x, y = 3, 6
+    angle = 2 * math.pi / 8 * (carrier.frequencies[carrier.is_pilot] @ torch.tensor([float(x), float(y)]))
+    turned = torch.view_as_complex(votes) * torch.polar(torch.ones_like(angle), angle)
+    torch.testing.assert_close(surface[y, x], turned.real.sum(), atol=1e-4, rtol=0)
+
+
+def test_tables_of_a_carrier_may_be_asked_for_by_several_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worst case: another thread puts a table of its own in place while one is made."""
+    carrier, usual = Carrier.from_key(), torch.meshgrid
+
+    def late(*tensors: torch.Tensor, indexing: str) -> tuple[torch.Tensor, ...]:
+        vars(carrier)["_waves"] = {}
+        return usual(*tensors, indexing=indexing)
+
+    expected = Carrier.from_key().pilot_waves(8)
+    monkeypatch.setattr(torch, "meshgrid", late)
+    assert carrier.pilot_waves(8).equal(expected)

@@ -22,6 +22,7 @@ from wam.jobs.engines.steps import load_item, open_source, write_marked
 from wam.jobs.modes import MarkMode, Reservation, earlier_line
 from wam.jobs.outcome import DetectOutcome, EmbedOutcome
 from wam.jobs.plan import Item, Source
+from wam.models.effort import USUAL, Effort
 from wam.pictures.samples import Picture
 from wam.pipeline.loaded import Loaded
 from wam.pipeline.marking import Request, mark_each
@@ -93,7 +94,7 @@ def detect_locally(
     registry: Registry | None,
     sources: Iterable[Source],
     *,
-    thorough: bool = False,
+    effort: Effort = USUAL,
     frames: bool = False,
     workers: int | None = None,
     draw: Draw | None = None,
@@ -105,7 +106,7 @@ def detect_locally(
     is called first there.
     """
     words, gate = RegisteredWords(registry), Gate()
-    steps = ReadSteps(marker, thorough=thorough, frames=frames)
+    steps = ReadSteps(marker, effort=effort, frames=frames)
 
     def read(chunk: Sequence[tuple[int, Source]]) -> list[DetectOutcome]:
         ((index, source),) = chunk

@@ -19,6 +19,7 @@ from wam.jobs.engines.steps import load_item, open_source, write_marked
 from wam.jobs.modes import MarkMode, Reservation, Written, earlier_line
 from wam.jobs.outcome import DetectOutcome, EmbedOutcome
 from wam.jobs.plan import Item, Source
+from wam.models.effort import USUAL, Effort
 from wam.pictures.storage import Location
 from wam.pipeline.marking import Marking, Request, mark_one
 from wam.pipeline.read import Examined, ReadSteps, judge
@@ -104,12 +105,12 @@ def detect_on_cluster(
     registry: Registry | None,
     sources: Iterable[Source],
     *,
-    thorough: bool = False,
+    effort: Effort = USUAL,
     frames: bool = False,
 ) -> Generator[DetectOutcome]:
     """Reads all sources, in order; as ``detect_locally``, without pictures. They are asked for a wave at a time."""
     words = RegisteredWords(registry)
-    options = {"load": cluster.load, "thorough": thorough, "frames": frames}
+    options = {"load": cluster.load, "effort": effort, "frames": frames}
     with connected(cluster) as ray:
         rest = iter(sources)
         while wave := list(islice(rest, WAVE)):
@@ -146,9 +147,9 @@ class _MarkWorker(Worker):
 
 
 class _DetectWorker(Worker):
-    def __init__(self, load: Load, thorough: bool, frames: bool) -> None:
+    def __init__(self, load: Load, effort: Effort, frames: bool) -> None:
         super().__init__(load)
-        self.steps = ReadSteps(self.marker, thorough=thorough, frames=frames)
+        self.steps = ReadSteps(self.marker, effort=effort, frames=frames)
 
     def work(self, task: Task) -> Examined:
         assert isinstance(task, _DetectTask)

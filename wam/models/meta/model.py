@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wam.detection.localization import OUTSIDE
+from wam.models.effort import USUAL, Effort
 from wam.models.meta.embedder import MetaEmbedder
 from wam.models.meta.extractor import SIDE, MetaExtractor
 from wam.models.meta.jnd import JND
@@ -87,8 +88,8 @@ class MetaModel(nn.Module):
         return output.float()
 
     @torch.inference_mode()
-    def find(self, image: Tensor, *, thorough: bool = False) -> list[Finding]:
-        """See ``Model.find``. One pass is all there is: ``thorough`` changes nothing.
+    def find(self, image: Tensor, *, effort: Effort = USUAL) -> list[Finding]:
+        """See ``Model.find``. One pass is all there is, whatever the ``effort``.
 
         ``score`` of a mark is its share of the picture; ``log10_p`` is judged by all marked pixels together, as in the
         paper.
