@@ -16,6 +16,10 @@ def test_a_page_has_its_title_style_and_body_and_no_marks_left() -> None:
     assert not re.search(r"(src|href)=|@import|https?://", page)
 
 
+def test_a_wide_table_is_whole_on_paper() -> None:
+    assert "@media print { .wide { overflow: visible; } }" in framed("title", "")
+
+
 def test_cells_are_text_and_sorted_by_numbers() -> None:
     made = table(
         ["<a>", "b"], [[Cell("<script>"), Cell("98%", 0.98, numeric=True)], [Cell("x"), Cell("-", numeric=True)]]
