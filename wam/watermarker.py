@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +44,14 @@ class Detection:
     """
 
     bits: str
-    logits: NDArray[np.float32]
+    logits: NDArray[np.float32] = field(repr=False)
     region: Region
     score: float
     log10_p: float
     mask_score: float
     pose: FoundPose
     key: int
-    coarse_mask: NDArray[np.bool_]
+    coarse_mask: NDArray[np.bool_] = field(repr=False)
     size: tuple[int, int]
     how: str = ""
 

@@ -85,6 +85,13 @@ def test_the_lines_of_the_readme(studio: wam.Studio) -> None:
     assert entries() == [("123", "marked")]
 
 
+def test_results_are_short_when_shown(studio: wam.Studio) -> None:
+    done = studio.mark(picture(), asset="1", owner="acme")
+    assert len(repr(done)) < 1000 and repr(done).startswith("MarkedFile(report=MarkReport(")
+    (mark,) = studio.read(done.content).marks
+    assert "array" not in repr(mark)
+
+
 def test_results_are_frozen(studio: wam.Studio) -> None:
     done = studio.mark(picture(), asset="1", owner="acme")
     with pytest.raises(dataclasses.FrozenInstanceError):

@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from PIL import Image
@@ -79,7 +79,7 @@ class MarkReport:
 class MarkedFile:
     """``content`` of the file, read back and found right; ``report`` on it, and its ``link``."""
 
-    content: bytes
+    content: bytes = field(repr=False)  # too long for a line
     report: MarkReport
 
     @property
