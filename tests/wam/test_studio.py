@@ -395,5 +395,5 @@ def test_a_quick_look_says_that_it_was_one(studio: wam.Studio) -> None:
     quick = studio.read(done.content, quick=True)
     assert assets(quick) == ["1"] and not quick.complete and quick.reason is not None and "quick" in quick.reason
     assert studio.read(done.content, seconds=60.0).complete
-    with pytest.raises(wam.WamError, match="expected thorough or quick"):
+    with pytest.raises(wam.WamError, match="quick: expected without thorough"):
         studio.read_many([done.content], thorough=True, quick=True)

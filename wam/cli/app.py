@@ -76,7 +76,7 @@ def main() -> None:
     except UsageProblem as error:
         problem = str(getattr(error, "format_message", error.__str__)())
         if problem:  # without arguments the help has been shown instead
-            common.report(f"{problem.rstrip('.')}; see wam --help")
+            common.report(f"{problem.rstrip('.')}; see {_command_of(error)} --help")
         status = 2
     except BrokenPipeError:  # the reader, ``head`` say, has gone
         sys.stderr.close()
@@ -95,6 +95,15 @@ def main() -> None:
         common.report("interrupted; files written so far are whole")
         status = BY_SIGNAL + received[0] if received else INTERRUPTED
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _command_of(error: Exception) -> str:
+    """The command that a usage error is about, as it is typed: ``wam registry list``."""
+    names, context = list[str](), getattr(error, "ctx", None)
+    while context is not None and context.parent is not None:
+        names.insert(0, context.info_name or "")
+        context = context.parent
+    return " ".join(["wam", *names])
 
 
 def _end_as_ctrl_c(received: list[int]) -> None:

@@ -207,9 +207,10 @@ def _print_tables(outcome: Outcome, out: Path | None) -> None:
         console.print(LEGEND, style="dim", highlight=False)
     for null in report.nulls:
         if null.pictures:
+            pictures = f"{null.pictures} picture{'' if null.pictures == 1 else 's'}"
             interval = f"{null.rate:.2%}, 95% interval {null.low:.2%} to {null.high:.2%}"
             console.print(
-                f"{null.contender} {null.row}: {null.alarms} false alarms in {null.pictures} pictures ({interval})",
+                f"{null.contender} {null.row}: {null.alarms} false alarms in {pictures} ({interval})",
                 highlight=False,
             )
     for cost in report.costs:

@@ -17,7 +17,7 @@ from wam.cli.detect_out import OnlyFoundOption, OutOption, ResumeOption, check_o
 from wam.cli.mark_lines import show_mark, show_status
 from wam.cli.print_detect import Counts, report_all
 from wam.cli.progress import STAGE_LINE
-from wam.errors import WamError, show_name
+from wam.errors import OptionsError, WamError, show_name
 from wam.models.catalogue import DEFAULT
 from wam.models.effort import Effort
 from wam.packages import require_for
@@ -169,7 +169,10 @@ def detect(
 
     common.check_engine(engine, address)
     all_frames = common.take_frames(all_frames, frames)
-    effort = Effort(thorough=thorough, quick=quick, seconds=seconds)
+    try:
+        effort = Effort(thorough=thorough, quick=quick, seconds=seconds)
+    except OptionsError as error:
+        common.fail(f"--{error}")
     check_outs(out or [], resume=resume)
     listing = Listing(images, without=[folder for folder in (overlay_dir, mask_dir) if folder is not None])
     draw = None

@@ -103,11 +103,14 @@ def _summary(counts: Counts, seconds: float) -> str:
 
     >>> _summary(Counts(marked=3, marks=5, unmarked=1), 2.0)
     '3 with watermarks (5 in all), 1 without, 0 not read in 2.0 s, 2.0/s'
+    >>> _summary(Counts(marked=3, marks=5, before=3), 0.0)
+    '3 with watermarks (5 in all), 0 without, 0 not read in 0.0 s; 3 of them read before'
     """
     files = counts.marked + counts.unmarked - counts.before
     text = f"{counts.marked} with watermarks ({counts.marks} in all), {counts.unmarked} without, "
     text += f"{counts.unread} of other kinds, " if counts.unread else ""
-    text += f"{counts.failed} not read in {seconds:.1f} s, {files / max(seconds, 1e-3):.1f}/s"
+    text += f"{counts.failed} not read in {seconds:.1f} s"
+    text += f", {files / max(seconds, 1e-3):.1f}/s" if files else ""
     return f"{text}; {counts.before} of them read before" if counts.before else text
 
 

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from payload.registry.entry import Entry
 
 ROW = "{:12}  {:9}  {:20}  {:24}  {:16}  {}"  # widths that most names fit: a registry is too long to measure first
-NARROW_ROW = "{:12}  {:9}  {:10}  {}  {}  {}"  # what is last may be cut off, link and state never are
+# what is last may be cut off, link and state never are; asset and owner are aligned where there is room
+NARROW_ROW = "{{:12}}  {{:9}}  {{:10}}  {{:{asset}}}  {{:{owner}}}  {{}}"
+NARROW_FIXED = 12 + 9 + 10 + 5 * 2
 
 registry_app = Commands(no_args_is_help=True, help="The records behind the short links.")
 
@@ -39,7 +41,7 @@ def init(registry: common.RegistryOption = None) -> None:
     store = common.open_registry(registry, create=True)
     counts = store.counts()
     states = ", ".join(f"{count} {state}" for state, count in counts.items())
-    typer.echo(f"{store.name}: {sum(counts.values())} records" + (f" ({states})" if states else ""))
+    typer.echo(f"{store.name}: {_records(sum(counts.values()))}" + (f" ({states})" if states else ""))
 
 
 @registry_app.command(name="list")
@@ -73,7 +75,7 @@ def list_(
         return
     columns = terminal.width()
     narrow = terminal.is_narrow(columns)
-    row = NARROW_ROW if narrow else ROW
+    row = _narrow_row(columns) if columns is not None and narrow else ROW
     heading = row.format("LINK", "STATE", "INGESTED", "ASSET", "OWNER", "USER")
     typer.echo(terminal.shortened(heading, columns if narrow else None))
     for entry in entries:
@@ -97,6 +99,16 @@ def stats(registry: common.RegistryOption = None, as_json: common.JsonRowsOption
     for name, value in {**states, **found}.items():
         shown = "-" if value is None else f"{value:,}" if isinstance(value, int) else value
         typer.echo(f"{name:12} {shown}")
+
+
+def _narrow_row(columns: int) -> str:
+    """The row of a narrow terminal: of what is left, two fifths for the asset and a third for the owner.
+
+    >>> _narrow_row(80).format("wm:1WYK-ZE5Q", "marked", "2026-11-26", "IMG-0042", "Ana Souza", "-")
+    'wm:1WYK-ZE5Q  marked     2026-11-26  IMG-0042         Ana Souza      -'
+    """
+    left = max(3, columns - NARROW_FIXED)
+    return NARROW_ROW.format(asset=left * 2 // 5, owner=left // 3)
 
 
 def _read_date(text: str) -> datetime:
@@ -169,7 +181,7 @@ def export(
         count = write_text(output, store.export, private=True)
     except (PayloadError, OSError) as error:
         common.fail(error_line(str(output), error), code=1)
-    typer.echo(f"{count} records and the registry's secret -> {output}; keep it as private as the registry")
+    typer.echo(f"{_records(count)} and the registry's secret -> {output}; keep it as private as the registry")
 
 
 @registry_app.command(name="import")
@@ -193,7 +205,15 @@ def import_(
     except OSError as error:
         found = error.strerror or str(error)
         common.fail(f"{file}: expected an export that can be read, found: {found}; check the name", code=1)
-    typer.echo(f"{count} new records")
+    typer.echo(_records(count, "new record"))
+
+
+def _records(count: int, kind: str = "record") -> str:
+    """
+    >>> _records(1), _records(2, "new record")
+    ('1 record', '2 new records')
+    """
+    return f"{count} {kind}{'' if count == 1 else 's'}"
 
 
 def _shown(entry: Entry) -> dict[str, Any]:

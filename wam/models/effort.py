@@ -20,7 +20,7 @@ class Effort:
 
     def __post_init__(self) -> None:
         if self.thorough and self.quick:
-            raise OptionsError("effort: expected thorough or quick, found both; leave one out")
+            raise OptionsError("quick: expected without thorough, found both; leave one out")
         if self.seconds is not None and not 0 < self.seconds < math.inf:
             raise OptionsError(f"seconds: expected a number above 0, found {self.seconds:g}; leave it out for no limit")
 

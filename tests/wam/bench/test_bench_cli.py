@@ -100,7 +100,7 @@ def test_a_photo_that_cannot_be_read_is_named_and_the_rest_goes_on(run: Run) -> 
 def test_negatives_alone_count_false_alarms(run: Run) -> None:
     done = run("--negatives", "photos", "--limit", "1")
     assert done.exit_code == 0
-    assert "unmarked: 0 false alarms in 1 pictures" in done.stdout and "wrong_key: 0 false" in done.stdout
+    assert "unmarked: 0 false alarms in 1 picture (" in done.stdout and "wrong_key: 0 false" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -168,25 +168,25 @@ class TestMain:
         assert "embed" in shown.out + shown.err and "error" not in shown.err
 
     @pytest.mark.parametrize(
-        "arguments",
+        ("arguments", "command"),
         [
-            ("paint",),
-            ("--nonsense",),
-            ("embed",),
-            ("embed", "in.png", "--strength", "loud"),
-            ("embed", "in.png", "--mode", "stencil"),
-            ("detect",),
-            ("detect", "in.png", "--precision", "fp8"),
-            ("registry", "list", "--state", "lost"),
+            (("paint",), "wam"),
+            (("--nonsense",), "wam"),
+            (("embed",), "wam embed"),
+            (("embed", "in.png", "--strength", "loud"), "wam embed"),
+            (("embed", "in.png", "--mode", "stencil"), "wam embed"),
+            (("detect",), "wam detect"),
+            (("detect", "in.png", "--precision", "fp8"), "wam detect"),
+            (("registry", "list", "--state", "lost"), "wam registry list"),
         ],
     )
     def test_usage_errors_are_one_line(
-        self, call: Callable[..., int], capfd: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+        self, call: Callable[..., int], capfd: pytest.CaptureFixture[str], arguments: tuple[str, ...], command: str
     ) -> None:
         assert call(*arguments) == 2
         shown = capfd.readouterr()
         (line,) = shown.err.splitlines()
-        assert line.startswith("error: ") and line.endswith("; see wam --help")
+        assert line.startswith("error: ") and line.endswith(f"; see {command} --help")
         assert shown.out == ""
 
     @pytest.mark.parametrize(

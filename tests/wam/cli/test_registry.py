@@ -69,6 +69,13 @@ class TestRegistry:
         assert max(map(len, lines)) <= columns
         assert lines[1].split()[:2] == [link, "marked"] and lines[2].endswith("…")
 
+    def test_columns_are_aligned_at_80(self, run: Run, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        run("embed", "in.png", "--asset", "IMG-0042", "--owner", "acme", "-o", "b.png")
+        monkeypatch.setattr(terminal, "width", lambda: 80)
+        heading, first, second = run("registry", "list").stdout.splitlines()
+        assert heading.index("OWNER") == second.index("acme")
+        assert heading.index("ASSET") == second.index("IMG-0042") and len(first) <= 80
+
     def test_a_withdrawn_record_is_no_longer_named(self, run: Run, link: str) -> None:
         assert run("registry", "withdraw", link).exit_code == 0
         (mark,) = objects(run("detect", "in.wm.png", "--json"))[0]["watermarks"]
@@ -109,16 +116,16 @@ class TestRegistry:
         os.mkfifo("pipe")
         writer = threading.Thread(target=Path("pipe").write_text, args=(content,))
         writer.start()
-        assert run("registry", "import", "pipe").stdout == "1 new records\n"
+        assert run("registry", "import", "pipe").stdout == "1 new record\n"
         writer.join(timeout=10)
 
     def test_export_and_import_keep_the_ids(self, run: Run, link: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert run("registry", "export", "-o", "all.jsonl").stdout.startswith(
-            "1 records and the registry's secret -> all.jsonl;"
+            "1 record and the registry's secret -> all.jsonl;"
         )
         assert run("registry", "export").stdout == Path("all.jsonl").read_text()
         monkeypatch.setenv("WAM_REGISTRY", "copy.sqlite")
-        assert run("registry", "import", "all.jsonl").stdout == "1 new records\n"
+        assert run("registry", "import", "all.jsonl").stdout == "1 new record\n"
         assert objects(run("detect", "in.wm.png", "--json"))[0]["watermarks"][0]["link"] == link
 
     @pytest.mark.parametrize(

@@ -21,5 +21,5 @@ def test_a_time_is_a_number_above_zero(seconds: float) -> None:
 
 
 def test_thorough_and_quick_exclude_each_other() -> None:
-    with pytest.raises(OptionsError, match=r"^effort: expected thorough or quick, found both"):
+    with pytest.raises(OptionsError, match=r"^quick: expected without thorough, found both"):
         Effort(thorough=True, quick=True)
