@@ -109,6 +109,7 @@ def measure(
 ) -> dict[str, float]:
     """Trains one variant, unless it is measured as it is, and scores it."""
     start = load_checkpoint(options.start) if options.start else None
+    settings = settings.shaped_as(start.extractor.shape) if start else settings
     shutil.rmtree(folder, ignore_errors=True)  # of a run that was interrupted: all get the same time
     folder.mkdir(parents=True)
     run = Run(folder, replace(settings, **variant.changes), Processes.join(), start=start)

@@ -64,9 +64,11 @@ def prepare(arguments: argparse.Namespace, processes: Processes) -> Run:
             " give --minutes as well"
         )
     state = stored_state(arguments.out)
-    known = Settings(**state["settings"]) if state else Settings(arguments.photos)
-    given = {name: value for name, value in vars(arguments).items() if name in asdict(known) and value is not None}
     start = load_checkpoint(arguments.start) if arguments.start and not state else None
+    known = Settings.stored(state["settings"]) if state else Settings(arguments.photos)
+    if start is not None:
+        known = known.shaped_as(start.extractor.shape)
+    given = {name: value for name, value in vars(arguments).items() if name in asdict(known) and value is not None}
     arguments.out.mkdir(parents=True, exist_ok=True)
     return Run(arguments.out, replace(known, **given), processes, state=state, start=start)
 

@@ -27,6 +27,7 @@ from wam.models.lattice_model import ARCHITECTURE, LatticeModel
 from wam.networks.embedder import Embedder
 from wam.networks.extractor import Extractor
 from wam.networks.mask_head import MaskHead
+from wam.networks.unet_extractor import UNetExtractor
 from wam.pictures.atomic_write import save_atomically
 from wam.signal.pattern import Carrier
 from wam.signal.specification import EXPERIMENT, SIGNAL, Signal
@@ -46,7 +47,7 @@ class Checkpoint:
     sha256: str
     metadata: dict[str, Any]
     embedder: Embedder
-    extractor: Extractor
+    extractor: Extractor | UNetExtractor
     mask_head: MaskHead | None = None
     signal: Signal = SIGNAL
     same_as: tuple[str, ...] = ()
@@ -131,10 +132,15 @@ class Checkpoint:
             ) from error
 
 
+def build_extractor(**shape: int) -> Extractor | UNetExtractor:
+    """The extractor of a shape, as its own ``shape`` says: a U-Net where it has a deeper scale."""
+    return UNetExtractor(**shape) if "deep" in shape else Extractor(**shape)
+
+
 def save_checkpoint(
     path: Path,
     embedder: Embedder,
-    extractor: Extractor,
+    extractor: Extractor | UNetExtractor,
     metadata: Mapping[str, Any],
     *,
     signal: Signal,
@@ -150,9 +156,9 @@ def save_checkpoint(
         raise ValueError(f"{path}: expected a signal of the product, found an experiment; keep its networks elsewhere")
     tensors = {f"embedder.{k}": v for k, v in embedder.state_dict().items()}
     tensors |= {f"extractor.{k}": v for k, v in extractor.state_dict().items()}
-    shape = {
+    shape: dict[str, dict[str, int]] = {
         "embedder": {"channels": embedder.stem.out_channels},
-        "extractor": {"channels": extractor.stem.out_channels, "blocks": len(extractor.blocks)},
+        "extractor": extractor.shape,
     }
     if mask_head is not None:
         tensors |= {f"mask_head.{k}": v for k, v in mask_head.state_dict().items()}
@@ -196,7 +202,7 @@ def load_checkpoint(path: Path, *, sha256: str | None = None) -> Checkpoint:
     signal = _signal(path, header)
     try:
         shape = json.loads(header["architecture"])
-        embedder, extractor = Embedder(**shape["embedder"]), Extractor(**shape["extractor"])
+        embedder, extractor = Embedder(**shape["embedder"]), build_extractor(**shape["extractor"])
         mask_head = MaskHead(**shape["mask_head"]) if "mask_head" in shape else None
         metadata = dict(json.loads(header["metadata"]))
         same_as = tuple(str(name) for name in json.loads(header.get("same_marks_as", "[]")))

@@ -56,6 +56,11 @@ class Extractor(nn.Module):
         self.blocks = nn.Sequential(*[ResidualBlock(channels) for _ in range(blocks)])
         self.head = nn.Conv2d(channels, 2 * STRIDE**2, 3, padding=1)
 
+    @property
+    def shape(self) -> dict[str, int]:
+        """What ``__init__`` builds it again from."""
+        return {"channels": self.stem.out_channels, "blocks": len(self.blocks)}
+
     def forward(self, images: Tensor) -> ExtractorOutput:
         height, width = images.shape[-2:]
         pad = (0, -width % STRIDE, 0, -height % STRIDE)

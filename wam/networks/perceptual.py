@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from wam.signal.filters import box_max, box_mean, luma
+from wam.signal.filters import box_max, box_mean, luma, violet
 
 FLOOR = 0.9  # levels rms that a flat mid-grey area hides from a viewer at 100%
 MASKING = 0.30  # levels of hiding per level of local texture
@@ -21,12 +21,18 @@ def jnd(images: Tensor) -> Tensor:
     """Hidden amplitude per pixel: images (B, 3, H, W) in [0, 1] at working resolution -> (B, 1, H, W), 8-bit levels."""
     levels = luma(images) * 255.0
     mean = box_mean(levels, 7)
-    texture = (box_mean((levels - box_mean(levels, 5)) ** 2, 7) + 1e-6).sqrt()
-    steady = -box_max(-texture, 7)  # the calmest spot of the neighbourhood decides
-    masking = MASKING * (0.35 * texture + 0.65 * box_mean(steady, 5))
+    masking = MASKING * texture(images)
     dark = DARK * (1 - mean / 96).clamp(0, 1)
     bright = BRIGHT * ((mean - 160) / 95).clamp(0, 1)
     return FLOOR + dark + bright + masking
+
+
+def texture(images: Tensor) -> Tensor:
+    """Local deviation that hides a pattern: (B, 3, H, W) in [0, 1] -> (B, 1, H, W), 8-bit levels."""
+    levels = luma(images) * 255.0
+    deviation = (box_mean((levels - box_mean(levels, 5)) ** 2, 7) + 1e-6).sqrt()
+    steady = -box_max(-deviation, 7)  # the calmest spot of the neighbourhood decides
+    return 0.35 * deviation + 0.65 * box_mean(steady, 5)
 
 
 def high_pass(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -34,6 +40,14 @@ def high_pass(images: Tensor) -> tuple[Tensor, Tensor]:
 
     images (B, 3, H, W) in [0, 1] -> (B, 1, H, W) each, 8-bit levels and squared levels.
     """
-    levels = luma(images) * 255
+    return _less_mean(luma(images) * 255)
+
+
+def high_pass_violet(images: Tensor) -> tuple[Tensor, Tensor]:
+    """As ``high_pass``, of what a picture has in the direction of ``VIOLET``, in 8-bit levels of Cb."""
+    return _less_mean(violet(images) * 255)
+
+
+def _less_mean(levels: Tensor) -> tuple[Tensor, Tensor]:
     residual = levels - box_mean(levels, 5)
     return residual, box_mean(residual.square(), 9)

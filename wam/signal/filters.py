@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+RED_OF_CR, BLUE_OF_CB = 1.402, 1.772  # R, B less luma, for one of Cr, Cb: ITU-R BT.601, full range as in JPEG
+VIOLET = (1.0, 0.6)  # Cb and Cr of the mark's share in chroma: eyes see little of it, and pictures have little of it
 LONG = 1536  # cells of a side up to which means are matrix products
 ROWS = 512  # rows of a large picture that are converted at a time, pixels
 
@@ -22,6 +24,19 @@ def luma(images: Tensor) -> Tensor:
     """RGB (B, 3, H, W) -> luma (B, 1, H, W), same range."""
     weights = images.new_tensor(LUMA).view(1, 3, 1, 1)
     return (images * weights).sum(1, keepdim=True)
+
+
+def violet(images: Tensor) -> Tensor:
+    """RGB (B, 3, H, W) -> chroma in the direction of ``VIOLET`` (B, 1, H, W), in units of Cb: 1 for ``VIOLET``."""
+    grey = luma(images)
+    blue, red = (images[:, 2:] - grey) / BLUE_OF_CB, (images[:, :1] - grey) / RED_OF_CR
+    return (VIOLET[0] * blue + VIOLET[1] * red) / (VIOLET[0] ** 2 + VIOLET[1] ** 2)
+
+
+def coloured(grey: Tensor, violets: Tensor) -> Tensor:
+    """Luma and chroma in the direction of ``VIOLET``, in units of Cb, (B, 1, H, W) each -> RGB (B, 3, H, W)."""
+    red, blue = RED_OF_CR * VIOLET[1] * violets, BLUE_OF_CB * VIOLET[0] * violets
+    return torch.cat([grey + red, grey - (LUMA[0] * red + LUMA[2] * blue) / LUMA[1], grey + blue], dim=1)
 
 
 def box_mean(field: Tensor, size: int) -> Tensor:

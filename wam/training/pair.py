@@ -7,10 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wam.models.checkpoints import Checkpoint
+from wam.models.checkpoints import Checkpoint, build_extractor
 from wam.networks.embedder import Embedder, scale_evenly
 from wam.networks.extractor import STRIDE, Extractor, ExtractorOutput
 from wam.networks.perceptual import jnd
+from wam.networks.unet_extractor import UNetExtractor
 from wam.signal.pattern import Carrier
 from wam.training.losses import bit_accuracy, bit_loss, correlation, pattern_loss, pooled_bit_logits
 from wam.training.scenes import Difficulty, Scene, make_scene
@@ -30,7 +31,7 @@ class Pair(nn.Module):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.embedder = Embedder()
-        self.extractor = Extractor(channels=settings.channels, blocks=settings.blocks)
+        self.extractor = build_extractor(**settings.shape)
 
     def take_weights(self, checkpoint: Checkpoint) -> None:
         """Starts from a trained checkpoint; raises ``ValueError`` for one of another size."""
@@ -48,7 +49,7 @@ class Pair(nn.Module):
         if not settings.learned_gain:
             for parameter in self.embedder.head.parameters():
                 nn.init.zeros_(parameter)
-        if not settings.high_pass and isinstance(self.extractor, Extractor):
+        if not settings.high_pass and isinstance(self.extractor, Extractor | UNetExtractor):
             weight = self.extractor.stem.weight
             seen = torch.ones_like(weight)
             seen[:, 3 * STRIDE**2 :] = 0  # after R, G and B

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,10 @@ from torch.nn.parallel import DistributedDataParallel
 from wam.errors import WamError
 from wam.models.checkpoints import Checkpoint, save_checkpoint
 from wam.networks.extractor import Extractor
+from wam.networks.unet_extractor import UNetExtractor
 from wam.pictures.atomic_write import save_atomically
 from wam.signal.pattern import Carrier
+from wam.signal.specification import EXPERIMENT
 from wam.training.guard import StepGuard
 from wam.training.log import Window, plot, write_row
 from wam.training.losses import final_decay, known_mean, learning_rate, next_level, non_finite
@@ -36,6 +38,7 @@ WARMUP = 100  # steps
 CLIP = 0.5  # of the gradient norm
 EVERY = 50  # steps between rows of the log
 FOLLOWING = 0.95  # of the moving bit accuracy, per step
+STEEPEST = 1.0  # power of the frequency that amplitudes grow with, at most
 AGREEMENT = 20  # steps between agreements of the processes on one curriculum
 
 
@@ -170,7 +173,10 @@ class Run:
         settings, generator = self.settings, self.generator
         key = generator.bytes(8) if generator.random() < settings.random_keys else None
         content = self._content(photos, generator)
-        carrier = Carrier.from_key(key, device=content.device, signal=settings.signal)
+        signal = settings.signal
+        if generator.random() < settings.random_tilts:
+            signal = replace(signal, version=EXPERIMENT, tilt=float(generator.uniform(0, STEEPEST)))
+        carrier = Carrier.from_key(key, device=content.device, signal=signal)
         scene, output, visible = self.model.train()(content, carrier, self.level, generator, joint)
         return losses(scene, output, visible, bit_weight=settings.bit_weight)
 
@@ -226,7 +232,7 @@ class Run:
         if result["val_correlation"] > self.best and self.settings.usual:
             path = self.folder / "best.safetensors"
             metadata = {"step": self.step, "settings": asdict(self.settings), "validation": result}
-            assert isinstance(self.average.extractor, Extractor)
+            assert isinstance(self.average.extractor, Extractor | UNetExtractor)
             with _saving(path):
                 signal = self.settings.signal
                 save_checkpoint(path, self.average.embedder, self.average.extractor, metadata, signal=signal)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from wam.signal.specification import HIGHEST, LOWEST, PER_BIT, SIGNAL, WORKING_SIDE, Signal
 
@@ -12,14 +14,17 @@ class Settings:
     """Stored in the run's state. From ``lowest`` on: design choices that ``scripts/ablate.py`` varies."""
 
     photos: str
-    channels: int = 96
-    blocks: int = 5
+    channels: int = 80
+    deep: int = 128  # channels at half the resolution of features; 0: a plain stack, as up to version 0.3
+    blocks: int = 3  # of a plain stack, or on each side of a U-Net
+    deep_blocks: int = 4
     batch: int = 16
     steps: int = 20000
     decay_from: int = 15000
     joint_from: int = 6000  # step from which the gain map learns; beyond the last one: never
     rate: float = 5e-4  # 1e-3 is faster for 1,000 steps, then diverges
     random_keys: float = 0.5
+    random_tilts: float = 0.5  # share of batches whose pattern's amplitudes grow with the frequency
     seed: int = 0
     lowest: float = LOWEST
     highest: float = HIGHEST
@@ -38,6 +43,22 @@ class Settings:
         if not 64 <= self.working_side <= 512:
             raise ValueError(f"working side: expected 64 to 512 pixels, found {self.working_side}; change it")
         _ = self.signal
+
+    @classmethod
+    def stored(cls, values: Mapping[str, Any]) -> Settings:
+        """As a run's state has them; those of 0.3 and before trained a plain stack and did not say so."""
+        return cls(**{"deep": 0, **values})
+
+    @property
+    def shape(self) -> dict[str, int]:
+        """Of the extractor, for ``wam.models.checkpoints.build_extractor``."""
+        shape = {"channels": self.channels, "blocks": self.blocks}
+        return {**shape, "deep": self.deep, "deep_blocks": self.deep_blocks} if self.deep else shape
+
+    def shaped_as(self, shape: Mapping[str, int]) -> Settings:
+        """The same with the extractor of another shape."""
+        values: dict[str, Any] = {"deep": 0, **shape}
+        return replace(self, **values)
 
     @property
     def signal(self) -> Signal:

@@ -55,7 +55,7 @@ def test_only_a_learned_gain_moves_away_from_the_jnd(photos: Photos, tmp_path: P
 
 def test_a_fixed_gain_forgets_the_correction_of_the_starting_weights(tmp_path: Path) -> None:
     shipped = load_checkpoint(CHECKPOINTS / "lattice32.safetensors")
-    settings = Settings("", learned_gain=False)
+    settings = Settings("", learned_gain=False).shaped_as(shipped.extractor.shape)
     run = Run(tmp_path, settings, ALONE, start=shipped)
     content = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     assert torch.equal(run.average.embedder(content), jnd(content))
@@ -78,7 +78,7 @@ def test_weights_of_another_size_are_refused() -> None:
 def test_states_of_older_versions_are_resumed(tmp_path: Path) -> None:
     state = stored_state(CHECKPOINTS)
     assert state is not None
-    run = Run(tmp_path, Settings(**state["settings"]), ALONE, state=state)
+    run = Run(tmp_path, Settings.stored(state["settings"]), ALONE, state=state)
     assert run.step == state["step"] > 0 and run.settings.curriculum
     torch.testing.assert_close(run.average.embedder.stem.weight, state["average"]["embedder.stem.weight"])
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from wam.networks.embedder import Embedder
+from wam.networks.embedder import Embedder, scale_evenly
 from wam.signal.pattern import Carrier
 from wam.training.losses import bit_accuracy, pooled_bit_logits
 from wam.training.scenes import (
@@ -16,10 +16,12 @@ from wam.training.scenes import (
     VIEW,
     Difficulty,
     Geometry,
+    draw_gains,
     draw_geometry,
-    draw_mask,
+    draw_masks,
     make_scene,
     mark,
+    usual_factor,
     warp,
 )
 
@@ -34,7 +36,7 @@ def upright(*, zoom: float = 1.0) -> Geometry:
 
 
 @pytest.mark.parametrize(
-    ("level", "fainter", "share"), [(0.0, (-5.0, -2.0), 0.3), (0.5, (-4.5, 0.5), 0.5), (1.0, (-4.0, 3.0), 0.7)]
+    ("level", "fainter", "share"), [(0.0, (-5.0, -2.0), 0.3), (0.5, (-4.5, 3.0), 0.5), (1.0, (-4.0, 8.0), 0.7)]
 )
 def test_difficulty(level: float, fainter: tuple[float, float], share: float) -> None:
     assert Difficulty(level).fainter_range == fainter
@@ -60,26 +62,50 @@ def test_the_pose_of_a_view_joins_both_maps() -> None:
 
 
 def test_masks_are_of_every_kind() -> None:
-    generator = np.random.default_rng(0)
-    shares = [float(draw_mask(generator).mean()) for _ in range(60)]
-    assert 1.0 in shares and 0.0 in shares
-    assert sum(0.05 < share < 0.95 for share in shares) > 15
-    mask = draw_mask(generator)
-    assert mask.shape == (1, FILE, FILE) and set(mask.unique().tolist()) <= {0.0, 1.0}
+    masks = draw_masks(200, np.random.default_rng(0), torch.device("cpu"))
+    assert masks.shape == (200, 1, FILE, FILE) and set(masks.unique().tolist()) == {0.0, 1.0}
+    shares = masks.mean(dim=(1, 2, 3))
+    assert 0.35 < float((shares == 1).float().mean()) < 0.55 and 0.03 < float((shares == 0).float().mean()) < 0.15
+    assert int(((shares > 0.05) & (shares < 0.95)).sum()) > 60
+    boxes = (masks == masks.amax(dim=2, keepdim=True) * masks.amax(dim=3, keepdim=True)).flatten(1).all(dim=1)
+    assert 5 < int((boxes & (shares > 0) & (shares < 1)).sum()) < 80  # one box, among other shapes
 
 
-def test_a_marked_file_is_rounded_and_changed_only_inside_the_mask(carrier: Carrier) -> None:
-    photo = torch.full((1, 3, FILE, FILE), 128 / 255)
-    mask = torch.zeros(1, 1, FILE, FILE)
+def test_a_marked_file_is_rounded_and_changed_only_inside_the_mask() -> None:
+    photo = torch.full((2, 3, FILE, FILE), 128 / 255)
+    mask = torch.zeros(2, 1, FILE, FILE)
     mask[..., 50:] = 1
-    gain = torch.full((1, 1, FILE, FILE), 3.0, requires_grad=True)
-    file = mark(photo, gain, upright(), mask, torch.ones(1, 32, dtype=torch.int64), carrier)
-    levels = file.detach() * 255
-    torch.testing.assert_close(levels, levels.round(), atol=1e-3, rtol=0)
-    assert torch.equal(file[..., :50], photo[..., :50])
-    assert float((levels - 128)[..., 50:].square().mean()) == pytest.approx(9.0, rel=0.1)
-    file.square().sum().backward()
-    assert gain.grad is not None and float(gain.grad.abs().sum()) > 0  # straight through the rounding
+    residual = torch.full((2, 3, FILE, FILE), 2.4, requires_grad=True)
+    files = mark(photo, residual, mask, torch.tensor([True, False]))
+    assert torch.equal(files[..., :50], photo[..., :50])
+    levels = files.detach()[..., 50:] * 255
+    torch.testing.assert_close(levels[0], torch.full_like(levels[0], 130.0), atol=1e-3, rtol=0)
+    torch.testing.assert_close(levels[1], torch.full_like(levels[1], 130.4), atol=1e-3, rtol=0)
+    files.square().sum().backward()
+    assert residual.grad is not None and float(residual.grad.abs().sum()) > 0  # straight through the rounding
+
+
+def test_marks_of_all_looks_are_drawn() -> None:
+    content = flat_content(60)
+    content[30:] = (content[30:] - 0.5) * 20 + 0.5  # a deviation of some 20 levels
+    gain = Embedder()(content).detach()
+    luma, chroma = draw_gains(gain, content.clamp(0, 1), Difficulty(1.0), np.random.default_rng(0))
+    assert luma.shape == chroma.shape == gain.shape and float(luma.min()) > 0 and float(chroma.min()) >= 0
+    strength = luma.square().mean(dim=(1, 2, 3)).sqrt()
+    assert float(strength[:30].max() / strength[:30].min()) > 5  # 14 dB and more
+    share = chroma.mean(dim=(1, 2, 3))
+    assert 8 < int((share == 0).sum()) < 35
+    assert float(share[:30].median()) > float(share[30:].median())
+
+
+def test_the_usual_strength_is_about_that_of_the_embedder() -> None:
+    content = flat_content(3) + torch.linspace(0, 0.2, CONTENT).sin()
+    content[1:] += 0.05 * torch.randn(2, 1, CONTENT, CONTENT, generator=torch.Generator().manual_seed(1))
+    content = content.clamp(0, 1)
+    gain = Embedder()(content).detach()
+    psnr = -20 * ((gain * usual_factor(gain, content)).square().mean(dim=(1, 2, 3)).sqrt() / 255).log10()
+    exact = -20 * (scale_evenly(gain, content).square().mean(dim=(1, 2, 3)).sqrt() / 255).log10()
+    assert float((psnr - exact).abs().max()) < 3.0
 
 
 def test_an_upright_view_is_a_cut_of_the_file() -> None:
@@ -110,7 +136,7 @@ def test_bits_are_readable_at_the_pose_of_the_scene(carrier: Carrier) -> None:
     seen = scene.view.mean(1, keepdim=True)
     logits = pooled_bit_logits(seen - seen.mean(), scene.mask, carrier, scene.matrix, scene.offset)
     assert int(present.sum()) >= 3
-    assert bit_accuracy(logits, scene.bits, present) > 0.9
+    assert bit_accuracy(logits, scene.bits, present) > 0.85
     truth = pooled_bit_logits(scene.pattern, scene.mask, carrier, scene.matrix, scene.offset)
     assert bit_accuracy(truth, scene.bits, present) == 1.0
 
