@@ -28,6 +28,7 @@ from wam.models.lattice_model import LatticeModel
 from wam.models.zoo import choose_device
 from wam.networks.baseline_extractor import HandmadeExtractor
 from wam.networks.embedder import Embedder
+from wam.networks.strength import parsed
 from wam.watermarker import Watermarker, load
 
 HAND_MADE = ("none", "extractor", "embedder")
@@ -61,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--attacks", default="floor", help="floor, wam, all, a group, or names separated by commas")
     options.add_argument("--model", default=DEFAULT)
     options.add_argument("--device", default="auto")
-    options.add_argument("--strength", type=float, help="PSNR to aim for, dB; default: the model's own")
+    options.add_argument("--strength", type=parsed, help="gentle, normal, strong or a PSNR in dB; default: normal")
     options.add_argument("--limit", type=int, help="only this many photos")
     options.add_argument("--max-short", type=int, help="scale larger photos to this short side, pixels")
     options.add_argument("--seed", type=int, default=0)

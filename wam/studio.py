@@ -20,6 +20,7 @@ from wam.errors import OptionsError
 from wam.models.catalogue import DEFAULT
 from wam.models.effort import Effort
 from wam.networks.precision import AUTO
+from wam.networks.strength import Amount, either
 from wam.pipeline.given import GivenPicture, content_of
 from wam.pipeline.key_file import read_keys
 from wam.pipeline.loaded import load
@@ -44,7 +45,8 @@ class MarkKeywords(TypedDict, total=False):
     mode: Mode
     label: bool
     quality: int | None
-    strength: float | None
+    strength: Amount
+    psnr: float | None
     frames: bool
     encrypt: bool
     format: str | None
@@ -107,7 +109,8 @@ class Studio:
         mode: Mode = "link",
         label: bool = False,
         quality: int | None = None,
-        strength: float | None = None,
+        strength: Amount = None,
+        psnr: float | None = None,
         frames: bool = False,
         encrypt: bool = False,
         format: str | None = None,
@@ -118,15 +121,16 @@ class Studio:
         ``picture``: a path, a URL, a file's content, or a PIL image, whose content is PNG then. What the file says of
         itself is kept: alpha, depth, profile, EXIF. ``time``: RFC 3339 or a datetime with a time zone, None is now;
         ``mode`` "record" puts the whole record into the pixels and needs no registry; ``label`` writes the metadata
-        label too; ``quality`` of lossy formats, 1 to 100; ``strength`` PSNR in dB; ``frames``: all those of an
-        animation; ``encrypt`` a record, with a key; ``format``: an extension, "webp" say, None is the picture's own.
+        label too; ``quality`` of lossy formats, 1 to 100; ``strength`` gentle, normal or strong, or ``psnr`` in dB;
+        ``frames``: all those of an animation; ``encrypt`` a record, with a key; ``format``: an extension, "webp" say,
+        None is the picture's own.
 
         Raises ``ImageError`` for what cannot be marked, ``PayloadError`` for what registry or record refuse, and
         ``ValueError`` for arguments. An id that was taken for a picture that could not be marked is discarded; where
         the program dies in between it stays pending, and no other picture gets it.
         """
         options = self._options(
-            mode=mode, label=label, quality=quality, strength=strength, frames=frames, encrypt=encrypt
+            mode=mode, label=label, quality=quality, strength=strength, psnr=psnr, frames=frames, encrypt=encrypt
         )
         record = _record(asset, owner, user, time)
         content, name = content_of(picture)
@@ -196,7 +200,11 @@ class Studio:
 
     def _options(self, **how: Unpack[MarkKeywords]) -> MarkOptions:
         """The same as the pipeline takes it; raises ``OptionsError``."""
-        values: dict[str, Any] = {name: value for name, value in how.items() if name != "format"}
+        values: dict[str, Any] = {name: value for name, value in how.items() if name not in ("format", "psnr")}
+        try:
+            values["strength"] = either(how.get("strength"), how.get("psnr"))
+        except ValueError as error:
+            raise OptionsError(str(error)) from error
         options = MarkOptions(**values, key=key_name(self.marker.keys[0]))
         if options.encrypt and options.key is None:
             raise OptionsError("encrypt: expected a key, found none; give a key file or set WAM_KEY")

@@ -20,13 +20,13 @@ from wam.models.catalogue import DEFAULT
 from wam.models.effort import USUAL, Effort
 from wam.models.protocol import AnySizes, Explains, Finding, FoundPose, ManyPictures, Model, SearchSummary
 from wam.networks.precision import AUTO, check_precision
+from wam.networks.strength import Amount, checked, either, keywords
 from wam.pictures.quality import decibels, psnr
 from wam.region import Region, outline
 from wam.signal.filters import rounded, to_pixels
 from wam.signal.mark_grid import SMALLEST_SIDE
 from wam.signal.specification import BITS
 
-STRENGTHS = (30.0, 55.0)  # accepted range, dB
 DEEP_MODES = ("I", "F")  # of Pillow, with more than 8 bits
 
 AnyImage = Image.Image | NDArray[np.uint8] | Tensor
@@ -86,22 +86,23 @@ class Watermarker:
         """The model's, as NAME@HASH8."""
         return self.model.description.name
 
-    def embed(self, image: AnyImage, bits: AnyBits, *, strength: float | None = None) -> Marked:
-        """Adds a 32-bit message. ``strength`` is the PSNR to aim for in dB; None leaves it to the model. Pictures that
-        show more get less.
+    def embed(self, image: AnyImage, bits: AnyBits, *, strength: Amount = None, psnr: float | None = None) -> Marked:
+        """Adds a 32-bit message. ``strength``: gentle, normal or strong, None for normal; or ``psnr``, what to aim for
+        in dB, the same for every picture, where those that show more get less. A number as ``strength`` is taken as
+        PSNR in this version.
 
         A tensor may hold several pictures with one message each, bits (B, 32), or one message for all.
         """
-        check_strength(strength)
+        how = keywords(either(strength, psnr))
         batch = to_batch(image)
         check_size(batch)
         rows = to_bits(bits, len(batch)).to(self.device)
         with torch.inference_mode():
-            marked = self.model.mark(batch.to(self.device), rows, psnr_db=strength)
+            marked = self.model.mark(batch.to(self.device), rows, **how)
         return marked_like(marked, batch, image)
 
     def embed_each(
-        self, pictures: Sequence[NDArray[np.uint8]], bits: Sequence[str], *, strength: float | None = None
+        self, pictures: Sequence[NDArray[np.uint8]], bits: Sequence[str], *, strength: Amount = None
     ) -> list[NDArray[np.uint8]]:
         """Marks (H, W, 3) uint8 arrays of any sizes with a message each, just as ``embed`` does one by one; a model
         that can puts them through its networks together."""
@@ -109,11 +110,11 @@ class Watermarker:
         if len(pictures) < 2 or too_small or not isinstance(self.model, AnySizes):
             marked = [self.embed(one, text, strength=strength) for one, text in zip(pictures, bits, strict=True)]
             return [np.asarray(one.image) for one in marked]
-        check_strength(strength)
+        how = keywords(checked(strength))
         rows = torch.cat([to_bits(text, 1) for text in bits]).to(self.device)
         with torch.inference_mode():
             images = [to_batch(pixels)[0].to(self.device) for pixels in pictures]
-            return [to_pixels(image.cpu()) for image in self.model.mark_each(images, rows, psnr_db=strength)]
+            return [to_pixels(image.cpu()) for image in self.model.mark_each(images, rows, **how)]
 
     def detect(
         self,
@@ -258,14 +259,6 @@ def check_size(batch: Tensor) -> None:
     if min(height, width) < SMALLEST_SIDE:
         raise ValueError(
             f"image: expected sides of at least {SMALLEST_SIDE} pixels, found {width}x{height}; use a larger copy"
-        )
-
-
-def check_strength(strength: float | None) -> None:
-    """Raises ``ValueError`` for a PSNR that no model marks with; None, the model's own, is fine."""
-    if strength is not None and not STRENGTHS[0] <= strength <= STRENGTHS[1]:
-        raise ValueError(
-            f"strength: expected {STRENGTHS[0]:g} to {STRENGTHS[1]:g} dB, found {strength:g}; leave it out"
         )
 
 

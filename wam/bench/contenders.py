@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from wam.networks.strength import Amount
 from wam.signal.filters import to_pixels
 from wam.signal.mark_grid import SMALLEST_SIDE
 from wam.watermarker import Watermarker, load
@@ -49,7 +50,7 @@ class Contender(Protocol):
     keyed: bool
     search: str | None
 
-    def embed(self, photo: Tensor, bits: str, *, strength: float | None) -> Tensor:
+    def embed(self, photo: Tensor, bits: str, *, strength: Amount) -> Tensor:
         """Mark (1, 3, H, W) float in [0, 1]; ``strength`` in dB, None for the method's own."""
         ...
 
@@ -79,7 +80,7 @@ class MarkerContender:
         self._make_other = other
         self._other: Watermarker | None = None
 
-    def embed(self, photo: Tensor, bits: str, *, strength: float | None) -> Tensor:
+    def embed(self, photo: Tensor, bits: str, *, strength: Amount) -> Tensor:
         marked = self.marker.embed(photo, bits, strength=strength).image
         assert isinstance(marked, Tensor)
         return marked
@@ -136,7 +137,7 @@ class PeerContender:
     keyed = False
     search: str | None = None
 
-    def embed(self, photo: Tensor, bits: str, *, strength: float | None) -> Tensor:
+    def embed(self, photo: Tensor, bits: str, *, strength: Amount) -> Tensor:
         marked = self.embed_bgr(to_bgr(photo), [int(bit) for bit in bits])
         return from_bgr(marked).to(photo)
 

@@ -9,6 +9,7 @@ from wam.bench.contenders import Build, Contender
 from wam.bench.photos import ImageSet
 from wam.bench.results import QUALITY, Key
 from wam.bench.rows import WRONG_KEY, Row
+from wam.networks.strength import Amount
 
 MOST_ROWS = 16  # in one task: results reach the disk after each
 
@@ -19,13 +20,13 @@ class Entrant:
 
     name: str
     build: Build
-    strengths: tuple[float | None, ...]
+    strengths: tuple[Amount, ...]
     decides: bool
     keyed: bool
     search: str | None = None
 
     @classmethod
-    def of(cls, contender: Contender, build: Build, *, strengths: tuple[float, ...] = ()) -> Entrant:
+    def of(cls, contender: Contender, build: Build, *, strengths: tuple[Amount, ...] = ()) -> Entrant:
         """One that ``build`` made; ``strengths`` count only where it takes any."""
         chosen = strengths if contender.adjustable and strengths else (None,)
         return cls(
@@ -59,7 +60,7 @@ class Task:
     """Rows of one photo, run together: the marked photo is made once. ``part`` counts the plan's parts."""
 
     entrant: int
-    strength: float | None
+    strength: Amount
     part: int
     number: int
     rows: tuple[Row, ...]
@@ -92,7 +93,7 @@ class Plan:
 
     def tasks(self, done: set[Key], *, workers: int) -> list[Task]:
         """What is left to do, in portions that keep all workers busy."""
-        open_cells: dict[tuple[int, float | None, int, int], list[Task]] = {}
+        open_cells: dict[tuple[int, Amount, int, int], list[Task]] = {}
         for task, key in self.cells():
             if key not in done:
                 open_cells.setdefault((task.entrant, task.strength, task.part, task.number), []).append(task)

@@ -19,6 +19,7 @@ from wam.bench.report import Report, entrant
 from wam.bench.results import Result
 from wam.bench.rows import choose_rows
 from wam.bench.summary import Line, mark_margin
+from wam.networks.strength import shown
 from wam.pictures.files import write_bytes
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def over_count(report: Report, results: Sequence[Result]) -> Figure | None:
         (row,) = choose_rows(line.row)
         if row.recipe is not None and line.photos:
             name = row.recipe.name
-            label = name if line.strength is None else f"{name}, {line.strength:g} dB"
+            label = name if line.strength is None else f"{name}, {shown(line.strength)}"
             kinds.setdefault(label, []).append((row.recipe.count, line.found / line.photos))
     if not kinds:
         return None

@@ -13,6 +13,7 @@ from typing import Any
 
 from wam.bench.cost import CostLine
 from wam.bench.summary import NAMES, CleanRows, Line, NullLine, split_clean
+from wam.networks.strength import shown
 from wam.pictures.files import write_text
 
 # Columns of the tables and what they are called.
@@ -83,7 +84,7 @@ def cell(name: str, value: object) -> str:
 
 def entrant(line: Line | CleanRows) -> str:
     """The contender of a line, with its strength where one was asked for."""
-    return line.contender if line.strength is None else f"{line.contender} {line.strength:g} dB"
+    return line.contender if line.strength is None else f"{line.contender} {shown(line.strength)}"
 
 
 def markdown(report: Report) -> str:

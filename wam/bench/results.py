@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from wam.append_log import append, read
 from wam.errors import WamError
+from wam.networks.strength import Amount
 from wam.pictures.atomic_write import save_atomically
 
 QUALITY = "quality"  # the row that holds the marked photo's quality instead of a judgement
@@ -19,7 +20,7 @@ class Key(NamedTuple):
     """What makes a result: another value of any of these is another result."""
 
     contender: str
-    strength: float | None
+    strength: Amount
     images: str
     seed: int
     photo: str

@@ -22,6 +22,7 @@ from wam.bench.rows import Row
 from wam.bench.views import Stage
 from wam.bench.words import WordBook
 from wam.errors import WamError, show_name
+from wam.networks.strength import Amount
 
 Progress = Callable[[int, int], None]  # is told how many results there are, and how many there will be
 
@@ -35,7 +36,7 @@ class Workbench:
         self.plan = plan
         self.book = WordBook.of(plan.seed)
         self._contenders: dict[int, Contender] = {}
-        self._stages: dict[tuple[int, float | None, int], Stage] = {}
+        self._stages: dict[tuple[int, Amount, int], Stage] = {}
 
     def contender(self, index: int) -> Contender:
         """A contender of the plan, built once."""
@@ -43,7 +44,7 @@ class Workbench:
             self._contenders[index] = self.plan.entrants[index].build()
         return self._contenders[index]
 
-    def stage(self, entrant: int, strength: float | None, part: int) -> Stage:
+    def stage(self, entrant: int, strength: Amount, part: int) -> Stage:
         """A contender on one image set; the last ones are kept, with the photos they marked."""
         key = (entrant, strength, part)
         if key not in self._stages:

@@ -22,6 +22,7 @@ from wam.bench.runner import Progress, run_plan, usual_workers
 from wam.bench.summary import failures, group_lines, null_lines, quality_lines, results_of, row_lines
 from wam.bench.words import RECORDS
 from wam.models.zoo import default_precision
+from wam.networks.strength import Amount
 
 # packaged photos that the rows which search everything are measured on, unless --limit says otherwise
 COSTLY_PHOTOS = 2
@@ -37,7 +38,7 @@ class Options:
     attacks: str
     images: ImageSet | None = None
     negatives: ImageSet | None = None
-    strengths: tuple[float, ...] = ()
+    strengths: tuple[Amount, ...] = ()
     seed: int = 0
     limit: int | None = None
     cost: str = "none"

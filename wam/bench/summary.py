@@ -13,6 +13,7 @@ from scipy.stats import binomtest
 from wam.bench.plan import Plan
 from wam.bench.results import QUALITY, Result, ResultsFile
 from wam.bench.rows import ALL_GROUPS
+from wam.networks.strength import Amount
 
 CONFIDENCE = 0.95
 QUALITIES = ("psnr_db", "ssim", "ms_ssim", "vif", "haarpsi")
@@ -31,7 +32,7 @@ class Line:
     """
 
     contender: str
-    strength: float | None
+    strength: Amount
     group: str
     row: str
     photos: int
@@ -62,7 +63,7 @@ class CleanRows:
     """Rows of one group where nothing failed, in a line: their ``names`` and the lowest margin of any mark in them."""
 
     contender: str
-    strength: float | None
+    strength: Amount
     group: str
     names: tuple[str, ...]
     lowest_db: float | None
@@ -107,7 +108,7 @@ def results_of(plan: Plan, file: ResultsFile) -> list[Result]:
 def row_lines(results: Sequence[Result]) -> list[Line]:
     """A line for each row of each contender at each strength, but for the unmarked ones."""
     seen = _qualities(results)
-    rows: dict[tuple[str, float | None, str], list[Result]] = {}
+    rows: dict[tuple[str, Amount, str], list[Result]] = {}
     for result in results:
         if result.group not in (QUALITY, "unmarked"):
             rows.setdefault((result.key.contender, result.key.strength, result.key.row), []).append(result)
@@ -116,7 +117,7 @@ def row_lines(results: Sequence[Result]) -> list[Line]:
 
 def group_lines(lines: Sequence[Line]) -> list[Line]:
     """The mean of the rows of each group, every row with the same weight."""
-    groups: dict[tuple[str, float | None, str], list[Line]] = {}
+    groups: dict[tuple[str, Amount, str], list[Line]] = {}
     for line in lines:
         groups.setdefault((line.contender, line.strength, line.group), []).append(line)
     order = {group: number for number, group in enumerate(ALL_GROUPS)}
@@ -127,7 +128,7 @@ def group_lines(lines: Sequence[Line]) -> list[Line]:
 
 def split_clean(lines: Sequence[Line]) -> tuple[list[CleanRows], list[Line]]:
     """Rows where nothing failed, by contender, strength and group, and the other lines one by one."""
-    groups: dict[tuple[str, float | None, str], list[Line]] = {}
+    groups: dict[tuple[str, Amount, str], list[Line]] = {}
     for line in lines:
         if line.is_clean:
             groups.setdefault((line.contender, line.strength, line.group), []).append(line)
@@ -176,7 +177,7 @@ def upper_bound(count: int, total: int) -> float:
 
 def quality_lines(results: Sequence[Result]) -> list[dict[str, Any]]:
     """Mean quality of each contender at each strength, and the lowest PSNR."""
-    groups: dict[tuple[str, float | None], list[Result]] = {}
+    groups: dict[tuple[str, Amount], list[Result]] = {}
     for result in results:
         if result.group == QUALITY and result.error is None:
             groups.setdefault((result.key.contender, result.key.strength), []).append(result)
@@ -221,7 +222,7 @@ def rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def _qualities(results: Sequence[Result]) -> dict[tuple[str, float | None, str, str], float | None]:
+def _qualities(results: Sequence[Result]) -> dict[tuple[str, Amount, str, str], float | None]:
     return {
         (result.key.contender, result.key.strength, result.key.images, result.key.photo): result.values["psnr_db"]
         for result in results
@@ -229,7 +230,7 @@ def _qualities(results: Sequence[Result]) -> dict[tuple[str, float | None, str, 
     }
 
 
-def _line(results: Sequence[Result], seen: dict[tuple[str, float | None, str, str], float | None]) -> Line:
+def _line(results: Sequence[Result], seen: dict[tuple[str, Amount, str, str], float | None]) -> Line:
     first = results[0]
     whole = [result for result in results if result.error is None]
     marks = [mark for result in whole for mark in result.values["marks"]]

@@ -13,6 +13,7 @@ from wam.bench.contenders import Contender
 from wam.bench.photos import ImageSet, round_to_bytes
 from wam.bench.rows import UNMARKED, WRONG_KEY, Row
 from wam.bench.words import WordBook, seed_of
+from wam.networks.strength import Amount
 from wam.signal.filters import resize, sized
 
 CANVAS = 2.25  # area of a composite's background in areas of its first photo, for up to three
@@ -34,9 +35,7 @@ class View:
 class Stage:
     """Photos, one contender at one strength, and the words it embeds."""
 
-    def __init__(
-        self, images: ImageSet, contender: Contender, book: WordBook, *, seed: int, strength: float | None
-    ) -> None:
+    def __init__(self, images: ImageSet, contender: Contender, book: WordBook, *, seed: int, strength: Amount) -> None:
         self.images = images
         self.contender = contender
         self.book = book

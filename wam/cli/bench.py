@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wam.bench.photos import ImageSet
     from wam.bench.session import Outcome
     from wam.bench.summary import Line
+    from wam.networks.strength import Amount
 
 
 def bench(
@@ -47,7 +48,11 @@ def bench(
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N photos.")] = None,
     seed: Annotated[int, typer.Option(help="Of words, places and noise.")] = 0,
     strength: Annotated[
-        str | None, typer.Option(metavar="DB[,DB...]", help="PSNR to mark at; several give robustness against PSNR.")
+        str | None,
+        typer.Option(
+            metavar="NAME|DB[,...]",
+            help="gentle, normal, strong or a PSNR in dB to mark at; several give robustness against PSNR.",
+        ),
     ] = None,
     against: Annotated[
         list[str] | None,
@@ -109,13 +114,12 @@ def bench(
     from wam.bench.peers import choose_peers
     from wam.bench.session import Options, run
     from wam.models.zoo import choose_device
-    from wam.watermarker import check_strength
 
     torch.set_num_threads(1)  # as in each worker: sums depend on it, and any number of workers gives the same table
     if jobs is not None:
         common.hint("--jobs", "--workers")
         workers = workers or jobs
-    strengths = _strengths(strength, check_strength)
+    strengths = _strengths(strength)
     peers = choose_peers(against or [])
     chosen = choose_device(device)
     options = Options(
@@ -146,16 +150,15 @@ def bench(
         raise typer.Exit(1)
 
 
-def _strengths(text: str | None, check: Callable[[float], None]) -> tuple[float, ...]:
+def _strengths(text: str | None) -> tuple[Amount, ...]:
+    from wam.networks.strength import parsed
+
     if text is None:
         return ()
     try:
-        values = tuple(dict.fromkeys(float(part) for part in text.split(",")))
-        for value in values:
-            check(value)
+        return tuple(dict.fromkeys(parsed(part.strip()) for part in text.split(",")))
     except ValueError as error:
-        common.fail(f"--strength: expected dB such as 42 or 38,42,46, found {text}; {error}")
-    return values
+        common.fail(f"--strength: expected names or dB such as gentle,normal or 38,42,46, found {text}; {error}")
 
 
 def _image_set(folder: Path | None, size: int | None) -> ImageSet:

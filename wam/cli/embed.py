@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from wam.jobs.modes import MarkMode
     from wam.jobs.outcome import EmbedOutcome
     from wam.jobs.plan import Fields, Item, Source
+    from wam.networks.strength import Amount
     from wam.pipeline.options import MarkOptions
     from wam.watermarker import Watermarker
 
@@ -129,14 +130,23 @@ Encrypt = Annotated[
         help="With --mode record and a key: encrypt the record, too, besides authenticating it.",
     ),
 ]
-Strength = Annotated[
-    float | None,
+StrengthOption = Annotated[
+    str | None,
     typer.Option(
         "--strength",
+        metavar="gentle|normal|strong",
+        rich_help_panel=panels.MARKING,
+        help="gentle is fainter and survives less, strong the other way. Default: normal, which gives each picture "
+        "what it hides and what reading it takes.",
+    ),
+]
+Psnr = Annotated[
+    float | None,
+    typer.Option(
+        "--psnr",
         metavar="DB",
         rich_help_panel=panels.MARKING,
-        help="PSNR to aim for, 30 to 55 dB (lower is more robust). Default: the model's own; lattice32 gives each "
-        "picture what it hides and what reading it takes, about 38.5 to 47.2 dB.",
+        help="In place of --strength: the PSNR to aim for, 30 to 55 dB (lower is more robust), whatever the picture.",
     ),
 ]
 
@@ -169,7 +179,8 @@ def embed(
     resume: Resume = False,
     mode: ModeOption = Mode.LINK,
     encrypt: Encrypt = False,
-    strength: Strength = None,
+    strength: StrengthOption = None,
+    psnr: Psnr = None,
     quality: Quality = None,
     label: LabelOption = False,
     all_frames: common.FramesOption = False,
@@ -198,7 +209,8 @@ def embed(
     from wam.jobs.engines.ray_pool import Cluster
     from wam.pipeline.options import key_name
 
-    _check_options(strength, engine, address, out_dir, resume)
+    amount = _amount(strength, psnr)
+    _check_options(engine, address, out_dir, resume)
     if drop and not in_place:
         common.fail("--drop: expected --in-place with it, found none; other outputs leave the input as it is")
     all_frames = common.take_frames(all_frames, frames)
@@ -212,7 +224,7 @@ def embed(
     load = common.marker_loader(model, device, [key])
     keyed = key_name(key)
     options = _options(
-        mode=mode.value, strength=strength, label=label, frames=all_frames, key=keyed, encrypt=encrypt,
+        mode=mode.value, strength=amount, label=label, frames=all_frames, key=keyed, encrypt=encrypt,
         quality=quality, keep=in_place and not drop,
     )  # fmt: skip
     if mode is Mode.RECORD and registry is not None:
@@ -264,15 +276,24 @@ def _is_folder(images: list[str], out_dir: str | None) -> bool:
     return out_dir is not None or any(common.local_path(image).is_dir() for image in images)
 
 
-def _check_options(
-    strength: float | None, engine: Engine, address: str | None, out_dir: str | None, resume: bool
-) -> None:
-    from wam.watermarker import check_strength
+def _amount(strength: str | None, psnr: float | None) -> Amount:
+    """How strong marks are; wrong words and numbers end the command. A number as ``--strength`` is what ``--psnr`` is
+    now: taken for one version more, and said."""
+    from wam.networks.strength import either
 
+    amount: Amount = strength
+    with suppress(ValueError):
+        amount = None if strength is None else float(strength)
     try:
-        check_strength(strength)
+        chosen = either(amount, psnr)
     except ValueError as error:
         common.fail(f"--{error}")
+    if isinstance(amount, float):
+        common.hint(f"--strength {strength}", f"--psnr {strength}")
+    return chosen
+
+
+def _check_options(engine: Engine, address: str | None, out_dir: str | None, resume: bool) -> None:
     common.check_engine(engine, address)
     for option, wanted in (("--resume", resume), ("--engine ray", engine is Engine.RAY)):
         if wanted and out_dir is None:

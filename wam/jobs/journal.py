@@ -13,6 +13,7 @@ from payload.records.record import now
 from wam.jobs.manifest import Manifest, ManifestError
 from wam.jobs.outcome import EmbedResult
 from wam.jobs.plan import Item
+from wam.networks.strength import shown
 from wam.pictures.storage import exists, fingerprint, hash_of
 from wam.pipeline.options import MarkOptions, names_key
 
@@ -153,7 +154,7 @@ def _differences(options: MarkOptions, earlier: dict[str, Any], frames: object, 
 
 def _shown(name: str, value: object) -> str:
     if name == "strength":
-        return f"{value:g} dB" if isinstance(value, int | float) else "the model's own"
+        return shown(value) if value is None or isinstance(value, int | float) else str(value)
     if name == "quality" and value is None:
         return "the source's own"
     if isinstance(value, bool):

@@ -92,7 +92,7 @@ class Checkpoint:
         model = LatticeModel(
             self.embedder,
             self.extractor,
-            [Carrier.from_key(key, device=device, signal=self.signal) for key in keys],
+            [Carrier.from_key(key, device=device, signal=self.signal, tilt=self.embedder.tilt) for key in keys],
             self._calibrated(config.digest()),
             name=name,
             licence=self.licence,
@@ -157,7 +157,7 @@ def save_checkpoint(
     tensors = {f"embedder.{k}": v for k, v in embedder.state_dict().items()}
     tensors |= {f"extractor.{k}": v for k, v in extractor.state_dict().items()}
     shape: dict[str, dict[str, int]] = {
-        "embedder": {"channels": embedder.stem.out_channels},
+        "embedder": embedder.shape,
         "extractor": extractor.shape,
     }
     if mask_head is not None:

@@ -15,6 +15,7 @@ from wam.detection.merging import Found
 from wam.models.effort import USUAL, Effort
 from wam.models.protocol import Description, Finding, FoundPose, SearchSummary
 from wam.networks.embedder import Embedder
+from wam.networks.strength import USUAL_STRENGTH, strength_of
 from wam.networks.watermark_network import WatermarkModel
 from wam.signal.mark_grid import Cell, room, working_side
 from wam.signal.pattern import Carrier
@@ -71,16 +72,18 @@ class LatticeModel(WatermarkModel):
         *,
         psnr_db: float | None = None,
         sides: Sequence[int] | None = None,
+        strength: str = USUAL_STRENGTH,
     ) -> list[Tensor]:
-        """See ``WatermarkModel.mark_cells_each``; ``sides`` None: those that give the cells enough room. Without a PSNR
-        it is ``CELLS_PSNR``, whatever the picture."""
+        """See ``WatermarkModel.mark_cells_each``; ``sides`` None: those that give the cells enough room. By the first
+        law it is ``CELLS_PSNR`` without a PSNR, whatever the picture, less what the ``strength`` is louder by."""
         if sides is None:
             sides = [
                 working_side(int(image.shape[-2]), int(image.shape[-1]), len(own))
                 for image, own in zip(images, cells, strict=True)
             ]
-        strength = CELLS_PSNR if psnr_db is None else psnr_db
-        return super().mark_cells_each(images, bits, cells, psnr_db=strength, sides=sides)
+        if psnr_db is None and self.embedder.law == 1:
+            psnr_db = CELLS_PSNR - strength_of(strength).louder_db
+        return super().mark_cells_each(images, bits, cells, psnr_db=psnr_db, sides=sides, strength=strength)
 
     def find(self, image: Tensor, *, effort: Effort = USUAL) -> list[Finding]:
         """See ``Model.find``; a thorough search looks at every resolution even when a mark was found."""

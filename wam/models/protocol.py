@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor
 
 from wam.models.effort import USUAL, Effort
+from wam.networks.strength import USUAL_STRENGTH
 from wam.signal.mark_grid import Cell
 from wam.signal.specification import Signal
 
@@ -87,10 +88,12 @@ class Model(Protocol):
         """What callers need to know, thresholds included."""
         ...
 
-    def mark(self, images: Tensor, bits: Tensor, *, psnr_db: float | None = None) -> Tensor:
+    def mark(
+        self, images: Tensor, bits: Tensor, *, psnr_db: float | None = None, strength: str = USUAL_STRENGTH
+    ) -> Tensor:
         """Marked pictures, clamped and not rounded: images (B, 3, H, W), bits (B, 32) in {0, 1} -> (B, 3, H, W).
 
-        ``psnr_db`` is aimed for; None leaves the strength to the model.
+        ``psnr_db`` is aimed for; None leaves it to the model, at a ``strength`` of ``wam.networks.strength``.
         """
         ...
 
@@ -131,7 +134,9 @@ class ManyPictures(Protocol):
 class AnySizes(Protocol):
     """A model that takes pictures of several sizes at a time, with the same results as one by one."""
 
-    def mark_each(self, images: Sequence[Tensor], bits: Tensor, *, psnr_db: float | None = None) -> list[Tensor]:
+    def mark_each(
+        self, images: Sequence[Tensor], bits: Tensor, *, psnr_db: float | None = None, strength: str = USUAL_STRENGTH
+    ) -> list[Tensor]:
         """Marked pictures: images (3, H, W) each, bits (N, 32) in {0, 1} -> (3, H, W) each."""
         ...
 
@@ -151,6 +156,7 @@ class ManyMarks(Protocol):
         cells: Sequence[Sequence[Cell]],
         *,
         psnr_db: float | None = None,
+        strength: str = USUAL_STRENGTH,
     ) -> list[Tensor]:
         """Pictures (3, H, W) of any sizes, each with a message (N, 32) in {0, 1} in each of its cells, in their own
         sizes; with the same results as one by one."""

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wam.networks.perceptual import high_pass, jnd
+from wam.networks.visibility import Gains, hidden_luma
 from wam.signal.filters import box_mean
 
 MAX_CORRECTION = math.log(2.0)  # the network moves the gain by at most a factor of two, either way
@@ -32,14 +33,21 @@ USUAL_PSNR = 42.5  # dB: at which the parts of a picture are compared
 PART = 33  # pixels: side of the parts of a picture that are made more alike, about a tile
 PARTS = (0.7, 1.5)  # factor of the gain in a part: least and most
 SSIM_FLOOR = (0.03 * 255) ** 2  # C2 of Wang et al. (2004), squared levels
+TILT = 0.5  # of the second law: .7 dB less seen at equal reading than without, by ColorVideoVDP on validation photos
 MAX_OVER_JND = 2.0  # no pixel gets more than this multiple of its corrected JND, whatever PSNR is asked
 
 
 class Embedder(nn.Module):
-    """Picture (B, 3, H, W) in [0, 1] at working resolution -> gain (B, 1, H, W) in 8-bit levels before scaling."""
+    """Picture (B, 3, H, W) in [0, 1] at working resolution -> gain (B, 1, H, W) in 8-bit levels before scaling.
 
-    def __init__(self, *, channels: int = 32) -> None:
+    ``law`` of what a picture hides: 1, ``jnd``, scaled by ``scale_evenly``; 2, ``wam.networks.visibility``.
+    """
+
+    def __init__(self, *, channels: int = 32, law: int = 1) -> None:
         super().__init__()
+        if law not in (1, 2):
+            raise ValueError(f"embedder: expected law 1 or 2 of what a picture hides, found {law}; update the package")
+        self.law = law
         self.stem = nn.Conv2d(4, channels, 3, stride=2, padding=1)
         self.middle = nn.Conv2d(channels, channels, 3, padding=1)
         self.deep = nn.Conv2d(channels, channels, 3, padding=2, dilation=2)
@@ -48,8 +56,19 @@ class Embedder(nn.Module):
         assert self.head.bias is not None
         nn.init.zeros_(self.head.bias)
 
+    @property
+    def tilt(self) -> float:
+        """Power of the frequency that the carrier's amplitudes grow with, where eyes see less."""
+        return TILT if self.law == 2 else 0.0
+
+    @property
+    def shape(self) -> dict[str, int]:
+        """What ``__init__`` builds it again from; that of the first law says nothing of laws, as in older files."""
+        shape = {"channels": self.stem.out_channels}
+        return shape if self.law == 1 else {**shape, "law": self.law}
+
     def forward(self, images: Tensor) -> Tensor:
-        visible = jnd(images)
+        visible = jnd(images) if self.law == 1 else hidden_luma(images)
         features = F.gelu(self.stem(torch.cat([images * 2 - 1, visible.log()], dim=1)))
         features = F.gelu(self.middle(features))
         features = F.gelu(self.deep(features))
@@ -67,6 +86,14 @@ def scale_to_psnr(gain: Tensor, psnr_db: float | Tensor) -> Tensor:
     root_mean_square = gain.square().mean(dim=(1, 2, 3)).sqrt()
     factor = (target / root_mean_square).clamp(max=MAX_OVER_JND)
     return gain * factor.view(-1, 1, 1, 1)
+
+
+def gains_at_psnr(gains: Gains, psnr_db: float) -> Gains:
+    """Scales gains to a PSNR over R, G and B, but no higher than ``MAX_OVER_JND`` of them."""
+    if gains.chroma is None:
+        return Gains(scale_to_psnr(gains.luma, psnr_db))
+    factor = 255.0 * 10.0 ** (-psnr_db / 20.0) / gains.power().sqrt()
+    return gains.times(factor.clamp(max=MAX_OVER_JND))
 
 
 def scale_evenly(

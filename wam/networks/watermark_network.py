@@ -9,10 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wam.networks.embedder import Embedder, scale_evenly, scale_to_psnr
+from wam.networks.embedder import Embedder, gains_at_psnr, scale_evenly
 from wam.networks.extractor import STRIDE, ExtractorOutput
 from wam.networks.precision import precision_of
-from wam.signal.filters import resize, sized
+from wam.networks.strength import USUAL_STRENGTH, strength_of
+from wam.networks.strength_trial import TRIAL_SIDE, chosen_factor, margin, recoded
+from wam.networks.visibility import Gains, hidden_chroma
+from wam.signal.filters import coloured, resize, sized
 from wam.signal.mark_grid import Cell
 from wam.signal.pattern import Carrier
 from wam.signal.specification import WORKING_SIDE
@@ -64,47 +67,99 @@ class WatermarkModel(nn.Module):
         self.mask_head = mask_head  # None: masks are hand-made
         self.carriers = list(carriers)
 
-    def mark(self, images: Tensor, bits: Tensor, *, psnr_db: float | None = None) -> Tensor:
+    def mark(
+        self, images: Tensor, bits: Tensor, *, psnr_db: float | None = None, strength: str = USUAL_STRENGTH
+    ) -> Tensor:
         """Marked pictures: images (B, 3, H, W) float in [0, 1], bits (B, 32) in {0, 1} -> the same shape, not rounded.
 
-        ``psnr_db`` None: as much as reading takes and the picture hides, see ``scale_evenly``.
-        Differentiable in the images and in the embedder's weights.
+        ``psnr_db`` None: as much as reading takes and the picture hides, at the ``strength`` of that name.
+        Differentiable in the images, and with a PSNR in the embedder's weights.
         """
         side = min(WORKING_SIDE, *images.shape[-2:])
-        return self._mark_strips(images, bits, self._gain(images, side, psnr_db), side)
+        working = _working(images, side)
+        gains = self._hidden(working, _coarseness(images, side))
+        if psnr_db is not None or self.embedder.law == 1:
+            gains = self._scaled(gains, working, psnr_db, strength)
+        else:
+            factors = [
+                self._factor(image, row, gains[i], side, strength)
+                for i, (image, row) in enumerate(zip(images, bits, strict=True))
+            ]
+            gains = gains.times(torch.stack(factors))
+        return self._mark_strips(images, bits, gains, side)
 
-    def mark_each(self, images: Sequence[Tensor], bits: Tensor, *, psnr_db: float | None = None) -> list[Tensor]:
+    def mark_each(
+        self, images: Sequence[Tensor], bits: Tensor, *, psnr_db: float | None = None, strength: str = USUAL_STRENGTH
+    ) -> list[Tensor]:
         """Marked pictures of any sizes, just as one by one: images (3, H, W) each, bits (N, 32) -> (3, H, W) each.
 
         Pictures that come to one working size go through the embedder together.
         """
         sides = [min(WORKING_SIDE, *image.shape[-2:]) for image in images]
-        gains = self._gains(images, sides, psnr_db)
+        gains = self._gains(images, sides, psnr_db, strength)
+        if psnr_db is None and self.embedder.law != 1:
+            gains = [
+                own.times(self._factor(image, row, own, side, strength)[None])
+                for image, row, own, side in zip(images, bits, gains, sides, strict=True)
+            ]
         return [
             self._mark_strips(image[None], bits[index, None], gains[index], sides[index])[0]
             for index, image in enumerate(images)
         ]
 
-    def _gains(self, images: Sequence[Tensor], sides: Sequence[int], psnr_db: float | None) -> list[Tensor]:
-        """Gain map (1, 1, h, w) of each picture (3, H, W); those of one working size share the embedder."""
+    def _gains(
+        self, images: Sequence[Tensor], sides: Sequence[int], psnr_db: float | None, strength: str
+    ) -> list[Gains]:
+        """Gains of each picture (3, H, W), of the second law not yet scaled without a PSNR; those of one working size
+        share the embedder."""
         small = [_working(image[None], side) for image, side in zip(images, sides, strict=True)]
         sizes: dict[torch.Size, list[int]] = {}
         for index, working in enumerate(small):
             sizes.setdefault(working.shape, []).append(index)
-        gains: dict[int, Tensor] = {}
+        gains: dict[int, Gains] = {}
         for indices in sizes.values():
-            gain = self._scaled(torch.cat([small[index] for index in indices]), psnr_db)
-            gains.update({index: gain[place, None] for place, index in enumerate(indices)})
+            working = torch.cat([small[index] for index in indices])
+            coarse = torch.cat([_coarseness(images[index][None], sides[index]) for index in indices])
+            together = self._scaled(self._hidden(working, coarse), working, psnr_db, strength)
+            gains.update({index: together[place] for place, index in enumerate(indices)})
         return [gains[index] for index in range(len(images))]
 
-    def _mark_strips(self, images: Tensor, bits: Tensor, gain: Tensor, side: int) -> Tensor:
-        """Marked pictures (B, 3, H, W) with the gain map of each, (B, 1, h, w)."""
+    def _hidden(self, working: Tensor, coarseness: Tensor) -> Gains:
+        """What pictures at working resolution (B, 3, h, w) hide, as the embedder sees it."""
+        gain = self.embedder(working)
+        return Gains(gain, hidden_chroma(working, gain, coarseness) if self.embedder.law == 2 else None)
+
+    def _scaled(self, gains: Gains, working: Tensor, psnr_db: float | None, strength: str) -> Gains:
+        """At the PSNR asked for, or as the first law scales them."""
+        asked = strength_of(strength)
+        if psnr_db is not None:
+            return gains_at_psnr(gains, psnr_db)
+        if self.embedder.law == 1:
+            return Gains(scale_evenly(gains.luma, working, fainter_db=-asked.louder_db))
+        return gains
+
+    def _factor(self, image: Tensor, bits: Tensor, gains: Gains, side: int, strength: str) -> Tensor:
+        """Times what a picture (3, H, W) hides, by trial with its message (32,); a number on the picture's device."""
+        asked = strength_of(strength)
+        height, width = image.shape[-2:]
+        copy = image[None].detach()
+        if min(height, width) > TRIAL_SIDE:
+            copy = resize(copy, sized(height, width, TRIAL_SIDE))
+        with torch.inference_mode():
+            marked = self._mark_strips(copy, bits[None], gains, side)
+            view = _working(recoded(marked[0])[None], side)
+            upright, corner = torch.eye(2, device=view.device)[None], torch.zeros(1, 2, device=view.device)
+            found = margin(self.extract(view).pattern[:, 0], bits[None], self.carriers[0], upright, corner)
+        return torch.tensor(chosen_factor(found, asked), device=image.device)
+
+    def _mark_strips(self, images: Tensor, bits: Tensor, gains: Gains, side: int) -> Tensor:
+        """Marked pictures (B, 3, H, W) with the gains of each, (B, 1, h, w)."""
         height, width = images.shape[-2:]
         marked = torch.empty_like(images)
         rows = self.limits.rows
         for top in range(0, height, rows):  # the pattern is exact at any place, so strips meet without a seam
             strip = Cell(top, 0, min(rows, height - top), width)
-            marked[..., top : top + rows, :] = self._mark_cell(images, bits, gain, strip, side)
+            marked[..., top : top + rows, :] = self._mark_cell(images, bits, gains, strip, side)
         return marked
 
     def mark_cells(
@@ -126,34 +181,29 @@ class WatermarkModel(nn.Module):
         *,
         psnr_db: float | None = None,
         sides: Sequence[int],
+        strength: str = USUAL_STRENGTH,
     ) -> list[Tensor]:
         """Pictures of any sizes (3, H, W), each with a message (N, 32) in each of its cells, just as one by one.
 
-        Pictures that come to one working size go through the embedder together.
+        Pictures that come to one working size go through the embedder together. There is no trial: by the second law
+        marks get the most that their strength allows, as cells are small.
         """
-        gains = self._gains(images, sides, psnr_db)
+        gains = self._gains(images, sides, psnr_db, strength)
+        if psnr_db is None and self.embedder.law == 2:
+            gains = [own.times(torch.full_like(own.luma[:, 0, 0, 0], strength_of(strength).most)) for own in gains]
         return [
             self._fill_cells(image[None], bits[index], cells[index], gains[index], sides[index])[0]
             for index, image in enumerate(images)
         ]
 
-    def _fill_cells(self, image: Tensor, bits: Tensor, cells: Sequence[Cell], gain: Tensor, side: int) -> Tensor:
+    def _fill_cells(self, image: Tensor, bits: Tensor, cells: Sequence[Cell], gains: Gains, side: int) -> Tensor:
         marked = image.clone()
         for cell, message in zip(cells, bits, strict=True):
-            part = self._mark_cell(image, message[None], gain, cell, side)
+            part = self._mark_cell(image, message[None], gains, cell, side)
             marked[..., cell.top : cell.top + cell.height, cell.left : cell.left + cell.width] = part
         return marked
 
-    def _gain(self, images: Tensor, side: int, psnr_db: float | None) -> Tensor:
-        """Gain map at the working resolution, (B, 1, h, w) in 8-bit levels."""
-        return self._scaled(_working(images, side), psnr_db)
-
-    def _scaled(self, working: Tensor, psnr_db: float | None) -> Tensor:
-        """Gain maps (B, 1, h, w) of pictures at working resolution (B, 3, h, w), at the strength asked for."""
-        gain = self.embedder(working)
-        return scale_evenly(gain, working) if psnr_db is None else scale_to_psnr(gain, psnr_db)
-
-    def _mark_cell(self, images: Tensor, bits: Tensor, gain: Tensor, cell: Cell, side: int) -> Tensor:
+    def _mark_cell(self, images: Tensor, bits: Tensor, gains: Gains, cell: Cell, side: int) -> Tensor:
         """The marked pixels of one rectangle, (B, 3, height, width)."""
         height, width = images.shape[-2:]
         count = len(images)
@@ -163,7 +213,10 @@ class WatermarkModel(nn.Module):
         offset = (steps * torch.tensor([cell.left, cell.top], device=images.device)).expand(count, 2)
         pattern = self.carriers[0].render(bits, matrix, offset, (cell.height, cell.width))
         part = images[..., cell.top : cell.top + cell.height, cell.left : cell.left + cell.width]
-        return (part + _gain_in(gain, cell, (height, width)) * pattern / 255).clamp(0, 1)
+        levels = _gain_in(gains.luma, cell, (height, width))
+        if gains.chroma is not None:
+            levels = coloured(levels, _gain_in(gains.chroma, cell, (height, width)))
+        return (part + levels * pattern / 255).clamp(0, 1)
 
     def extract(self, images: Tensor) -> ExtractorOutput:
         """Pattern estimate and mask logits at the pictures' own resolution: (B, 3, H, W) in [0, 1].
@@ -200,6 +253,11 @@ def _typed(output: ExtractorOutput) -> ExtractorOutput:
 def _working(images: Tensor, side: int) -> Tensor:
     """Pictures (B, 3, H, W) at the working resolution of that short side."""
     return resize(images, sized(int(images.shape[-2]), int(images.shape[-1]), side))
+
+
+def _coarseness(images: Tensor, side: int) -> Tensor:
+    """(B,): pixels of pictures (B, 3, H, W) for one at a working resolution of that short side."""
+    return images.new_full((len(images),), min(images.shape[-2:]) / side)
 
 
 def _gain_in(gain: Tensor, cell: Cell, size: tuple[int, int]) -> Tensor:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from payload import Record, bits_from_word, format_link, read_word
 from payload.layout import Words
 from wam.errors import OptionsError
+from wam.networks.strength import Amount
 from wam.pictures.quality import psnr
 from wam.pictures.samples import Picture
 from wam.pipeline.loaded import FINE, Loaded, encode, finer, is_coarse
@@ -64,7 +65,7 @@ class LinkMarking:
         return request.word
 
     def draw(
-        self, marker: Watermarker, requests: Sequence[Request], plans: Sequence[int], *, strength: float | None
+        self, marker: Watermarker, requests: Sequence[Request], plans: Sequence[int], *, strength: Amount
     ) -> list[NDArray[np.uint8]]:
         """Marked pixels of each picture; pictures that come to one working size go through the networks together."""
 
@@ -145,7 +146,7 @@ def self_check(
     expected = bits_from_word(word)
     wrong = min((sum(a != b for a, b in zip(d.bits, expected, strict=True)) for d in detections), default=None)
     found = "no watermark" if wrong is None else f"{wrong} of 32 bits wrong" if own is None else "unsure bits"
-    remedy = "use a larger copy or one with more detail, or a lower --strength in dB; nothing was written"
+    remedy = "use a larger copy or one with more detail, or --strength strong; nothing was written"
     if is_coarse(loaded, quality):
         found += f", in a {loaded.format} saved coarsely"
         remedy = f"use --quality {FINE} or higher; nothing was written"

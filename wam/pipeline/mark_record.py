@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from payload import Record, RecordTooLongError, hash_rgb
+from wam.networks.strength import Amount
 from wam.pictures.samples import Picture
 from wam.pipeline.loaded import FINE, Loaded, encode, finer, is_coarse
 from wam.pipeline.marked import MarkedFile, RecordMarks, SelfCheckError, label_for, marked_file, record_name
@@ -56,7 +57,7 @@ class RecordMarking:
             raise RecordTooLongError(f"{request.loaded.picture.name}: {error}") from error
 
     def draw(
-        self, marker: Watermarker, requests: Sequence[Request], plans: Sequence[RecordPlan], *, strength: float | None
+        self, marker: Watermarker, requests: Sequence[Request], plans: Sequence[RecordPlan], *, strength: Amount
     ) -> list[NDArray[np.uint8]]:
         """Marked pixels of each picture; pictures that come to one working size go through the embedder together."""
 
@@ -110,5 +111,5 @@ def self_check(
         + (f", in a {loaded.format} saved coarsely" if coarse else ""),
         remedy=f"use --quality {FINE} or higher; nothing was written"
         if coarse
-        else "use the unmarked original, a larger copy, or a lower --strength in dB; nothing was written",
+        else "use the unmarked original, a larger copy, or --strength strong; nothing was written",
     )

@@ -179,4 +179,4 @@ def _notes(loaded: Loaded) -> Iterator[str]:
     if named is not None and named != loaded.picture.format:
         yield f"named as {named}, holds {loaded.picture.format}, written as {loaded.format}"
     if is_flat(loaded.picture.pixels):
-        yield "smooth over large areas, where the mark may be seen: a higher --strength makes it fainter"
+        yield "smooth over large areas, where the mark may be seen: --strength gentle makes it fainter"

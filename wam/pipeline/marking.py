@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from payload import Record
+from wam.networks.strength import Amount
 from wam.pipeline.frames import each_frame
 from wam.pipeline.loaded import Loaded
 from wam.pipeline.marked import MarkedFile
@@ -44,7 +45,7 @@ class Marking(Protocol):
         ...
 
     def draw(
-        self, marker: Watermarker, requests: Sequence[Request], plans: Sequence[Any], *, strength: float | None
+        self, marker: Watermarker, requests: Sequence[Request], plans: Sequence[Any], *, strength: Amount
     ) -> list[NDArray[np.uint8]]:
         """Marked pixels of each picture, (H, W, 3) uint8, with the frames of an animation in front."""
         ...

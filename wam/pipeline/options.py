@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from wam.errors import OptionsError
-from wam.watermarker import check_strength
+from wam.networks.strength import Amount, checked
 
 KEY_DIGITS = 8  # hexadecimal: enough to notice another key, too few to tell which one it is
 SALT_BYTES = 8
@@ -22,15 +22,15 @@ Mode = Literal["link", "record"]
 class MarkOptions:
     """How pictures are marked.
 
-    ``mode`` link or record; ``strength`` PSNR in dB, None for a model that sets its own; ``label``: write the metadata
-    label; ``frames``: mark all frames of animations, which are refused otherwise; ``key``: what ``key_name`` says of
-    the secret, None for the public carrier; ``encrypt``: the record, in record mode; ``quality`` of lossy outputs, 1
-    to 100, None for each source's own; ``keep``: refuse to write a file without something that no other copy of the
-    picture can give back, for outputs that take their input's place.
+    ``mode`` link or record; ``strength`` gentle or strong, None for normal, or a PSNR in dB; ``label``: write the
+    metadata label; ``frames``: mark all frames of animations, which are refused otherwise; ``key``: what ``key_name``
+    says of the secret, None for the public carrier; ``encrypt``: the record, in record mode; ``quality`` of lossy
+    outputs, 1 to 100, None for each source's own; ``keep``: refuse to write a file without something that no other copy
+    of the picture can give back, for outputs that take their input's place.
     """
 
     mode: Mode = "link"
-    strength: float | None = None
+    strength: Amount = None
     label: bool = False
     frames: bool = False
     key: str | None = None
@@ -42,7 +42,7 @@ class MarkOptions:
         if self.mode not in get_args(Mode):
             raise OptionsError(f"mode: expected link or record, found {self.mode}; choose one")
         try:
-            check_strength(self.strength)
+            object.__setattr__(self, "strength", checked(self.strength))
         except ValueError as error:
             raise OptionsError(str(error)) from error
         if self.quality is not None and not 1 <= self.quality <= 100:

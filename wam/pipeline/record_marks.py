@@ -25,6 +25,7 @@ from payload.layout import MOST_MARKS
 from payload.records.frame import too_long
 from wam.errors import ModelError
 from wam.models.protocol import ManyMarks
+from wam.networks.strength import Amount, checked, keywords
 from wam.pipeline.transplant import record_is_transplanted, record_scale
 from wam.region import Region, outline
 from wam.signal.filters import to_pixels
@@ -129,7 +130,7 @@ def plan_record(
     return RecordPlan(record, tuple(mark.word for mark in split_frame(frame)), bound)
 
 
-def embed_record(marker: Watermarker, image: AnyImage, plan: RecordPlan, *, strength: float | None = None) -> Marked:
+def embed_record(marker: Watermarker, image: AnyImage, plan: RecordPlan, *, strength: Amount = None) -> Marked:
     """Marks one picture with a planned record; ``strength`` as in ``Watermarker.embed``."""
     batch = to_batch(image)
     if len(batch) != 1:
@@ -139,7 +140,7 @@ def embed_record(marker: Watermarker, image: AnyImage, plan: RecordPlan, *, stre
 
 
 def embed_records(
-    marker: Watermarker, pictures: Sequence[NDArray[np.uint8]], plans: Sequence[RecordPlan], *, strength: float | None
+    marker: Watermarker, pictures: Sequence[NDArray[np.uint8]], plans: Sequence[RecordPlan], *, strength: Amount
 ) -> list[NDArray[np.uint8]]:
     """Marks (H, W, 3) uint8 arrays of any sizes with a planned record each, just as ``embed_record`` one by one."""
     if not pictures:
@@ -148,7 +149,7 @@ def embed_records(
 
 
 def _mark_cells(
-    marker: Watermarker, images: Sequence[Tensor], plans: Sequence[RecordPlan], strength: float | None
+    marker: Watermarker, images: Sequence[Tensor], plans: Sequence[RecordPlan], strength: Amount
 ) -> list[Tensor]:
     """Marked pictures (3, H, W) on the CPU, not rounded."""
     assert isinstance(marker.model, ManyMarks)
@@ -159,7 +160,7 @@ def _mark_cells(
     ]
     with torch.inference_mode():
         given = [image.to(marker.device) for image in images]
-        return [one.cpu() for one in marker.model.mark_cells_each(given, bits, cells, psnr_db=strength)]
+        return [one.cpu() for one in marker.model.mark_cells_each(given, bits, cells, **keywords(checked(strength)))]
 
 
 def find_records(

@@ -45,9 +45,18 @@ class Carrier:
 
     @classmethod
     def from_key(
-        cls, key: bytes | None = None, *, device: torch.device | str = "cpu", signal: Signal = SIGNAL
+        cls,
+        key: bytes | None = None,
+        *,
+        device: torch.device | str = "cpu",
+        signal: Signal = SIGNAL,
+        tilt: float | None = None,
     ) -> Carrier:
-        """Draws the carrier of a secret key; ``None`` is the public carrier that every copy of the toolkit reads."""
+        """Draws the carrier of a secret key; ``None`` is the public carrier that every copy of the toolkit reads.
+
+        ``tilt``: power of the frequency that amplitudes grow with; None: the signal's. It changes how a mark looks, not
+        what reads it.
+        """
         key = PUBLIC_KEY if key is None else key
         if not key:
             raise ValueError(
@@ -64,7 +73,7 @@ class Carrier:
         rings = np.setdiff1d(np.arange(count), pilot).reshape(signal.per_bit, BITS)
         for ring in rings:
             owner[ring] = generator.permutation(BITS)
-        amplitudes = np.hypot(*frequencies.T) ** signal.tilt
+        amplitudes = np.hypot(*frequencies.T) ** (signal.tilt if tilt is None else tilt)
         amplitudes /= np.sqrt(np.mean(amplitudes**2))
         return cls(
             key,

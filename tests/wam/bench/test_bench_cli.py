@@ -107,8 +107,8 @@ def test_negatives_alone_count_false_alarms(run: Run) -> None:
     ("arguments", "message"),
     [
         (["--attacks", "jpg=80"], "known: identity"),
-        (["--attacks", "identity", "--strength", "42,ten"], "--strength: expected dB"),
-        (["--attacks", "identity", "--strength", "5"], "--strength: expected dB"),
+        (["--attacks", "identity", "--strength", "42,ten"], "--strength: expected names or dB"),
+        (["--attacks", "identity", "--strength", "5"], "--strength: expected names or dB"),
         (["--attacks", "identity", "--cost", "much"], "much"),
         (["--attacks", "identity", "--images", "nowhere"], "nowhere: expected pictures"),
         (["--attacks", "identity", "--against", "stegano"], "--against: expected one of"),

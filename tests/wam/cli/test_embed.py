@@ -97,8 +97,18 @@ class TestEmbed:
         assert run("detect", "out.png").exit_code == 0
 
     def test_strength_is_passed_on(self, run: Run, photo: Path) -> None:
-        found = [objects(run("embed", photo, *MARK, "--strength", db, "--json"))[0] for db in ("44", "48")]
+        found = [objects(run("embed", photo, *MARK, "--psnr", db, "--json"))[0] for db in ("44", "48")]
         assert [one["psnr_db"] for one in found] == pytest.approx([44, 48], abs=1)
+        gentle, normal, strong = (
+            objects(run("embed", photo, *MARK, "--strength", name, "--json"))[0]["psnr_db"]
+            for name in ("gentle", "normal", "strong")
+        )
+        assert gentle > normal + 1 and normal > strong + 1
+
+    def test_a_number_as_strength_is_still_a_psnr_and_says_so(self, run: Run, photo: Path) -> None:
+        done = run("embed", photo, *MARK, "--strength", "44", "--json")
+        assert objects(done)[0]["psnr_db"] == pytest.approx(44, abs=1)
+        assert done.stderr == "note: --strength 44 is now --psnr 44; the old spelling goes with the next version\n"
 
     def test_a_failed_image_does_not_stop_the_others(self, run: Run, photo: Path) -> None:
         Path("a.png").write_bytes(b"no picture")
@@ -128,6 +138,9 @@ class TestEmbed:
             (("--out-dir", "."), "in.png: expected an output other than the input"),
             (("--out-dir", "in.png/out"), "in.png/out: expected a folder"),
             (("--strength", "29"), "--strength: expected 30 to 55 dB, found 29"),
+            (("--psnr", "56"), "--psnr: expected 30 to 55 dB, found 56"),
+            (("--strength", "loud"), "--strength: expected one of gentle, normal, strong, found loud"),
+            (("--strength", "gentle", "--psnr", "44"), "--psnr: expected it without a strength, found 44 and gentle"),
             (("--time", "yesterday"), "time: expected RFC 3339"),
             (("--user", " "), "user: expected text that is not blank"),
             (("--model", "lattice99"), "lattice99: expected a model name"),

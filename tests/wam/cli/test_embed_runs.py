@@ -89,7 +89,8 @@ class TestResumeWithOtherSettings:
     @pytest.mark.parametrize(
         ("options", "change"),
         [
-            (("--strength", "45"), "strength was the model's own, is 45 dB"),
+            (("--psnr", "45"), "strength was normal, is 45 dB"),
+            (("--strength", "gentle"), "strength was normal, is gentle"),
             (("--label",), "label was off, is on"),
             (("--quality", "60"), "quality was the source's own, is 60"),
             (("--key-file", "secret.key"), "key was none, is yours"),

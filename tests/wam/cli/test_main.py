@@ -173,7 +173,7 @@ class TestMain:
             (("paint",), "wam"),
             (("--nonsense",), "wam"),
             (("embed",), "wam embed"),
-            (("embed", "in.png", "--strength", "loud"), "wam embed"),
+            (("embed", "in.png", "--psnr", "loud"), "wam embed"),
             (("embed", "in.png", "--mode", "stencil"), "wam embed"),
             (("detect",), "wam detect"),
             (("detect", "in.png", "--precision", "fp8"), "wam detect"),

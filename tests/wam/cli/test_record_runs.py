@@ -24,7 +24,7 @@ from wam.pipeline.options import MarkOptions
 from wam.provenance.aigc_label import read_label
 
 ROOT = Path(mark_link.__file__).parents[2]
-MARK = ("--asset-from", "name", "--owner", "acme", "--mode", "record", "--strength", "34")
+MARK = ("--asset-from", "name", "--owner", "acme", "--mode", "record", "--psnr", "34")
 INTO = ("--out-dir", "out")
 SETTINGS = MarkOptions("record", 34.0)
 

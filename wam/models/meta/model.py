@@ -20,6 +20,7 @@ from wam.models.meta.jnd import JND
 from wam.models.meta.message_clustering import Part, split_messages
 from wam.models.protocol import Description, Finding, FoundPose
 from wam.networks.precision import precision_of
+from wam.networks.strength import USUAL_STRENGTH, strength_of
 from wam.signal.filters import resize
 
 ARCHITECTURE = "Meta WAM: autoencoder with JND (vae_small, jnd_1_3_blue), SAM ViT-B extractor (sam_base)"
@@ -57,9 +58,13 @@ class MetaModel(nn.Module):
         self.attenuation = JND()
         self.description = Description(name, ARCHITECTURE, licence, LOG10_FALSE_ALARM, FAINT)
 
-    def mark(self, images: Tensor, bits: Tensor, *, psnr_db: float | None = None) -> Tensor:
-        """See ``Model.mark``. None keeps the published scaling, about 38 dB; a PSNR scales the same residual."""
-        residual = self.residual(images, bits)
+    def mark(
+        self, images: Tensor, bits: Tensor, *, psnr_db: float | None = None, strength: str = USUAL_STRENGTH
+    ) -> Tensor:
+        """See ``Model.mark``. None keeps the published scaling, about 38 dB, less or more as the ``strength`` says; a
+        PSNR scales the same residual."""
+        louder: float = 10.0 ** (strength_of(strength).louder_db / 20.0)
+        residual = self.residual(images, bits) * louder
         if psnr_db is not None:
             asked = 10.0 ** (-psnr_db / 20.0)
             shown = residual.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
