@@ -5,7 +5,11 @@
 
 Run it again with the same --out and it goes on where it stopped. Writes to --out: state.pt (weights, averaged weights,
 optimiser, curriculum, step, random state), log.csv, curves.png, best.safetensors (best averaged weights on the
-validation split). Expected on two CPU cores: validation correlation .3 within an hour.
+validation split), best-small.safetensors of a second extractor, if there is one. Expected on two CPU cores: validation
+correlation .3 within an hour.
+
+With --small 64,128,2,4 a second, smaller U-Net learns on the same scenes, mostly from the first one's estimates; a run
+may get it when it is resumed.
 
 The extractor learns to predict the embedded pattern (mean squared error) and the mask; bits are read from its estimate
 at the known pose, so that geometry need not be learnt. From --joint-from on, the embedder's gain map learns as well,

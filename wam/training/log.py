@@ -15,6 +15,7 @@ from wam.training.losses import known_mean
 COLUMNS = ["step", "minutes", "level", "rate", "pattern", "mask", "bits", "correlation", "accuracy", "pictures_per_s"]
 COLUMNS += ["left_out"]
 COLUMNS += [f"val_{name}" for name in COLUMNS[4:9]]
+COLUMNS += ["small", "val_small"]  # correlation of the second extractor, if there is one
 CURVES = (
     ("pattern", "val_pattern"),
     ("correlation", "val_correlation"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -23,15 +25,18 @@ TEMPERATURE = 0.7  # of bit logits in the cross-entropy
 
 
 class Pair(nn.Module):
-    """Both networks in one module, so that one wrapper synchronises both."""
+    """All networks in one module, so that one wrapper synchronises them. ``small``: a second extractor that learns on
+    the same scenes, from the first and the truth; None: there is none."""
 
     embedder: Embedder
     extractor: nn.Module
+    small: nn.Module | None
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.embedder = Embedder()
         self.extractor = build_extractor(**settings.shape)
+        self.small = None if settings.small_shape is None else build_extractor(**settings.small_shape)
 
     def take_weights(self, checkpoint: Checkpoint) -> None:
         """Starts from a trained checkpoint; raises ``ValueError`` for one of another size."""
@@ -59,21 +64,23 @@ class Pair(nn.Module):
 
     def forward(
         self, content: Tensor, carrier: Carrier, level: float, generator: np.random.Generator, joint: bool
-    ) -> tuple[Scene, ExtractorOutput, Tensor]:
-        """A scene made of content (B, 3, C, C), what the extractor makes of it, and how visible the mark is."""
+    ) -> tuple[Scene, list[ExtractorOutput], Tensor]:
+        """A scene made of content (B, 3, C, C), what each extractor makes of it, and how visible the mark is."""
         with torch.set_grad_enabled(joint and self.training):
             gain = self.embedder(content)
             scene = make_scene(content, gain, carrier, Difficulty(level), generator)
             visible = (scale_evenly(gain, content) / jnd(content)).square().mean() if joint else gain.new_zeros(())
+        view = scene.view.contiguous(memory_format=torch.channels_last)
         with torch.autocast(content.device.type, dtype=torch.bfloat16):
-            output = self.extractor(scene.view.contiguous(memory_format=torch.channels_last))
-        return scene, output, visible
+            outputs = [network(view) for network in (self.extractor, self.small) if network is not None]
+        return scene, outputs, visible
 
 
 def losses(
-    scene: Scene, output: ExtractorOutput, visible: Tensor, *, bit_weight: float
+    scene: Scene, outputs: Sequence[ExtractorOutput], visible: Tensor, *, bit_weight: float, distilled: float = 0.0
 ) -> tuple[Tensor, dict[str, float]]:
-    """Total loss and what the log shows."""
+    """Total loss and what the log shows; ``outputs`` of the extractor and, if there is one, the small one."""
+    output = outputs[0]
     present = scene.mask.mean(dim=(1, 2, 3)) > 0.08
     logits = pooled_bit_logits(output.pattern, scene.mask, scene.carrier, scene.matrix, scene.offset)
     pattern = pattern_loss(output.pattern, scene.pattern, scene.mask)
@@ -87,4 +94,13 @@ def losses(
         "correlation": correlation(output.pattern.detach(), scene.pattern, scene.mask),
         "accuracy": bit_accuracy(logits.detach(), scene.bits, present),
     }
+    for small in outputs[1:]:
+        taught = F.mse_loss(small.pattern, output.pattern.detach())
+        taught = taught + MASK_WEIGHT * F.binary_cross_entropy_with_logits(
+            small.mask_logits, output.mask_logits.detach().sigmoid()
+        )
+        alone = pattern_loss(small.pattern, scene.pattern, scene.mask)
+        alone = alone + MASK_WEIGHT * F.binary_cross_entropy_with_logits(small.mask_logits, scene.mask)
+        total = total + distilled * taught + (1 - distilled) * alone
+        report["small"] = correlation(small.pattern.detach(), scene.pattern, scene.mask)
     return total, report

@@ -6,7 +6,7 @@ import copy
 import io
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -71,7 +71,7 @@ class Run:
         if start is not None:
             self.pair.take_weights(start)
         if state is not None:
-            self.pair.load_state_dict(state["weights"])
+            _resumed(self.pair, state["weights"])
         self.pair.constrain(settings)
         self.average = copy.deepcopy(self.pair).requires_grad_(False)
         self.optimiser = torch.optim.AdamW(
@@ -85,8 +85,8 @@ class Run:
         self.model = self.pair if alone else DistributedDataParallel(self.pair, find_unused_parameters=True)
 
     def _resume(self, state: dict[str, Any]) -> None:
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        if _resumed(self.average, state["average"]):
+            self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.level, self.moving, self.best = (state[key] for key in ("step", "level", "moving", "best"))
         self.guard = StepGuard(state.get("usual"))
         if self.processes.first:
@@ -177,8 +177,8 @@ class Run:
         if generator.random() < settings.random_tilts:
             signal = replace(signal, version=EXPERIMENT, tilt=float(generator.uniform(0, STEEPEST)))
         carrier = Carrier.from_key(key, device=content.device, signal=signal)
-        scene, output, visible = self.model.train()(content, carrier, self.level, generator, joint)
-        return losses(scene, output, visible, bit_weight=settings.bit_weight)
+        scene, outputs, visible = self.model.train()(content, carrier, self.level, generator, joint)
+        return losses(scene, outputs, visible, bit_weight=settings.bit_weight, distilled=settings.distilled)
 
     def _rate(self) -> float:
         settings = self.settings
@@ -210,8 +210,8 @@ class Run:
         with torch.inference_mode():
             for _ in range(batches):
                 content = self._content(photos, generator)
-                scene, output, visible = self.average.eval()(content, carrier, 0.8, generator, False)
-                rows.append(losses(scene, output, visible, bit_weight=self.settings.bit_weight)[1])
+                scene, outputs, visible = self.average.eval()(content, carrier, 0.8, generator, False)
+                rows.append(losses(scene, outputs, visible, bit_weight=self.settings.bit_weight)[1])
         torch.random.set_rng_state(state)
         return {f"val_{key}": value for key, value in known_mean(rows).items()}
 
@@ -230,17 +230,28 @@ class Run:
     def save(self, result: dict[str, float]) -> None:
         """The state, and the averaged networks where their validation correlation is the best so far."""
         if result["val_correlation"] > self.best and self.settings.usual:
-            path = self.folder / "best.safetensors"
             metadata = {"step": self.step, "settings": asdict(self.settings), "validation": result}
-            assert isinstance(self.average.extractor, Extractor | UNetExtractor)
-            with _saving(path):
-                signal = self.settings.signal
-                save_checkpoint(path, self.average.embedder, self.average.extractor, metadata, signal=signal)
+            networks = {"best": self.average.extractor, "best-small": self.average.small}
+            for name, network in networks.items():
+                if isinstance(network, Extractor | UNetExtractor):
+                    path = self.folder / f"{name}.safetensors"
+                    with _saving(path):
+                        save_checkpoint(path, self.average.embedder, network, metadata, signal=self.settings.signal)
         self.best = max(self.best, result["val_correlation"])
         content = io.BytesIO()  # torch reports a full disk as something else
         torch.save(self.state(), content)
         with _saving(self.folder / "state.pt"):
             save_atomically(self.folder / "state.pt", lambda path: path.write_bytes(content.getvalue()))
+
+
+def _resumed(pair: Pair, weights: Mapping[str, Tensor]) -> bool:
+    """Takes stored weights; False where the run has a second extractor that the stored one had not, which starts from
+    nothing, and the optimiser with it."""
+    grown = pair.small is not None and not any(name.startswith("small.") for name in weights)
+    missing, others = pair.load_state_dict(weights, strict=not grown)
+    if others or any(not name.startswith("small.") for name in missing):
+        raise TrainingError(f"expected the weights of the run's networks, found others: {[*missing, *others][:3]}")
+    return not grown
 
 
 @contextmanager

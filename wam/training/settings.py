@@ -18,6 +18,8 @@ class Settings:
     deep: int = 128  # channels at half the resolution of features; 0: a plain stack, as up to version 0.3
     blocks: int = 3  # of a plain stack, or on each side of a U-Net
     deep_blocks: int = 4
+    small: str = ""  # "CHANNELS,DEEP,BLOCKS,DEEP_BLOCKS" of a second U-Net, which learns from the first on its scenes
+    distilled: float = 0.7  # share of the second's target that is the first's estimate, the rest is the truth
     batch: int = 16
     steps: int = 20000
     decay_from: int = 15000
@@ -42,7 +44,9 @@ class Settings:
             raise ValueError(f"level: expected 0 to 1, found {self.level}; change it")
         if not 64 <= self.working_side <= 512:
             raise ValueError(f"working side: expected 64 to 512 pixels, found {self.working_side}; change it")
-        _ = self.signal
+        if not 0 <= self.distilled <= 1:
+            raise ValueError(f"distilled: expected 0 to 1, found {self.distilled}; change it")
+        _ = self.signal, self.small_shape
 
     @classmethod
     def stored(cls, values: Mapping[str, Any]) -> Settings:
@@ -54,6 +58,17 @@ class Settings:
         """Of the extractor, for ``wam.models.checkpoints.build_extractor``."""
         shape = {"channels": self.channels, "blocks": self.blocks}
         return {**shape, "deep": self.deep, "deep_blocks": self.deep_blocks} if self.deep else shape
+
+    @property
+    def small_shape(self) -> dict[str, int] | None:
+        """Of the second extractor; None where there is none."""
+        if not self.small:
+            return None
+        try:
+            channels, deep, blocks, deep_blocks = (int(part) for part in self.small.split(","))
+        except ValueError:
+            raise ValueError(f"small: expected four numbers as in 64,128,2,4, found {self.small}; change it") from None
+        return {"channels": channels, "deep": deep, "blocks": blocks, "deep_blocks": deep_blocks}
 
     def shaped_as(self, shape: Mapping[str, int]) -> Settings:
         """The same with the extractor of another shape."""

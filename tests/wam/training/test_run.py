@@ -131,3 +131,39 @@ def test_a_finished_run_takes_no_further_step(photos: Photos, tmp_path: Path) ->
     run.step = 1
     run.train(photos, photos)
     assert not hasattr(run, "rates") and not list(tmp_path.iterdir())
+
+
+def test_a_second_extractor_learns_on_the_same_scenes(photos: Photos, tmp_path: Path) -> None:
+    run = Run(tmp_path, tiny(small="4,4,1,1", joint_from=100), ALONE)
+    assert run.pair.small is not None
+    before = [weight.clone() for weight in run.pair.small.parameters()]
+    report, taken = run.take_step(photos, 1e-2)
+    assert taken and -1 <= report["small"] <= 1
+    assert any(not torch.equal(one, now) for one, now in zip(before, run.pair.small.parameters(), strict=True))
+    run.save(run.validate(photos, batches=1))
+    assert load_checkpoint(tmp_path / "best-small.safetensors").extractor.shape["channels"] == 4
+    assert load_checkpoint(tmp_path / "best.safetensors").extractor.shape["channels"] == 8
+
+
+def test_a_second_extractor_does_not_move_the_first(photos: Photos, tmp_path: Path) -> None:
+    alone, taught = (Run(tmp_path, tiny(small=small, joint_from=100), ALONE) for small in ("", "4,4,1,1"))
+    taught.pair.load_state_dict({**taught.pair.state_dict(), **alone.pair.state_dict()})
+    before = {name: weight.clone() for name, weight in alone.pair.extractor.named_parameters()}
+    for run in (alone, taught):
+        torch.manual_seed(0)
+        run.take_step(photos, 1e-3)
+    theirs = dict(taught.pair.extractor.named_parameters())
+    for name, weight in alone.pair.extractor.named_parameters():
+        torch.testing.assert_close(weight - before[name], theirs[name] - before[name], atol=2e-4, rtol=0.2)
+
+
+def test_a_run_gets_a_second_extractor_when_it_is_resumed(photos: Photos, tmp_path: Path) -> None:
+    Run(tmp_path, tiny(steps=1, joint_from=100), ALONE).train(photos, photos, batches=1)
+    run = Run(tmp_path, tiny(small="4,4,1,1", joint_from=100), ALONE, state=stored_state(tmp_path))
+    assert run.step == 1 and run.take_step(photos, 1e-3)[1]
+
+
+@pytest.mark.parametrize("small", ["64", "a,b,c,d", "1,2,3,4,5"])
+def test_a_second_extractor_has_four_numbers(small: str) -> None:
+    with pytest.raises(ValueError, match=f"small: expected four numbers as in 64,128,2,4, found {small}"):
+        tiny(small=small)
