@@ -30,7 +30,7 @@ def per_pixel(
     for one in found:
         shape = (one.pattern.shape[0], one.pattern.shape[1])
         pose = one.pose.rescaled(shape[1] / width, shape[0] / height)
-        carrier = carriers[one.carrier]
+        carrier = carriers[one.carrier].read_as(one.label)
         pattern = one.pattern if one.bend is None else one.bend.straight(one.pattern[None])[0]
         votes = block_votes(pattern, pose, carrier, block=config.clustering.block)
         bits = bit_logits(votes, carrier, spread=config.dense_output.window, size=shape)

@@ -290,7 +290,17 @@ class _Search:
         cluster, logits = candidate.cluster, candidate.cluster.mask_logits
         height, width = logits.shape
         full = candidate.pose.rescaled(self.size[1] / width, self.size[0] / height)
-        whole = Found(cluster.votes, cluster.score, logits, full, pattern, carrier, candidate.bend, candidate.how)
+        whole = Found(
+            cluster.votes,
+            cluster.score,
+            logits,
+            full,
+            pattern,
+            carrier,
+            candidate.bend,
+            candidate.how,
+            candidate.label,
+        )
         self.found.append(whole)
         shown = F.interpolate(cluster.mask[None, None].float(), size=self.explained.shape[-2:], mode="bilinear")
         self.explained = torch.maximum(self.explained, shown)

@@ -21,9 +21,19 @@ from wam.detection.message_clustering import Cluster, split_messages
 from wam.detection.perspective_proposals import tried_bends
 from wam.detection.pose_refinement import refine
 from wam.detection.sliding_windows import BATCH, BATCH_DEVICE, Box, Window, all_boxes, cut, sweep
-from wam.detection.synchronization import Ranked, Synchronised, at_pose, rank_poses, synchronise, synchronise_on
+from wam.detection.synchronization import (
+    Ranked,
+    Synchronised,
+    at_pose,
+    at_pose_by_label,
+    rank_poses,
+    synchronise,
+    synchronise_on,
+)
 from wam.detection.view import Tally, Unexplained, View
 from wam.signal.pose import Pose
+
+SMALL_LABELS = 2  # labels besides none under which small parts in their old place are read, the first of the carrier's
 
 
 def mirrored(pose: Pose, width: int) -> Pose:
@@ -35,25 +45,27 @@ def mirrored(pose: Pose, width: int) -> Pose:
 @dataclass(frozen=True)
 class Proposal:
     """A pose that may be read, in the straight coordinates of ``bend`` if there is one, and the ``way`` it was found,
-    for people. ``box``: the window it was found in, if it was; ``given``: the pose of a
-    picture as it was marked, or mirrored, not searched for and not moved."""
+    for people. ``box``: the window it was found in, if it was; ``given``: the pose of a picture as it was marked, or
+    mirrored, not searched for and not moved; ``label``: under which it is read."""
 
     pose: Pose
     way: str
     bend: Bend | None = None
     box: Box | None = None
     given: bool = False
+    label: int = 0
 
 
 @dataclass(frozen=True)
 class Candidate:
     """One watermark of a level: ``cluster`` at a ``pose`` in this level's pixels, straight ones if there is a ``bend``;
-    ``how`` it was found, for people."""
+    ``how`` it was found, for people; ``label`` it was read under, as ``Carrier.read_as`` counts them."""
 
     pose: Pose
     cluster: Cluster
     bend: Bend | None
     how: str
+    label: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,14 +94,15 @@ def search_level(
     if limit <= 0:
         return
     for proposal in _proposals(view, left, plan, tally, measured):
+        labelled = view.read_as(proposal.label)
         if proposal.box is None:
-            clusters, pose, bend = _read(view, left.map, proposal, limit)
+            clusters, pose, bend = _read(labelled, left.map, proposal, limit)
         else:
-            clusters, pose, bend = _read_near(view, left.map, proposal, proposal.box, limit)
+            clusters, pose, bend = _read_near(labelled, left.map, proposal, proposal.box, limit)
         for cluster in clusters:
             limit -= 1
             left.take(cluster.mask)
-            yield Candidate(pose, cluster, bend, _how(view, proposal.way, bend))
+            yield Candidate(pose, cluster, bend, _how(view, proposal.way, bend), proposal.label)
         if limit <= 0:
             return
 
@@ -108,8 +121,8 @@ def _proposals(
     if plan.expected is not None:
         yield from _expected(view, left, plan.expected, tally)
     if plan.outlined is not None and view.whole and not left.takes:
-        for pose in _bent(view, left, plan.outlined, tally):
-            yield Proposal(pose, "pose found as the outline shows it", plan.outlined)
+        for one in _bent(view, left, plan.outlined, tally):
+            yield Proposal(one.pose, "pose found as the outline shows it", plan.outlined, label=one.label)
     if not plan.thorough and left.takes and left.area() < view.config.level.rest * before_all:
         return  # the usual end: a whole picture as it was marked
     yield from _whole(view, left, plan, tally, measured)
@@ -118,17 +131,18 @@ def _proposals(
         yield from _tilted(view, left, plan, tally)
     # a small part in its old place is too little to be noticed whole
     if plan.small_parts and plan.expected is not None and left.area() > view.config.windows.least_area:
-        yield Proposal(plan.expected, "small part in its old place", given=True)
         turned = mirrored(plan.expected, view.size[1])
-        yield Proposal(turned, "small part in its old place, mirrored", given=True)
+        for label in range(1 + min(len(view.carrier.labels), SMALL_LABELS)):
+            yield Proposal(plan.expected, "small part in its old place", given=True, label=label)
+            yield Proposal(turned, "small part in its old place, mirrored", given=True, label=label)
 
 
 def _expected(view: View, left: Unexplained, expected: Pose, tally: Tally) -> Iterator[Proposal]:
     """The expected pose or, where that fits better, what refinement makes of it: one that was searched for."""
     field = view.pattern * left.map
-    start = at_pose(field, expected, view.carrier, view.config.synchronization)
-    for pose in _worthy(view, field, [start], tally, pilot=view.config.level.expected_pilot):
-        yield Proposal(pose, "expected pose", given=pose is expected)
+    starts = at_pose_by_label(field, expected, view.carrier, view.config.synchronization)
+    for one in _worthy(view, field, starts, tally, pilot=view.config.level.expected_pilot):
+        yield Proposal(one.pose, "expected pose", given=one.pose is expected, label=one.label)
 
 
 def _whole(
@@ -140,15 +154,15 @@ def _whole(
     before = -1
     while left.takes > before and left.area() > view.config.windows.least_area and not tally.over:
         before = left.takes
-        for pose in _poses_of_whole(view, left, plan, tally, measured):
-            yield Proposal(pose, "pose found in the whole view")
+        for one in _poses_of_whole(view, left, plan, tally, measured):
+            yield Proposal(one.pose, "pose found in the whole view", label=one.label)
         if view.pattern.numel() > view.config.level.whole_at_once:
             return
 
 
 def _poses_of_whole(
     view: View, left: Unexplained, plan: LevelPlan, tally: Tally, measured: dict[Box, Window]
-) -> list[Pose]:
+) -> list[Synchronised]:
     """Poses on the lattices of the whole view; of a large one on those that its windows show together."""
     field, pilot = view.pattern * left.map, view.config.level.pilot
     if view.pattern.numel() <= view.config.level.whole_at_once:
@@ -255,13 +269,13 @@ def _in_window(
 ) -> Iterator[Proposal]:
     """Those of the poses found in one window that are worthy, in coordinates of the view."""
     field = cut(view.pattern, window.box) * cut(left.map, window.box)
-    poses = _worthy(view, field, found, tally, pilot=view.config.level.pilot)
-    if not poses and max(_promise(view, one, view.config.level.pilot) for one in found) < view.config.level.promise:
+    worthy = _worthy(view, field, found, tally, pilot=view.config.level.pilot)
+    if not worthy and max(_promise(view, one, view.config.level.pilot) for one in found) < view.config.level.promise:
         refuted.add(window.lattice)
     corner = field.new_tensor([window.box[1], window.box[0]])
-    for pose in poses:
-        placed = Pose(pose.matrix, pose.offset - pose.matrix @ corner)
-        yield Proposal(placed, "pose found in a window", box=window.box)
+    for one in worthy:
+        placed = Pose(one.pose.matrix, one.pose.offset - one.pose.matrix @ corner)
+        yield Proposal(placed, "pose found in a window", box=window.box, label=one.label)
 
 
 def _tilted(view: View, left: Unexplained, plan: LevelPlan, tally: Tally) -> Iterator[Proposal]:
@@ -276,11 +290,11 @@ def _tilted(view: View, left: Unexplained, plan: LevelPlan, tally: Tally) -> Ite
     best = torch.cat(lifts).topk(own.level.tilted)
     for lift, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
         if plan.thorough or lift > own.windows.lift:
-            for pose in _bent(view, left, bends[index], tally):
-                yield Proposal(pose, "pose found as seen from an angle", bends[index])
+            for one in _bent(view, left, bends[index], tally):
+                yield Proposal(one.pose, "pose found as seen from an angle", bends[index], label=one.label)
 
 
-def _bent(view: View, left: Unexplained, bend: Bend, tally: Tally) -> list[Pose]:
+def _bent(view: View, left: Unexplained, bend: Bend, tally: Tally) -> list[Synchronised]:
     """Poses of the whole view in the straight coordinates of a bend."""
     field, weight = bend.straight(torch.stack([view.pattern * left.map, left.map]))
     found = synchronise(field, weight, view.carrier, view.config)
@@ -292,18 +306,22 @@ def _promise(view: View, candidate: Synchronised, pilot: float) -> float:
     return max(candidate.score / view.threshold, candidate.pilot / pilot)
 
 
-def _worthy(view: View, field: Tensor, candidates: list[Synchronised], tally: Tally, *, pilot: float) -> list[Pose]:
+def _worthy(
+    view: View, field: Tensor, candidates: list[Synchronised], tally: Tally, *, pilot: float
+) -> list[Synchronised]:
     """Poses whose joint score or whose pilot alone makes a watermark likely, refined; the best few."""
     own = view.config.level
     tally.tried += 1
     best = sorted(candidates, key=lambda one: -_promise(view, one, pilot))[: own.refined]
     refined = [
-        refine(field, one, view.carrier, view.config) if _promise(view, one, pilot) > own.worth_refining else one
+        replace(refine(field, one, view.carrier.read_as(one.label), view.config), label=one.label)
+        if _promise(view, one, pilot) > own.worth_refining
+        else one
         for one in best
     ]
     tally.strongest = max([tally.strongest, *(one.score for one in refined)])
     good = [one for one in refined if _promise(view, one, pilot) >= 1]
-    return [one.pose for one in sorted(good, key=lambda one: -_promise(view, one, pilot))[: own.read]]
+    return sorted(good, key=lambda one: -_promise(view, one, pilot))[: own.read]
 
 
 def promising(view: View, available: Tensor, tally: Tally) -> bool:

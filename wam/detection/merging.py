@@ -20,8 +20,8 @@ from wam.signal.specification import TILE
 class Found:
     """One watermark: ``votes`` (32,) signed, ``score`` joint, ``mask_logits`` (h, w) at the level it was found on,
     ``pose`` in pixels of the full picture, ``pattern`` (h, w) the extractor's estimate on that level, ``carrier`` index
-    of the one it was read with; ``bend`` in pixels of the level: the pose holds for straight coordinates, None where
-    they are the picture's own; ``how`` it was found, for people."""
+    of the one it was read with, under ``label`` as ``Carrier.read_as`` counts them; ``bend`` in pixels of the level:
+    the pose holds for straight coordinates, None where they are the picture's own; ``how`` it was found, for people."""
 
     votes: Tensor
     score: float
@@ -31,6 +31,7 @@ class Found:
     carrier: int
     bend: Bend | None = None
     how: str = ""
+    label: int = 0
 
 
 def join_parts(found: list[Found], size: tuple[int, int], config: SearchConfig) -> list[Found]:
@@ -50,7 +51,9 @@ def join_parts(found: list[Found], size: tuple[int, int], config: SearchConfig) 
 
 
 def _of_one_mark(one: Found, other: Found, size: tuple[int, int], config: SearchConfig) -> bool:
-    same = one.carrier == other.carrier and reads_alike(one.votes, other.votes, config.clustering)
+    same = (one.carrier, one.label) == (other.carrier, other.label) and reads_alike(
+        one.votes, other.votes, config.clustering
+    )
     return same and (_same_place(one, other, size, config.merging) or _touching(one, other, config.merging))
 
 

@@ -20,37 +20,44 @@ from wam.signal.pattern import SYMMETRIES, Carrier
 from wam.signal.pose import Pose
 from wam.signal.specification import BITS, TILE
 
+FEW_LABELS = 8  # up to which every shift is asked under each
+LIKELY_SHIFTS = 48  # by the public half of the pilot, that are asked where there are more labels
+BEST_SHIFTS = 4  # of these, by the joint score of the public half
+
 
 @dataclass(frozen=True)
 class Synchronised:
     """A pose and its evidence. ``score``: see ``joint_score``; ``bit_votes`` (32,): signed, about +-3 when certain;
-    ``pilot``: pilot agreement in standard deviations of random phases, before maximising over shifts."""
+    ``pilot``: pilot agreement in standard deviations of random phases, before maximising over shifts; ``label``: under
+    which it is read, as ``Carrier.read_as`` counts them."""
 
     pose: Pose
     score: float
     bit_votes: Tensor
     pilot: float
+    label: int = 0
 
 
 @dataclass(frozen=True)
 class Ranked:
     """Poses of a batch of regions, J each: ``matrices`` (B, J, 2, 2), ``offsets`` (B, J, 2) in pixels of the region;
-    their evidence as in ``Synchronised``: ``scores`` (B, J), ``bit_votes`` (B, J, 32), ``pilots`` (B, J)."""
+    their evidence as in ``Synchronised``: ``scores``, ``pilots``, ``labels`` (B, J), ``bit_votes`` (B, J, 32)."""
 
     matrices: Tensor
     offsets: Tensor
     scores: Tensor
     bit_votes: Tensor
     pilots: Tensor
+    labels: Tensor
 
     def of(self, region: int) -> list[Synchronised]:
         """The poses of one region, best score first."""
-        rows = zip(self.scores[region].tolist(), self.pilots[region].tolist(), strict=True)
+        rows = zip(*(one[region].tolist() for one in (self.scores, self.pilots, self.labels)), strict=True)
         found = [
             Synchronised(
-                Pose(self.matrices[region, j], self.offsets[region, j]), score, self.bit_votes[region, j], pilot
+                Pose(self.matrices[region, j], self.offsets[region, j]), score, self.bit_votes[region, j], pilot, label
             )
-            for j, (score, pilot) in enumerate(rows)
+            for j, (score, pilot, label) in enumerate(rows)
         ]
         return sorted(found, key=lambda one: -one.score)
 
@@ -92,19 +99,18 @@ def rank_poses(fields: Tensor, lattices: Tensor, carrier: Carrier, config: Synch
     turned = torch.stack([turned[..., 0], turned[..., 1] * conjugate], dim=-1)
     rotated = _times_phase(turned, -carrier.phases)
     side = config.shifts
-    surface = pilot_surface(rotated, carrier, shifts=side)  # (B, C, 8, S S)
-    best = surface.flatten(1, 2).max(-1)  # (B, 8 C)
-    chosen = best.values.topk(min(config.judged, 8 * count), dim=1).indices
-    cell = best.indices.gather(1, chosen)
+    values, cells, labels = best_shifts(rotated, carrier, config)  # (B, C, 8)
+    chosen = values.flatten(1, 2).topk(min(config.judged, 8 * count), dim=1).indices
+    cell, label = cells.flatten(1, 2).gather(1, chosen), labels.flatten(1, 2).gather(1, chosen)
     shifts = torch.stack([cell % side, cell // side], dim=-1).to(carrier.frequencies) * (TILE / side)
     angles = 2 * math.pi / TILE * (shifts @ carrier.frequencies.T)
     every = rotated.flatten(1, 2)
     picked = every.gather(1, chosen[..., None, None].expand(-1, -1, *every.shape[2:]))
-    aligned = _times_phase(picked, angles)
+    aligned = _times_phase(picked, angles - carrier.leads[label] if carrier.labels else angles)
     turns = SYMMETRIES.to(fields.device)[chosen % 8]
     poses = turns @ matrices.gather(1, (chosen // 8)[..., None, None].expand(-1, -1, 2, 2))
     scores, bits = joint_score(aligned, carrier, config)
-    return Ranked(poses, -shifts.to(poses), scores, bits, _pilot_agreement(aligned, carrier))
+    return Ranked(poses, -shifts.to(poses), scores, bits, _pilot_agreement(aligned, carrier), label)
 
 
 def at_pose(field: Tensor, pose: Pose, carrier: Carrier, config: SynchronizationConfig) -> Synchronised:
@@ -113,6 +119,19 @@ def at_pose(field: Tensor, pose: Pose, carrier: Carrier, config: Synchronization
     votes = limited(coefficients)
     score, bits = joint_score(votes, carrier, config)
     return Synchronised(pose, float(score), bits, float(_pilot_agreement(votes, carrier)))
+
+
+def at_pose_by_label(field: Tensor, pose: Pose, carrier: Carrier, config: SynchronizationConfig) -> list[Synchronised]:
+    """As ``at_pose`` under no label and, if the carrier has any, the best of its labels."""
+    if not carrier.labels:
+        return [at_pose(field, pose, carrier, config)]
+    votes = limited(carrier.project(field[None], pose.matrix[None], pose.offset[None])[0])
+    votes = _times_phase(votes, -carrier.leads)  # (1 + L, K, 2)
+    scores, bits = joint_score(votes, carrier, config)
+    pilots = _pilot_agreement(votes, carrier)
+    return [
+        Synchronised(pose, float(scores[i]), bits[i], float(pilots[i]), i) for i in (0, 1 + int(scores[1:].argmax()))
+    ]
 
 
 def _pilot_agreement(votes: Tensor, carrier: Carrier) -> Tensor:
@@ -167,6 +186,61 @@ def pilot_surface(votes: Tensor, carrier: Carrier, *, shifts: int) -> Tensor:
     many ``shifts`` each way."""
     agreement: Tensor = votes[..., carrier.is_pilot, :].flatten(-2) @ carrier.pilot_waves(shifts)
     return agreement
+
+
+def best_shifts(votes: Tensor, carrier: Carrier, config: SynchronizationConfig) -> tuple[Tensor, Tensor, Tensor]:
+    """Where a mark is likeliest, over all shifts and labels: votes (..., K, 2), phases removed but no label's -> how
+    likely, shift as ``pilot_surface`` counts them, and label as ``Carrier.read_as`` does, (...) each.
+
+    Without labels, and of up to ``FEW_LABELS``, the agreement of the pilot at every shift under every label. Of more,
+    the shifts that the public half of the pilot likes best are judged by the joint score of the public half, and at the
+    best of these all other frequencies decide on the label, with the bits as the public half reads them.
+    """
+    side = config.shifts
+    if not carrier.labels:
+        best = pilot_surface(votes, carrier, shifts=side).max(-1)
+        return best.values, best.indices, torch.zeros_like(best.indices)
+    known, labelled = votes[..., carrier.is_pilot, :], carrier.labelled[carrier.is_pilot]
+    waves = carrier.pilot_waves(side).view(-1, 2, side**2)  # (P, 2, S S)
+    public = known[..., ~labelled, :].flatten(-2) @ waves[~labelled].flatten(0, 1)
+    if len(carrier.labels) > FEW_LABELS:
+        return _many_labels(votes, public, carrier, config)
+    own = waves[labelled].flatten(0, 1)
+    values, cells = (public + known[..., labelled, :].flatten(-2) @ own).max(-1)  # under no label
+    labels = torch.zeros_like(cells)
+    for number, lead in enumerate(carrier.leads[1:, carrier.is_pilot][:, labelled], start=1):
+        best = (public + _times_phase(known[..., labelled, :], -lead).flatten(-2) @ own).max(-1)
+        better = best.values > values
+        labels, cells = torch.where(better, number, labels), torch.where(better, best.indices, cells)
+        values = torch.maximum(best.values, values)
+    return values, cells, labels
+
+
+def _many_labels(
+    votes: Tensor, public: Tensor, carrier: Carrier, config: SynchronizationConfig
+) -> tuple[Tensor, Tensor, Tensor]:
+    """See ``best_shifts``; ``public`` (..., S S): agreement of the public half of the pilot at every shift."""
+    half, labelled = carrier.public_half, carrier.labelled
+    likely = public.topk(min(LIKELY_SHIFTS, public.shape[-1]), dim=-1).indices
+    scores, bits = joint_score(_shifted(votes[..., ~labelled, :], half.frequencies, likely, config), half, config)
+    best = scores.topk(min(BEST_SHIFTS, scores.shape[-1]), dim=-1)  # (..., T)
+    cells = likely.gather(-1, best.indices)
+    signs = torch.cat([bits, torch.ones_like(bits[..., :1])], dim=-1).sign()  # the pilot's is known
+    signs = signs.gather(-2, best.indices[..., None].expand(*best.indices.shape, signs.shape[-1]))
+    rest = _shifted(votes[..., labelled, :], carrier.frequencies[labelled], cells, config)
+    rest = rest * signs[..., carrier.owner[labelled]][..., None]  # (..., T, K / 2, 2)
+    leads = carrier.leads[:, labelled]
+    agreement = rest[..., 0] @ leads.cos().T + rest[..., 1] @ leads.sin().T  # real part after turning back by a lead
+    spread = (rest.square().sum((-2, -1)) / 2).sqrt()[..., None] + 1e-6
+    total = (best.values[..., None] + agreement / spread).flatten(-2).max(-1)
+    place = (total.indices // len(leads))[..., None]
+    return total.values, cells.gather(-1, place)[..., 0], total.indices % len(leads)
+
+
+def _shifted(votes: Tensor, frequencies: Tensor, cells: Tensor, config: SynchronizationConfig) -> Tensor:
+    """Votes (..., K, 2) of frequencies (K, 2) at shifts (..., T), counted as ``pilot_surface`` does: (..., T, K, 2)."""
+    steps = torch.stack([cells % config.shifts, cells // config.shifts], dim=-1).to(frequencies)
+    return _times_phase(votes[..., None, :, :], steps @ frequencies.T * (2 * math.pi / config.shifts))
 
 
 def joint_score(

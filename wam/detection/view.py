@@ -54,6 +54,10 @@ class View:
         around = surroundings(self.image, self.output.mask_logits)
         return Ground(flat_energy(self.image, self.config.localization), around, self.head)
 
+    def read_as(self, label: int) -> View:
+        """The same, read under one label of its carrier."""
+        return self if label == 0 else replace(self, carrier=self.carrier.read_as(label))
+
     def part(self, place: Part) -> View:
         """A part of it as a view of its own."""
         output = ExtractorOutput(place.cut(self.output.pattern), place.cut(self.output.mask_logits))

@@ -12,13 +12,15 @@ working pixels, with ``matrix`` (B, 2, 2) and ``offset`` (B, 2).
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from wam.signal.label import Label
 from wam.signal.specification import BITS, SIGNAL, TILE, Signal, lattice_frequencies
 
 PUBLIC_KEY = b"wam-toolkit public carrier 1"
@@ -34,7 +36,9 @@ class Carrier:
     """Frequencies, phases and bit table drawn from one key.
 
     ``frequencies`` (K, 2) float32 in cycles per tile; ``phases`` (K,) float32 in radians; ``owner`` (K,) int64: the bit
-    that a frequency carries, -1 for the pilot; ``amplitudes`` (K,) float32, mean square 1.
+    that a frequency carries, -1 for the pilot; ``amplitudes`` (K,) float32, mean square 1; ``labelled`` (K,) bool:
+    whose phases a label turns, half of the pilot's and half of each bit's. ``labels``: which a reader tries besides
+    none; ``label``: the one that ``phases`` have.
     """
 
     key: bytes
@@ -42,6 +46,9 @@ class Carrier:
     phases: Tensor
     owner: Tensor
     amplitudes: Tensor
+    labelled: Tensor
+    labels: tuple[Label, ...] = ()
+    label: Label | None = None
 
     @classmethod
     def from_key(
@@ -51,11 +58,12 @@ class Carrier:
         device: torch.device | str = "cpu",
         signal: Signal = SIGNAL,
         tilt: float | None = None,
+        labels: Sequence[Label] = (),
     ) -> Carrier:
         """Draws the carrier of a secret key; ``None`` is the public carrier that every copy of the toolkit reads.
 
         ``tilt``: power of the frequency that amplitudes grow with; None: the signal's. It changes how a mark looks, not
-        what reads it.
+        what reads it. ``labels`` that are tried besides none.
         """
         key = PUBLIC_KEY if key is None else key
         if not key:
@@ -71,8 +79,11 @@ class Carrier:
         pilots = count - signal.per_bit * BITS
         pilot = np.round((np.arange(pilots) + 0.5) * count / pilots).astype(int)  # evenly spread over the radii
         rings = np.setdiff1d(np.arange(count), pilot).reshape(signal.per_bit, BITS)
-        for ring in rings:
+        labelled = np.zeros(count, bool)
+        labelled[pilot[1::2]] = True
+        for number, ring in enumerate(rings):
             owner[ring] = generator.permutation(BITS)
+            labelled[ring] = (owner[ring] + number) % 2 == 1
         amplitudes = np.hypot(*frequencies.T) ** (signal.tilt if tilt is None else tilt)
         amplitudes /= np.sqrt(np.mean(amplitudes**2))
         return cls(
@@ -81,12 +92,52 @@ class Carrier:
             torch.tensor(phases, dtype=torch.float32, device=device),
             torch.tensor(owner, device=device),
             torch.tensor(amplitudes, dtype=torch.float32, device=device),
+            torch.tensor(labelled, device=device),
+            tuple(labels),
         )
 
     @property
     def is_pilot(self) -> Tensor:
         """(K,) bool."""
         return self.owner < 0
+
+    def lead(self, label: Label | None) -> Tensor:
+        """What a label adds to the phases, (K,) radians: nothing without one."""
+        turns = np.zeros(len(self.phases))
+        if label is not None:
+            generator = np.random.Generator(np.random.PCG64(label.seed(self.key)))
+            turns = generator.random(len(turns)) * 2 * np.pi
+        return torch.tensor(turns, dtype=torch.float32, device=self.phases.device) * self.labelled
+
+    @cached_property
+    def leads(self) -> Tensor:
+        """Those of no label and of ``labels``: (1 + L, K) radians."""
+        return torch.stack([self.lead(label) for label in (None, *self.labels)])
+
+    @cached_property
+    def public_half(self) -> Carrier:
+        """The frequencies that no label turns; its ``turned`` has no meaning."""
+        kept = ~self.labelled
+        tables = (self.frequencies, self.phases, self.owner, self.amplitudes, self.labelled)
+        return Carrier(self.key, *(table[kept] for table in tables))  # type: ignore[arg-type]
+
+    def read_as(self, number: int) -> Carrier:
+        """The carrier of no label, 0, or of one of ``labels``, counted from 1."""
+        if number == 0:
+            return self
+        if number not in self._read_as:
+            label = self.labels[number - 1]
+            self._read_as[number] = replace(self, phases=self.phases + self.leads[number], labels=(), label=label)
+        return self._read_as[number]
+
+    @cached_property
+    def _read_as(self) -> dict[int, Carrier]:
+        """What ``read_as`` made."""
+        return {}
+
+    def with_label(self, label: Label | None) -> Carrier:
+        """What marks of a label are made with."""
+        return self if label is None else replace(self, phases=self.phases + self.lead(label), labels=(), label=label)
 
     @cached_property
     def turned(self) -> tuple[Tensor, Tensor]:
@@ -121,8 +172,9 @@ class Carrier:
 
     def to(self, device: torch.device | str) -> Carrier:
         """The same carrier with its tables on another device."""
-        tables = (self.frequencies, self.phases, self.owner, self.amplitudes)
-        return Carrier(self.key, *(table.to(device) for table in tables))
+        tables = (self.frequencies, self.phases, self.owner, self.amplitudes, self.labelled)
+        frequencies, phases, owner, amplitudes, labelled = (table.to(device) for table in tables)
+        return Carrier(self.key, frequencies, phases, owner, amplitudes, labelled, self.labels, self.label)
 
     def signs(self, bits: Tensor) -> Tensor:
         """Sign of every frequency for messages: bits (B, 32) in {0, 1} -> (B, K) float in {-1, 1}; the pilot is +1."""

@@ -12,6 +12,7 @@ from tests.wam.synthetic import THRESHOLD, message, misplacement, noise, pattern
 from wam.detection.config import DEFAULT_SEARCH as SEARCH
 from wam.detection.synchronization import (
     at_pose,
+    at_pose_by_label,
     folded_coefficients,
     joint_score,
     limited,
@@ -19,6 +20,7 @@ from wam.detection.synchronization import (
     rank_poses,
     synchronise,
 )
+from wam.signal.label import Label
 from wam.signal.pattern import SYMMETRIES, Carrier
 from wam.signal.pose import Pose
 from wam.signal.specification import TILE
@@ -195,3 +197,49 @@ def test_pilot_surface_peaks_at_the_shift(carrier: Carrier) -> None:
     surface = pilot_surface(votes, carrier, shifts=EVIDENCE.shifts)[0].view(EVIDENCE.shifts, EVIDENCE.shifts)
     row, column = divmod(int(surface.argmax()), EVIDENCE.shifts)
     assert (column * TILE / EVIDENCE.shifts, row * TILE / EVIDENCE.shifts) == (6.0, 17.5)
+
+
+def labels(count: int) -> tuple[Label, ...]:
+    return tuple(Label(0xFEED_BEEF, generation) for generation in range(count))
+
+
+@pytest.mark.parametrize("count", [1, 5, 600])  # every shift under every label, and by the public half first
+@pytest.mark.parametrize("angle", [0.0, -112.0])
+def test_a_mark_is_found_under_its_label_among_others(count: int, angle: float) -> None:
+    reader = Carrier.from_key(labels=labels(count))
+    own, true = count // 2, posed(angle, 1.1, offset=(6.0, 17.0))
+    marking = Carrier.from_key().with_label(reader.labels[own])
+    field = 0.5 * pattern_at(marking, message(0), true, SIZE) + noise(SIZE)
+    best = synchronise(field, torch.ones(SIZE), reader, SEARCH)[0]
+    assert best.label == 1 + own and best.score > THRESHOLD
+    assert misplacement(best.pose, true, SIZE) < 1.0
+    assert read(best.bit_votes) == text(message(0))
+
+
+@pytest.mark.parametrize("count", [1, 600])
+def test_a_mark_without_a_label_is_read_as_before_beside_labels(carrier: Carrier, count: int) -> None:
+    true = posed(30.0, 0.9, offset=(3.0, 8.0))
+    field = 0.5 * pattern_at(carrier, message(1), true, SIZE) + noise(SIZE)
+    best = synchronise(field, torch.ones(SIZE), Carrier.from_key(labels=labels(count)), SEARCH)[0]
+    alone = synchronise(field, torch.ones(SIZE), carrier, SEARCH)[0]
+    assert best.label == 0 and best.score == pytest.approx(alone.score, rel=1e-3)
+    assert read(best.bit_votes) == text(message(1))
+
+
+def test_the_label_at_a_given_pose_is_the_best_of_many() -> None:
+    reader = Carrier.from_key(labels=labels(300))
+    marking = reader.read_as(200)
+    pose = Pose.upright(1.0)
+    field = 0.4 * pattern_at(marking, message(2), pose, SIZE) + noise(SIZE)
+    none, best = at_pose_by_label(field, pose, reader, EVIDENCE)
+    assert (none.label, best.label) == (0, 200) and best.score > THRESHOLD > none.score
+    assert best.score == pytest.approx(at_pose(field, pose, marking, EVIDENCE).score, rel=1e-3)
+
+
+def test_a_mark_of_a_label_that_is_not_known_shows_half_of_itself() -> None:
+    marking = Carrier.from_key().with_label(Label(0xABCD, 1))
+    field = 0.5 * pattern_at(marking, message(0), posed(0.0, 1.0), SIZE) + noise(SIZE)
+    own = synchronise(field, torch.ones(SIZE), Carrier.from_key(labels=[Label(0xABCD, 1)]), SEARCH)[0]
+    for count in (0, 3, 600):
+        found = synchronise(field, torch.ones(SIZE), Carrier.from_key(labels=labels(count)), SEARCH)
+        assert max(one.score for one in found) < 0.6 * own.score
