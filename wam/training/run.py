@@ -198,8 +198,7 @@ class Run:
     def _content(self, photos: Photos, generator: np.random.Generator) -> Tensor:
         """(B, 3, C, C): one batch of crops."""
         side = self.settings.working_side
-        crops = [photos.crop(CONTENT, generator, working_side=side) for _ in range(self.settings.batch)]
-        return torch.stack(crops).to(self.processes.device)
+        return photos.crops(self.settings.batch, CONTENT, generator, working_side=side, device=self.processes.device)
 
     def validate(self, photos: Photos, *, batches: int) -> dict[str, float]:
         """Mean losses of the averaged networks on fixed scenes: public carrier, level .8."""

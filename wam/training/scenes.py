@@ -22,7 +22,7 @@ from attacks.base import straight_through
 from attacks.training import degrade_batch
 from wam.networks.embedder import SSIM_FLOOR, SSIM_LOSS
 from wam.networks.perceptual import FLOOR, texture
-from wam.signal.filters import box_mean, coloured, luma, rounded
+from wam.signal.filters import box_mean, coloured, lowpass, luma, rounded
 from wam.signal.pattern import Carrier
 from wam.signal.specification import BITS
 
@@ -218,16 +218,3 @@ def _to_file_grid(maps: Tensor, geometry: Geometry, *, mode: str) -> Tensor:
     theta[:, 0, 0] = theta[:, 1, 1] = factor
     grid = F.affine_grid(theta, [len(maps), 1, FILE, FILE], align_corners=False)
     return F.grid_sample(maps, grid, mode=mode, padding_mode="reflection", align_corners=False)
-
-
-def lowpass(images: Tensor, sigma: Tensor) -> Tensor:
-    """Gaussian blur with one standard deviation per picture, pixels; 0 leaves a picture as it is."""
-    reach = torch.arange(-3, 4, device=images.device, dtype=images.dtype)
-    kernel = torch.exp(-0.5 * (reach / sigma.clamp(min=1e-3)[:, None]) ** 2)
-    kernel = kernel / kernel.sum(1, keepdim=True)
-    count, channels = images.shape[:2]
-    flat = F.pad(images, (3, 3, 3, 3), mode="reflect").reshape(1, count * channels, images.shape[2] + 6, -1)
-    per_channel = kernel.repeat_interleave(channels, 0)[:, None]
-    flat = F.conv2d(flat, per_channel[:, :, :, None], groups=count * channels)
-    flat = F.conv2d(flat, per_channel[:, :, None, :], groups=count * channels)
-    return flat.reshape(images.shape)

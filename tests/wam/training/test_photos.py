@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from tests.wam.synthetic import smooth_picture
-from wam.training.photos import MINIMUM, SHORT_SIDE, Photos
+from wam.training.photos import MINIMUM, SHORT_SIDE, Photos, Square, Stack
 
 
 @pytest.fixture
@@ -97,3 +97,28 @@ def test_a_pattern_for_a_smaller_working_side_is_coarser_beside_the_content() ->
         crop = Photos([ramp]).crop(64, np.random.default_rng(5), working_side=side)
         spans.append(float(crop.max() - crop.min()))
     assert spans[1] == pytest.approx(2 * spans[0], rel=0.1)
+
+
+@pytest.mark.parametrize(("side", "mirrored"), [(96, False), (96, True), (70, False), (140, True)])
+def test_squares_are_cut_from_the_stack_as_by_pillow(side: int, mirrored: bool) -> None:
+    pictures = [smooth_picture(200, 150, seed=0), smooth_picture(160, 210, seed=1)]
+    for picture in pictures:  # something to see the place by
+        picture[40:90, 30:100] //= 2
+    photos, squares = Photos(pictures), [Square(0, 7, 9, side, mirrored), Square(1, 20, 33, side, mirrored)]
+    together = Stack.of(pictures, "cpu").cut(squares, 96)
+    one_by_one = torch.stack([photos.cut(square, 96) for square in squares])
+    assert together.shape == (2, 3, 96, 96)
+    apart = (together - one_by_one).abs() * 255
+    assert float(apart.mean()) < 0.7 and float(apart.max()) < 40
+
+
+def test_a_batch_is_what_single_crops_are() -> None:
+    photos = Photos([smooth_picture(200, 150, seed=seed) for seed in range(3)])
+    together = photos.crops(3, 64, np.random.default_rng(5))
+    generator = np.random.default_rng(5)
+    assert torch.equal(together, torch.stack([photos.crop(64, generator) for _ in range(3)]))
+
+
+def test_pictures_are_put_on_a_device_once() -> None:
+    photos = Photos([smooth_picture(80, 90), smooth_picture(100, 70)])
+    assert photos.stacked("cpu") is photos.stacked("cpu") and photos.stacked("cpu").pixels.shape == (2, 3, 100, 90)
