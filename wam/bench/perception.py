@@ -23,7 +23,7 @@ from wam.packages import DISTRIBUTIONS, EXTRAS
 from wam.pictures.samples import Pixels
 
 DISPLAY = "standard_4k"  # ColorVideoVDP's name for a 30 inch 4K screen of 200 cd/m2 seen from .75 m
-MOST_PIXELS = 2**21  # of larger pictures the middle is compared: some seconds and 1.5 GB on a CPU
+MOST_PIXELS = 2**21  # of larger pictures the middle is compared: some seconds on a CPU
 MODULES = {"cvvdp_jod": "pycvvdp", "flip": "flip_evaluator"}
 TITLES = {"cvvdp_jod": "ColorVideoVDP", "flip": "FLIP"}
 

@@ -26,6 +26,7 @@ BUSY = 8.0  # levels from which more texture is no worse
 # what decides among parts that are equally smooth, in levels of noise: against those that are all black or white, where
 # a mark is cut off, and against corners, where it may fade out
 CLIPPED, CORNER = 0.02, 0.02
+FAINTEST = 0.01  # levels rms below which there is no residual, but for the rounding of sums
 LEAST_PAIRS = 4096  # pairs of pixels below which a correlation says nothing
 
 
@@ -135,7 +136,7 @@ def repeats(residual: Field, smooth: NDArray[np.bool_], period: float) -> float 
         one, other = here[:, :count][both].astype(float), there[both].astype(float)
         product, pairs = product + float(one @ other), pairs + one.size
         first, second = first + float(one @ one), second + float(other @ other)
-    if pairs < LEAST_PAIRS or not first or not second:
+    if pairs < LEAST_PAIRS or min(first, second) < pairs * FAINTEST**2:
         return None
     return product / math.sqrt(first * second)
 

@@ -61,7 +61,7 @@ def ciede2000(first: Pixels, second: Pixels) -> float:
     total = 0.0
     for rows in strips(len(first), 8 * first[0].size):  # it takes some maps of double precision
         total += float(deltaE_ciede2000(rgb2lab(first[rows]), rgb2lab(second[rows])).sum())
-    return total / (first.shape[0] * first.shape[1])
+    return float(total / (first.shape[0] * first.shape[1]))
 
 
 def is_flat(pixels: Pixels) -> bool:
