@@ -24,7 +24,7 @@ PART = (160, 240)  # pixels: height and width of the part that is shown
 LEAST_NOISE = 0.35  # levels: below it a picture is as good as without noise, rounding alone makes .2 to .3
 BUSY = 8.0  # levels from which more texture is no worse
 # what decides among parts that are equally smooth, in levels of noise: against those that are all black or white, where
-# a mark is cut off, and against corners, where it may fade out
+# a mark is cut off, and against corners
 CLIPPED, CORNER = 0.02, 0.02
 FAINTEST = 0.01  # levels rms below which there is no residual, but for the rounding of sums
 LEAST_PAIRS = 4096  # pairs of pixels below which a correlation says nothing
@@ -82,7 +82,8 @@ def block_noise(luma: Field) -> Field:
 def find_part(luma: Field) -> Part:
     """The smoothest part; of equally smooth ones one of middle grey near the picture's middle.
 
-    It depends on the original alone, so that all methods are looked at in the same place.
+    It depends on the original alone, so that all methods are looked at in the same place; where there is room it keeps
+    half a period away from the border, at which marks fade out.
     """
     height, width = (min(most, side) for most, side in zip(PART, luma.shape, strict=True))
     noise = block_noise(luma)
@@ -91,13 +92,14 @@ def find_part(luma: Field) -> Part:
     cost = np.clip(noise, LEAST_NOISE, BUSY) + CLIPPED * dark
     sums = np.pad(cost.astype(float), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
     means = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
-    y, x = (
-        np.abs(np.linspace(-1, 1, count + 2)[1:-1]) for count in means.shape
-    )  # from the middle, 0 where there is one
-    means = means + CORNER * np.hypot(y[:, None], x)
-    row, column = np.unravel_index(np.argmin(means), means.shape)
-    top = min(int(row) * BLOCK, luma.shape[0] - height)
-    left = min(int(column) * BLOCK, luma.shape[1] - width)
+    y, x = (np.linspace(-1, 1, count + 2)[1:-1] for count in means.shape)  # from border to border
+    means = means / (rows * columns) + CORNER * np.hypot(y[:, None], x)
+    away = math.ceil(period_of(*luma.shape) / 2 / BLOCK)
+    down, right = (min(away, (count - 1) // 2) for count in means.shape)
+    inner = means[down : means.shape[0] - down, right : means.shape[1] - right]
+    row, column = np.unravel_index(np.argmin(inner), inner.shape)
+    top = min((int(row) + down) * BLOCK, luma.shape[0] - height)
+    left = min((int(column) + right) * BLOCK, luma.shape[1] - width)
     return Part(top, left, height, width)
 
 
