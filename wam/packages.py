@@ -11,11 +11,21 @@ OWN = ("wam", "attacks", "payload")
 # What is installed under another name than it is imported by.
 DISTRIBUTIONS = {
     "PIL": "pillow",
+    "flip_evaluator": "flip-evaluator",
+    "pycvvdp": "cvvdp",
     "segment_anything": "segment-anything",
     "skimage": "scikit-image",
     "typing_extensions": "typing-extensions",
 }
-EXTRAS = {"kornia": "bench", "matplotlib": "bench", "piq": "bench", "segment_anything": "meta", "torchvision": "meta"}
+EXTRAS = {
+    "flip_evaluator": "visibility",
+    "kornia": "bench",
+    "matplotlib": "bench",
+    "piq": "bench",
+    "pycvvdp": "visibility",
+    "segment_anything": "meta",
+    "torchvision": "meta",
+}
 
 _MARKS = (
     "torch",

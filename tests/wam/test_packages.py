@@ -19,7 +19,19 @@ from wam.packages import DISTRIBUTIONS, EXTRAS, NEEDS, MissingPackageError, miss
 ROOT = Path(wam.__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ALL = {module for row in NEEDS.values() for module in row}
-OTHERS = {"fsspec", "cryptography", "psycopg", "ray", "pillow_heif", "pillow_jxl", "imagecodecs", "imwatermark", "cv2"}
+OTHERS = {
+    "pycvvdp",
+    "flip_evaluator",
+    "fsspec",
+    "cryptography",
+    "psycopg",
+    "ray",
+    "pillow_heif",
+    "pillow_jxl",
+    "imagecodecs",
+    "imwatermark",
+    "cv2",
+}
 HIDE = "import sys\nfor name in {hidden!r}: sys.modules[name] = None\n"  # as if it were not installed
 TINY = ("--attacks", "identity", "--limit", "1", "--size", "96", "--workers", "1")
 COMMANDS = {
@@ -34,6 +46,7 @@ COMMANDS = {
     "wam bench --out": ("bench", *TINY, "--out", "report"),
     "wam bench --cost": ("bench", *TINY, "--cost", "short"),
 }
+LOOKS = ("bench", "--limit", "1", "--size", "96", "--workers", "1", "--visibility", "looks")
 STATUS = {"wam detect": 1}  # nothing is found, as in grep
 
 
@@ -70,6 +83,16 @@ def folder(tmp_path: Path) -> Path:
 def test_a_command_does_without_what_its_row_does_not_name(command: str, folder: Path) -> None:
     done = without((ALL | OTHERS) - set(NEEDS[command]), *COMMANDS[command], folder=folder)
     assert (done.returncode, done.stderr) == (STATUS.get(command, 0), "")
+
+
+def test_marks_are_looked_at_without_the_packages_of_the_extra(folder: Path) -> None:
+    done = without((ALL | OTHERS) - set(NEEDS["wam bench"]), *LOOKS, folder=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    remedy = "pip install cvvdp flip-evaluator  # the extra [visibility]"
+    assert f"ColorVideoVDP and FLIP are not measured: {remedy}" in done.stdout
+    assert "mean CVVDP not installed; FLIP not installed; PSNR " in done.stdout
+    page = (folder / "looks" / "visibility.html").read_text(encoding="utf-8")
+    assert remedy in page and "CVVDP not installed" in page
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,8 @@ LEGEND = (
 
 @dataclass(frozen=True)
 class Report:
-    """Everything a run found out. ``facts``: command, model, images, device, seed, ... by name."""
+    """Everything a run found out. ``facts``: command, model, images, device, seed, ... by name; ``absent``: figures of
+    the quality whose packages are not installed."""
 
     facts: dict[str, str]
     groups: list[Line]
@@ -52,6 +53,7 @@ class Report:
     failures: list[str]
     costs: list[CostLine] = field(default_factory=list)
     plots: list[str] = field(default_factory=list)
+    absent: tuple[str, ...] = ()
 
     @property
     def caption(self) -> str:
@@ -98,7 +100,7 @@ def markdown(report: Report) -> str:
         parts += ["", "## Attacks", "", *_attack_lines(report.rows)]
     if report.quality:
         parts += ["", "## Quality of the marked photos", "", "8-bit, against the input.", ""]
-        parts += _dict_table(report.quality)
+        parts += _dict_table(quality_rows(report))
     parts += ["", "## False positives", "", "Rates with the exact 95% interval (Clopper-Pearson).", ""]
     parts += _dict_table([asdict(line) for line in report.nulls])
     if report.costs:
@@ -157,6 +159,30 @@ def cost_row(line: CostLine) -> dict[str, Any]:
     """As it is, but for memory that the system does not tell: a dash would pass for an error."""
     unknown = line.error is None and line.peak_mb is None
     return asdict(line) | ({"peak_mb": "unknown"} if unknown else {})
+
+
+def quality_rows(report: Report) -> list[dict[str, Any]]:
+    """The qualities as they are, but for what could not be measured: a dash would pass for small pictures."""
+    missing = {name: "not installed" for name in report.absent}
+    if "cvvdp_jod" in missing:
+        missing["lowest_cvvdp"] = "not installed"
+    return [line | missing for line in report.quality]
+
+
+def quality_text(line: dict[str, Any]) -> str:
+    """One contender's quality in a line, without what was not measured."""
+    named = [
+        ("psnr_db", "PSNR {:.1f} dB"),
+        ("lowest_psnr", "lowest {:.1f}"),
+        ("ssim", "SSIM {:.4f}"),
+        ("ciede2000", "CIEDE2000 {:.2f}"),
+        ("cvvdp_jod", "CVVDP {:.2f} JOD"),
+        ("lowest_cvvdp", "lowest {:.2f}"),
+        ("flip", "FLIP {:.3f}"),
+    ]
+    figures = ", ".join(text.format(line[name]) for name, text in named if line[name] is not None)
+    name = line["contender"] if line["strength"] is None else f"{line['contender']} {line['strength']:g} dB"
+    return f"{name}, marked: {figures}"
 
 
 def plain(value: object) -> str:

@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from wam.bench.report import COLUMNS, LEGEND, Report, cell, cost_row, entrant, entrants, plain
+from wam.bench.report import COLUMNS, LEGEND, Report, cell, cost_row, entrant, entrants, plain, quality_rows
 from wam.bench.summary import Line, split_clean
 from wam.html_page import Cell, framed, image, table
 from wam.pictures.files import write_text
@@ -43,7 +43,7 @@ def page(report: Report, plots: Mapping[str, bytes]) -> str:
         kind = "sheet" if name.startswith("contact") else "plot"
         parts.append(f"<h2>{escape(_title(name))}</h2>\n" + image(content, "png", alt=_title(name), name=kind))
     if report.quality:
-        parts += ["<h2>Quality of the marked photos</h2>\n", _html_dicts(report.quality)]
+        parts += ["<h2>Quality of the marked photos</h2>\n", _html_dicts(quality_rows(report))]
     parts += ["<h2>False positives</h2>\n", "<p>Rates with the exact 95% interval (Clopper-Pearson).</p>\n"]
     parts += [_html_dicts([asdict(line) for line in report.nulls])]
     if report.costs:

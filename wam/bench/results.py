@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,12 +55,13 @@ class Result:
 class ResultsFile:
     """results.jsonl of an output folder; without a folder, results live in memory only."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, *, keep: Callable[[Result], bool] = lambda result: True) -> None:
+        """``keep``: of the results that are there already, those that need not be measured again."""
         self.path = None if folder is None else folder / "results.jsonl"
         self.known: dict[Key, Result] = {}
         self.kept = 0
         if self.path is not None and self.path.exists():
-            self.known = _read(self.path)
+            self.known = {key: result for key, result in _read(self.path).items() if keep(result)}
             self.kept = len(self.known)
             self._rewrite()  # without errors, which are tried again
 

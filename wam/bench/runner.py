@@ -6,9 +6,10 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
 
 import torch
 
@@ -24,6 +25,8 @@ from wam.bench.words import WordBook
 from wam.errors import WamError, show_name
 from wam.networks.strength import Amount
 
+Given = TypeVar("Given")
+Found = TypeVar("Found")
 Progress = Callable[[int, int], None]  # is told how many results there are, and how many there will be
 
 _KEPT_STAGES = 2
@@ -96,7 +99,7 @@ def run_plan(plan: Plan, file: ResultsFile, *, workers: int = 1, report: Progres
     total = sum(len(task.rows) + task.quality for task in tasks)
     done = 0
     report(done, total)
-    for results in _results(plan, tasks, min(workers, len(tasks))):
+    for results in run_each(plan, Workbench.run, tasks, workers=min(workers, len(tasks))):
         file.add(results)
         done += len(results)
         report(done, total)
@@ -107,15 +110,21 @@ def usual_workers(device: str) -> int:
     return len(os.sched_getaffinity(0)) if device == "cpu" and hasattr(os, "sched_getaffinity") else 1
 
 
-def _results(plan: Plan, tasks: list[Task], workers: int) -> Iterator[list[Result]]:
+def run_each(
+    plan: Plan, function: Callable[[Workbench, Given], Found], inputs: Sequence[Given], *, workers: int
+) -> Iterator[Found]:
+    """``function`` of a workbench and each input, as they are done; in several processes each has its own workbench.
+
+    Function, inputs and results have to be picklable.
+    """
     if workers <= 1:
         bench = Workbench(plan)
-        yield from (bench.run(task) for task in tasks)
+        yield from (function(bench, given) for given in inputs)
         return
     context = multiprocessing.get_context("spawn")  # a fork would copy torch's threads half
     pool = ProcessPoolExecutor(workers, context, _start_worker, (plan,))
     try:
-        futures = [pool.submit(_run_in_worker, task) for task in tasks]
+        futures = [pool.submit(_run_in_worker, function, given) for given in inputs]
         for future in as_completed(futures):
             yield future.result()
     except BrokenProcessPool as error:
@@ -137,6 +146,6 @@ def _start_worker(plan: Plan) -> None:
     _bench = Workbench(plan)
 
 
-def _run_in_worker(task: Task) -> list[Result]:
+def _run_in_worker(function: Callable[[Workbench, Given], Found], given: Given) -> Found:
     assert _bench is not None
-    return _bench.run(task)
+    return function(_bench, given)

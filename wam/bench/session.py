@@ -12,11 +12,13 @@ from pathlib import Path
 from wam import __version__
 from wam.bench.contenders import Build
 from wam.bench.cost import CostLine, measure, measurements
+from wam.bench.perception import absent, described
 from wam.bench.photos import PACKAGED, ImageSet
 from wam.bench.plan import Entrant, Part, Plan
+from wam.bench.quality import is_complete
 from wam.bench.report import Report, write_report
 from wam.bench.report_page import write_page
-from wam.bench.results import Result, ResultsFile
+from wam.bench.results import QUALITY, Result, ResultsFile
 from wam.bench.rows import choose_rows, negative_rows
 from wam.bench.runner import Progress, run_plan, usual_workers
 from wam.bench.summary import failures, group_lines, null_lines, quality_lines, results_of, row_lines
@@ -62,7 +64,7 @@ def run(options: Options, build: Build, out: Path | None, *, progress: Progress 
     """Measure everything, and write the files of ``out``. Raises ``ValueError`` for rows that are not known and
     ``WamError`` for a model or an image set that cannot be used, before anything is measured."""
     plan = make_plan(options, build)
-    file = ResultsFile(out)
+    file = ResultsFile(out, keep=_is_whole)
     workers = options.workers or usual_workers(options.device)
     run_plan(plan, file, workers=workers, report=progress)
     results = results_of(plan, file)
@@ -85,33 +87,53 @@ def make_plan(options: Options, build: Build) -> Plan:
         parts.append(Part(images, tuple(choose_rows(options.attacks)), options.limit, costly))
     if options.negatives is not None:
         parts.append(Part(options.negatives, tuple(negative_rows()), options.limit, negatives=True))
-    entrants = [Entrant.of(make(), make, strengths=options.strengths) for make in (build, *options.peers)]
-    return Plan(tuple(entrants), tuple(parts), options.seed)
+    return Plan(_entrants(options, build), tuple(parts), options.seed)
+
+
+def images_plan(options: Options, build: Build) -> Plan:
+    """The same contenders on the same photos without rows: of each marked photo only what it looks like."""
+    images = options.images or ImageSet.packaged()
+    return Plan(_entrants(options, build), (Part(images, (), options.limit),), options.seed)
+
+
+def _entrants(options: Options, build: Build) -> tuple[Entrant, ...]:
+    return tuple(Entrant.of(make(), make, strengths=options.strengths) for make in (build, *options.peers))
 
 
 def make_report(options: Options, plan: Plan, results: Sequence[Result], costs: Sequence[CostLine]) -> Report:
     """Tables and facts of a run."""
-    rows = row_lines(results)
-    facts = {
+    rows, quality = row_lines(results), quality_lines(results)
+    return Report(
+        facts=make_facts(options, plan),
+        groups=group_lines(rows),
+        rows=rows,
+        nulls=null_lines(results),
+        quality=quality,
+        failures=failures(results) + [f"{line}: {line.error}" for line in costs if line.error],
+        costs=list(costs),
+        absent=tuple(name for name in absent() if all(line[name] is None for line in quality)),
+    )
+
+
+def make_facts(options: Options, plan: Plan) -> dict[str, str]:
+    """What a reader has to know of a run, by name."""
+    return {
         "command": options.command,
         "models": ", ".join(entrant.name for entrant in plan.entrants),
         "images": "; ".join(_describe(part) for part in plan.parts) or PACKAGED,
         "device": _device(options),
         "seed": str(options.seed),
         "registry": f"{RECORDS} records, which chance matches are counted against",
+        "visibility": described(),
         "version": f"wam {__version__}",
         **_searches(plan),
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
     }
-    return Report(
-        facts=facts,
-        groups=group_lines(rows),
-        rows=rows,
-        nulls=null_lines(results),
-        quality=quality_lines(results),
-        failures=failures(results) + [f"{line}: {line.error}" for line in costs if line.error],
-        costs=list(costs),
-    )
+
+
+def _is_whole(result: Result) -> bool:
+    """Whether a result that was kept has all figures."""
+    return result.key.row != QUALITY or is_complete(result.values)
 
 
 def _searches(plan: Plan) -> dict[str, str]:

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
+from wam.bench.perception import MODULES
 from wam.bench.plan import Plan
+from wam.bench.quality import ALWAYS
 from wam.bench.results import QUALITY, Result, ResultsFile
 from wam.bench.rows import ALL_GROUPS
 from wam.networks.strength import Amount
 
 CONFIDENCE = 0.95
-QUALITIES = ("psnr_db", "ssim", "ms_ssim", "vif", "haarpsi")
+QUALITIES = (*ALWAYS, *MODULES)
 
 
 @dataclass(frozen=True)
@@ -176,16 +178,17 @@ def upper_bound(count: int, total: int) -> float:
 
 
 def quality_lines(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Mean quality of each contender at each strength, and the lowest PSNR."""
+    """Mean quality of each contender at each strength, the lowest PSNR and the lowest ColorVideoVDP."""
     groups: dict[tuple[str, Amount], list[Result]] = {}
     for result in results:
         if result.group == QUALITY and result.error is None:
             groups.setdefault((result.key.contender, result.key.strength), []).append(result)
     lines = []
     for (contender, strength), members in groups.items():
-        means = {name: rounded(mean(each.values[name] for each in members)) for name in QUALITIES}
+        means = {name: rounded(mean(each.values.get(name) for each in members)) for name in QUALITIES}
         known = [each.values["psnr_db"] for each in members if each.values["psnr_db"] is not None]
         lowest = min(known, default=None)
+        seen = [each.values["cvvdp_jod"] for each in members if each.values.get("cvvdp_jod") is not None]
         lines.append(
             {
                 "contender": contender,
@@ -193,6 +196,7 @@ def quality_lines(results: Sequence[Result]) -> list[dict[str, Any]]:
                 "photos": len(members),
                 **means,
                 "lowest_psnr": rounded(lowest),
+                "lowest_cvvdp": rounded(min(seen, default=None)),
             }
         )
     return lines

@@ -11,14 +11,17 @@ import typer
 
 from wam.cli import common, panels
 from wam.cli.choices import Cost, Device
+from wam.cli.fitted_table import fitted_table
 from wam.cli.progress import progress
 from wam.models.catalogue import DEFAULT
 from wam.packages import require_for
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from wam.bench.photos import ImageSet
+    from wam.bench.results import Result
     from wam.bench.session import Outcome
     from wam.bench.summary import Line
     from wam.networks.strength import Amount
@@ -31,7 +34,7 @@ def bench(
             metavar="all|wam|NAME[,NAME...]",
             help="Rows to measure: all (the whole protocol), wam (the WAM paper's), a group (valuemetric, geometric, "
             "splicing, combined, multi), unmarked, or names such as jpeg=80,rotate=10,multi=3; + joins steps, as in "
-            "jpeg=80+crop=0.5. Default: all, or none with --negatives.",
+            "jpeg=80+crop=0.5. Default: all, or none with --negatives or --visibility.",
         ),
     ] = None,
     images: Annotated[
@@ -47,6 +50,15 @@ def bench(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the first N photos.")] = None,
     seed: Annotated[int, typer.Option(help="Of words, places and noise.")] = 0,
+    visibility: Annotated[
+        Path | None,
+        typer.Option(
+            rich_help_panel=panels.OUTPUT,
+            metavar="DIR",
+            help="Write what the marks look like: each picture's smoothest part before and after, the worst first, "
+            "with ColorVideoVDP and FLIP, as visibility.html, visibility.csv, contact-sheet.jpg and the marked files.",
+        ),
+    ] = None,
     strength: Annotated[
         str | None,
         typer.Option(
@@ -99,9 +111,14 @@ def bench(
 
     Example: wam bench --attacks wam --limit 2 --out report
     """
-    rows = attacks if attacks is not None else "" if negatives else "all"
+    rows = attacks if attacks is not None else "" if negatives or visibility else "all"
     chosen_cost = cost or ("short" if rows == "all" else "none")
     require_for("wam bench")
+    measures = bool(rows or negatives or chosen_cost != "none")  # more than what marks look like
+    if out is not None and not measures:
+        common.fail(
+            "--out: expected something to measure, found --visibility alone, which has its own folder; name --attacks"
+        )
     if out is not None:
         require_for("wam bench --out")
     if chosen_cost != "none":
@@ -113,6 +130,9 @@ def bench(
     from wam.bench.contenders import build_marker
     from wam.bench.peers import choose_peers
     from wam.bench.session import Options, run
+    from wam.bench.visibility import look_at_all
+    from wam.bench.visibility_page import write_files
+    from wam.cli.print_visibility import print_visibility
     from wam.models.zoo import choose_device
 
     torch.set_num_threads(1)  # as in each worker: sums depend on it, and any number of workers gives the same table
@@ -136,17 +156,35 @@ def bench(
         command="wam bench " + " ".join(sys.argv[2:]),
         peers=peers,
     )
-    if out is not None:
-        common.make_folder(out)
-    with progress("measuring", None) as advance:
-        outcome = run(options, partial(build_marker, model, chosen), out, progress=advance)
+    for folder in (out, visibility):
+        if folder is not None:
+            common.make_folder(folder)
+    build = partial(build_marker, model, chosen)
+    console = _console()
+    results: list[Result] = []
+    failures: list[str] = []
+    if measures:
+        with progress("measuring", None) as advance:
+            outcome = run(options, build, out, progress=advance)
+        results += outcome.results
+        failures += outcome.report.failures
+        if not as_json:
+            _print_tables(console, outcome, out)
+    if visibility is not None:
+        with progress("looking", None) as advance:
+            report = look_at_all(options, build, visibility, progress=advance)
+        files = write_files(visibility, report)
+        results += [look.result for look in report.looks] + report.failed
+        failures += report.failures
+        if not as_json:
+            if measures:
+                console.print()
+            print_visibility(console, report, visibility, files)
     if as_json:
-        _print_json(outcome)
-    else:
-        _print_tables(outcome, out)
-    for line in outcome.report.failures:
+        _print_json(results)
+    for line in failures:
         common.report(line)
-    if outcome.report.failures:
+    if failures:
         raise typer.Exit(1)
 
 
@@ -169,10 +207,18 @@ def _image_set(folder: Path | None, size: int | None) -> ImageSet:
     return ImageSet.of([str(folder)], size=size)
 
 
-def _print_json(outcome: Outcome) -> None:
+def _console() -> Console:
+    """Standard output, of a fixed width where it is no terminal."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
+
+
+def _print_json(results: list[Result]) -> None:
     """One object for each photo, in the order of the set: its quality and what became of it in each row."""
     photos: dict[str, dict[str, Any]] = {}
-    for result in sorted(outcome.results, key=lambda result: result.number):
+    for result in sorted(results, key=lambda result: result.number):
         one = photos.setdefault(result.key.photo, {"image": result.key.photo, "results": [], "error": None})
         values = result.to_dict()
         values.pop("photo")
@@ -184,17 +230,13 @@ def _print_json(outcome: Outcome) -> None:
         common.print_json(one)
 
 
-def _print_tables(outcome: Outcome, out: Path | None) -> None:
+def _print_tables(console: Console, outcome: Outcome, out: Path | None) -> None:
     """Groups, then attacks, a line for those of a group where nothing failed, then what should not have been found."""
-    from rich.console import Console
-
-    from wam.bench.report import LEGEND, entrant
+    from wam.bench.perception import how_to_install
+    from wam.bench.report import LEGEND, entrant, quality_text
     from wam.bench.summary import split_clean
 
     report = outcome.report
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=160)
     several = len({entrant(line) for line in report.rows}) > 1
     clean, rest = split_clean(report.rows)
     for lines, first in ((report.groups, "group"), (rest, "attack")):
@@ -208,6 +250,10 @@ def _print_tables(outcome: Outcome, out: Path | None) -> None:
         console.print()
     if report.rows:
         console.print(LEGEND, style="dim", highlight=False)
+    for quality in report.quality:
+        console.print(quality_text(quality), highlight=False)
+    if report.quality and report.absent:
+        console.print(how_to_install(report.absent), highlight=False, markup=False)
     for null in report.nulls:
         if null.pictures:
             pictures = f"{null.pictures} picture{'' if null.pictures == 1 else 's'}"
@@ -235,9 +281,6 @@ _SPARED = ("psnr_db", "photos", "lowest_db", "worst", "words", "margin_db", "iou
 
 def _line_table(lines: list[Line], first: str, *, several: bool, columns: int) -> Table:
     """Lines as a table of at most so many columns, whole cells, as long as the most important ones fit."""
-    from rich.cells import cell_len
-    from rich.table import Table
-
     from wam.bench.report import COLUMNS, cell, entrant
 
     names = {"contender": "contender"} if several else {}
@@ -251,18 +294,5 @@ def _line_table(lines: list[Line], first: str, *, several: bool, columns: int) -
     rows = [
         {name: own[name](line) if name in own else cell(name, getattr(line, name)) for name in heads} for line in lines
     ]
-    widths = {
-        name: max(cell_len(text) for text in (head, *(row[name] for row in rows))) for name, head in heads.items()
-    }
-    left = list(heads)
-    for name in _SPARED:
-        if sum(widths[one] + 2 for one in left) - 2 <= columns:
-            break
-        if name in left and name != first:
-            left.remove(name)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in left:
-        table.add_column(heads[name], justify="left" if name in own else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(*(row[name] for name in left))
-    return table
+    spared = [name for name in _SPARED if name != first]
+    return fitted_table(heads, rows, spared=spared, texts=own, columns=columns)

@@ -53,6 +53,17 @@ def ssim(first: Pixels, second: Pixels) -> float:
     return float((structure * luminance).mean())
 
 
+def ciede2000(first: Pixels, second: Pixels) -> float:
+    """The mean colour difference of two (H, W, 3) uint8 sRGB pictures by CIEDE2000: 0 for equal ones, about 1 where
+    large patches of colour are just told apart."""
+    from skimage.color import deltaE_ciede2000, rgb2lab
+
+    total = 0.0
+    for rows in strips(len(first), 8 * first[0].size):  # it takes some maps of double precision
+        total += float(deltaE_ciede2000(rgb2lab(first[rows]), rgb2lab(second[rows])).sum())
+    return float(total / (first.shape[0] * first.shape[1]))
+
+
 def is_flat(pixels: Pixels) -> bool:
     """Whether much of a picture is smooth, so that a mark at the usual strength may be seen there."""
     step = max(1, min(pixels.shape[:2]) // 1024)  # single pixels: an average would smooth texture away

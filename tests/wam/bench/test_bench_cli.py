@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from tests.wam.bench.doubles import light_contender, photos_in
 from wam.bench import contenders
+from wam.bench.perception import absent
 from wam.bench.runner import Workbench
 from wam.cli import app
 
@@ -97,6 +98,46 @@ def test_a_photo_that_cannot_be_read_is_named_and_the_rest_goes_on(run: Run) -> 
     assert re.search(r"none +identity +1 ", done.stdout)  # with a failure: no row to be left out
 
 
+def test_the_quality_of_the_marked_photos_is_a_line(run: Run) -> None:
+    done = run("--attacks", "identity")
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("handmade@00000000, marked: PSNR "))
+    assert " dB, lowest " in line and ", CIEDE2000 " in line
+    assert ("CVVDP" in line, "FLIP" in line) == tuple(name not in absent() for name in ("cvvdp_jod", "flip"))
+    assert ("pip install" in done.stdout) == bool(absent())
+
+
+@pytest.mark.parametrize("columns", [160, 80, 50])
+def test_looking_prints_the_worst_first_and_names_its_files(
+    run: Run, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # what rich takes for a terminal
+    monkeypatch.setenv("COLUMNS", str(columns))
+    done = run("--visibility", "looks")
+    lines = re.sub(r"\x1b\[[\d;]*m", "", done.stdout).splitlines()
+    assert done.exit_code == 0 and max(map(len, lines)) <= columns
+    assert lines[0].split()[0] == "picture" and "ratio" in lines[0] and ("noise" in lines[0]) == (columns > 50)
+    assert sorted(line.split()[0] for line in lines[1:3]) == ["0.png", "1.png"]
+    assert "found" not in lines[0]  # no rows of the protocol, unless they are asked for
+    whole = " ".join(lines)
+    assert "handmade@00000000, 2 pictures: mean CVVDP " in whole and "contact-sheet.jpg" in whole
+    files = {path.name for path in Path("looks").iterdir()}
+    assert files == {"visibility.html", "visibility.csv", "contact-sheet.jpg", "marked"}
+
+
+def test_looking_goes_beside_rows_and_into_json(run: Run) -> None:
+    done = run("--visibility", "looks", "--attacks", "identity", "--limit", "1", "--json")
+    (one,) = (json.loads(line) for line in done.stdout.splitlines())
+    assert [result["row"] for result in one["results"]] == ["quality", "identity", "visibility"]
+    assert one["results"][2]["values"]["over_noise"] > 0
+
+
+def test_a_photo_that_cannot_be_looked_at_is_named(run: Run) -> None:
+    Path("photos/0.png").write_bytes(b"no picture")
+    done = run("--visibility", "looks")
+    assert done.exit_code == 1 and done.stderr.startswith("error: 0.png") and done.stderr.count("\n") == 1
+    assert "1 picture: mean CVVDP" in done.stdout
+
+
 def test_negatives_alone_count_false_alarms(run: Run) -> None:
     done = run("--negatives", "photos", "--limit", "1")
     assert done.exit_code == 0
@@ -112,6 +153,8 @@ def test_negatives_alone_count_false_alarms(run: Run) -> None:
         (["--attacks", "identity", "--cost", "much"], "much"),
         (["--attacks", "identity", "--images", "nowhere"], "nowhere: expected pictures"),
         (["--attacks", "identity", "--against", "stegano"], "--against: expected one of"),
+        (["--visibility", "looks", "--out", "out"], "--out: expected something to measure"),
+        (["--visibility", "photos/0.png"], "photos/0.png: expected a folder to write to"),
     ],
 )
 def test_wrong_usage_is_refused_before_anything_runs(run: Run, arguments: list[str], message: str) -> None:

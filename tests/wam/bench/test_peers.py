@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.util import find_spec
 
 import pytest
@@ -31,6 +33,17 @@ def test_a_method_reads_its_own_mark(package: str, module: str, method: str) -> 
     assert wrong <= 2  # dwtDct is not exact on every picture
     assert reading.mask is None and reading.presence_log10_p == 0.0
     assert contender.read(PHOTO[..., :24, :24]) == []
+
+
+@pytest.mark.skipif(find_spec("blind_watermark") is None, reason=f"blind-watermark is not installed: {peers.INSTALL}")
+def test_blind_watermark_works_where_the_start_of_processes_is_set() -> None:
+    code = (
+        "import multiprocessing; multiprocessing.set_start_method('spawn')\n"  # as in each worker of the bench
+        "from wam.bench.peers import build_peer\n"
+        "print(build_peer('blind-watermark', 'blind-watermark').name, multiprocessing.get_start_method())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=300)
+    assert done.stdout == "blind-watermark spawn\n"
 
 
 def test_a_missing_package_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -183,3 +183,22 @@ def test_the_sheet_shows_the_usual_rows_first() -> None:
 )
 def test_cells(name: str, value: object, text: str) -> None:
     assert cell(name, value) == text
+
+
+def test_figures_without_a_package_say_so_in_every_table(outcome: Outcome) -> None:
+    lines = [{**line, "cvvdp_jod": None, "lowest_cvvdp": None} for line in outcome.report.quality]
+    without = replace(outcome.report, quality=lines, absent=("cvvdp_jod",), plots=[])
+    assert without.quality and markdown(without).count("| not installed |") == 2 * len(lines)
+    assert page(without, {}).count("not installed") == 2 * len(lines)
+
+
+def test_a_run_measures_the_quality_again_that_lacks_a_figure(tmp_path: Path) -> None:
+    options = Options("identity", photos_in(tmp_path / "photos", 1, side=64), workers=1)
+    run(options, Brightener, tmp_path)
+    file = tmp_path / "results.jsonl"
+    whole = [json.loads(line) for line in file.read_text().splitlines()]
+    for each in whole:
+        each["values"].pop("ciede2000", None)  # as an earlier version wrote it
+    file.write_text("".join(json.dumps(each) + "\n" for each in whole))
+    (line,) = run(options, Brightener, tmp_path).report.quality
+    assert line["ciede2000"] > 0 and len(file.read_text().splitlines()) == 2

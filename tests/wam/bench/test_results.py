@@ -49,3 +49,10 @@ def test_without_a_folder_nothing_is_written() -> None:
     file = ResultsFile(None)
     file.add([result("identity")])
     assert file.path is None and list(file.known) == [result("identity").key]
+
+
+def test_what_need_not_be_kept_is_measured_again(tmp_path: Path) -> None:
+    ResultsFile(tmp_path).add([result("identity"), result("jpeg=80")])
+    again = ResultsFile(tmp_path, keep=lambda each: each.key.row != "identity")
+    assert list(again.known) == [result("jpeg=80").key] and again.kept == 1
+    assert len(ResultsFile(tmp_path).known) == 1  # nor is it in the file any more

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,8 +22,9 @@ class BlindWatermark(PeerContender):
     name = "blind-watermark"
 
     def __init__(self) -> None:
-        from blind_watermark import WaterMark, bw_notes
-        from blind_watermark.bwm_core import one_dim_kmeans
+        with _start_method_kept():
+            from blind_watermark import WaterMark, bw_notes
+            from blind_watermark.bwm_core import one_dim_kmeans
 
         bw_notes.close()  # a greeting on standard output
         self._make: Any = WaterMark
@@ -41,3 +45,14 @@ class BlindWatermark(PeerContender):
         if means.min() == means.max():  # a flat picture: the package's own k-means would divide by zero
             return None
         return np.asarray(marker.extract_decrypt(self._split(means).astype(float)))
+
+
+@contextmanager
+def _start_method_kept() -> Iterator[None]:
+    """The package sets how processes start when it is imported, and fails where that is set, as in each worker."""
+    before = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method(None, force=True)
+    try:
+        yield
+    finally:
+        multiprocessing.set_start_method(before, force=True)
