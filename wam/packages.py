@@ -11,11 +11,24 @@ OWN = ("wam", "attacks", "payload")
 # What is installed under another name than it is imported by.
 DISTRIBUTIONS = {
     "PIL": "pillow",
+    "multipart": "python-multipart",
+    "prometheus_client": "prometheus-client",
     "segment_anything": "segment-anything",
     "skimage": "scikit-image",
     "typing_extensions": "typing-extensions",
 }
-EXTRAS = {"kornia": "bench", "matplotlib": "bench", "piq": "bench", "segment_anything": "meta", "torchvision": "meta"}
+EXTRAS = {
+    "kornia": "bench",
+    "matplotlib": "bench",
+    "piq": "bench",
+    "segment_anything": "meta",
+    "torchvision": "meta",
+    "fastapi": "service",
+    "uvicorn": "service",
+    "multipart": "service",
+    "limits": "service",
+    "prometheus_client": "service",
+}
 
 _MARKS = (
     "torch",
@@ -42,6 +55,8 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "wam bench": _BENCH,
     "wam bench --out": (*_BENCH, "matplotlib"),
     "wam bench --cost": (*_BENCH, "segment_anything"),
+    "wam serve": (*_MARKS, "fastapi", "uvicorn", "multipart", "limits", "prometheus_client"),
+    "wam serve keys": ("platformdirs",),
 }
 
 
