@@ -29,10 +29,14 @@ HEAD_BYTES = 32 << 10
 
 
 class PatientProtocol(H11Protocol):
-    """The server's HTTP, but that the head of a request, too, has to come within a time: a connection that says a byte
-    now and then would stay for ever."""
+    """The server's HTTP, but that the head of a request, too, has to come within a time, since a connection that says
+    a byte now and then would stay for ever, and that it logs no request, which the gate does."""
 
     _timer: asyncio.TimerHandle | None = None
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.access_log = False  # it would hold addresses and queries, however logging is set up
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
