@@ -30,6 +30,7 @@ START_SECONDS = 300.0  # for a worker to load its model
 LOOK_SECONDS = 0.05  # between looks at what a worker needs
 IDLE_SECONDS = 0.5  # between looks at whether an idle worker is still there
 END_SECONDS = 2.0  # for a worker to end by itself
+FORKSERVER = "forkserver"
 TRIES = 2  # of a task whose worker died
 AGAIN_SECONDS = 2.0  # before a worker that cannot start is started again
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0  # bytes; Windows has no /proc to ask either
@@ -79,7 +80,7 @@ class _Worker:
 
     def __init__(self, setup: Setup, stopped: Callable[[], bool]) -> None:
         self.stopped = stopped
-        context = multiprocessing.get_context("spawn")
+        context = _context()
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=work, args=(theirs, setup), daemon=True, name="wam-service-worker")
         self.process.start()
@@ -318,6 +319,16 @@ class Pool:
                 return
             self._lanes[task.lane].appendleft(task)
             self._changed.notify_all()
+
+
+def _context() -> Any:
+    """How workers are started: never from this process, which has threads and open connections. A server that has
+    imported what they need makes them in a moment, where the system has such."""
+    if FORKSERVER not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context(FORKSERVER)
+    context.set_forkserver_preload([work.__module__])
+    return context
 
 
 def _fail(task: _Task, error: PoolError) -> None:

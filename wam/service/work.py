@@ -21,7 +21,7 @@ from wam.errors import ImageError, WamError, is_out_of_memory, show_name
 from wam.models.effort import Effort
 from wam.pictures.formats import ANIMATED
 from wam.pictures.overlay import overlay as draw_overlay
-from wam.pictures.reader import check_header, is_still, open_content
+from wam.pictures.reader import check_header, is_still, open_content, undecodable
 from wam.pictures.samples import Picture
 from wam.pipeline.contract import detect_object, embed_object
 from wam.pipeline.error_line import error_line
@@ -139,6 +139,9 @@ class Desk:
         explains better. Raises ``ImageError`` for more than are allowed, before any is decoded."""
         try:
             image = open_content(content)
+        except Image.DecompressionBombError as error:
+            line = undecodable(content, name, error, max_pixels=self.setup.max_pixels)
+            raise _TooLargeError(str(line)) from error
         except Exception:
             return None
         with image:
