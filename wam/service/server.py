@@ -32,6 +32,7 @@ class PatientProtocol(H11Protocol):
     """The server's HTTP, but that the head of a request, too, has to come within a time, since a connection that says
     a byte now and then would stay for ever, and that it logs no request, which the gate does."""
 
+    patience = HEAD_SECONDS
     _timer: asyncio.TimerHandle | None = None
 
     def __init__(self, *given: Any, **named: Any) -> None:
@@ -63,14 +64,15 @@ class PatientProtocol(H11Protocol):
 
     def _wait(self) -> None:
         self._stop()
-        self._timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+        self._timer = self.loop.call_later(self.patience, self.give_up)
 
     def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
+        """Closes a connection that has not asked for anything in time."""
         if not self._is_busy() and self.transport is not None:
             self.transport.close()
 

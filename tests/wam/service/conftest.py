@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.wam.cli.conftest import run as run
 from tests.wam.service.served import Served, in_threads
 
 

@@ -10,11 +10,11 @@ const TEXTS = {
     progress: "Progress", sending: (p) => `Sending the picture: ${p}%`, searching: (s) => `Looking for watermarks: ${s} s`, cancel: "Cancel",
     noProof: "No watermark found is no proof of anything: most pictures carry none, and a mark can be removed. A mark that is found says what was marked, not who did what with it.",
     none: "No watermark found", noneLead: "No mark of the kind that this service reads was found in this picture. That does not say where it comes from, or whether it was generated.",
-    some: (n) => (n === 1 ? "One watermark found" : `${n} watermarks found`), someLead: "Each is outlined on the picture and has a card.",
+    some: (n) => (n === 1 ? "One watermark found" : `${n} watermarks found`), someLead: (n) => (n === 1 ? "It is outlined on the picture." : "Each is outlined on the picture and has a card."),
     partial: (why) => `Not all was looked at: ${why}.`, tooLarge: (mib) => `This picture is larger than ${mib} MiB. Use a smaller copy.`,
     offline: "The service cannot be reached. Try again in a moment.", alt: (n) => `The picture, with ${n} marked regions`, mark: "Watermark",
     by: (who) => `Marked by ${who}`, owner: "Owner", asset: "Asset", user: "User", time: "Time", link: "Link", state: "State", where: "Where",
-    whole: "nearly the whole picture", share: (p) => `${p}% of the picture`, sure: "Chance without a mark", below: (e) => `below 1 in 10^${e}`, unsure: "not stated",
+    whole: "nearly the whole picture", share: (p) => `${p}% of the picture`, sure: "Chance by the model", below: (e) => `1 in 10${raised(e)} at most`, unsure: "not stated",
     labelSays: "The file's metadata say that it was generated.", labelAgrees: "A watermark says the same.",
     transplanted: "This mark seems to come from another picture: it may have been copied.",
     status: {
@@ -43,11 +43,11 @@ const TEXTS = {
     progress: "进度", sending: (p) => `正在上传：${p}%`, searching: (s) => `正在查找水印：${s} 秒`, cancel: "取消",
     noProof: "未发现水印并不能证明任何事情：多数图片没有水印，水印也可能被去除。发现的水印说明被标记的内容，不说明谁做了什么。",
     none: "未发现水印", noneLead: "未在此图片中发现本服务可读取的水印。这不能说明图片的来源，也不能说明它是否由人工智能生成。",
-    some: (n) => `发现 ${n} 个水印`, someLead: "每个水印都在图片上标出，并附有一张卡片。",
+    some: (n) => `发现 ${n} 个水印`, someLead: (n) => (n === 1 ? "水印已在图片上标出。" : "每个水印都在图片上标出，并附有一张卡片。"),
     partial: (why) => `未能检查全部内容：${why}。`, tooLarge: (mib) => `图片大于 ${mib} MiB，请使用较小的副本。`,
     offline: "无法连接服务，请稍后重试。", alt: (n) => `图片，标出 ${n} 个区域`, mark: "水印",
     by: (who) => `由 ${who} 标记`, owner: "所有者", asset: "作品", user: "用户", time: "时间", link: "链接", state: "状态", where: "位置",
-    whole: "几乎整张图片", share: (p) => `图片的 ${p}%`, sure: "无水印时出现的概率", below: (e) => `低于 10 的 ${e} 次方分之一`, unsure: "未说明",
+    whole: "几乎整张图片", share: (p) => `图片的 ${p}%`, sure: "模型给出的概率", below: (e) => `至多 10${raised(`-${e}`)}`, unsure: "未说明",
     labelSays: "文件元数据标明该图片为生成内容。", labelAgrees: "水印内容与之一致。",
     transplanted: "此水印似乎来自另一张图片，可能是被复制过来的。",
     status: {
@@ -75,6 +75,7 @@ const REASONS = {
     "a quick look: at the usual resolution only": "快速检测，只检查了常用分辨率",
   },
 };
+const raised = (number) => [...String(number)].map((one) => (one === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[one])).join("");
 const SVG = "http://www.w3.org/2000/svg";
 const WHOLE = 0.8; // share of a picture that is called nearly all of it
 const COLOURS = 12;
@@ -195,7 +196,7 @@ function show(said, name, url, focus) {
   $("result").hidden = false;
   $("result-title").textContent = marks.length ? text.some(marks.length) : text.none;
   const label = said.label && said.label.value ? ` ${text.labelSays}${said.label.agrees ? ` ${text.labelAgrees}` : ""}` : "";
-  $("result-lead").textContent = (marks.length ? text.someLead : text.noneLead) + label;
+  $("result-lead").textContent = (marks.length ? text.someLead(marks.length) : text.noneLead) + label;
   $("result-partial").hidden = said.complete;
   if (!said.complete) $("result-partial").textContent = text.partial((said.reason || "").split("; ").map((one) => (REASONS[language] || {})[one] || one).join("; "));
   $("picture-name").textContent = `${name} · ${said.width} × ${said.height}`;
@@ -254,6 +255,20 @@ function view(name) {
   for (const button of $("views").querySelectorAll("button")) {
     if (button.dataset.view === name) button.setAttribute("aria-current", "page"); else button.removeAttribute("aria-current");
   }
+}
+
+// what only staff may see goes with the key
+function forget() {
+  key = shown = null;
+  for (const place of ["result", "marked", "records-table"]) $(place).hidden = true;
+  $("records-table").tBodies[0].replaceChildren();
+  $("cards").replaceChildren();
+  $("picture").replaceChildren();
+  for (const form of ["mark-form", "records-form"]) $(form).reset();
+  for (const name of ["pane-marked", "pane-original"]) $(name).removeAttribute("src");
+  $("download").removeAttribute("href");
+  $("records-said").textContent = "";
+  for (const place of Object.keys(problems)) refuse(place, null);
 }
 
 async function signIn(given) {
@@ -368,7 +383,7 @@ function listen() {
   };
   $("language").onclick = () => speak(language === "en" ? "zh" : "en");
   $("staff").onclick = () => {
-    if (key) { key = null; signIn(null); return; }
+    if (key) { forget(); signIn(null); return; }
     $("sign-in").hidden = !$("sign-in").hidden;
     $("staff").setAttribute("aria-expanded", String(!$("sign-in").hidden));
     if (!$("sign-in").hidden) $("key").focus();
