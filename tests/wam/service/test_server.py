@@ -43,14 +43,17 @@ def test_the_head_of_a_request_has_to_come_within_a_time(served: Served, monkeyp
     with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
         for _ in range(3):  # a connection that asks in time is kept
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert connection.recv(5000).startswith(b"HTTP/1.1 200")
+            answer = b""
+            while not answer.endswith(b'{"status":"ok"}'):
+                more = connection.recv(5000)
+                assert more
+                answer += more
+            assert answer.startswith(b"HTTP/1.1 200")
             time.sleep(0.2)
     assert len(calls) >= 3
 
 
-@pytest.mark.parametrize(
-    "head", [b"\0\0\0\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /" + b"x" * 100_000, b"\x16\x03\x01"]
-)
+@pytest.mark.parametrize("head", [b"\0\0\0\r\n\r\n", b"GET /" + b"x" * 100_000, b"\x16\x03\x01"])
 def test_what_is_no_http_is_refused(served: Served, head: bytes) -> None:
     parts = urlsplit(served.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
@@ -66,9 +69,7 @@ def test_keys_are_managed_by_the_command(run: Run, tmp_path: Path) -> None:
     made = run("serve", "keys", "new", "shop", "--role", "marker", "--owner", "acme", "--api-keys", store)
     assert made.exit_code == 0 and made.stdout.startswith("wam_")
     assert "shown this once" in made.stderr and made.stdout.strip() not in store.read_text()
-    (listed,) = [
-        json.loads(line) for line in run("serve", "keys", "list", "--json", "--api-keys", store).stdout.splitlines()
-    ]
+    listed = json.loads(run("serve", "keys", "list", "--json", "--api-keys", store).stdout)
     assert (listed["name"], listed["role"], listed["owner"], listed["revoked"]) == ("shop", "marker", "acme", None)
     assert run("serve", "keys", "revoke", listed["id"], "--api-keys", store).stdout == f"{listed['id']} revoked\n"
     assert "marker" in run("serve", "keys", "list", "--api-keys", store).stdout
