@@ -18,7 +18,7 @@ GRADES = (-4.0, -10.0, -20.0)  # of a chance in the public view: the smallest th
 class ServedWatermark(WatermarkObject):
     """One watermark as the service says it."""
 
-    marked_by: Annotated[str | None, "the owner in the record; null where unknown"]
+    marked_by: Annotated[str | None, "the owner in a verified record; null for others, which anyone may have written"]
 
 
 class ServedDetect(DetectObject):
@@ -41,7 +41,8 @@ def served(found: DetectObject, view: View) -> ServedDetect:
 
 def _watermark(mark: WatermarkObject, view: View) -> ServedWatermark:
     record = mark["record"]
-    named: ServedWatermark = {**mark, "marked_by": None if record is None else record["owner"]}
+    owner = record["owner"] if record is not None and mark["status"] == "verified" else None
+    named: ServedWatermark = {**mark, "marked_by": owner}
     if view is View.STAFF:
         return named
     if view is View.PARTNER:

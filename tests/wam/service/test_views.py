@@ -67,3 +67,12 @@ def test_a_mark_without_a_record_is_nobody_s(served: Served, marked: bytes) -> N
     assert served[Role.ADMIN].post(f"/v1/records/{taken_back}/withdraw").json()["state"] == "withdrawn"
     (mark,) = shown(served, other.content, Role.ANONYMOUS)["watermarks"]
     assert (mark["status"], mark["marked_by"]) == ("withdrawn", None)
+
+
+def test_a_record_that_anyone_can_have_written_names_nobody(served: Served) -> None:
+    form = upload(picture(seed=4, size=(600, 800)), asset="4", owner="somebody", mode="record", strength="34")
+    marked = served[Role.MARKER].post("/v1/embed", **form)
+    (mark,) = shown(served, marked.content, Role.ANONYMOUS)["watermarks"]
+    assert (mark["status"], mark["marked_by"], mark["record"]) == ("unverified", None, None)
+    (mark,) = shown(served, marked.content, Role.AUDITOR)["watermarks"]
+    assert (mark["marked_by"], mark["record"]["owner"]) == (None, "somebody")
