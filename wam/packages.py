@@ -11,7 +11,7 @@ OWN = ("wam", "attacks", "payload")
 # What is installed under another name than it is imported by.
 DISTRIBUTIONS = {
     "PIL": "pillow",
-    "multipart": "python-multipart",
+    "python_multipart": "python-multipart",
     "prometheus_client": "prometheus-client",
     "segment_anything": "segment-anything",
     "skimage": "scikit-image",
@@ -25,7 +25,7 @@ EXTRAS = {
     "torchvision": "meta",
     "fastapi": "service",
     "uvicorn": "service",
-    "multipart": "service",
+    "python_multipart": "service",
     "limits": "service",
     "prometheus_client": "service",
 }
@@ -55,7 +55,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "wam bench": _BENCH,
     "wam bench --out": (*_BENCH, "matplotlib"),
     "wam bench --cost": (*_BENCH, "segment_anything"),
-    "wam serve": (*_MARKS, "fastapi", "uvicorn", "multipart", "limits", "prometheus_client"),
+    "wam serve": (*_MARKS, "fastapi", "uvicorn", "python_multipart", "limits", "prometheus_client"),
     "wam serve keys": ("platformdirs",),
 }
 
