@@ -48,8 +48,12 @@ def _commands(name: str, commands: typer.Typer, level: int) -> Iterator[str]:
         yield from _section(f"{name} {word}", info.callback, level)
     for group in commands.registered_groups:
         assert group.typer_instance is not None and group.name is not None
-        yield f"{'#' * level} {name} {group.name}\n"
-        yield f"{group.typer_instance.info.help}\n"
+        own = group.typer_instance.registered_callback
+        if group.typer_instance.info.invoke_without_command is True and own is not None and own.callback is not None:
+            yield from _section(f"{name} {group.name}", own.callback, level)  # a command with others below it
+        else:
+            yield f"{'#' * level} {name} {group.name}\n"
+            yield f"{group.typer_instance.info.help}\n"
         yield from _commands(f"{name} {group.name}", group.typer_instance, level + 1)
 
 
@@ -58,6 +62,8 @@ def _section(name: str, command: Callable[..., Any], level: int) -> Iterator[str
     arguments: list[tuple[str, str, str]] = []
     panels: dict[str, list[tuple[str, str]]] = {}
     for parameter in signature(command).parameters.values():
+        if hints[parameter.name] is typer.Context:
+            continue
         kind, info = hints[parameter.name].__args__[0], hints[parameter.name].__metadata__[0]
         if isinstance(info, ArgumentInfo):
             shown = str(info.metavar)

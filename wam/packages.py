@@ -13,6 +13,8 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "flip_evaluator": "flip-evaluator",
     "pycvvdp": "cvvdp",
+    "python_multipart": "python-multipart",
+    "prometheus_client": "prometheus-client",
     "segment_anything": "segment-anything",
     "skimage": "scikit-image",
     "typing_extensions": "typing-extensions",
@@ -25,6 +27,11 @@ EXTRAS = {
     "pycvvdp": "visibility",
     "segment_anything": "meta",
     "torchvision": "meta",
+    "fastapi": "service",
+    "uvicorn": "service",
+    "python_multipart": "service",
+    "limits": "service",
+    "prometheus_client": "service",
 }
 
 _MARKS = (
@@ -52,6 +59,8 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "wam bench": _BENCH,
     "wam bench --out": (*_BENCH, "matplotlib"),
     "wam bench --cost": (*_BENCH, "segment_anything"),
+    "wam serve": (*_MARKS, "fastapi", "uvicorn", "python_multipart", "limits", "prometheus_client"),
+    "wam serve keys": ("platformdirs",),
 }
 
 

@@ -21,6 +21,7 @@ from wam.cli.key import key_app
 from wam.cli.model import model_app
 from wam.cli.panels import Commands
 from wam.cli.registry import registry_app
+from wam.cli.serve import serve_app
 from wam.errors import mask_secrets
 from wam.packages import missing
 
@@ -41,6 +42,7 @@ app.command()(embed)
 app.command()(detect)
 app.command()(attack)
 app.command()(bench)
+app.add_typer(serve_app, name="serve")
 app.add_typer(registry_app, name="registry")
 app.add_typer(key_app, name="key")
 app.add_typer(model_app, name="model")

@@ -51,6 +51,22 @@ class Cost(StrEnum):
     FULL = "full"
 
 
+class PublicView(StrEnum):
+    """What a service shows of a result to callers without a key."""
+
+    PUBLIC = "public"
+    PARTNER = "partner"
+    STAFF = "staff"
+
+
+class KeyRole(StrEnum):
+    """What the holder of an API key may do."""
+
+    MARKER = "marker"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
 class RegistryState(StrEnum):
     """What became of an id."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wam.cli import common, panels
+from wam.cli.by_server import ServerOption, client_of, detect_by_server, refuse_with_server
 from wam.cli.choices import Device, Engine, FailUnless, Precision
 from wam.cli.detect_out import OnlyFoundOption, OutOption, ResumeOption, check_outs, opened
 from wam.cli.mark_lines import show_mark, show_status
@@ -142,6 +143,7 @@ def detect(
     workers: common.WorkersOption = None,
     engine: common.EngineOption = Engine.LOCAL,
     address: common.AddressOption = None,
+    server: ServerOption = None,
     debug: common.DebugOption = False,
 ) -> None:
     """List each watermark of each picture: its record, its region, how sure it is.
@@ -174,6 +176,18 @@ def detect(
     except OptionsError as error:
         common.fail(f"--{error}")
     check_outs(out or [], resume=resume)
+    if server is not None:
+        refuse_with_server(
+            overlay=overlay, overlay_dir=overlay_dir, mask_dir=mask_dir, verbose=verbose, out=out, registry=registry,
+            key_file=key_file, model=model != DEFAULT, engine=engine is not Engine.LOCAL,
+        )  # fmt: skip
+        query = {**asdict(effort), "frames": all_frames}
+        marked, verified, unmarked, failed = detect_by_server(
+            client_of(server), Listing(images), query, workers=workers, only_found=only_found, as_json=as_json,
+            debug=debug,
+        )  # fmt: skip
+        _exit(Counts(marked=marked, verified=verified, unmarked=unmarked, failed=failed), fail_unless)
+        return
     listing = Listing(images, without=[folder for folder in (overlay_dir, mask_dir) if folder is not None])
     draw = None
     if (overlay, overlay_dir, mask_dir) != (None, None, None):
@@ -198,9 +212,7 @@ def detect(
             outcomes, marker, listing=listing, total=1 if single else listing.total, counts=counts, report=report,
             only_found=only_found, as_json=as_json, verbose=verbose, debug=debug,
         )  # fmt: skip
-    status = _exit_status(counts, fail_unless)
-    if status:
-        raise typer.Exit(status)
+    _exit(counts, fail_unless)
 
 
 def _outcomes(
@@ -244,12 +256,12 @@ def _draw_left(draw: Draw, left: list[int], place: int, picture: Picture, readin
     draw(left[place], picture, readings)
 
 
-def _exit_status(counts: Counts, fail_unless: FailUnless | None) -> int:
-    """As grep's: 0 found in every file, 1 not in some, 2 some could not be read."""
+def _exit(counts: Counts, fail_unless: FailUnless | None) -> None:
+    """Ends as grep does: 0 found in every file, 1 not in some, 2 some could not be read."""
     if counts.failed:
-        return 2
-    count = counts.marked + counts.unmarked
-    return 0 if (counts.marked if fail_unless is None else counts.verified) == count else 1
+        raise typer.Exit(2)
+    if (counts.marked if fail_unless is None else counts.verified) != counts.marked + counts.unmarked:
+        raise typer.Exit(1)
 
 
 def _plan_pictures(
@@ -340,7 +352,10 @@ def _write_pictures(
 
 def _caption(reading: AnyReading) -> str:
     """A line each for the record, the link, and how sure both are, as far as there is such."""
+    from wam.pipeline.contract import watermark_object
+
     record = reading.record
-    lines = [f"{record.asset} · {record.owner}" if record else "", show_mark(reading)]
-    status = f"{show_status(reading)}, chance 1e{reading.log10_p:.0f}"
+    said = watermark_object(reading)
+    lines = [f"{record.asset} · {record.owner}" if record else "", show_mark(said)]
+    status = f"{show_status(said)}, chance 1e{reading.log10_p:.0f}"
     return "\n".join(show_name(line) for line in [*lines, status] if line not in ("", "-"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wam.cli import common, panels
+from wam.cli.by_server import ServerOption, client_of, embed_by_server, refuse_with_server
 from wam.cli.choices import Device, Engine, Mode
 from wam.cli.lines import note
 from wam.cli.print_embed import note_changes, report_all, show_few
@@ -192,6 +193,7 @@ def embed(
     workers: common.WorkersOption = None,
     engine: common.EngineOption = Engine.LOCAL,
     address: common.AddressOption = None,
+    server: ServerOption = None,
     as_json: common.JsonOption = False,
     debug: common.DebugOption = False,
 ) -> None:
@@ -220,6 +222,21 @@ def embed(
     others = (key_file, model, (asset_from or "").partition("csv:")[2] or None)
     common.refuse_inputs([item.target for item in items], common.own_files(registry, *others), "choose another")
     _sweep(items)
+    if server is not None:
+        refuse_with_server(
+            resume=resume, encrypt=encrypt, registry=registry, key_file=key_file, model=model != DEFAULT,
+            engine=engine is not Engine.LOCAL, in_place=in_place and not drop,
+        )  # fmt: skip
+        asked = _options(
+            mode=mode.value, strength=amount, label=label, frames=all_frames, key=None, encrypt=False,
+            quality=quality,
+        )  # fmt: skip
+        if not embed_by_server(
+            client_of(server), items, asked, workers=workers, folder=_is_folder(images, out_dir), as_json=as_json,
+            to_stdout=output == "-", debug=debug, make_folders=out_dir is not None,
+        ):  # fmt: skip
+            raise typer.Exit(1)
+        return
     key = next(iter(common.read_keys(key_file)), None)  # once: a pipe has nothing more to say
     load = common.marker_loader(model, device, [key])
     keyed = key_name(key)

@@ -2,67 +2,66 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from wam.cli import terminal
 from wam.errors import show_name
 
-if TYPE_CHECKING:
-    from wam.pipeline.read import AnyReading, Findings
-
 SHORTEST_NAME = 12  # columns of a picture's name in a folder's line, however many marks follow
 
 
-def show_mark(reading: AnyReading) -> str:
+Mark = Mapping[str, Any]  # a watermark as the contract has it, here or from a service
+
+
+def show_mark(mark: Mark) -> str:
     """The short link, or how much of a record there is."""
-    from wam.pipeline.record_marks import FoundRecord
-
-    if isinstance(reading, FoundRecord):
-        return f"record, {reading.reading.read} of {reading.reading.embedded or '?'} marks"
-    return reading.link or "-"
+    if mark["mode"] == "record":
+        return f"record, {mark['marks']['read']} of {mark['marks']['embedded'] or '?'} marks"
+    return mark["link"] or "-"
 
 
-def show_status(reading: AnyReading) -> str:
+def show_status(mark: Mark) -> str:
     """The status, and whether the mark seems to be another picture's."""
-    return reading.status + (" (transplanted?)" if reading.transplanted else "")
+    return str(mark["status"]) + (" (transplanted?)" if mark["transplanted"] else "")
 
 
-def cells(reading: AnyReading) -> dict[str, str]:
+def cells(mark: Mark) -> dict[str, str]:
     """What the table shows of one mark, by the columns' heads."""
-    record = reading.record.to_dict() if reading.record else {}
-    x, y, width, height = reading.region.bbox
+    record = mark["record"] or {"owner": mark.get("marked_by")}
+    x, y, width, height = mark["region"]["bbox"]
     asset, owner, user, time = (
         show_name(record.get(field) or "-") for field in ("asset", "owner", "user", "ingested_at")
     )
     return {
-        "status": show_status(reading),
-        "link": show_mark(reading),
+        "status": show_status(mark),
+        "link": show_mark(mark),
         "asset": asset,
         "owner": owner,
         "user": user,
         "ingested": time,
         "region x,y wxh": f"{x},{y} {width}x{height}",
-        "area": f"{reading.region.area:.0%}",
-        "chance": f"1e{reading.log10_p:.0f}",
+        "area": f"{mark['region']['area']:.0%}",
+        "chance": f"1e{mark['log10_p']:.0f}",
     }
 
 
-def block(number: int, reading: AnyReading, columns: int) -> list[str]:
+def block(number: int, mark: Mark, columns: int) -> list[str]:
     """One mark as lines ``key: value``, what is not known left out."""
-    shown = cells(reading)
+    shown = cells(mark)
     chance = shown.pop("chance")
     shown |= {"region": f"{shown.pop('region x,y wxh')} ({shown.pop('area')})", "chance": chance}
     rows = [("mark", str(number)), *((key, value) for key, value in shown.items() if value != "-")]
     return terminal.block(rows, columns, whole=("mark", "status", "link"))
 
 
-def picture_line(name: str, findings: Findings, columns: int | None) -> str:
+def picture_line(name: str, found: Sequence[Mark], columns: int | None) -> str:
     """One picture of a folder: each mark's status and link, its record where there is room, the name cut at its
     beginning where there is none."""
-    if not findings.readings:
+    if not found:
         return f"{_end_of(name, columns and columns - len(': no watermark'))}: no watermark"
-    marks = [f"{show_status(one)} {show_mark(one)}" for one in findings.readings]
-    full = [" ".join([mark, *_named(one)]) for mark, one in zip(marks, findings.readings, strict=True)]
+    marks = [f"{show_status(one)} {show_mark(one)}" for one in found]
+    full = [" ".join([mark, *_named(one)]) for mark, one in zip(marks, found, strict=True)]
     line = f"{name}: {'; '.join(full)}"
     if columns is None or terminal.length(line) <= columns:
         return line
@@ -73,9 +72,9 @@ def picture_line(name: str, findings: Findings, columns: int | None) -> str:
     return line
 
 
-def _named(reading: AnyReading) -> list[str]:
-    record = reading.record
-    return [] if record is None else [show_name(part) for part in (record.asset, record.owner, record.user) if part]
+def _named(mark: Mark) -> list[str]:
+    record = mark["record"] or {"owner": mark.get("marked_by")}
+    return [show_name(part) for name in ("asset", "owner", "user") if (part := record.get(name))]
 
 
 def _end_of(name: str, columns: int | None) -> str:

@@ -17,6 +17,8 @@ READING = "How it is read"
 REGISTRY = "Registry and key"
 RUNNING = "Where it runs"
 PRINTING = "What is printed"
+BOUNDS = "Bounds that hold for every request"
+SHOWN = "Who may what"
 
 
 def explained(command: Callable[..., Any]) -> str:

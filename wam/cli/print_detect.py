@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wam.jobs.detect_report import DetectReport, Earlier
     from wam.jobs.listing import Listing
     from wam.jobs.outcome import DetectOutcome
-    from wam.pipeline.read import Findings
+    from wam.pipeline.contract import DetectObject, LabelObject
     from wam.watermarker import Watermarker
 
 GAP = 2  # columns between those of a table
@@ -117,30 +117,30 @@ def _summary(counts: Counts, seconds: float) -> str:
 def _print(outcome: DetectOutcome, model: str, message: str | None, *, folder: bool, as_json: bool) -> None:
     if outcome.findings is not None and outcome.findings.reason is not None:
         warn(f"{show_name(str(outcome.source.location))}: {outcome.findings.reason}")
+    said = outcome.to_dict(model=model, message=message)
     if as_json:
-        common.print_json(outcome.to_dict(model=model, message=message))
+        common.print_json(said)
     elif outcome.findings is not None:
-        print_marks(show_name(str(outcome.source.location)), outcome.findings, folder=folder)
+        print_marks(show_name(str(outcome.source.location)), said, folder=folder)
 
 
-def print_marks(name: str, findings: Findings, *, folder: bool) -> None:
+def print_marks(name: str, said: DetectObject, *, folder: bool) -> None:
     """A line for a picture of a folder; else its marks as a table, or as blocks where that has no room."""
-    columns, label = terminal.width(), _label_line(findings)
+    columns, label, marks = terminal.width(), _label_line(said["label"]), said["watermarks"]
     if folder:
-        typer.echo(picture_line(name, findings, columns) + label)
+        typer.echo(picture_line(name, marks, columns) + label)
         return
-    readings = findings.readings
-    count = f"{len(readings)} watermark{'s' if len(readings) > 1 else ''}" if readings else "no watermark"
+    count = f"{len(marks)} watermark{'s' if len(marks) > 1 else ''}" if marks else "no watermark"
     typer.echo(f"{name}: {count}{label}")
-    if not readings:
+    if not marks:
         return
-    rows = [cells(reading) for reading in readings]
+    rows = [cells(mark) for mark in marks]
     if columns is None or _width(rows) <= columns:
         _print_table(rows)
         return
-    for number, reading in enumerate(readings, start=1):
+    for number, mark in enumerate(marks, start=1):
         typer.echo()
-        typer.echo("\n".join(block(number, reading, columns)))
+        typer.echo("\n".join(block(number, mark, columns)))
 
 
 def _width(rows: Sequence[Mapping[str, str]]) -> int:
@@ -164,14 +164,14 @@ def _print_table(rows: Sequence[Mapping[str, str]]) -> None:
     Console(width=_width(rows) + GAP).print(table)
 
 
-def _label_line(findings: Findings) -> str:
+def _label_line(label: LabelObject | None) -> str:
     """What the label in the metadata says and whether a watermark says the same; nothing without a label."""
-    if findings.label is None:
+    if label is None:
         return ""
-    said = findings.label.producer or findings.label.source_type.rpartition("/")[2]
+    said = label["producer"] or (label["source_type"] or "").rpartition("/")[2]
     verdict = {
         True: "the watermark agrees",
         False: "NO WATERMARK AGREES (was it marked with a key?)",
         None: "it names no watermark",
     }
-    return f"; label of {show_name(said)}: {verdict[findings.label_agrees]}"
+    return f"; label of {show_name(said)}: {verdict[label['agrees']]}"

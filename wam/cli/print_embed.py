@@ -21,7 +21,7 @@ from wam.pipeline.error_line import error_line
 if TYPE_CHECKING:
     from wam.jobs.journal import Journal
     from wam.jobs.modes import MarkMode
-    from wam.jobs.outcome import EmbedOutcome, EmbedResult
+    from wam.jobs.outcome import EmbedOutcome
     from wam.jobs.plan import Item
 
 FEW = 3  # names that a note lists
@@ -136,35 +136,34 @@ def _report(run: MarkMode, outcome: EmbedOutcome, *, folder: bool, as_json: bool
     if as_json:
         common.print_json(values, err=to_stdout)
     elif outcome.result is not None:
-        lines = marked_lines(outcome.result, terminal.width(), folder=folder)
+        lines = marked_lines(values, terminal.width(), folder=folder)
         typer.echo("\n".join(lines), err=to_stdout)
     elif outcome.error is None:
         content = values["link"] or "record"
         typer.echo(f"{show_name(str(values['image']))} -> {show_name(str(values['output']))}  {content}  done before")
 
 
-def marked_lines(result: EmbedResult, columns: int | None, *, folder: bool) -> list[str]:
+def marked_lines(said: Mapping[str, Any], columns: int | None, *, folder: bool) -> list[str]:
     """What became of one file: a line, or in a narrow terminal lines ``key: value``, of a folder's file a short line;
     the link is never cut."""
-    report = result.report
-    quality = f"{report.psnr_db:.1f} dB  SSIM {report.ssim:.3f}"
-    names = f"{show_name(result.image)} -> {show_name(result.output)}"
-    notes = [f"not kept: {', '.join(report.lost)}"] if report.lost else []
-    notes += [*report.notes, *result.notes]
+    quality = f"{said['psnr_db']:.1f} dB  SSIM {said['ssim']:.3f}"
+    names = f"{show_name(said['image'])} -> {show_name(said['output'])}"
+    notes = [f"not kept: {', '.join(said['lost'])}"] if said["lost"] else []
+    notes += said["notes"]
     if columns is None or not terminal.is_narrow(columns):
-        said = "".join(f"  ({note})" for note in notes)
-        return [f"{names}  {_content(result)}  {quality}  self-check passed{said}"]
+        noted = "".join(f"  ({note})" for note in notes)
+        return [f"{names}  {_content(said)}  {quality}  self-check passed{noted}"]
     if folder:
-        line = f"{_content(result)}  {show_name(result.output)}" + "".join(f"  ({note})" for note in notes)
+        line = f"{_content(said)}  {show_name(said['output'])}" + "".join(f"  ({note})" for note in notes)
         return [terminal.shortened(line, columns)]
-    key = "link" if report.marks is None else "mark"
-    rows = [("marked", names), (key, _content(result)), ("quality", quality), ("self-check", "passed")]
+    key = "link" if said["link"] else "mark"
+    rows = [("marked", names), (key, _content(said)), ("quality", quality), ("self-check", "passed")]
     return terminal.block([*rows, *(("note", note) for note in notes)], None)
 
 
-def _content(result: EmbedResult) -> str:
+def _content(said: Mapping[str, Any]) -> str:
     """What was put in, for people."""
-    marks = result.report.marks
+    marks = said.get("marks")
     if marks is None:
-        return result.report.link or "-"
-    return f"record in {len(result.report.words)} marks, {marks.read} read back, {marks.needed} needed"
+        return said["link"] or "-"
+    return f"record in {marks['embedded']} marks, {marks['read']} read back, {marks['needed']} needed"

@@ -72,6 +72,13 @@ def shown(amount: Amount) -> str:
     return USUAL_STRENGTH if amount is None else amount if isinstance(amount, str) else f"{amount:g} dB"
 
 
+def fields(amount: Amount) -> dict[str, str | float]:
+    """As two fields that are left out where they say nothing: ``strength`` a name, ``psnr`` a number."""
+    if amount is None:
+        return {}
+    return {"strength": amount} if isinstance(amount, str) else {"psnr": amount}
+
+
 def keywords(amount: Amount) -> Mapping[str, Any]:
     """As ``Model.mark`` takes it."""
     return {"strength": amount or USUAL_STRENGTH} if amount is None or isinstance(amount, str) else {"psnr_db": amount}

@@ -12,7 +12,6 @@ import math
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from wam.networks.strength import Strength
@@ -33,6 +32,8 @@ def chosen_factor(margin: float, strength: Strength) -> float:
 
 def recoded(image: Tensor) -> Tensor:
     """A picture (3, H, W) in [0, 1], saved as JPEG and opened again: the same shape and device."""
+    from PIL import Image  # who only loads weights does without
+
     with io.BytesIO() as file:
         Image.fromarray(to_pixels(image.cpu())).save(file, "JPEG", quality=TRIAL_QUALITY)
         with Image.open(file) as back:

@@ -1,0 +1,180 @@
+"""Worker processes are real here: killed in the middle, overrunning time and memory, replaced, and the pool goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from payload.registry import Registry
+from tests.wam.service.served import DEADLY, HUNGRY, SLEEPY, picture, troubled_marker
+from wam.errors import ModelError, WamError
+from wam.service.messages import Message
+from wam.service.pool import ClosedError, DiedError, Lane, OverrunError, Pool
+from wam.service.work import Setup
+from wam.watermarker import Watermarker
+
+GIB = 1 << 30
+DETECT = {
+    "do": "detect", "name": "in.png", "overlay": "", "frames": False, "thorough": False, "quick": False, "seconds": 30.0
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = str(tmp_path_factory.mktemp("pool") / "registry.sqlite")
+    Registry.open(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pool(place: str) -> Iterator[Pool]:
+    """Two workers: the first takes pictures of up to 40,000 pixels only."""
+    made = Pool(Setup(troubled_marker, place, 10**6, 10), 2, memory=3 * GIB, short_pixels=40_000, recycle=10**6)
+    made.start()
+    yield made
+    made.close()
+
+
+def read(pool: Pool, *, width: int = 128, seconds: float = 60, lane: Lane = Lane.SHORT, **more: Any) -> Future[Message]:
+    return pool.submit({**DETECT, **more}, picture(size=(128, width)), seconds=seconds, lane=lane)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_task_is_answered(pool: Pool) -> None:
+    said = read(pool).result(60).said
+    assert said["state"] == "done" and said["detect"]["watermarks"] == []
+    assert pool.model.startswith("handmade@")
+
+
+def test_what_takes_too_long_is_killed_and_others_go_on(pool: Pool) -> None:
+    wait_for(lambda: len(pool.pids) == 2)
+    before = set(pool.pids)
+    stuck = read(pool, width=SLEEPY, seconds=1.5)
+    with pytest.raises(OverrunError) as caught:
+        stuck.result(60)
+    assert caught.value.of == "time"
+    assert read(pool).result(60).said["state"] == "done"  # the other worker, or the new one
+    wait_for(lambda: len(pool.pids) == 2)
+    assert set(pool.pids) != before
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs a system that says what a process needs")
+def test_what_takes_too_much_memory_is_killed(pool: Pool) -> None:
+    with pytest.raises(OverrunError) as caught:
+        read(pool, width=HUNGRY).result(120)
+    assert caught.value.of == "memory"
+    assert read(pool).result(60).said["state"] == "done"
+
+
+def test_a_picture_that_ends_its_readers_is_given_up_after_two(pool: Pool) -> None:
+    with pytest.raises(DiedError):
+        read(pool, width=DEADLY).result(120)
+    assert read(pool).result(60).said["state"] == "done"
+    wait_for(lambda: len(pool.pids) == 2)
+
+
+def test_workers_killed_in_the_middle_lose_nothing(pool: Pool) -> None:
+    wait_for(lambda: len(pool.pids) == 2)
+    answers = [read(pool) for _ in range(40)]
+    for _ in range(2):
+        wait_for(lambda: pool.pids)
+        os.kill(pool.pids[0], signal.SIGKILL)
+        time.sleep(0.2)
+    assert [one.result(120).said["state"] for one in answers] == ["done"] * 40
+
+
+def test_an_idle_worker_that_was_killed_is_replaced(pool: Pool) -> None:
+    wait_for(lambda: len(pool.pids) == 2)
+    before = pool.pids
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: len(pool.pids) == 2 and not set(before) & set(pool.pids))
+    assert read(pool).result(60).said["state"] == "done"
+
+
+def test_long_searches_never_block_short_ones(pool: Pool) -> None:
+    wait_for(lambda: len(pool.pids) == 2)
+    long = [read(pool, width=SLEEPY, seconds=4, lane=Lane.LONG) for _ in range(2)]
+    large = pool.submit(DETECT, picture(size=(256, 256)), seconds=60)  # which the first worker hands on
+    begun = time.monotonic()
+    assert read(pool).result(60).said["state"] == "done"
+    assert time.monotonic() - begun < 3 and not any(one.done() for one in (*long, large))
+    for one in long:
+        with pytest.raises(OverrunError):
+            one.result(60)
+    assert large.result(120).said["state"] == "done"
+
+
+def test_bulk_waits_for_all_others(pool: Pool) -> None:
+    wait_for(lambda: len(pool.pids) == 2)
+    order: list[str] = []
+    blocker = read(pool, width=SLEEPY, seconds=1, lane=Lane.LONG)
+    for name, lane in (("bulk", Lane.BULK), ("long", Lane.LONG)):
+        read(pool, lane=lane).add_done_callback(lambda _, name=name: order.append(name))
+    with pytest.raises(OverrunError):
+        blocker.result(60)
+    wait_for(lambda: len(order) == 2)
+    assert order == ["long", "bulk"]
+
+
+def test_a_task_that_nobody_waits_for_any_more_is_not_begun(pool: Pool) -> None:
+    blocker = read(pool, width=SLEEPY, seconds=1, lane=Lane.LONG)
+    time.sleep(0.2)
+    given_up = read(pool, lane=Lane.LONG)
+    assert given_up.cancel()
+    with pytest.raises(OverrunError):
+        blocker.result(60)
+    assert read(pool, lane=Lane.LONG).result(60).said["state"] == "done" and pool.waiting == 0
+
+
+def test_a_bomb_is_refused_and_the_worker_stays(pool: Pool) -> None:
+    wait_for(lambda: len(pool.pids) == 2)
+    before = set(pool.pids)
+    said = pool.submit(DETECT, picture(size=(2000, 2000)), seconds=60).result(60).said
+    assert said["state"] == "refused" and said["large"]
+    assert said["line"] == "in.png: expected at most 1,000,000 pixels, found 2000x2000, use a smaller copy"
+    assert set(pool.pids) == before
+
+
+def test_workers_are_replaced_after_a_while_and_close_ends_what_waits(place: str) -> None:
+    pool = Pool(Setup(troubled_marker, place, 10**6, 10), 1, memory=3 * GIB, short_pixels=1, recycle=2)
+    pool.start()
+    told: list[str] = []
+    pool.restarted = told.append
+    (first,) = pool.pids
+    assert [read(pool).result(60).said["state"] for _ in range(3)] == ["done"] * 3
+    assert told == ["recycled"] and first not in pool.pids
+    stuck, waiting = read(pool, width=SLEEPY, seconds=600), read(pool)
+    wait_for(lambda: pool.waiting == 1)
+    (last,) = pool.pids
+    begun = time.monotonic()
+    pool.close()
+    assert time.monotonic() - begun < 20
+    for one in (stuck, waiting, read(pool)):
+        with pytest.raises(ClosedError):
+            one.result(1)
+    with pytest.raises(ProcessLookupError):
+        os.kill(last, 0)
+
+
+def no_model() -> Watermarker:
+    raise ModelError("model: expected one, found none; name another")
+
+
+def test_a_model_that_is_not_there_is_said_at_the_start(place: str) -> None:
+    pool = Pool(Setup(no_model, place, 1, 1), 1, memory=GIB, short_pixels=1, recycle=1)
+    with pytest.raises(WamError, match="model: expected one, found none"):
+        pool.start()

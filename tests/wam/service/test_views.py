@@ -1,0 +1,78 @@
+"""What of one result the public, a partner and the staff are shown."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.wam.cli.commands import check_contract
+from tests.wam.service.served import Served, picture, upload
+from wam.service.roles import Role
+
+SECRETS = ("asset-77", "user-88")
+EXTRA = ("view", "marked_by", "overlay", "masks")
+
+
+@pytest.fixture(scope="module")
+def marked(served: Served) -> bytes:
+    form = upload(picture(seed=1), asset="asset-77", owner="acme", user="user-88", label="true")
+    answer = served[Role.MARKER].post("/v1/embed", **form)
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+def shown(served: Served, content: bytes, role: Role) -> dict[str, Any]:
+    said = served[role].post("/v1/detect", **upload(content)).json()
+    plain = {key: value for key, value in said.items() if key not in EXTRA}
+    plain["watermarks"] = [
+        {key: value for key, value in mark.items() if key not in EXTRA} for mark in said["watermarks"]
+    ]
+    check_contract(plain)  # what is not shown is null, so that readers of the contract read every view
+    assert isinstance(said, dict)
+    return said
+
+
+def test_the_public_is_told_the_owner_and_nothing_personal(served: Served, marked: bytes) -> None:
+    said = shown(served, marked, Role.ANONYMOUS)
+    (mark,) = said["watermarks"]
+    assert (mark["status"], mark["marked_by"], said["view"]) == ("verified", "acme", "public")
+    assert not any(secret in json.dumps(said) for secret in SECRETS)
+    assert {mark[key] for key in ("record", "link", "message", "bits", "corrected")} == {None}
+    assert mark["bit_confidence"] is None and mark["log10_p"] in (-4.0, -10.0, -20.0)
+    assert mark["region"]["area"] > 0.5
+    assert said["label"]["value"] == "1" and said["label"]["produce_id"] is None
+
+
+def test_a_partner_is_told_the_asset_and_not_the_user(served: Served, marked: bytes) -> None:
+    (mark,) = shown(served, marked, Role.MARKER)["watermarks"]
+    assert (mark["record"]["asset"], mark["record"]["user"]) == ("asset-77", None)
+    assert mark["link"].startswith("wm:")
+
+
+def test_staff_are_told_all(served: Served, marked: bytes) -> None:
+    said = shown(served, marked, Role.AUDITOR)
+    (mark,) = said["watermarks"]
+    assert (mark["record"]["user"], mark["marked_by"]) == ("user-88", "acme")
+    assert len(mark["bits"]) == 32 and mark["log10_p"] < -4 and said["label"]["produce_id"]
+
+
+def test_a_mark_without_a_record_is_nobody_s(served: Served, marked: bytes) -> None:
+    link = served[Role.AUDITOR].get("/v1/records", params={"asset": "asset-77"}).json()["records"][0]["link"]
+    form = upload(picture(seed=3), asset="other", owner="acme")
+    other = served[Role.MARKER].post("/v1/embed", **form)
+    taken_back = other.headers["wam-link"]
+    assert taken_back != link
+    assert served[Role.ADMIN].post(f"/v1/records/{taken_back}/withdraw").json()["state"] == "withdrawn"
+    (mark,) = shown(served, other.content, Role.ANONYMOUS)["watermarks"]
+    assert (mark["status"], mark["marked_by"]) == ("withdrawn", None)
+
+
+def test_a_record_that_anyone_can_have_written_names_nobody(served: Served) -> None:
+    form = upload(picture(seed=4, size=(600, 800)), asset="4", owner="somebody", mode="record", psnr="34")
+    marked = served[Role.MARKER].post("/v1/embed", **form)
+    (mark,) = shown(served, marked.content, Role.ANONYMOUS)["watermarks"]
+    assert (mark["status"], mark["marked_by"], mark["record"]) == ("unverified", None, None)
+    (mark,) = shown(served, marked.content, Role.AUDITOR)["watermarks"]
+    assert (mark["marked_by"], mark["record"]["owner"]) == (None, "somebody")

@@ -1,0 +1,220 @@
+"""The application: every route with what OpenAPI says of it, behind the gate."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+
+from wam import __version__
+from wam.errors import show_name
+from wam.networks.strength import LEAST_DB, MOST_DB, STRENGTHS
+from wam.service.api_keys import KeyStore
+from wam.service.batches import JobObject
+from wam.service.front import About, Front
+from wam.service.gate import Gate
+from wam.service.house import House
+from wam.service.marking import LINK_HEADER, Marking
+from wam.service.problems import MEDIA_TYPE, Problem, ProblemObject, bad_request, responses
+from wam.service.rates import Rates
+from wam.service.reading import Reading
+from wam.service.records import RecordAnswer, RecordList, Records
+from wam.service.views import ServedDetect
+
+SWEEP_SECONDS = 30.0  # between looks at what was kept long enough
+FILE = {"type": "string", "format": "binary"}
+TEXT = {"type": "string"}
+MARK_FIELDS = {
+    "file": FILE,
+    "asset": TEXT,
+    "owner": TEXT,
+    "user": TEXT,
+    "time": {"type": "string", "format": "date-time"},
+    "mode": {"type": "string", "enum": ["link", "record"]},
+    "label": {"type": "boolean"},
+    "frames": {"type": "boolean"},
+    "strength": {"type": "string", "enum": list(STRENGTHS)},
+    "psnr": {"type": "number", "minimum": LEAST_DB, "maximum": MOST_DB},
+    "quality": {"type": "integer", "minimum": 1, "maximum": 100},
+    "format": TEXT,
+}
+REFUSED = (400, 401, 403, 408, 413, 415, 422, 429, 500, 503)  # what a picture may be answered with
+
+Handler = Callable[..., Awaitable[Response]]
+
+
+def create_app(house: House, keys: KeyStore) -> FastAPI:
+    """The application of a service."""
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        sweeper = asyncio.create_task(_sweep(house))
+        try:
+            yield
+        finally:
+            sweeper.cancel()
+            await house.jobs.close()
+            house.folder.close()
+
+    made = _Made()
+    gate = Middleware(
+        Gate,
+        routes=made.routes,
+        keys=keys,
+        settings=house.settings,
+        rates=Rates(house.settings.limits),
+        admission=house.admission,
+        metrics=house.metrics,
+    )
+    app = FastAPI(
+        title="wam",
+        description="Invisible image watermarks: read them, make them, look them up.",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=life,
+        middleware=[gate],
+    )
+    made.app = app
+    app.add_exception_handler(Problem, _say_problem)
+    app.add_exception_handler(RequestValidationError, _say_invalid)
+    app.add_exception_handler(HTTPException, _say_http)
+    _add_routes(app, house)
+    app.openapi = lambda: _described(app)  # type: ignore[method-assign]
+    return app
+
+
+class _Made:
+    """The application once it is made, for its gate, which is made before."""
+
+    app: FastAPI
+
+    def routes(self) -> Iterable[BaseRoute]:
+        """All that there are by now: a route that is added later passes the gate too."""
+        return self.app.routes
+
+
+def _add_routes(app: FastAPI, house: House) -> None:
+    front, reading, marking, records = Front(house), Reading(house), Marking(house), Records(house)
+
+    def add(method: str, path: str, handler: Handler, said: dict[int | str, dict[str, Any]], **more: Any) -> None:
+        name = handler.__name__
+        app.add_api_route(path, handler, methods=[method], name=name, operation_id=name, responses=said, **more)
+
+    for path, handler in (
+        ("/", front.page),
+        ("/page.css", front.page_style),
+        ("/page.js", front.page_script),
+        ("/icon.svg", front.page_icon),
+    ):
+        add("GET", path, handler, {}, include_in_schema=False)
+    add("GET", "/healthz", front.healthz, {})
+    add("GET", "/readyz", front.readyz, responses(503))
+    add("GET", "/metrics", front.metrics, _binary("text/plain") | responses(401, 403, 429))
+    add("GET", "/v1/about", front.about, _model(About) | responses(401, 429))
+
+    picture = {"multipart/form-data": _form({"file": FILE}, "file"), "image/*": FILE, "application/octet-stream": FILE}
+    url = {"application/json": {"type": "object", "required": ["url"], "properties": {"url": TEXT}}}
+    found = _model(ServedDetect) | responses(*REFUSED)
+    add("POST", "/v1/detect", reading.detect, found, openapi_extra=_takes(picture))
+    add("POST", "/v1/detect/url", reading.detect_url, found, openapi_extra=_takes(url))
+    result = _binary("image/jpeg", "image/png") | responses(401, 404, 429)
+    add("GET", "/v1/results/{token}", reading.result_file, result)
+
+    marked = _binary("image/*", "multipart/mixed")
+    marked[200]["description"] = (
+        f"The marked picture, its link in {LINK_HEADER}; for those who accept multipart/mixed the object of "
+        "wam embed --json in front of it."
+    )
+    form = {"multipart/form-data": _form(MARK_FIELDS, "file", "asset")}
+    add("POST", "/v1/embed", marking.embed, marked | responses(*REFUSED), openapi_extra=_takes(form))
+
+    add("GET", "/v1/records", records.list_records, _model(RecordList) | responses(400, 401, 403, 429, 503))
+    one = _model(RecordAnswer) | responses(400, 401, 403, 404, 429, 503)
+    add("GET", "/v1/records/{link}", records.show_record, one)
+    add("POST", "/v1/records/{link}/withdraw", records.withdraw_record, one | responses(409))
+
+    several = {"multipart/form-data": _form({"file": {"type": "array", "items": FILE}}), "application/zip": FILE}
+    started = _model(JobObject, 202) | responses(*REFUSED)
+    add("POST", "/v1/jobs", reading.start_job, started, status_code=202, openapi_extra=_takes(several))
+    of_job = responses(401, 403, 404, 429)
+    add("GET", "/v1/jobs/{id}", reading.show_job, _model(JobObject) | of_job)
+    add("GET", "/v1/jobs/{id}/results", reading.job_results, _binary("application/x-ndjson") | of_job)
+    add("DELETE", "/v1/jobs/{id}", reading.end_job, of_job, status_code=204)
+
+
+def _model(model: Any, status: int = 200) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": model}}
+
+
+def _binary(*kinds: str) -> dict[int | str, dict[str, Any]]:
+    return {200: {"description": "Successful Response", "content": {kind: {"schema": FILE} for kind in kinds}}}
+
+
+def _form(properties: dict[str, Any], *required: str) -> dict[str, Any]:
+    return {"type": "object", "required": list(required), "properties": properties}
+
+
+def _takes(schemas: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """What OpenAPI says of a body that the handler reads itself."""
+    content = {kind: {"schema": schema} for kind, schema in schemas.items()}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """OpenAPI, with the one shape of all errors, and the key."""
+    if app.openapi_schema is None:
+        made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        parts = made.setdefault("components", {})
+        properties = {name: {"type": "integer"} if name == "status" else TEXT for name in ProblemObject.__annotations__}
+        parts.setdefault("schemas", {})["Problem"] = _form(properties, *properties)
+        parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        made["security"] = [{}, {"key": []}]
+        for operation in (one for path in made["paths"].values() for one in path.values()):
+            said = operation["responses"]
+            if MEDIA_TYPE not in said.get("422", {}).get("content", {}):
+                said.pop("422", None)  # the framework's own, which is answered as 400 here
+                if operation.get("parameters"):
+                    said.setdefault("400", responses(400)[400])
+        app.openapi_schema = made
+    return app.openapi_schema
+
+
+async def _sweep(house: House) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        await asyncio.to_thread(house.kept.sweep)
+        await house.jobs.sweep()
+
+
+async def _say_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    headers = dict(error.headers)
+    if error.status in (408, 413):  # the rest of the body may be coming
+        headers["Connection"] = "close"
+    return Response(error.body, error.status, headers=headers, media_type=MEDIA_TYPE)
+
+
+async def _say_invalid(request: Request, error: Exception) -> Response:
+    """The first of the arguments that make no sense."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = str(first["loc"][-1]) if first["loc"] else "request"
+    return await _say_problem(request, bad_request(show_name(f"{where}: {first['msg']}")))
+
+
+async def _say_http(request: Request, error: Exception) -> Response:
+    """What the framework refuses, said as everything else is."""
+    assert isinstance(error, HTTPException)
+    kinds = {404: "not-found", 405: "no-such-method", 413: "too-large", 415: "wrong-type"}
+    problem = Problem(error.status_code, kinds.get(error.status_code, "bad-request"), show_name(str(error.detail)))
+    return await _say_problem(request, problem)

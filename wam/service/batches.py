@@ -1,0 +1,229 @@
+"""Jobs: many pictures in one upload, read one after another behind all other requests, with progress.
+
+A job belongs to the key that started it and to this process: what is not done when the service ends is not done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import shutil
+import time
+import zipfile
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, Annotated, Any, Literal
+
+from typing_extensions import TypedDict
+
+from wam.append_log import append
+from wam.errors import show_name
+from wam.pictures.kinds import READ_SUFFIXES
+from wam.service.kept import PrivateFolder
+from wam.service.problems import Problem, bad_request, too_many
+from wam.service.settings import Limits
+
+ReadOne = Callable[[bytes, str], Awaitable[dict[str, Any]]]
+State = Literal["running", "done", "ended"]
+
+
+class JobObject(TypedDict):
+    """How far a job is."""
+
+    id: str
+    state: Annotated[State, "ended: taken back before it was done"]
+    total: Annotated[int, "pictures in the upload"]
+    done: Annotated[int, "of which so many were read or could not be"]
+    found: Annotated[int, "pictures with a watermark"]
+    failed: Annotated[int, "pictures that could not be read"]
+    passed_over: Annotated[int, "files that are named as no kind of picture"]
+    results: Annotated[str, "link of what was found so far, one JSON object a line"]
+
+
+@dataclass
+class Job:
+    """One upload and what became of it."""
+
+    id: str
+    client: str
+    folder: Path
+    total: int = 0
+    done: int = 0
+    found: int = 0
+    failed: int = 0
+    passed_over: int = 0
+    state: State = "running"
+    ended_at: float | None = None
+    task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    @property
+    def results(self) -> Path:
+        """JSON Lines, which grow."""
+        return self.folder / "results.jsonl"
+
+    def to_dict(self) -> JobObject:
+        """For the answer."""
+        return {
+            "id": self.id,
+            "state": self.state,
+            "total": self.total,
+            "done": self.done,
+            "found": self.found,
+            "failed": self.failed,
+            "passed_over": self.passed_over,
+            "results": f"/v1/jobs/{self.id}/results",
+        }
+
+
+class Jobs:
+    """All jobs of a service; for the thread of its event loop."""
+
+    def __init__(self, folder: PrivateFolder, limits: Limits, at_once: int) -> None:
+        self._folder, self._limits, self._at_once = folder, limits, at_once
+        self._jobs: dict[str, Job] = {}
+
+    async def start(self, client: str, uploads: Sequence[tuple[str, IO[bytes]]], read_one: ReadOne) -> Job:
+        """Takes an archive (ZIP) or files over and begins; raises ``Problem``."""
+        await self.sweep()
+        if sum(job.state == "running" for job in self._jobs.values()) >= self._limits.jobs:
+            raise too_many(f"jobs: expected at most {self._limits.jobs} at a time, found more; wait for one to end", 60)
+        place = self._folder.new_file()
+        place.mkdir(mode=0o700)
+        job = Job(secrets.token_urlsafe(12), client, place)
+        self._jobs[job.id] = job
+        try:
+            members, job.passed_over = await asyncio.to_thread(self._take_over, job, uploads)
+        except BaseException:
+            await self._remove(job)
+            raise
+        job.total = len(members)
+        job.task = asyncio.create_task(self._run(job, members, read_one))
+        return job
+
+    def find(self, id: str, client: str, *, any_client: bool) -> Job:
+        """A job of this client's, or of any; raises ``Problem``."""
+        job = self._jobs.get(id)
+        if job is None or not (any_client or job.client == client):
+            raise Problem(404, "not-found", "job: expected one of yours, found none; results are kept for a while only")
+        return job
+
+    async def end(self, job: Job) -> None:
+        """Takes a job back: nothing more of it is read, and what was found is removed."""
+        if job.task is not None:
+            job.task.cancel()
+            with suppress(asyncio.CancelledError):
+                await job.task
+        if job.state == "running":
+            job.state = "ended"
+        await self._remove(job)
+
+    async def sweep(self) -> None:
+        """Removes jobs that were done long ago."""
+        old = time.monotonic() - self._limits.job_seconds
+        for job in [one for one in self._jobs.values() if one.ended_at is not None and one.ended_at < old]:
+            await self._remove(job)
+
+    async def close(self) -> None:
+        """Ends all."""
+        for job in list(self._jobs.values()):
+            await self.end(job)
+
+    async def _remove(self, job: Job) -> None:
+        self._jobs.pop(job.id, None)
+        await asyncio.to_thread(shutil.rmtree, job.folder, ignore_errors=True)
+
+    def _take_over(self, job: Job, uploads: Sequence[tuple[str, IO[bytes]]]) -> tuple[list[tuple[Path, str]], int]:
+        """Copies an upload to the job's folder; pictures as a file of it each, and a name, and how many were no
+        pictures. A file beside members of an archive is itself one."""
+        members: list[tuple[Path, str]] = []
+        passed_over = 0
+        for number, (name, stream) in enumerate(uploads):
+            copy = job.folder / str(number)
+            with open(copy, "xb") as target:
+                shutil.copyfileobj(stream, target)
+            is_archive = zipfile.is_zipfile(copy) and PurePosixPath(name).suffix.lower() not in READ_SUFFIXES
+            names = list(_names_in(copy, name)) if is_archive else [name]
+            wanted = [one for one in names if PurePosixPath(one).suffix.lower() in READ_SUFFIXES]
+            passed_over += len(names) - len(wanted)
+            members += [(copy, one) for one in wanted]
+            if len(members) > self._limits.job_files:
+                raise Problem(
+                    413,
+                    "too-large",
+                    f"job: expected at most {self._limits.job_files:,} pictures, found more; send less",
+                )
+        if not members:
+            raise bad_request("job: expected pictures or a ZIP archive with some, found none")
+        return members, passed_over
+
+    async def _run(self, job: Job, members: list[tuple[Path, str]], read_one: ReadOne) -> None:
+        """Reads all, as many at a time as there are workers; results come as they are ready."""
+        waiting = iter(members)
+
+        async def read_some() -> None:
+            for copy, name in waiting:  # shared: each is taken once
+                said = await self._read(copy, name, read_one)
+                await asyncio.to_thread(append, job.results, json.dumps(said, ensure_ascii=True) + "\n")
+                job.done += 1
+                job.failed += said["error"] is not None
+                job.found += bool(said["watermarks"])
+
+        await asyncio.gather(*(read_some() for _ in range(self._at_once)))
+        job.state, job.ended_at = "done", time.monotonic()
+        for copy in {copy for copy, _ in members}:
+            copy.unlink(missing_ok=True)
+
+    async def _read(self, copy: Path, name: str, read_one: ReadOne) -> dict[str, Any]:
+        try:
+            content = await asyncio.to_thread(_content_of, copy, name, self._limits.max_bytes)
+            return await read_one(content, name)
+        except Problem as problem:
+            return failed(name, problem.detail)
+
+
+def failed(name: str, line: str) -> dict[str, Any]:
+    """The object for a picture that could not be read."""
+    return {
+        "image": show_name(name), "width": None, "height": None, "model": "", "watermarks": [], "complete": False,
+        "reason": None, "schema": 1, "error": show_name(line), "label": None,
+    }  # fmt: skip
+
+
+def _names_in(archive: Path, name: str) -> Iterator[str]:
+    """The files of an archive; folders, and what systems hide there, left out."""
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            for one in opened.infolist():
+                path = PurePosixPath(one.filename)
+                if not one.is_dir() and not any(part.startswith((".", "__MACOSX")) for part in path.parts):
+                    yield one.filename
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise bad_request(f"{show_name(name)}: expected a ZIP archive, found a damaged one; pack it again") from error
+
+
+def _content_of(copy: Path, name: str, most: int) -> bytes:
+    """A picture of an upload: never more than is allowed is unpacked, whatever the archive says of its size."""
+    too_large = Problem(413, "too-large", f"{show_name(name)}: expected at most {most:,} bytes, found more")
+    if not zipfile.is_zipfile(copy):
+        if copy.stat().st_size > most:
+            raise too_large
+        return copy.read_bytes()
+    try:
+        with zipfile.ZipFile(copy) as opened:
+            if name not in opened.NameToInfo:  # a picture that is an archive as well
+                return copy.read_bytes()
+            with opened.open(name) as stream:
+                content = stream.read(most + 1)
+    except (zipfile.BadZipFile, OSError, RuntimeError, ValueError, NotImplementedError, EOFError) as error:
+        line = f"{show_name(name)}: expected a file that can be unpacked, found a damaged or encrypted one"
+        raise Problem(422, "picture", line) from error
+    except Exception as error:  # zlib and lzma have errors of their own
+        raise Problem(
+            422, "picture", f"{show_name(name)}: expected a file that can be unpacked, found a damaged one"
+        ) from error
+    if len(content) > most:
+        raise too_large
+    return content

@@ -1,0 +1,195 @@
+"""Reading: one picture that is sent or named, and jobs of many."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Annotated, Any, cast
+
+from fastapi import Query, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.datastructures import UploadFile
+
+from wam.errors import WamError, mask_secrets
+from wam.models.effort import Effort
+from wam.pipeline.contract import DetectObject
+from wam.service.batches import Job
+from wam.service.bodies import UPLOAD, form_of, media_type, picture_of, wrong_type
+from wam.service.house import House, caller_of
+from wam.service.messages import Message
+from wam.service.pool import Lane
+from wam.service.problems import Problem, bad_request
+from wam.service.roles import Role, View
+from wam.service.views import ServedDetect, served
+
+ARCHIVES = ("application/zip", "application/x-zip-compressed")
+CHUNK = 1 << 16
+
+OverlayQuery = Annotated[bool, Query(description="Answer with links to an overlay and masks.")]
+ThoroughQuery = Annotated[bool, Query(description="Search on when a mark was found.")]
+QuickQuery = Annotated[bool, Query(description="Look at the usual resolution only.")]
+FramesQuery = Annotated[bool, Query(description="Take all frames of an animation.")]
+SecondsQuery = Annotated[
+    float | None,
+    Query(gt=0, le=86400, description="Begin no further look after so many seconds; the service has a bound too."),
+]
+ViewQuery = Annotated[View | None, Query(description="Show no more than this view does.")]
+NameQuery = Annotated[str | None, Query(max_length=1024, description="What the answer and errors call the picture.")]
+
+
+class Reading:
+    """Its handlers."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+
+    async def detect(
+        self,
+        request: Request,
+        overlay: OverlayQuery = False,
+        thorough: ThoroughQuery = False,
+        quick: QuickQuery = False,
+        frames: FramesQuery = False,
+        seconds: SecondsQuery = None,
+        view: ViewQuery = None,
+        name: NameQuery = None,
+    ) -> Response:
+        """Every watermark of a picture: a multipart form with a ``file``, or the picture as the body."""
+        effort = _effort(thorough, quick, seconds or self.house.settings.limits.seconds)
+        given = await picture_of(request, name, max_bytes=self.house.settings.limits.max_bytes)
+        return await self._detected(request, given.content, given.name, effort, overlay, frames, view)
+
+    async def detect_url(
+        self,
+        request: Request,
+        overlay: OverlayQuery = False,
+        thorough: ThoroughQuery = False,
+        quick: QuickQuery = False,
+        frames: FramesQuery = False,
+        seconds: SecondsQuery = None,
+        view: ViewQuery = None,
+    ) -> Response:
+        """The same of a picture behind a URL, where the service fetches such."""
+        effort = _effort(thorough, quick, seconds or self.house.settings.limits.seconds)
+        if not self.house.settings.fetch_urls:
+            line = "url: expected a picture, found a URL; this service fetches none, send the picture"
+            raise Problem(403, "not-allowed", line)
+        if media_type(request) != "application/json":
+            raise wrong_type("application/json")
+        try:
+            url = json.loads(await request.body())["url"]
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+            url = None
+        if not isinstance(url, str):
+            raise bad_request('url: expected a body like {"url": "https://host/picture.jpg"}, found another')
+        content = await asyncio.to_thread(self.house.fetcher.fetch, url)
+        return await self._detected(request, content, mask_secrets(url), effort, overlay, frames, view)
+
+    async def result_file(self, request: Request, token: str) -> Response:
+        """An overlay or mask, for whom it was made."""
+        found = await asyncio.to_thread(self.house.kept.get, token, caller_of(request).client)
+        if found is None:
+            line = "link: expected one that is still kept, found none; ask for the picture again"
+            raise Problem(404, "not-found", line)
+        return Response(found[0], media_type=found[1])
+
+    async def start_job(self, request: Request, quick: QuickQuery = False, view: ViewQuery = None) -> Response:
+        """Reads many pictures: a form with ``file`` several times, or a ZIP archive."""
+        shown, client = self.house.view(request, view), caller_of(request).client
+        effort = _effort(False, quick, self.house.settings.limits.seconds)
+
+        async def read_one(content: bytes, name: str) -> dict[str, Any]:
+            answer = await self._read(content, name, effort, "", False, lane=Lane.BULK)
+            return dict(served(cast(DetectObject, answer.said["detect"]), shown))
+
+        if media_type(request) in ARCHIVES:
+            with self.house.folder.unnamed() as stream:
+                async for chunk in request.stream():
+                    await asyncio.to_thread(stream.write, chunk)
+                stream.seek(0)
+                job = await self.house.jobs.start(client, [("upload.zip", stream)], read_one)
+        elif media_type(request) == "multipart/form-data":
+            form = await form_of(request, files=self.house.settings.limits.job_files)
+            try:
+                files = [one for _, one in form.multi_items() if isinstance(one, UploadFile)]
+                uploads = [(one.filename or UPLOAD, one.file) for one in files]
+                job = await self.house.jobs.start(client, uploads, read_one)
+            finally:
+                await form.close()
+        else:
+            raise wrong_type("application/zip or multipart/form-data")
+        return JSONResponse(job.to_dict(), status_code=202, headers={"Location": f"/v1/jobs/{job.id}"})
+
+    async def show_job(self, request: Request, id: str) -> Response:
+        """How far a job is."""
+        return JSONResponse(self._job(request, id).to_dict())
+
+    async def job_results(self, request: Request, id: str) -> Response:
+        """What was found so far, one JSON object a line."""
+        path = self._job(request, id).results
+
+        async def lines() -> AsyncIterator[bytes]:
+            with suppress(FileNotFoundError), open(path, "rb") as stream:
+                while chunk := await asyncio.to_thread(stream.read, CHUNK):
+                    yield chunk
+
+        return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+    async def end_job(self, request: Request, id: str) -> Response:
+        """Takes a job back, with its results."""
+        await self.house.jobs.end(self._job(request, id))
+        return Response(status_code=204)
+
+    def _job(self, request: Request, id: str) -> Job:
+        caller = caller_of(request)
+        return self.house.jobs.find(id, caller.client, any_client=caller.role is Role.ADMIN)
+
+    async def _detected(
+        self,
+        request: Request,
+        content: bytes,
+        name: str,
+        effort: Effort,
+        overlay: bool,
+        frames: bool,
+        view: View | None,
+    ) -> Response:
+        """The answer of ``detect``, with links where they were asked for."""
+        shown = self.house.view(request, view)
+        lane = Lane.LONG if effort.thorough or frames else Lane.SHORT
+        answer = await self._read(content, name, effort, str(shown) if overlay else "", frames, lane=lane)
+        said: ServedDetect = served(cast(DetectObject, answer.said["detect"]), shown)
+        if answer.contents:
+            client, kinds = caller_of(request).client, ["image/jpeg", *["image/png"] * (len(answer.contents) - 1)]
+            links = [
+                f"/v1/results/{await asyncio.to_thread(self.house.kept.put, one, kind, client)}"
+                for one, kind in zip(answer.contents, kinds, strict=True)
+            ]
+            said["overlay"], said["masks"] = links[0], links[1:]
+        return JSONResponse(said)
+
+    async def _read(
+        self, content: bytes, name: str, effort: Effort, overlay: str, frames: bool, *, lane: Lane
+    ) -> Message:
+        limits = self.house.settings.limits
+        seconds = min(effort.seconds or limits.seconds, limits.seconds)
+        said = {
+            "do": "detect",
+            "name": name,
+            "overlay": overlay,
+            "frames": frames,
+            "thorough": effort.thorough,
+            "quick": effort.quick,
+            "seconds": seconds,
+        }
+        return await self.house.work(said, content, name, limits.seconds + limits.grace, lane)
+
+
+def _effort(thorough: bool, quick: bool, seconds: float) -> Effort:
+    """How much is looked for; raises ``Problem``, before a body is read."""
+    try:
+        return Effort(thorough=thorough, quick=quick, seconds=seconds)
+    except WamError as error:
+        raise bad_request(str(error)) from None

@@ -1,0 +1,71 @@
+"""One result as the public, a partner or the staff are shown it.
+
+The law that asks for public detectors forbids personal data in their answers, and whoever may ask a detector without
+limit learns from exact scores how to wear a mark away (docs/threats.md). The public view therefore says whose mark it
+is and where; its chances are upper bounds in a few grades, and bits and links are left out.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, NotRequired
+
+from wam.pipeline.contract import DetectObject, LabelObject, WatermarkObject
+from wam.service.roles import View
+
+GRADES = (-4.0, -10.0, -20.0)  # of a chance in the public view: the smallest that it is below
+
+
+class ServedWatermark(WatermarkObject):
+    """One watermark as the service says it."""
+
+    marked_by: Annotated[str | None, "the owner in a verified record; null for others, which anyone may have written"]
+
+
+class ServedDetect(DetectObject):
+    """What the service says of a picture: the object of ``wam detect --json``, and what is beside it."""
+
+    watermarks: list[ServedWatermark]  # type: ignore[misc]  # the same with a key more
+    view: Annotated[View, "public, partner or staff: what was left out"]
+    overlay: NotRequired[Annotated[str, "link of the picture with each watermark outlined, for some minutes"]]
+    masks: NotRequired[Annotated[list[str], "links of a mask for each watermark, white where it is"]]
+
+
+def served(found: DetectObject, view: View) -> ServedDetect:
+    """A result with what a view does not show taken out."""
+    marks = [_watermark(mark, view) for mark in found["watermarks"]]
+    label = found["label"]
+    if label is not None and view is View.PUBLIC:
+        label = _public_label(label)
+    return {**found, "watermarks": marks, "label": label, "view": view}  # type: ignore[typeddict-item]
+
+
+def _watermark(mark: WatermarkObject, view: View) -> ServedWatermark:
+    record = mark["record"]
+    owner = record["owner"] if record is not None and mark["status"] == "verified" else None
+    named: ServedWatermark = {**mark, "marked_by": owner}
+    if view is View.STAFF:
+        return named
+    if view is View.PARTNER:
+        named["record"] = None if record is None else {**record, "user": None}
+        return named
+    below = [grade for grade in (0.0, *GRADES) if mark["log10_p"] <= grade]
+    named["record"] = named["link"] = named["message"] = named["bits"] = None
+    named["bit_confidence"] = named["corrected"] = None
+    named["log10_p"] = below[-1] if below else 0.0
+    named["mask_score"] = round(mark["mask_score"], 1)
+    return named
+
+
+def _public_label(label: LabelObject) -> LabelObject:
+    """What the label says of the picture, without the numbers that may stand for a person or a request."""
+    return {
+        "value": label["value"],
+        "producer": label["producer"],
+        "produce_id": None,
+        "reserved1": None,
+        "propagator": label["propagator"],
+        "propagate_id": None,
+        "reserved2": None,
+        "source_type": label["source_type"],
+        "agrees": label["agrees"],
+    }

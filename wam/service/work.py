@@ -1,0 +1,195 @@
+"""What a worker process does: it holds the model, reads and marks one picture after another, and is told nothing but
+pictures and how they are to be treated. Links are reserved and confirmed by the service, which outlives it."""
+
+from __future__ import annotations
+
+import io
+import signal
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import PurePosixPath
+from typing import Any
+
+from PIL import Image
+
+from payload import PayloadError, Record, RecordTooLongError, parse_time
+from payload.registry import Registry
+from wam.errors import ImageError, WamError, is_out_of_memory, show_name
+from wam.models.effort import Effort
+from wam.pictures.formats import ANIMATED
+from wam.pictures.overlay import overlay as draw_overlay
+from wam.pictures.reader import check_header, is_still, open_content, undecodable
+from wam.pictures.samples import Picture
+from wam.pipeline.contract import detect_object, embed_object
+from wam.pipeline.error_line import error_line
+from wam.pipeline.loaded import load
+from wam.pipeline.mark_link import mark_link
+from wam.pipeline.mark_record import mark_record
+from wam.pipeline.options import MarkOptions
+from wam.pipeline.read import AnyReading, ReadSteps, judge
+from wam.pipeline.registered_words import RegisteredWords
+from wam.service.messages import receive, send
+from wam.watermarker import Watermarker
+
+OVERLAY_SIDE = 2048  # pixels of an overlay's longer side
+OVERLAY_QUALITY = 90
+
+
+class _TooLargeError(ImageError):
+    """A picture of more pixels or frames than are allowed."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker is made of: ``load`` makes the model, ``registry`` is where its words are, None for the user's own;
+    pictures of more than ``max_pixels``, and animations of more than ``max_frames``, are refused."""
+
+    load: Callable[[], Watermarker]
+    registry: str | None
+    max_pixels: int
+    max_frames: int
+
+
+def work(connection: Connection, setup: Setup) -> None:
+    """Runs until the other side closes the connection."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the service's, which closes the connection
+    warnings.simplefilter("ignore")
+    try:
+        desk = Desk(setup)
+    except (WamError, PayloadError, OSError, RuntimeError) as error:
+        send(connection, {"state": "unready", "line": show_name(str(error))})
+        return
+    send(connection, {"state": "ready", "model": desk.marker.name})
+    while True:
+        try:
+            task = receive(connection)
+        except (EOFError, OSError):
+            return
+        answer, contents = desk.do(task.said, task.contents)
+        try:
+            send(connection, answer, contents)
+        except OSError:
+            return
+
+
+class Desk:
+    """The model with what belongs to it."""
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self.marker = setup.load()
+        self.words = RegisteredWords(Registry.open(setup.registry, create=False))
+
+    def do(self, task: dict[str, Any], contents: tuple[bytes, ...]) -> tuple[dict[str, Any], list[bytes]]:
+        """One task; whatever goes wrong is an answer too."""
+        name = str(task["name"])
+        try:
+            if task["do"] == "detect":
+                return self._detect(task, name, contents[0])
+            return self._embed(task, name, contents[0])
+        except Exception as error:
+            return self._problem(name, error), []
+
+    def _problem(self, name: str, error: Exception) -> dict[str, Any]:
+        if isinstance(error, ImageError | RecordTooLongError) or is_out_of_memory(error):
+            large = isinstance(error, _TooLargeError)
+            return {"state": "refused", "line": error_line(name, error), "large": large}
+        if isinstance(error, PayloadError):
+            return {"state": "registry"}
+        if isinstance(error, ValueError | WamError):
+            return {"state": "senseless", "line": show_name(str(error))}
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        # no message: it may hold what is in the picture or its record
+        return {"state": "fault", "where": f"{type(error).__name__} at {where.filename}:{where.lineno}"}
+
+    def _detect(self, task: dict[str, Any], name: str, content: bytes) -> tuple[dict[str, Any], list[bytes]]:
+        frames, most = bool(task["frames"]), task["most_pixels"]
+        pixels = self._check(content, name, frames=frames)
+        if most is not None and pixels is not None and pixels > most:
+            return {"state": "long"}, []
+        effort = Effort(thorough=task["thorough"], quick=task["quick"], seconds=task["seconds"])
+        steps = ReadSteps(self.marker, effort=effort, frames=frames)
+        pictures = steps.open(content, name=name)
+        findings = judge(steps.examine(pictures), self.words)
+        said = detect_object(findings, image=show_name(name), model=self.marker.name)
+        drawn: list[bytes] = []
+        if task["overlay"] and findings.readings:
+            drawn = [_overlay(pictures[0], findings.readings, task["overlay"]), *map(_mask, findings.readings)]
+        return {"state": "done", "detect": said}, drawn
+
+    def _embed(self, task: dict[str, Any], name: str, content: bytes) -> tuple[dict[str, Any], list[bytes]]:
+        options = MarkOptions(**task["options"])
+        fields = task["record"]
+        record = Record(fields["asset"], fields["owner"], fields["user"], parse_time(fields["ingested_at"]))
+        self._check(content, name, frames=options.frames)
+        loaded = load(content, name=name, target=task["target"], frames=options.frames)
+        if options.mode == "record":
+            done = mark_record(self.marker, loaded, record=record, options=options)
+        else:
+            done = mark_link(self.marker, loaded, record=record, word=task["word"], words=self.words, options=options)
+        written = f"{PurePosixPath(name).stem}.wm{_suffix(done.content)}"  # as the command names it
+        said = embed_object(done.report, image=show_name(name), output=written)
+        return {"state": "done", "embed": said, "phash": f"{done.report.phash:016x}"}, [done.content]
+
+    def _check(self, content: bytes, name: str, *, frames: bool) -> int | None:
+        """How many pixels a file says it has, in all its frames; None where its header cannot be read, which the reader
+        explains better. Raises ``ImageError`` for more than are allowed, before any is decoded."""
+        try:
+            image = open_content(content)
+        except Image.DecompressionBombError as error:
+            line = undecodable(content, name, error, max_pixels=self.setup.max_pixels)
+            raise _TooLargeError(str(line)) from error
+        except Exception:
+            return None
+        with image:
+            if image.width * image.height > self.setup.max_pixels:
+                raise _TooLargeError.about(
+                    name,
+                    expected=f"at most {self.setup.max_pixels:,} pixels",
+                    found=f"{image.width}x{image.height}",
+                    remedy="use a smaller copy",
+                )
+            check_header(image, name, frames=frames, max_pixels=self.setup.max_pixels)
+            if not frames or is_still(image) or image.format not in ANIMATED:
+                return image.width * image.height
+            count = int(getattr(image, "n_frames", 1))
+            pixels = image.width * image.height * count
+            if count > self.setup.max_frames or pixels > self.setup.max_pixels:
+                raise _TooLargeError.about(
+                    name,
+                    expected=f"at most {self.setup.max_frames} frames with {self.setup.max_pixels:,} pixels in all",
+                    found=f"{count} frames of {image.width}x{image.height}",
+                    remedy="use a shorter or smaller copy",
+                )
+            return pixels
+
+
+def _suffix(content: bytes) -> str:
+    """The extension of a file that was just written."""
+    with Image.open(io.BytesIO(content)) as image:
+        format = str(image.format)
+    return {"JPEG": ".jpg", "MPO": ".jpg", "HEIF": ".heic", "TIFF": ".tif"}.get(format, f".{format.lower()}")
+
+
+def _overlay(picture: Picture, readings: tuple[AnyReading, ...], view: str) -> bytes:
+    """The picture with its marks outlined, in JPEG; captions as far as the view allows."""
+    captions = []
+    for one in readings:
+        record = one.record
+        named = "" if record is None else record.owner if view == "public" else f"{record.asset} · {record.owner}"
+        lines = [named, "" if view == "public" else getattr(one, "link", None) or "", one.status]
+        captions.append("\n".join(show_name(line) for line in lines if line))
+    drawn = draw_overlay(picture.pixels, [one.region for one in readings], captions)
+    drawn.thumbnail((OVERLAY_SIDE, OVERLAY_SIDE))
+    stream = io.BytesIO()
+    drawn.save(stream, "JPEG", quality=OVERLAY_QUALITY)
+    return stream.getvalue()
+
+
+def _mask(reading: AnyReading) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(reading.mask.astype("uint8") * 255).save(stream, "PNG")
+    return stream.getvalue()
