@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,10 +14,10 @@ from urllib.parse import quote
 
 import platformdirs
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
 
 from payload.errors import ImportFileError, RegistryError
-from payload.registry import schema
+from payload.registry import audit, schema
 
 ENVIRONMENT_VARIABLE = "WAM_REGISTRY"
 BUSY_SECONDS = 30  # how long a write waits for other processes to finish theirs
@@ -72,21 +73,42 @@ def connect(url: URL, *, create: bool) -> Engine:
         _find_file(url, create=create)
         read_only = not create and not os.access(Path(str(url.database)).parent, os.W_OK)
         engine = _read_only_engine(url) if read_only else create_engine(url, poolclass=NullPool, connect_args=_WAIT)
-        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "connect", _configure_new_sqlite if create else _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
         try:
-            engine = create_engine(url, poolclass=NullPool)
+            engine = _pooled_engine(url)
         except ImportError as error:
             raise RegistryError(
                 f"registry {engine_name(url)}: expected the PostgreSQL driver psycopg, found none; "
                 'run pip install "psycopg[binary]"'
             ) from error
     with transaction(engine) as connection:
-        current = schema.is_current(connection)
-    if not current:
+        version = schema.version_of(connection)
+        if not create:
+            schema.check_version(version)  # an older one is read as it is
+    if create and version != schema.SCHEMA_VERSION:
         with transaction(engine, write=True) as connection:
-            schema.prepare(connection, create=create)
+            audit.prepare(connection, create=True)
+    return engine
+
+
+def _pooled_engine(url: URL) -> Engine:
+    """Connects to a server, whose connections take longer to make than a look-up does; one that was lost meanwhile, or
+    that belongs to the process that this one was forked from, is made anew."""
+    engine = create_engine(url, pool_pre_ping=True)
+    weakref.finalize(engine, engine.pool.dispose)  # closes them, rather than leave it to whoever collects them
+
+    def made(_: Any, record: Any) -> None:
+        record.info["process"] = os.getpid()
+
+    def taken(_: Any, record: Any, proxy: Any) -> None:
+        if record.info["process"] != os.getpid():
+            record.dbapi_connection = proxy.dbapi_connection = None
+            raise DisconnectionError("the connection belongs to another process")
+
+    event.listen(engine, "connect", made)
+    event.listen(engine, "checkout", taken)
     return engine
 
 
@@ -110,10 +132,13 @@ def _read_only_engine(url: URL) -> Engine:
 
 
 @contextmanager
-def transaction(engine: Engine, *, write: bool = False) -> Iterator[Connection]:
-    """Run statements all or nothing; a write waits until no other process writes (SQLite)."""
+def transaction(engine: Engine, *, write: bool = False, snapshot: bool = False) -> Iterator[Connection]:
+    """Run statements all or nothing; a write waits until no other process writes (SQLite). ``snapshot``: what others
+    write meanwhile is not seen, as SQLite has it anyway."""
     try:
         connected = engine.connect().execution_options(**{_WRITE: write})
+        if snapshot and engine.dialect.name == "postgresql":
+            connected = connected.execution_options(isolation_level="REPEATABLE READ")
         with connected as connection, connection.begin():
             yield connection
     except SQLAlchemyError as error:
@@ -168,8 +193,13 @@ def _find_file(url: URL, *, create: bool) -> None:
 
 
 def _configure_sqlite(connection: Any, _: Any) -> None:
-    """Leave transactions to ``_begin_sqlite``; let readers go on while another process writes."""
+    """Leave transactions to ``_begin_sqlite``."""
     connection.isolation_level = None
+
+
+def _configure_new_sqlite(connection: Any, record: Any) -> None:
+    """The same, and let readers go on while another process writes."""
+    _configure_sqlite(connection, record)
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         with suppress(sqlite3.OperationalError):  # a read-only file stays as it is
             connection.execute("PRAGMA journal_mode = WAL")

@@ -20,6 +20,19 @@ ROOT = Path(wam.__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ALL = {module for row in NEEDS.values() for module in row}
 OTHERS = {"fsspec", "cryptography", "psycopg", "ray", "pillow_heif", "pillow_jxl", "imagecodecs", "imwatermark", "cv2"}
+OTHERS |= {"alembic", "mako"}
+    "alembic",
+    "mako",
+    "fsspec",
+    "cryptography",
+    "psycopg",
+    "ray",
+    "pillow_heif",
+    "pillow_jxl",
+    "imagecodecs",
+    "imwatermark",
+    "cv2",
+}
 HIDE = "import sys\nfor name in {hidden!r}: sys.modules[name] = None\n"  # as if it were not installed
 TINY = ("--attacks", "identity", "--limit", "1", "--size", "96", "--workers", "1")
 COMMANDS = {
@@ -115,7 +128,7 @@ def test_no_module_needs_the_heavy_ones_to_be_imported() -> None:
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for package in ("wam", "attacks", "payload")
         for path in sorted((ROOT / package).rglob("*.py"))
-        if not path.stem.startswith("__")
+        if not path.stem.startswith("__") and path.parent.name != "versions"  # steps that Alembic alone imports
     ]
     code = HIDE.format(hidden=["skimage", *sorted({*EXTRAS, *OTHERS})])
     code += f"import importlib\nfor name in {modules!r}: importlib.import_module(name)\n"
