@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypedDict, TypeVar, Unpack
 
@@ -16,6 +17,7 @@ from payload import PayloadError, Record, parse_time
 from payload.registry import Registry
 from payload.registry.database import locate
 from payload.registry.entry import Entry
+from payload.registry.store import Wanted
 from wam.errors import OptionsError
 from wam.models.catalogue import DEFAULT
 from wam.models.effort import Effort
@@ -23,7 +25,7 @@ from wam.networks.precision import AUTO
 from wam.pipeline.given import GivenPicture, content_of
 from wam.pipeline.key_file import read_keys
 from wam.pipeline.loaded import load
-from wam.pipeline.mark_link import mark_link
+from wam.pipeline.mark_link import REUSED, mark_link
 from wam.pipeline.mark_record import mark_record
 from wam.pipeline.marked import MarkedFile
 from wam.pipeline.options import MarkOptions, Mode, key_name
@@ -48,6 +50,7 @@ class MarkKeywords(TypedDict, total=False):
     frames: bool
     encrypt: bool
     format: str | None
+    new_link: bool
 
 
 class ReadKeywords(TypedDict, total=False):
@@ -111,6 +114,7 @@ class Studio:
         frames: bool = False,
         encrypt: bool = False,
         format: str | None = None,
+        new_link: bool = False,
     ) -> MarkedFile:
         """A picture with a mark that stands for its record, read back before it is returned: ``content`` of the file,
         its ``link`` and a ``report``; ``save`` writes it.
@@ -120,6 +124,8 @@ class Studio:
         ``mode`` "record" puts the whole record into the pixels and needs no registry; ``label`` writes the metadata
         label too; ``quality`` of lossy formats, 1 to 100; ``strength`` PSNR in dB; ``frames``: all those of an
         animation; ``encrypt`` a record, with a key; ``format``: an extension, "webp" say, None is the picture's own.
+        The same content for the same asset, owner and user (and time, where one is given) gets the link it had before,
+        with the record it had, unless ``new_link``.
 
         Raises ``ImageError`` for what cannot be marked, ``PayloadError`` for what registry or record refuse, and
         ``ValueError`` for arguments. An id that was taken for a picture that could not be marked is discarded; where
@@ -136,10 +142,15 @@ class Studio:
             return mark_record(self.marker, loaded, record=record, options=options)
         registry = self._opened(create=True)
         assert registry is not None
-        with _reserved(registry, record) as entry:
-            done = mark_link(self.marker, loaded, record=record, word=entry.word, words=self._words, options=options)
-            registry.confirm(entry.word, phash=done.report.phash)
-        return done
+        wanted = Wanted(record, loaded.digest, timed=time is not None)
+        with _reserved(registry, wanted, new_link=new_link) as (entry, reused):
+            done = mark_link(
+                self.marker, loaded, record=entry.record, word=entry.word, words=self._words, options=options
+            )
+            registry.confirm(entry.word, phash=done.report.phash, again=True)
+        if not reused:
+            return done
+        return replace(done, report=replace(done.report, notes=(*done.report.notes, REUSED)))
 
     def read(
         self,
@@ -196,7 +207,7 @@ class Studio:
 
     def _options(self, **how: Unpack[MarkKeywords]) -> MarkOptions:
         """The same as the pipeline takes it; raises ``OptionsError``."""
-        values: dict[str, Any] = {name: value for name, value in how.items() if name != "format"}
+        values: dict[str, Any] = {name: value for name, value in how.items() if name not in ("format", "new_link")}
         options = MarkOptions(**values, key=key_name(self.marker.keys[0]))
         if options.encrypt and options.key is None:
             raise OptionsError("encrypt: expected a key, found none; give a key file or set WAM_KEY")
@@ -219,14 +230,15 @@ def _record(asset: str, owner: str, user: str | None, time: str | datetime | Non
 
 
 @contextmanager
-def _reserved(registry: Registry, record: Record) -> Iterator[Entry]:
-    """An id for a record, given up again if what is done with it fails."""
-    entry = registry.allocate(record)
+def _reserved(registry: Registry, wanted: Wanted, *, new_link: bool) -> Iterator[tuple[Entry, bool]]:
+    """An id for a record, and whether it had it before; a new one is given up again if what is done with it fails."""
+    (reserved,) = registry.reserve([wanted], new_link=new_link)
     try:
-        yield entry
+        yield reserved.entry, reserved.reused
     except BaseException:
-        with suppress(PayloadError):  # where the registry does not answer it stays pending, which names no file
-            registry.discard(entry.word)
+        if reserved.entry.state == "pending":
+            with suppress(PayloadError):  # where the registry does not answer it stays pending, which names no file
+                registry.discard(reserved.entry.word)
         raise
 
 

@@ -95,10 +95,12 @@ def append_entries(connection: Connection, event: Event, first: int, count: int)
 
 
 def append_all(connection: Connection, lines: Sequence[dict[str, Any]]) -> None:
-    """Add several lines: ``event``, ``serial``, ``count``, and where they vouch for records ``salt`` and ``digest``."""
+    """Add several lines: ``event``, ``serial``, ``count``, and where they vouch for records ``salt`` and ``digest``.
+
+    The row of the registry has to be locked by this transaction."""
     if not lines:
         return
-    state = select(registry_table.c.audit_count, registry_table.c.audit_head).with_for_update()
+    state = select(registry_table.c.audit_count, registry_table.c.audit_head)
     number, head = connection.execute(state).one()
     at, by = format_time(now()), actor()
     values = []

@@ -102,7 +102,7 @@ class Registry:
         discarded.
         """
         with self._writing() as connection:
-            header = _header(connection, lock=True)
+            header = _header(connection)
             sources = set[str]() if new_link else {one.source for one in wanted if one.source}
             known = _find_sources(connection, sources)
             reserved: list[Reserved] = []
@@ -159,7 +159,6 @@ class Registry:
         }  # fmt: skip
         sqlite = self._engine.dialect.name == "sqlite"
         with self._writing(overwrite=sqlite) as connection:
-            _header(connection, lock=True)
             serials = [*connection.execute(select(columns.serial).where(columns.user == user)).scalars()]
             connection.execute(update(entry_table).where(columns.user == user).values(gone))
             audit.forget(connection, serials)
@@ -292,7 +291,7 @@ class Registry:
         """
         header, entries = read_lines(stream, name)
         with self._writing() as connection:
-            present = _header(connection, lock=True)
+            present = _header(connection)
             if present.count and present.secret != header.secret:
                 raise ImportFileError(
                     f"{place_of(name, 1)}: expected an export of registry {self.name}, found one of another; "
@@ -316,6 +315,8 @@ class Registry:
         with transaction(self._engine, write=True) as connection:
             if self._version < SCHEMA_VERSION:
                 audit.prepare(connection, create=False)
+            # PostgreSQL: writers wait here, as they do in SQLite, or they would wait for one another at the audit log
+            connection.execute(select(registry_table.c.next_serial).with_for_update())
             if overwrite:
                 connection.execute(text("PRAGMA secure_delete = ON"))
             yield connection
@@ -426,10 +427,9 @@ def _through(page: Callable[[int], Sequence[Entry]]) -> Iterator[Entry]:
         after = entries[-1].serial
 
 
-def _header(connection: Connection, *, lock: bool = False) -> Header:
-    """Read the secret and the number of allocated ids; ``lock`` them for the transaction (PostgreSQL)."""
-    chosen = select(registry_table.c.secret, registry_table.c.next_serial)
-    row = connection.execute(chosen.with_for_update() if lock else chosen).one()
+def _header(connection: Connection) -> Header:
+    """Read the secret and the number of allocated ids."""
+    row = connection.execute(select(registry_table.c.secret, registry_table.c.next_serial)).one()
     return Header(bytes.fromhex(row.secret), row.next_serial)
 
 

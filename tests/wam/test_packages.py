@@ -21,18 +21,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ALL = {module for row in NEEDS.values() for module in row}
 OTHERS = {"fsspec", "cryptography", "psycopg", "ray", "pillow_heif", "pillow_jxl", "imagecodecs", "imwatermark", "cv2"}
 OTHERS |= {"alembic", "mako"}
-    "alembic",
-    "mako",
-    "fsspec",
-    "cryptography",
-    "psycopg",
-    "ray",
-    "pillow_heif",
-    "pillow_jxl",
-    "imagecodecs",
-    "imwatermark",
-    "cv2",
-}
 HIDE = "import sys\nfor name in {hidden!r}: sys.modules[name] = None\n"  # as if it were not installed
 TINY = ("--attacks", "identity", "--limit", "1", "--size", "96", "--workers", "1")
 COMMANDS = {

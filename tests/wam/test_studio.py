@@ -397,3 +397,17 @@ def test_a_quick_look_says_that_it_was_one(studio: wam.Studio) -> None:
     assert studio.read(done.content, seconds=60.0).complete
     with pytest.raises(wam.WamError, match="quick: expected without thorough"):
         studio.read_many([done.content], thorough=True, quick=True)
+
+
+class TestReuse:
+    def test_the_same_content_for_the_same_record_keeps_its_link(self, studio: wam.Studio) -> None:
+        first = studio.mark(content(picture()), asset="1", owner="acme", user="u")
+        again = studio.mark(content(picture()), asset="1", owner="acme", user="u", quality=None)
+        assert again.link == first.link and again.report.record == first.report.record
+        assert any("--new-link" in note for note in again.report.notes) and not first.report.notes
+
+    def test_anything_else_gets_its_own(self, studio: wam.Studio) -> None:
+        def mark(seed: int = 0, asset: str = "1", **how: Any) -> str | None:
+            return studio.mark(content(picture(seed=seed)), asset=asset, owner="acme", **how).link
+
+        assert len({mark(), mark(seed=1), mark(asset="2"), mark(time="2020-01-01T00:00:00Z"), mark(new_link=True)}) == 5

@@ -58,3 +58,4 @@ class RegistryState(StrEnum):
     MARKED = "marked"
     DISCARDED = "discarded"
     WITHDRAWN = "withdrawn"
+    ERASED = "erased"

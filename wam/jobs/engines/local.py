@@ -186,7 +186,8 @@ class _Embedding:
         with self.gate.passing(sum(loaded.pixels for loaded in ready.values())):
             try:
                 self._check()
-                reserved = dict(zip(ready, self.mode.reserve(*(items[index] for index in ready)), strict=True))
+                wanted, digests = [items[index] for index in ready], [loaded.digest for loaded in ready.values()]
+                reserved = dict(zip(ready, self.mode.reserve(wanted, digests), strict=True))
             except Exception as error:
                 return {index: EmbedOutcome(items[index], error=error) for index in ready}
             open_ones = dict(reserved)
