@@ -128,7 +128,7 @@ def test_a_registry_in_a_folder_that_may_not_be_written_is_read(folder: Path, lo
     if log == "empty":
         (folder / "r.sqlite-wal").touch()
     elif log in ("in use", "left over"):
-        open_one = connect(locate(str(folder / "r.sqlite")), create=False)  # a connection that is open keeps the log
+        open_one = connect(locate(str(folder / "r.sqlite")), create=True)  # a connection that is open keeps the log
         with open_one.connect():
             registry.allocate(Record("later", "acme"))
             for ending in ("-wal", "-shm")[: 2 if log == "in use" else 1]:
