@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -15,7 +15,7 @@ from typing import Any, TypedDict, TypeVar, Unpack
 
 from payload import PayloadError, Record, parse_time
 from payload.registry import Registry
-from payload.registry.database import locate
+from payload.registry.database import listed, locate
 from payload.registry.entry import Entry
 from payload.registry.store import Wanted
 from wam.errors import OptionsError
@@ -35,6 +35,8 @@ from wam.watermarker import Watermarker
 from wam.watermarker import load as load_model
 
 AHEAD = 2  # pictures for each worker that may be done before they are asked for
+
+GivenRegistry = str | os.PathLike[str] | Registry
 
 Given = TypeVar("Given")
 Result = TypeVar("Result")
@@ -66,9 +68,10 @@ class Studio:
     """Marks and reads pictures with a registry, as the commands do; safe for threads.
 
     ``registry``: a URL, a file or an open ``Registry``; None is that of ``WAM_REGISTRY``, or else the user's own. It is
-    made when the first link is needed. ``key_file``: a secret; None is that of ``WAM_KEY``, if there is one. With a key
-    marks are the key's own, and those of the public carrier are read too. ``model``, ``device`` and ``precision`` as
-    in ``wam.load``.
+    made when the first link is needed. Several, as a list or in ``WAM_REGISTRY`` with ``|`` between, are asked in order
+    when pictures are read; links are made in the first. ``key_file``: a secret; None is that of ``WAM_KEY``, if there
+    is one. With a key marks are the key's own, and those of the public carrier are read too. ``model``, ``device`` and
+    ``precision`` as in ``wam.load``.
 
     In a service, one studio serves all requests. Under asyncio a thread does the work:
 
@@ -80,24 +83,29 @@ class Studio:
 
     def __init__(
         self,
-        registry: str | os.PathLike[str] | Registry | None = None,
+        registry: GivenRegistry | Sequence[GivenRegistry] | None = None,
         *,
         key_file: str | os.PathLike[str] | None = None,
         model: str | os.PathLike[str] = DEFAULT,
         device: str = "auto",
         precision: str = AUTO,
     ) -> None:
-        self._registry = registry if isinstance(registry, Registry) else None
-        self._url = None if registry is None or isinstance(registry, Registry) else os.fspath(registry)
-        if self._registry is None:
-            locate(self._url)  # refuses what is no place at all, before the model is loaded
-        self._words = RegisteredWords(self._registry)
+        given = [registry] if isinstance(registry, str | os.PathLike | Registry) else list(registry or [])
+        self._given: list[str | Registry | None] = [
+            one if isinstance(one, Registry) else os.fspath(one) for one in given
+        ] or [*listed()]
+        for one in self._given:
+            if not isinstance(one, Registry):
+                locate(one)  # refuses what is no place at all, before the model is loaded
+        self._opened_ones: dict[int, Registry] = {}  # by their places among those given
+        self._words = RegisteredWords()
         self._lock = threading.Lock()
         keys = (*read_keys(key_file), None)
         self.marker: Watermarker = load_model(os.fspath(model), device=device, keys=keys, precision=precision)
 
     def __repr__(self) -> str:
-        return f"Studio({self.marker.name}, registry={self._registry or self._url or 'default'})"
+        names = [str(one or "default") for one in self._given]
+        return f"Studio({self.marker.name}, registry={names[0] if len(names) == 1 else names})"
 
     def mark(
         self,
@@ -214,13 +222,22 @@ class Studio:
         return options
 
     def _opened(self, *, create: bool) -> Registry | None:
-        """The registry, opened when it is first there; None for a default one that was never made."""
+        """The registry that links are made in, opened when it is first there; None for a default one that was never
+        made. Those that are read beside it are opened when a picture is read."""
         with self._lock:
-            if self._registry is None:
-                found = Registry.open(self._url) if create else Registry.open_if_made(self._url)
+            before = len(self._opened_ones)
+            for place, one in enumerate(self._given):
+                if place in self._opened_ones or (create and place):
+                    continue
+                if isinstance(one, Registry):
+                    found: Registry | None = one
+                else:
+                    found = Registry.open(one) if create else Registry.open_if_made(one)
                 if found is not None:
-                    self._registry, self._words = found, RegisteredWords(found)
-            return self._registry
+                    self._opened_ones[place] = found
+            if len(self._opened_ones) > before:
+                self._words = RegisteredWords([one for _, one in sorted(self._opened_ones.items())])
+            return self._opened_ones.get(0)
 
 
 def _record(asset: str, owner: str, user: str | None, time: str | datetime | None) -> Record:

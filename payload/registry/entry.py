@@ -20,7 +20,7 @@ from payload.registry.schema import FIRST_GENERATION, SCHEME
 State = Literal["pending", "marked", "discarded", "withdrawn", "erased"]
 STATES: tuple[State, ...] = get_args(State)
 IN_USE: tuple[State, ...] = ("pending", "marked")  # states whose word may be in a picture that is to be recognised
-
+TAKEN_BACK: tuple[State, ...] = ("withdrawn", "erased")  # whose record is no longer named
 ERASED = "erased"  # what asset and owner of a record are whose user's data were erased
 
 _HASH_DIGITS = PHASH_BITS // 4

@@ -12,6 +12,7 @@ and migrated when they are first written to. Every change is in the audit log, i
 
 from __future__ import annotations
 
+import builtins
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ from payload.layout import ID_COUNT, Words
 from payload.records.record import Record, format_time, now, parse_time
 from payload.registry import audit, schema
 from payload.registry.audit import AuditLine, AuditReport
-from payload.registry.database import ENVIRONMENT_VARIABLE, connect, engine_name, locate, transaction
+from payload.registry.database import ENVIRONMENT_VARIABLE, connect, engine_name, listed, locate, transaction
 from payload.registry.entry import ERASED, IN_USE, STATES, Entry, State, hash_text, words_of
 from payload.registry.export_import import FIRST_ENTRY, Header, place_of, read_lines, write_lines
 from payload.registry.schema import SCHEMA_VERSION, entry_columns, entry_table, registry_table
@@ -76,9 +77,17 @@ class Registry:
     def open(cls, url: str | None = None, *, create: bool = True) -> Registry:
         """Open the registry at a file path or URL, created first if it is new and that is allowed.
 
-        None is the environment variable WAM_REGISTRY, or else a file in the user's data directory.
+        None is the environment variable WAM_REGISTRY, the first of those that it lists, or else a file in the user's
+        data directory.
         """
         return cls(connect(locate(url), create=create))
+
+    @classmethod
+    def open_listed(cls, urls: Sequence[str] | None = None) -> builtins.list[Registry]:
+        """Open registries to read them, in order: those given, or those that WAM_REGISTRY lists, separated by ``|``,
+        or the user's own, if it was ever made."""
+        found = (cls.open_if_made(url) for url in listed(urls))
+        return [registry for registry in found if registry is not None]
 
     @classmethod
     def open_if_made(cls, url: str | None = None) -> Registry | None:

@@ -411,3 +411,16 @@ class TestReuse:
             return studio.mark(content(picture(seed=seed)), asset=asset, owner="acme", **how).link
 
         assert len({mark(), mark(seed=1), mark(asset="2"), mark(time="2020-01-01T00:00:00Z"), mark(new_link=True)}) == 5
+
+
+def test_several_registries_are_read_and_the_first_is_written_to(make: Make) -> None:
+    first, second = make("a.db"), make("b.db")
+    marked = [
+        one.mark(content(picture(seed=seed)), asset=str(seed), owner="acme") for seed, one in enumerate((first, second))
+    ]
+    both = make(["b.db", Registry.open("a.db")])
+    for place, name in enumerate(("a.db", "b.db")):
+        (mark,) = both.read(marked[place].content).marks
+        assert mark.status == "verified" and mark.registry is not None and Path(mark.registry).name == name
+    both.mark(content(picture(seed=5)), asset="new", owner="acme")
+    assert [len([*Registry.open(name).entries()]) for name in ("a.db", "b.db")] == [1, 2]

@@ -134,7 +134,7 @@ def detect(
     resume: ResumeOption = False,
     all_frames: common.FramesOption = False,
     frames: common.OldFramesOption = None,
-    registry: common.RegistryOption = None,
+    registry: common.RegistriesOption = None,
     key_file: common.KeyOption = None,
     model: common.ModelOption = DEFAULT,
     device: common.DeviceOption = Device.AUTO,
@@ -182,7 +182,7 @@ def detect(
         common.refuse_inputs([overlay], common.own_files(registry, key_file, model), "choose another")
     load = common.marker_loader(model, device, [*common.read_keys(key_file), None], precision=precision)
     marker = common.loaded(load)
-    records = common.open_registry_for_reading(registry)
+    records = common.open_registries(registry)
     settings = {"model": marker.name, **asdict(effort), "frames": all_frames}
     counts = Counts()
     with opened(out or [], settings, keys=marker.keys, resume=resume, only_found=only_found) as report:
@@ -206,7 +206,7 @@ def detect(
 def _outcomes(
     marker: Watermarker,
     cluster: Cluster | None,
-    records: Registry | None,
+    records: Sequence[Registry],
     sources: Iterable[Source],
     *,
     effort: Effort,

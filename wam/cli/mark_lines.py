@@ -27,8 +27,18 @@ def show_status(reading: AnyReading) -> str:
     return reading.status + (" (transplanted?)" if reading.transplanted else "")
 
 
-def cells(reading: AnyReading) -> dict[str, str]:
-    """What the table shows of one mark, by the columns' heads."""
+def _registry(reading: AnyReading) -> str:
+    """The registry that knows a mark, and how many others know its word as something else."""
+    from wam.pipeline.record_marks import FoundRecord
+
+    if isinstance(reading, FoundRecord) or reading.registry is None:
+        return "-"
+    others = f" (and {len(reading.also_in)} more know this word)" if reading.also_in else ""
+    return show_name(reading.registry) + others
+
+
+def cells(reading: AnyReading, *, several: bool = False) -> dict[str, str]:
+    """What the table shows of one mark, by the columns' heads; ``several`` registries were asked."""
     record = reading.record.to_dict() if reading.record else {}
     x, y, width, height = reading.region.bbox
     asset, owner, user, time = (
@@ -44,12 +54,13 @@ def cells(reading: AnyReading) -> dict[str, str]:
         "region x,y wxh": f"{x},{y} {width}x{height}",
         "area": f"{reading.region.area:.0%}",
         "chance": f"1e{reading.log10_p:.0f}",
+        **({"registry": _registry(reading)} if several else {}),
     }
 
 
-def block(number: int, reading: AnyReading, columns: int) -> list[str]:
+def block(number: int, reading: AnyReading, columns: int, *, several: bool = False) -> list[str]:
     """One mark as lines ``key: value``, what is not known left out."""
-    shown = cells(reading)
+    shown = cells(reading, several=several)
     chance = shown.pop("chance")
     shown |= {"region": f"{shown.pop('region x,y wxh')} ({shown.pop('area')})", "chance": chance}
     rows = [("mark", str(number)), *((key, value) for key, value in shown.items() if value != "-")]
@@ -63,6 +74,9 @@ def picture_line(name: str, findings: Findings, columns: int | None) -> str:
         return f"{_end_of(name, columns and columns - len(': no watermark'))}: no watermark"
     marks = [f"{show_status(one)} {show_mark(one)}" for one in findings.readings]
     full = [" ".join([mark, *_named(one)]) for mark, one in zip(marks, findings.readings, strict=True)]
+    if findings.registries > 1:
+        places = [_registry(one) for one in findings.readings]
+        full = [f"{mark} in {place}" if place != "-" else mark for mark, place in zip(full, places, strict=True)]
     line = f"{name}: {'; '.join(full)}"
     if columns is None or terminal.length(line) <= columns:
         return line

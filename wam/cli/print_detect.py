@@ -134,13 +134,14 @@ def print_marks(name: str, findings: Findings, *, folder: bool) -> None:
     typer.echo(f"{name}: {count}{label}")
     if not readings:
         return
-    rows = [cells(reading) for reading in readings]
+    several = findings.registries > 1
+    rows = [cells(reading, several=several) for reading in readings]
     if columns is None or _width(rows) <= columns:
         _print_table(rows)
         return
     for number, reading in enumerate(readings, start=1):
         typer.echo()
-        typer.echo("\n".join(block(number, reading, columns)))
+        typer.echo("\n".join(block(number, reading, columns, several=several)))
 
 
 def _width(rows: Sequence[Mapping[str, str]]) -> int:

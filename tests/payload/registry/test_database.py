@@ -11,7 +11,7 @@ from sqlalchemy import text
 from payload.errors import RegistryError
 from payload.records.record import Record
 from payload.registry import Registry, schema
-from payload.registry.database import connect, locate, transaction
+from payload.registry.database import connect, listed, locate, transaction
 
 RECORD = Record("123", "acme")
 
@@ -152,3 +152,47 @@ def test_a_newer_version_is_refused(registry: Registry, registry_url: str) -> No
     set_version(registry_url, schema.SCHEMA_VERSION + 1)
     with pytest.raises(RegistryError, match="version 2 or older, found 3; update wam"):
         Registry.open(registry_url)
+
+
+@pytest.mark.parametrize(
+    ("value", "places"),
+    [
+        ("a.db", ["a.db"]),
+        ("a.db | b.db|", ["a.db", "b.db"]),
+        ("C:\\marks\\a.db|D:\\b.db", ["C:\\marks\\a.db", "D:\\b.db"]),
+        (
+            "postgresql://me:a;b@host:5432/x?c=d|sqlite:///a.db",
+            ["postgresql://me:a;b@host:5432/x?c=d", "sqlite:///a.db"],
+        ),
+        ("/with space:and;signs.db", ["/with space:and;signs.db"]),
+        ("", [None]),
+    ],
+)
+def test_the_environment_may_list_several(
+    value: str, places: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAM_REGISTRY", value)
+    assert listed() == places and listed(["given.db"]) == ["given.db"]
+
+
+def test_a_file_whose_name_looks_like_a_list_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    odd = tmp_path / "a|b.db"
+    odd.touch()
+    monkeypatch.setenv("WAM_REGISTRY", str(odd))
+    assert listed() == [str(odd)] and locate(None).database == str(odd)
+
+
+def test_a_list_of_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAM_REGISTRY", " | ")
+    with pytest.raises(RegistryError, match=r"WAM_REGISTRY: expected registries with \| between"):
+        listed()
+
+
+def test_the_first_of_a_list_is_written_to_and_all_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WAM_REGISTRY", f"{tmp_path / 'a.db'} | {tmp_path / 'b.db'}")
+    Registry.open().allocate(RECORD)
+    assert (tmp_path / "a.db").exists() and not (tmp_path / "b.db").exists()
+    with pytest.raises(RegistryError, match=r"b\.db: expected a file, found none"):
+        Registry.open_listed()
+    Registry.open(str(tmp_path / "b.db"))
+    assert [registry.name for registry in Registry.open_listed()] == [str(tmp_path / name) for name in ("a.db", "b.db")]

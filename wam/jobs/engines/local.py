@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
-from payload.registry import Registry
 from wam.jobs.engines.steps import load_item, open_source, write_marked
 from wam.jobs.modes import MarkMode, Reservation, earlier_line
 from wam.jobs.outcome import DetectOutcome, EmbedOutcome
@@ -27,7 +26,7 @@ from wam.pictures.samples import Picture
 from wam.pipeline.loaded import Loaded
 from wam.pipeline.marking import Request, mark_each
 from wam.pipeline.read import AnyReading, ReadSteps, judge
-from wam.pipeline.registered_words import RegisteredWords
+from wam.pipeline.registered_words import RegisteredWords, Registries
 from wam.watermarker import Watermarker
 
 MOST_PIXELS = 64_000_000  # of all pictures that are in the networks and encoders at once: some 40 bytes each
@@ -91,7 +90,7 @@ def embed_locally(
 
 def detect_locally(
     marker: Watermarker,
-    registry: Registry | None,
+    registry: Registries,
     sources: Iterable[Source],
     *,
     effort: Effort = USUAL,

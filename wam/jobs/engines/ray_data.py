@@ -13,7 +13,6 @@ from itertools import islice
 from typing import Any
 
 from payload import Record
-from payload.registry import Registry
 from wam.jobs.engines.ray_pool import Cluster, Load, Task, Worker, absolute, connected, run_tasks
 from wam.jobs.engines.steps import load_item, open_source, write_marked
 from wam.jobs.modes import MarkMode, Reservation, Written, earlier_line
@@ -24,7 +23,7 @@ from wam.pictures.storage import Location, fetch
 from wam.pipeline.loaded import digest_of
 from wam.pipeline.marking import Marking, Request, mark_one
 from wam.pipeline.read import Examined, ReadSteps, judge
-from wam.pipeline.registered_words import RegisteredWords
+from wam.pipeline.registered_words import RegisteredWords, Registries
 
 WAVE = 2000  # files that are handed out at a time
 
@@ -111,7 +110,7 @@ def _settled(mode: MarkMode, item: Item, reservation: Reservation, result: Any) 
 
 def detect_on_cluster(
     cluster: Cluster,
-    registry: Registry | None,
+    registry: Registries,
     sources: Iterable[Source],
     *,
     effort: Effort = USUAL,
