@@ -84,13 +84,16 @@ def append(connection: Connection, event: Event, *, serial: int | None = None, c
     append_all(connection, [{"event": event, "serial": serial, "count": count}])
 
 
-def append_entries(connection: Connection, event: Event, first: int, count: int) -> None:
-    """Add a line that vouches for the records of ``count`` entries from serial ``first`` on."""
+def append_entries(
+    connection: Connection, event: Event, first: int, count: int, rows: Iterable[Mapping[Any, Any]] | None = None
+) -> None:
+    """Add a line that vouches for the records of ``count`` entries from serial ``first`` on; their ``rows``, where they
+    are at hand."""
     if not count:
         append(connection, event, count=0)
         return
     salt = secrets.token_hex(_SALT_BYTES)
-    digest = _digest(salt, _rows(connection, first, count))
+    digest = _digest(salt, _rows(connection, first, count) if rows is None else rows)
     append_all(connection, [{"event": event, "serial": first, "count": count, "salt": salt, "digest": digest}])
 
 

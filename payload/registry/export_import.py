@@ -20,6 +20,7 @@ from payload.registry.schema import namespace_of
 FORMAT = "wam-registry"
 VERSION = 2
 VERSIONS = (1, VERSION)  # that are read; 1 is that of 0.2.0
+_TEXT = json.JSONEncoder(ensure_ascii=False)
 _BLOCK = 1024  # entries whose words are made together
 FIRST_ENTRY = 2  # line of serial 0, counted from 1
 
@@ -49,7 +50,7 @@ def write_lines(header: Header, entries: Iterable[Entry]) -> Iterator[str]:
     }
     yield json.dumps(first) + "\n"
     for entry in entries:
-        yield json.dumps(entry.to_dict(), ensure_ascii=False) + "\n"
+        yield _TEXT.encode(entry.to_dict()) + "\n"
 
 
 def read_lines(lines: Iterable[str], name: str = "import") -> tuple[Header, Iterator[Entry]]:

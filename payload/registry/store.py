@@ -18,12 +18,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Engine, case, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, bindparam, case, func, insert, select, text, update
 
 from payload.codes.short_link import format_link, parse_link
 from payload.errors import ImportFileError, RegistryError, RegistryFullError, UnknownLinkError
@@ -376,9 +377,17 @@ def _is_word(word: int) -> ColumnElement[bool]:
 
 def _find(connection: Connection, word: int, version: int) -> Entry | None:
     """Look up a word within a transaction."""
-    condition = _is_word(word) if version == SCHEMA_VERSION else entry_table.c.word == word
-    row = connection.execute(select(*entry_columns(version)).where(condition)).mappings().one_or_none()
+    row = connection.execute(_by_word(version), {"sought": word}).mappings().one_or_none()
     return None if row is None else Entry.from_row(row)
+
+
+@lru_cache(maxsize=SCHEMA_VERSION)  # making the statement takes as long as carrying it out
+def _by_word(version: int) -> Select[Any]:
+    """What looks up the word ``sought``."""
+    sought = entry_table.c.word == bindparam("sought")
+    if version == SCHEMA_VERSION:
+        sought = (entry_table.c.generation == schema.FIRST_GENERATION) & sought
+    return select(*entry_columns(version)).where(sought)
 
 
 def _find_sources(connection: Connection, sources: set[str]) -> dict[str, list[Entry]]:
@@ -410,9 +419,10 @@ def _enter(connection: Connection, reserved: Sequence[Reserved], words: Sequence
                for one in reserved]  # fmt: skip
     new = [entry for entry, one in zip(entries, reserved, strict=True) if not one.reused]
     if new:
-        connection.execute(insert(entry_table), [entry.to_row() for entry in new])
+        rows = [entry.to_row() for entry in new]
+        connection.execute(insert(entry_table), rows)
         connection.execute(update(registry_table).values(next_serial=first + len(new)))
-        audit.append_entries(connection, "allocated", first, len(new))
+        audit.append_entries(connection, "allocated", first, len(new), rows)
     again = [entry.serial for entry, one in zip(entries, reserved, strict=True) if one.reused]
     for serial in again:
         more = update(entry_table).where(entry_table.c.serial == serial, entry_table.c.state == "pending")
@@ -425,7 +435,7 @@ def _page(connection: Connection, after: int, version: int, *conditions: ColumnE
     """Read the next entries after a serial number that fulfil all conditions."""
     chosen = select(*entry_columns(version)).where(entry_table.c.serial > after, *conditions)
     rows = connection.execute(chosen.order_by(entry_table.c.serial).limit(_BATCH))
-    return [Entry.from_row(row) for row in rows.mappings()]
+    return [Entry.from_row(row) for row in rows.mappings().all()]
 
 
 def _through(page: Callable[[int], Sequence[Entry]]) -> Iterator[Entry]:
