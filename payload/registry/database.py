@@ -175,6 +175,27 @@ def transaction(engine: Engine, *, write: bool = False, snapshot: bool = False) 
         raise type(error)(f"registry {engine_name(engine.url)}: {error}") from error
 
 
+def write_anew(engine: Engine, *, seconds: float = BUSY_SECONDS) -> None:
+    """Writes an SQLite file anew, so that no page of it holds what was erased, nor the log beside it; waits so many
+    seconds for others who read it."""
+    found: object = "others who read it"
+    try:
+        with engine.connect() as connection:
+            driver = connection.connection.driver_connection  # outside of a transaction, which VACUUM needs
+            assert driver is not None
+            driver.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
+            driver.execute("VACUUM")
+            (busy, *_) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:
+                return
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        found = getattr(error, "orig", None) or error
+    raise RegistryError(
+        f"registry {engine_name(engine.url)}: the records are erased, but its files may still hold them: expected to "
+        f"write it anew, found: {found}; run VACUUM and PRAGMA wal_checkpoint(TRUNCATE) on it when nobody uses it"
+    )
+
+
 def engine_name(url: URL) -> str:
     """Name a registry in messages: the file, or the URL without its passwords, those of its query too."""
     if url.drivername == "sqlite":

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Engine, Select, bindparam, case, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, bindparam, case, func, insert, select, update
 
 from payload.codes.short_link import format_link, parse_link
 from payload.errors import ImportFileError, RegistryError, RegistryFullError, UnknownLinkError
@@ -32,7 +32,15 @@ from payload.layout import ID_COUNT, Words
 from payload.records.record import Record, format_time, now, parse_time
 from payload.registry import audit, schema
 from payload.registry.audit import AuditLine, AuditReport
-from payload.registry.database import ENVIRONMENT_VARIABLE, connect, engine_name, listed, locate, transaction
+from payload.registry.database import (
+    ENVIRONMENT_VARIABLE,
+    connect,
+    engine_name,
+    listed,
+    locate,
+    transaction,
+    write_anew,
+)
 from payload.registry.entry import ERASED, IN_USE, STATES, Entry, State, hash_text, words_of
 from payload.registry.export_import import FIRST_ENTRY, Header, place_of, read_lines, write_lines
 from payload.registry.schema import SCHEMA_VERSION, entry_columns, entry_table, registry_table
@@ -65,6 +73,7 @@ class Registry:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._version = 0  # as it was last seen; it only grows
+        self._secret: bytes | None = None
 
     def __repr__(self) -> str:
         return f"Registry({self.name!r})"
@@ -160,22 +169,21 @@ class Registry:
         """Erase what is known of a user's pictures: asset, owner, user, file, hashes. The ids stay taken, no detection
         names them; the times and the audit log stay. Returns the number of entries.
 
-        What was exported or is in manifests and reports is not touched. In SQLite the content is overwritten.
+        What was exported or is in manifests and reports is not touched. In SQLite the file is written anew, so that
+        nothing of it is left there; in PostgreSQL that is for the server's VACUUM.
         """
         columns = entry_table.c
         gone = {
             "state": "erased", "asset": ERASED, "owner": ERASED, "user": None, "phash": None, "output": None,
             "source": None, "updated_at": format_time(now()),
         }  # fmt: skip
-        sqlite = self._engine.dialect.name == "sqlite"
-        with self._writing(overwrite=sqlite) as connection:
+        with self._writing() as connection:
             serials = [*connection.execute(select(columns.serial).where(columns.user == user)).scalars()]
             connection.execute(update(entry_table).where(columns.user == user).values(gone))
             audit.forget(connection, serials)
             audit.append_all(connection, [{"event": "erased", "serial": serial, "count": 1} for serial in serials])
-        if sqlite:  # what was there before is in the log as well
-            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        if serials and self._engine.dialect.name == "sqlite":
+            write_anew(self._engine)
         return len(serials)
 
     def log_look_up(self, word: int) -> None:
@@ -183,6 +191,13 @@ class Registry:
         with self._writing() as connection:
             entry = _found(_find(connection, word, SCHEMA_VERSION), word, self.name)
             audit.append(connection, "looked-up", serial=entry.serial)
+
+    def link_of(self, serial: int) -> str:
+        """The link of a serial number, whether it is allocated or not."""
+        if self._secret is None:
+            with transaction(self._engine) as connection:
+                self._secret = _header(connection).secret
+        return format_link(words_of(self._secret, serial, 1)[0])
 
     def audit(self) -> Iterator[AuditLine]:
         """Go through the audit log; nothing in a registry of an earlier version that was not written to since."""
@@ -316,19 +331,17 @@ class Registry:
             merged = {"secret": header.secret.hex(), "next_serial": count, "namespace": header.namespace.hex()}
             connection.execute(update(registry_table).values(merged))
             audit.append_entries(connection, "imported", present.count, count - present.count)
+        self._secret = None  # an import brings its own
         return count - present.count
 
     @contextmanager
-    def _writing(self, *, overwrite: bool = False) -> Iterator[Connection]:
-        """A transaction on a registry of this version, to which an earlier one is brought first; ``overwrite``: SQLite
-        leaves nothing of what is deleted or replaced."""
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction on a registry of this version, to which an earlier one is brought first."""
         with transaction(self._engine, write=True) as connection:
             if self._version < SCHEMA_VERSION:
                 audit.prepare(connection, create=False)
             # PostgreSQL: writers wait here, as they do in SQLite, or they would wait for one another at the audit log
             connection.execute(select(registry_table.c.next_serial).with_for_update())
-            if overwrite:
-                connection.execute(text("PRAGMA secure_delete = ON"))
             yield connection
         self._version = SCHEMA_VERSION
 

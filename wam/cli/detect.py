@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -106,6 +107,14 @@ Verbose = Annotated[
         help="Say on standard error how each result was reached, and what was tried.",
     ),
 ]
+LogOption = Annotated[
+    bool,
+    typer.Option(
+        "--log-look-ups",
+        rich_help_panel=panels.REGISTRY,
+        help="Enter each record that is named in the audit log of its registry, which has to be writable.",
+    ),
+]
 FailUnlessOption = Annotated[
     FailUnless | None,
     typer.Option(
@@ -135,6 +144,7 @@ def detect(
     all_frames: common.FramesOption = False,
     frames: common.OldFramesOption = None,
     registry: common.RegistriesOption = None,
+    log_look_ups: LogOption = False,
     key_file: common.KeyOption = None,
     model: common.ModelOption = DEFAULT,
     device: common.DeviceOption = Device.AUTO,
@@ -194,6 +204,8 @@ def detect(
             marker, cluster, records, left, effort=effort, frames=all_frames, workers=workers,
             draw=draw and partial(_draw_left, draw, places), single=single,
         )  # fmt: skip
+        if log_look_ups:
+            outcomes = _logged(outcomes, records)
         report_all(
             outcomes, marker, listing=listing, total=1 if single else listing.total, counts=counts, report=report,
             only_found=only_found, as_json=as_json, verbose=verbose, debug=debug,
@@ -225,6 +237,19 @@ def _outcomes(
     return detect_locally(
         marker, records, sources, effort=effort, frames=frames, workers=workers, draw=draw, start_worker=start
     )
+
+
+def _logged(outcomes: Generator[DetectOutcome], records: Sequence[Registry]) -> Generator[DetectOutcome]:
+    """The outcomes, each after its records were entered in the audit log: none is named that could not be."""
+    from wam.pipeline.read import Reading
+
+    named = {registry.name: registry for registry in records}
+    with closing(outcomes):
+        for outcome in outcomes:
+            for reading in outcome.readings:
+                if isinstance(reading, Reading) and reading.entry is not None and reading.registry is not None:
+                    named[reading.registry].log_look_up(reading.entry.word)
+            yield outcome
 
 
 def _left(listing: Listing, report: DetectReport | None, counts: Counts, places: list[int] | None) -> Iterator[Source]:

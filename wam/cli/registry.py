@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from payload.registry import Registry
     from payload.registry.entry import Entry
 
+AUDIT_ROW = "{:>7}  {:20}  {:10}  {:16}  {}"
 TOGETHER = 500  # lines that are written at a time
 ROW = "{:12}  {:9}  {:20}  {:24}  {:16}  {}"  # widths that most names fit: a registry is too long to measure first
 # what is last may be cut off, link and state never are; asset and owner are aligned where there is room
@@ -192,6 +193,83 @@ def withdraw(
     except (PayloadError, ValueError) as error:
         common.fail(error, code=1)
     typer.echo(f"{entry.link} withdrawn")
+
+
+@registry_app.command()
+def erase(
+    user: Annotated[str, typer.Option("--user", metavar="ID", help="Whose data to erase.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+    registry: common.RegistryOption = None,
+) -> None:
+    """Erase what is known of a user's pictures: asset, owner, user, file and hashes. It cannot be undone.
+
+    Their ids stay taken, and no detection names them any more; the audit log stays whole. Exports, manifests and
+    reports that were written before are files of yours: erase them as well.
+
+    Example: wam registry erase --user u-77
+    """
+    store = common.open_registry(registry, create=False)
+    try:
+        count = sum(1 for _ in store.entries(user=user))
+        if not count:
+            common.fail(f"--user: expected records of {user} in {store.name}, found none; check the ID", code=1)
+        if not yes:
+            typer.confirm(f"erase {_records(count)} of {user} in {store.name} for ever?", abort=True, err=True)
+        count = store.erase(user)
+    except PayloadError as error:
+        common.fail(error, code=1)
+    typer.echo(f"{_records(count)} erased; exports, manifests and reports that name {user} are left to you")
+
+
+@registry_app.command()
+def audit(
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check that no line was cut or changed, and no record that it vouches for.")
+    ] = False,
+    head: Annotated[
+        str | None,
+        typer.Option(
+            "--head", metavar="HASH", help="With --verify: a hash that it gave earlier, which has to be there still."
+        ),
+    ] = None,
+    registry: common.RegistryOption = None,
+    as_json: common.JsonRowsOption = False,
+) -> None:
+    """Print what was done in the registry, when and by whom ($WAM_ACTOR, or user and machine), or check it.
+
+    Exit status 1: with --verify, the log or a record was changed behind its back.
+
+    Example: wam registry audit --verify
+    """
+    if head is not None and not verify:
+        common.fail("--head: expected --verify with it, found none; add it")
+    store = common.open_registry(registry, create=False)
+    if not verify:
+        _write(_audit_rows(store, as_json=as_json))
+        return
+    try:
+        report = store.verify_audit(head=head)
+    except PayloadError as error:
+        common.fail(error, code=1)
+    if as_json:
+        common.print_json({"lines": report.lines, "head": report.head, "problem": report.problem})
+    elif report.problem is None:
+        typer.echo(f"{store.name}: {report.lines} lines, whole; head {report.head}")
+    if report.problem is not None:
+        common.fail(f"{store.name}: audit log: {report.problem}; compare it with a backup", code=1)
+
+
+def _audit_rows(store: Registry, *, as_json: bool) -> Iterator[str]:
+    """The lines of the audit log, with the link of a line that is about one entry."""
+    if not as_json:
+        yield AUDIT_ROW.format("LINE", "AT", "EVENT", "WHAT", "BY")
+    for line in store.audit():
+        link = store.link_of(line.serial) if line.serial is not None and line.count == 1 else None
+        if as_json:
+            yield json.dumps({**line.to_dict(), "link": link}, ensure_ascii=True)
+        else:
+            what = link or (_records(line.count) if line.count else "-")
+            yield AUDIT_ROW.format(line.number, line.at, line.event, what, show_name(line.actor))
 
 
 @registry_app.command()
