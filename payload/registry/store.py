@@ -323,7 +323,8 @@ class Registry:
                     "import it into a new registry"
                 )
             while batch := list(islice(entries, _BATCH)):
-                _check_conflicts(connection, batch, name, header.version)
+                if batch[0].serial < present.count:
+                    _check_conflicts(connection, batch, name, header.version)
                 new = [entry.to_row() for entry in batch if entry.serial >= present.count]
                 if new:
                     connection.execute(insert(entry_table), new)
@@ -456,6 +457,8 @@ def _through(page: Callable[[int], Sequence[Entry]]) -> Iterator[Entry]:
     after = -1
     while entries := page(after):
         yield from entries
+        if len(entries) < _BATCH:
+            return
         after = entries[-1].serial
 
 
