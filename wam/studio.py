@@ -6,16 +6,18 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypedDict, TypeVar, Unpack
 
 from payload import PayloadError, Record, parse_time
 from payload.registry import Registry
-from payload.registry.database import locate
+from payload.registry.database import listed, locate
 from payload.registry.entry import Entry
+from payload.registry.store import Wanted
 from wam.errors import OptionsError
 from wam.models.catalogue import DEFAULT
 from wam.models.effort import Effort
@@ -24,7 +26,7 @@ from wam.networks.strength import Amount, either
 from wam.pipeline.given import GivenPicture, content_of
 from wam.pipeline.key_file import read_keys
 from wam.pipeline.loaded import load
-from wam.pipeline.mark_link import mark_link
+from wam.pipeline.mark_link import REUSED, mark_link
 from wam.pipeline.mark_record import mark_record
 from wam.pipeline.marked import MarkedFile
 from wam.pipeline.options import MarkOptions, Mode, key_name
@@ -34,6 +36,8 @@ from wam.watermarker import Watermarker
 from wam.watermarker import load as load_model
 
 AHEAD = 2  # pictures for each worker that may be done before they are asked for
+
+GivenRegistry = str | os.PathLike[str] | Registry
 
 Given = TypeVar("Given")
 Result = TypeVar("Result")
@@ -50,6 +54,7 @@ class MarkKeywords(TypedDict, total=False):
     frames: bool
     encrypt: bool
     format: str | None
+    new_link: bool
 
 
 class ReadKeywords(TypedDict, total=False):
@@ -65,9 +70,10 @@ class Studio:
     """Marks and reads pictures with a registry, as the commands do; safe for threads.
 
     ``registry``: a URL, a file or an open ``Registry``; None is that of ``WAM_REGISTRY``, or else the user's own. It is
-    made when the first link is needed. ``key_file``: a secret; None is that of ``WAM_KEY``, if there is one. With a key
-    marks are the key's own, and those of the public carrier are read too. ``model``, ``device`` and ``precision`` as
-    in ``wam.load``.
+    made when the first link is needed. Several, as a list or in ``WAM_REGISTRY`` with ``|`` between, are asked in order
+    when pictures are read; links are made in the first. ``key_file``: a secret; None is that of ``WAM_KEY``, if there
+    is one. With a key marks are the key's own, and those of the public carrier are read too. ``model``, ``device`` and
+    ``precision`` as in ``wam.load``.
 
     In a service, one studio serves all requests. Under asyncio a thread does the work:
 
@@ -79,24 +85,29 @@ class Studio:
 
     def __init__(
         self,
-        registry: str | os.PathLike[str] | Registry | None = None,
+        registry: GivenRegistry | Sequence[GivenRegistry] | None = None,
         *,
         key_file: str | os.PathLike[str] | None = None,
         model: str | os.PathLike[str] = DEFAULT,
         device: str = "auto",
         precision: str = AUTO,
     ) -> None:
-        self._registry = registry if isinstance(registry, Registry) else None
-        self._url = None if registry is None or isinstance(registry, Registry) else os.fspath(registry)
-        if self._registry is None:
-            locate(self._url)  # refuses what is no place at all, before the model is loaded
-        self._words = RegisteredWords(self._registry)
+        given = [registry] if isinstance(registry, str | os.PathLike | Registry) else list(registry or [])
+        self._given: list[str | Registry | None] = [
+            one if isinstance(one, Registry) else os.fspath(one) for one in given
+        ] or [*listed()]
+        for one in self._given:
+            if not isinstance(one, Registry):
+                locate(one)  # refuses what is no place at all, before the model is loaded
+        self._opened_ones: dict[int, Registry] = {}  # by their places among those given
+        self._words = RegisteredWords()
         self._lock = threading.Lock()
         keys = (*read_keys(key_file), None)
         self.marker: Watermarker = load_model(os.fspath(model), device=device, keys=keys, precision=precision)
 
     def __repr__(self) -> str:
-        return f"Studio({self.marker.name}, registry={self._registry or self._url or 'default'})"
+        names = [str(one or "default") for one in self._given]
+        return f"Studio({self.marker.name}, registry={names[0] if len(names) == 1 else names})"
 
     def mark(
         self,
@@ -114,6 +125,7 @@ class Studio:
         frames: bool = False,
         encrypt: bool = False,
         format: str | None = None,
+        new_link: bool = False,
     ) -> MarkedFile:
         """A picture with a mark that stands for its record, read back before it is returned: ``content`` of the file,
         its ``link`` and a ``report``; ``save`` writes it.
@@ -124,6 +136,8 @@ class Studio:
         label too; ``quality`` of lossy formats, 1 to 100; ``strength`` gentle, normal or strong, or ``psnr`` in dB;
         ``frames``: all those of an animation; ``encrypt`` a record, with a key; ``format``: an extension, "webp" say,
         None is the picture's own.
+        The same content for the same asset, owner and user (and time, where one is given) gets the link it had before,
+        with the record it had, unless ``new_link``.
 
         Raises ``ImageError`` for what cannot be marked, ``PayloadError`` for what registry or record refuse, and
         ``ValueError`` for arguments. An id that was taken for a picture that could not be marked is discarded; where
@@ -140,10 +154,15 @@ class Studio:
             return mark_record(self.marker, loaded, record=record, options=options)
         registry = self._opened(create=True)
         assert registry is not None
-        with _reserved(registry, record) as entry:
-            done = mark_link(self.marker, loaded, record=record, word=entry.word, words=self._words, options=options)
-            registry.confirm(entry.word, phash=done.report.phash)
-        return done
+        wanted = Wanted(record, loaded.digest, timed=time is not None)
+        with _reserved(registry, wanted, new_link=new_link) as (entry, reused):
+            done = mark_link(
+                self.marker, loaded, record=entry.record, word=entry.word, words=self._words, options=options
+            )
+            registry.confirm(entry.word, phash=done.report.phash, again=True)
+        if not reused:
+            return done
+        return replace(done, report=replace(done.report, notes=(*done.report.notes, REUSED)))
 
     def read(
         self,
@@ -200,7 +219,9 @@ class Studio:
 
     def _options(self, **how: Unpack[MarkKeywords]) -> MarkOptions:
         """The same as the pipeline takes it; raises ``OptionsError``."""
-        values: dict[str, Any] = {name: value for name, value in how.items() if name not in ("format", "psnr")}
+        values: dict[str, Any] = {
+            name: value for name, value in how.items() if name not in ("format", "psnr", "new_link")
+        }
         try:
             values["strength"] = either(how.get("strength"), how.get("psnr"))
         except ValueError as error:
@@ -211,13 +232,22 @@ class Studio:
         return options
 
     def _opened(self, *, create: bool) -> Registry | None:
-        """The registry, opened when it is first there; None for a default one that was never made."""
+        """The registry that links are made in, opened when it is first there; None for a default one that was never
+        made. Those that are read beside it are opened when a picture is read."""
         with self._lock:
-            if self._registry is None:
-                found = Registry.open(self._url) if create else Registry.open_if_made(self._url)
+            before = len(self._opened_ones)
+            for place, one in enumerate(self._given):
+                if place in self._opened_ones or (create and place):
+                    continue
+                if isinstance(one, Registry):
+                    found: Registry | None = one
+                else:
+                    found = Registry.open(one) if create else Registry.open_if_made(one)
                 if found is not None:
-                    self._registry, self._words = found, RegisteredWords(found)
-            return self._registry
+                    self._opened_ones[place] = found
+            if len(self._opened_ones) > before:
+                self._words = RegisteredWords([one for _, one in sorted(self._opened_ones.items())])
+            return self._opened_ones.get(0)
 
 
 def _record(asset: str, owner: str, user: str | None, time: str | datetime | None) -> Record:
@@ -227,14 +257,15 @@ def _record(asset: str, owner: str, user: str | None, time: str | datetime | Non
 
 
 @contextmanager
-def _reserved(registry: Registry, record: Record) -> Iterator[Entry]:
-    """An id for a record, given up again if what is done with it fails."""
-    entry = registry.allocate(record)
+def _reserved(registry: Registry, wanted: Wanted, *, new_link: bool) -> Iterator[tuple[Entry, bool]]:
+    """An id for a record, and whether it had it before; a new one is given up again if what is done with it fails."""
+    (reserved,) = registry.reserve([wanted], new_link=new_link)
     try:
-        yield entry
+        yield reserved.entry, reserved.reused
     except BaseException:
-        with suppress(PayloadError):  # where the registry does not answer it stays pending, which names no file
-            registry.discard(entry.word)
+        if reserved.entry.state == "pending":
+            with suppress(PayloadError):  # where the registry does not answer it stays pending, which names no file
+                registry.discard(reserved.entry.word)
         raise
 
 

@@ -57,6 +57,18 @@ def encode(ids: npt.ArrayLike) -> Words:
     return ((checked << _ID_SHIFT) | _redundancy(checked)) ^ _MASK
 
 
+def is_word(word: int) -> bool:
+    """Tell whether a number is a link word; for one, making arrays would take a hundred times longer."""
+    if not 0 <= word < 1 << WORD_BITS:
+        return False
+    plain = word ^ LINK_MASK
+    redundancy, rest = plain & (1 << REDUNDANT_BITS) - 1, plain >> REDUNDANT_BITS
+    for table in _REDUNDANCY_LISTS:
+        redundancy ^= table[rest & (1 << _CHUNK_BITS) - 1]
+        rest >>= _CHUNK_BITS
+    return redundancy == 0
+
+
 def decode(words: npt.ArrayLike) -> HardDecoded:
     """Find the id of each word, correcting up to two wrong bits and refusing more."""
     checked = _unsigned(words, bits=WORD_BITS, name="words")
@@ -111,6 +123,7 @@ def _chunk_tables() -> npt.NDArray[np.uint32]:
 
 
 _REDUNDANCY = _chunk_tables()
+_REDUNDANCY_LISTS: list[list[int]] = _REDUNDANCY.tolist()
 
 
 def _redundancy(ids: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:

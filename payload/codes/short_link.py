@@ -55,7 +55,7 @@ def parse_link(text: str) -> int:
 
 def _is_link_word(word: int) -> bool:
     """Tell whether a number is a word of the code."""
-    return 0 <= word < 1 << WORD_BITS and bch.decode(word).corrected == 0
+    return bch.is_word(word)
 
 
 def _symbol_values(text: str) -> list[int]:

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 MAX_CHARACTERS = 256  # longest asset, owner or user, in Unicode characters
@@ -79,13 +80,21 @@ def parse_time(text: str) -> datetime:
 
 def format_time(time: datetime) -> str:
     """Write a time with a time zone as RFC 3339 in UTC, to the second, with Z."""
-    return _in_utc(time).replace(tzinfo=None).isoformat() + "Z"
+    return _text_of(_in_utc(time))
+
+
+@lru_cache(maxsize=4096)  # many records share a second
+def _text_of(time: datetime) -> str:
+    """The same of a time in UTC."""
+    return time.isoformat().removesuffix("+00:00") + "Z"
 
 
 def _in_utc(time: datetime) -> datetime:
     """Convert a time to UTC and cut it to the second."""
     if not isinstance(time, datetime) or time.utcoffset() is None:
         raise ValueError(f"time: expected a datetime with a time zone, found {time!r}; use UTC")
+    if time.tzinfo is UTC and not time.microsecond:
+        return time
     try:
         return time.astimezone(UTC).replace(microsecond=0)
     except OverflowError as error:
@@ -98,6 +107,8 @@ def _check_text(text: str, *, name: str) -> None:
         raise ValueError(f"{name}: expected text that is not blank, found {text!r}; name the {name}")
     if len(text) > MAX_CHARACTERS:
         raise ValueError(f"{name}: expected at most {MAX_CHARACTERS} characters, found {len(text)}; shorten it")
+    if text.isprintable():  # which such characters are not; a registry checks millions of names
+        return
     control = [character for character in text if unicodedata.category(character) in _CONTROL]
     if control:
         raise ValueError(f"{name}: expected no control characters, found {control[0]!r}; remove it")

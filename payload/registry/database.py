@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+import weakref
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from urllib.parse import quote
 
 import platformdirs
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
 
 from payload.errors import ImportFileError, RegistryError
-from payload.registry import schema
+from payload.registry import audit, schema
 
 ENVIRONMENT_VARIABLE = "WAM_REGISTRY"
+SEPARATOR = "|"  # between the registries of a list
 BUSY_SECONDS = 30  # how long a write waits for other processes to finish theirs
 
 _WRITE = "wam_write"
@@ -35,9 +37,10 @@ _DRIVERS = {
 def locate(url: str | None) -> URL:
     """Turn a URL, a file path or None into a database URL.
 
-    None is the environment variable ``WAM_REGISTRY``, or else a file in the user's data directory.
+    None is the environment variable ``WAM_REGISTRY``, the first of those that it lists, or else a file in the user's
+    data directory.
     """
-    chosen = url or os.environ.get(ENVIRONMENT_VARIABLE) or _default_path()
+    chosen = url or listed()[0] or _default_path()
     if "://" not in chosen:
         return URL.create("sqlite", database=str(Path(chosen).expanduser().absolute()))
     try:
@@ -58,6 +61,26 @@ def locate(url: str | None) -> URL:
     return parsed.set(drivername=_DRIVERS[parsed.drivername])
 
 
+def listed(urls: Sequence[str] | None = None) -> list[str | None]:
+    """The registries that are looked records up in, in order: those given, those that ``WAM_REGISTRY`` lists, or None
+    for the user's own.
+
+    The list is separated by ``|``, which is in no URL and in no file name of Windows, and which blanks may surround; a
+    file whose name has one is taken for what it is.
+    """
+    if urls:
+        return list(urls)
+    value = os.environ.get(ENVIRONMENT_VARIABLE)
+    if not value:
+        return [None]
+    if "://" not in value and Path(value).expanduser().exists():
+        return [value]
+    places = [place for place in (part.strip() for part in value.split(SEPARATOR)) if place]
+    if not places:
+        raise RegistryError(f"{ENVIRONMENT_VARIABLE}: expected registries with {SEPARATOR} between, found {value!r}")
+    return [*places]
+
+
 def files_of(url: str | None) -> list[Path]:
     """The files that a registry in SQLite is or may have, none for a server."""
     place = locate(url)
@@ -72,21 +95,42 @@ def connect(url: URL, *, create: bool) -> Engine:
         _find_file(url, create=create)
         read_only = not create and not os.access(Path(str(url.database)).parent, os.W_OK)
         engine = _read_only_engine(url) if read_only else create_engine(url, poolclass=NullPool, connect_args=_WAIT)
-        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "connect", _configure_new_sqlite if create else _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
         try:
-            engine = create_engine(url, poolclass=NullPool)
+            engine = _pooled_engine(url)
         except ImportError as error:
             raise RegistryError(
                 f"registry {engine_name(url)}: expected the PostgreSQL driver psycopg, found none; "
                 'run pip install "psycopg[binary]"'
             ) from error
     with transaction(engine) as connection:
-        current = schema.is_current(connection)
-    if not current:
+        version = schema.version_of(connection)
+        if not create:
+            schema.check_version(version)  # an older one is read as it is
+    if create and version != schema.SCHEMA_VERSION:
         with transaction(engine, write=True) as connection:
-            schema.prepare(connection, create=create)
+            audit.prepare(connection, create=True)
+    return engine
+
+
+def _pooled_engine(url: URL) -> Engine:
+    """Connects to a server, whose connections take longer to make than a look-up does; one that was lost meanwhile, or
+    that belongs to the process that this one was forked from, is made anew."""
+    engine = create_engine(url, pool_pre_ping=True)
+    weakref.finalize(engine, engine.pool.dispose)  # closes them, rather than leave it to whoever collects them
+
+    def made(_: Any, record: Any) -> None:
+        record.info["process"] = os.getpid()
+
+    def taken(_: Any, record: Any, proxy: Any) -> None:
+        if record.info["process"] != os.getpid():
+            record.dbapi_connection = proxy.dbapi_connection = None
+            raise DisconnectionError("the connection belongs to another process")
+
+    event.listen(engine, "connect", made)
+    event.listen(engine, "checkout", taken)
     return engine
 
 
@@ -110,10 +154,13 @@ def _read_only_engine(url: URL) -> Engine:
 
 
 @contextmanager
-def transaction(engine: Engine, *, write: bool = False) -> Iterator[Connection]:
-    """Run statements all or nothing; a write waits until no other process writes (SQLite)."""
+def transaction(engine: Engine, *, write: bool = False, snapshot: bool = False) -> Iterator[Connection]:
+    """Run statements all or nothing; a write waits until no other process writes (SQLite). ``snapshot``: what others
+    write meanwhile is not seen, as SQLite has it anyway."""
     try:
         connected = engine.connect().execution_options(**{_WRITE: write})
+        if snapshot and engine.dialect.name == "postgresql":
+            connected = connected.execution_options(isolation_level="REPEATABLE READ")
         with connected as connection, connection.begin():
             yield connection
     except SQLAlchemyError as error:
@@ -126,6 +173,27 @@ def transaction(engine: Engine, *, write: bool = False) -> Iterator[Connection]:
         raise  # it names a file, and the registry where that matters
     except RegistryError as error:
         raise type(error)(f"registry {engine_name(engine.url)}: {error}") from error
+
+
+def write_anew(engine: Engine, *, seconds: float = BUSY_SECONDS) -> None:
+    """Writes an SQLite file anew, so that no page of it holds what was erased, nor the log beside it; waits so many
+    seconds for others who read it."""
+    found: object = "others who read it"
+    try:
+        with engine.connect() as connection:
+            driver = connection.connection.driver_connection  # outside of a transaction, which VACUUM needs
+            assert driver is not None
+            driver.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
+            driver.execute("VACUUM")
+            (busy, *_) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:
+                return
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        found = getattr(error, "orig", None) or error
+    raise RegistryError(
+        f"registry {engine_name(engine.url)}: the records are erased, but its files may still hold them: expected to "
+        f"write it anew, found: {found}; run VACUUM and PRAGMA wal_checkpoint(TRUNCATE) on it when nobody uses it"
+    )
 
 
 def engine_name(url: URL) -> str:
@@ -168,8 +236,13 @@ def _find_file(url: URL, *, create: bool) -> None:
 
 
 def _configure_sqlite(connection: Any, _: Any) -> None:
-    """Leave transactions to ``_begin_sqlite``; let readers go on while another process writes."""
+    """Leave transactions to ``_begin_sqlite``."""
     connection.isolation_level = None
+
+
+def _configure_new_sqlite(connection: Any, record: Any) -> None:
+    """The same, and let readers go on while another process writes."""
+    _configure_sqlite(connection, record)
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         with suppress(sqlite3.OperationalError):  # a read-only file stays as it is
             connection.execute("PRAGMA journal_mode = WAL")

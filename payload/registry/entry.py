@@ -5,28 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Literal, get_args
+
+import numpy as np
 
 from payload.codes import bch
 from payload.codes.id_permutation import permute
 from payload.codes.short_link import format_link, parse_link
 from payload.phash import PHASH_BITS
 from payload.records.record import Record, format_time, now, parse_time
+from payload.registry.schema import FIRST_GENERATION, SCHEME
 
-State = Literal["pending", "marked", "discarded", "withdrawn"]
+State = Literal["pending", "marked", "discarded", "withdrawn", "erased"]
 STATES: tuple[State, ...] = get_args(State)
 IN_USE: tuple[State, ...] = ("pending", "marked")  # states whose word may be in a picture that is to be recognised
+TAKEN_BACK: tuple[State, ...] = ("withdrawn", "erased")  # whose record is no longer named
+ERASED = "erased"  # what asset and owner of a record are whose user's data were erased
 
 _HASH_DIGITS = PHASH_BITS // 4
+_SOURCE_DIGITS = 64  # SHA-256
+_LATER = ("generation", "scheme", "source")  # what exports of version 1 have not
 
 
 @dataclass(frozen=True)
 class Entry:
     """One allocated id.
 
-    ``serial`` counts allocations from 0 and ``word`` is the link word that the picture carries.
-    ``phash`` is the 64-bit hash of the marked picture and ``output`` where it was written, None until
-    the mark is confirmed; ``updated_at`` is the time of the latest change of ``state``.
+    ``serial`` counts allocations from 0 and ``word`` is the link word that the picture carries; ``scheme`` names how
+    words are made of serial numbers, and no two entries of one ``generation`` have the same. ``source`` is the SHA-256
+    of the file that was marked, in hexadecimal digits, None where it is not known. ``phash`` is the 64-bit hash of the
+    marked picture and ``output`` where it was written, None until the mark is confirmed; ``updated_at`` is the time of
+    the latest change of ``state``.
     """
 
     serial: int
@@ -36,6 +46,9 @@ class Entry:
     phash: int | None = None
     output: str | None = None
     updated_at: datetime = field(default_factory=now)
+    generation: int = FIRST_GENERATION
+    scheme: str = SCHEME
+    source: str | None = None
 
     @property
     def link(self) -> str:
@@ -52,20 +65,25 @@ class Entry:
             "phash": hash_text(self.phash),
             "output": self.output,
             "updated_at": format_time(self.updated_at),
+            "generation": self.generation,
+            "scheme": self.scheme,
+            "source": self.source,
         }
 
     @classmethod
     def from_row(cls, row: Mapping[Any, Any]) -> Entry:
         """Read the columns of the entry table."""
-        time = parse_time(row["ingested_at"])
         return cls(
             serial=row["serial"],
             word=row["word"],
-            record=Record(row["asset"], row["owner"], row["user"], time),
+            record=Record(row["asset"], row["owner"], row["user"], _time(row["ingested_at"])),
             state=row["state"],
             phash=None if row["phash"] is None else int(row["phash"], 16),
             output=row["output"],
-            updated_at=parse_time(row["updated_at"]),
+            updated_at=_time(row["updated_at"]),
+            generation=row["generation"],
+            scheme=row["scheme"],
+            source=row["source"],
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,12 +96,15 @@ class Entry:
             "phash": hash_text(self.phash),
             "output": self.output,
             "updated_at": format_time(self.updated_at),
+            "generation": self.generation,
+            "scheme": self.scheme,
+            "source": self.source,
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Entry:
-        """Read what ``to_dict`` gives."""
-        _check_keys(values)
+    def from_dict(cls, values: Mapping[str, Any], *, later: bool = True) -> Entry:
+        """Read what ``to_dict`` gives; ``later`` False: as 0.2.0 gave it, which knew one generation and scheme."""
+        _check_keys(values, later=later)
         if values["state"] not in STATES:
             raise ValueError(f"expected a state of {STATES}, found {values['state']!r}")
         entry = cls(
@@ -94,9 +115,10 @@ class Entry:
             phash=_hash_from_text(values["phash"]),
             output=values["output"],
             updated_at=parse_time(values["updated_at"]),
+            **({name: values[name] for name in _LATER} if later else {}),
         )
         for name, written in entry.to_dict().items():  # times with an offset, links in lower case and the like
-            if values[name] != written:
+            if name in values and values[name] != written:
                 raise ValueError(f"{name}: expected {written!r}, found {values[name]!r}")
         return entry
 
@@ -104,6 +126,12 @@ class Entry:
 def word_of(secret: bytes, serial: int) -> int:
     """Give the link word of a serial number."""
     return int(bch.encode(permute(secret, serial)))
+
+
+def words_of(secret: bytes, first: int, count: int) -> list[int]:
+    """Give the link words of serial numbers that follow one another, together, which is quicker."""
+    words: list[int] = bch.encode(permute(secret, np.arange(first, first + count))).tolist()
+    return words
 
 
 def hash_text(phash: int | None) -> str | None:
@@ -126,9 +154,15 @@ def _hash_from_text(text: Any) -> int | None:
     return int(text, 16)
 
 
-def _check_keys(values: Any) -> None:
+@lru_cache(maxsize=4096)  # many entries share a second
+def _time(text: str) -> datetime:
+    """A time of the database."""
+    return parse_time(text)
+
+
+def _check_keys(values: Any, *, later: bool) -> None:
     """Check the keys of an entry's JSON object and the types that nothing else checks."""
-    expected = {"link"} | {item.name for item in fields(Entry)} - {"word"}
+    expected = {"link"} | {item.name for item in fields(Entry)} - {"word"} - (set() if later else set(_LATER))
     if not isinstance(values, Mapping) or set(values) != expected:
         found = sorted(values) if isinstance(values, Mapping) else values
         raise ValueError(f"expected the keys {sorted(expected)}, found {found!r}")
@@ -138,3 +172,18 @@ def _check_keys(values: Any) -> None:
         raise ValueError(f"output: expected text without null characters and lone surrogates, found {output!r}")
     if not texts or type(values["serial"]) is not int:
         raise ValueError(f"expected a whole serial, a link, and an output or null, found {dict(values)!r}")
+    if later:
+        _check_later(values)
+
+
+def _check_later(values: Mapping[str, Any]) -> None:
+    """The same of what exports of version 1 have not."""
+    if type(values["generation"]) is not int or values["generation"] != FIRST_GENERATION:
+        raise ValueError(f"generation: expected {FIRST_GENERATION}, found {values['generation']!r}; update wam")
+    if values["scheme"] != SCHEME:
+        raise ValueError(f"scheme: expected {SCHEME}, found {values['scheme']!r}; update wam")
+    source = values["source"]
+    if source is not None and not (
+        isinstance(source, str) and len(source) == _SOURCE_DIGITS and set(source) <= set("0123456789abcdef")
+    ):
+        raise ValueError(f"source: expected {_SOURCE_DIGITS} hexadecimal digits or null, found {source!r}")

@@ -14,10 +14,14 @@ from typing import Any
 from payload.codes.id_permutation import SECRET_BYTES
 from payload.errors import ImportFileError
 from payload.layout import ID_COUNT
-from payload.registry.entry import Entry, word_of
+from payload.registry.entry import Entry, words_of
+from payload.registry.schema import namespace_of
 
 FORMAT = "wam-registry"
-VERSION = 1
+VERSION = 2
+VERSIONS = (1, VERSION)  # that are read; 1 is that of 0.2.0
+_TEXT = json.JSONEncoder(ensure_ascii=False)
+_BLOCK = 1024  # entries whose words are made together
 FIRST_ENTRY = 2  # line of serial 0, counted from 1
 
 
@@ -27,6 +31,12 @@ class Header:
 
     secret: bytes
     count: int
+    version: int = VERSION
+
+    @property
+    def namespace(self) -> bytes:
+        """What tells the registry from others."""
+        return namespace_of(self.secret)
 
 
 def write_lines(header: Header, entries: Iterable[Entry]) -> Iterator[str]:
@@ -35,11 +45,12 @@ def write_lines(header: Header, entries: Iterable[Entry]) -> Iterator[str]:
         "format": FORMAT,
         "version": VERSION,
         "secret": header.secret.hex(),
+        "namespace": header.namespace.hex(),
         "count": header.count,
     }
     yield json.dumps(first) + "\n"
     for entry in entries:
-        yield json.dumps(entry.to_dict(), ensure_ascii=False) + "\n"
+        yield _TEXT.encode(entry.to_dict()) + "\n"
 
 
 def read_lines(lines: Iterable[str], name: str = "import") -> tuple[Header, Iterator[Entry]]:
@@ -81,9 +92,9 @@ def _header(values: Any, place: str) -> Header:
         raise ImportFileError(
             f"{place}: expected a header with format {FORMAT}, found another file; use one of `wam registry export`"
         )
-    if type(values.get("version")) is not int or values["version"] != VERSION:
+    if type(values.get("version")) is not int or values["version"] not in VERSIONS:
         found = values.get("version")
-        raise ImportFileError(f"{place}: expected version {VERSION}, found {found!r}; update wam")
+        raise ImportFileError(f"{place}: expected version {VERSION} or older, found {found!r}; update wam")
     try:
         secret = bytes.fromhex(values["secret"])
         count = values["count"]
@@ -98,15 +109,17 @@ def _header(values: Any, place: str) -> Header:
             f"{place}: expected a secret of {SECRET_BYTES} bytes and a count up to {ID_COUNT}, "
             "found others; export again"
         )
-    return Header(secret, count)
+    if values["version"] == VERSION and values.get("namespace") != namespace_of(secret).hex():
+        raise ImportFileError(f"{place}: expected the namespace of this secret, found another; export again")
+    return Header(secret, count, values["version"])
 
 
 def _entries(numbered: Iterable[tuple[str, str]], header: Header, name: str) -> Iterator[Entry]:
     """Read the entries, checking that all serial numbers are there, with the ids of the secret."""
-    expected = 0
+    expected, words = 0, list[int]()
     for place, line in numbered:
         try:
-            entry = Entry.from_dict(_parse(line, place))
+            entry = Entry.from_dict(_parse(line, place), later=header.version > 1)
         except ValueError as error:
             raise ImportFileError(f"{place}: {error}; export again") from error
         if entry.serial != expected:
@@ -114,7 +127,9 @@ def _entries(numbered: Iterable[tuple[str, str]], header: Header, name: str) -> 
                 f"{place}: expected serial {expected}, found {entry.serial}; "
                 "keep the lines of an export complete and in order"
             )
-        if expected >= header.count or entry.word != word_of(header.secret, expected):
+        if expected % _BLOCK == 0:
+            words = words_of(header.secret, expected, max(0, min(_BLOCK, header.count - expected)))
+        if expected >= header.count or entry.word != words[expected % _BLOCK]:
             raise ImportFileError(
                 f"{place}: expected the link of this registry's serial {expected}, "
                 f"found {entry.link}; do not mix exports"

@@ -1,55 +1,78 @@
-"""Tables of the registry, their version, and how older versions become this one."""
+"""Tables of the registry, their version, and what is read of older ones.
+
+``metadata`` is the newest schema, which new registries are made with. Registries of earlier versions are migrated by
+Alembic (``migrations``) before they are first written to; a look-up reads them as they are.
+"""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import Any, Literal
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
+    Index,
     Integer,
     MetaData,
     String,
     Table,
+    UniqueConstraint,
     insert,
     inspect,
+    literal,
+    null,
     select,
     text,
-    update,
 )
 
 from payload.codes.id_permutation import SECRET_BYTES
 from payload.errors import RegistryError
 from payload.records.record import MAX_CHARACTERS
 
-Migration = Callable[[Connection], object]
+SCHEMA_VERSION = 2
+FIRST_VERSION = 1  # of 0.1 to 0.2
+REVISION_TABLE = "wam_migration"
 
-SCHEMA_VERSION = 1
+SCHEME = "word-21"  # how a link is made from a serial number: 21 bits and their check bits, see docs/payload.md
+FIRST_GENERATION = 0
 
-# From version n to n + 1, run in one transaction; every version below ``SCHEMA_VERSION`` has one.
-MIGRATIONS: dict[int, Migration] = {}
+NAMESPACE_BYTES = 8
+_NAMESPACE_LABEL = b"wam registry namespace 1"
 
 # Numbers that no other program on the same PostgreSQL server is likely to lock: "wam" in ASCII.
 _LOCK_KEY = 0x77616D
 
+_Serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite's row number, which takes no room, is INTEGER only
+
 metadata = MetaData()
 
-schema_table = Table("wam_schema", metadata, Column("version", Integer, nullable=False))
+schema_table = Table("wam_schema", metadata, Column("version", Integer, nullable=False))  # 0.2.0 asks for it too
+
+revision_table = Table(
+    REVISION_TABLE,
+    metadata,
+    Column("version_num", String(32), primary_key=True),  # as Alembic makes it
+)
 
 registry_table = Table(
     "wam_registry",
     metadata,
     Column("secret", String(2 * SECRET_BYTES), nullable=False),
-    Column("next_serial", Integer, nullable=False),
+    Column("next_serial", _Serial, nullable=False),
+    Column("namespace", String(2 * NAMESPACE_BYTES), nullable=False, server_default=""),
+    Column("audit_count", BigInteger, nullable=False, server_default="0"),
+    Column("audit_head", String(64), nullable=False, server_default=""),
 )
 
 entry_table = Table(
     "wam_entry",
     metadata,
-    Column("serial", Integer, primary_key=True, autoincrement=False),
-    Column("word", BigInteger, nullable=False, unique=True),
+    Column("serial", _Serial, primary_key=True, autoincrement=False),
+    Column("word", BigInteger, nullable=False),
     Column("state", String(16), nullable=False),
     Column("asset", String(MAX_CHARACTERS), nullable=False),
     Column("owner", String(MAX_CHARACTERS), nullable=False),
@@ -58,43 +81,99 @@ entry_table = Table(
     Column("phash", String(16)),
     Column("output", String),
     Column("updated_at", String(20), nullable=False),
+    Column("generation", Integer, nullable=False, server_default=str(FIRST_GENERATION)),
+    Column("scheme", String(16), nullable=False, server_default=SCHEME),
+    Column("source", String(64)),  # SHA-256 of the file that was marked, in hexadecimal
+    Column("claims", Integer, nullable=False, server_default="1"),  # runs that took this id for the same picture
+    UniqueConstraint("generation", "word", name="wam_entry_generation_word"),
 )
 
+# each with the serial number behind it, in whose order entries are listed
+INDEXES = {
+    "wam_entry_asset": ("asset", "serial"),
+    "wam_entry_owner": ("owner", "serial"),
+    "wam_entry_user": ("user", "serial"),
+    "wam_entry_ingested_at": ("ingested_at", "serial"),
+    "wam_entry_source": ("source",),
+}
+for _name, _columns in INDEXES.items():
+    Index(_name, *(entry_table.c[_column] for _column in _columns))
 
-def is_current(connection: Connection, *, version: int = SCHEMA_VERSION) -> bool:
-    """Tell whether the tables are there in this version."""
-    return _version(connection) == version
+audit_table = Table(
+    "wam_audit",
+    metadata,
+    Column("number", _Serial, primary_key=True, autoincrement=False),
+    Column("at", String(20), nullable=False),
+    Column("actor", String, nullable=False),
+    Column("event", String(16), nullable=False),
+    Column("serial", _Serial),
+    Column("count", BigInteger, nullable=False),
+    Column("digest", String(64)),
+    Column("salt", String(32)),
+    Column("hash", String(64), nullable=False),
+)
+
+_SHIPPED_FIRST = ("serial", "word", "state", "asset", "owner", "user", "ingested_at", "phash", "output", "updated_at")
+_LATER: dict[str, ColumnElement[Any]] = {
+    "generation": literal(FIRST_GENERATION),
+    "scheme": literal(SCHEME),
+    "source": null(),
+}
 
 
-def prepare(
-    connection: Connection,
-    *,
-    create: bool,
-    version: int = SCHEMA_VERSION,
-    migrations: Mapping[int, Migration] = MIGRATIONS,
-) -> None:
-    """Create the tables where allowed, or bring them to this version step by step, refusing a newer one."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
-    found = _version(connection)
-    if found is None:
-        if not create:
-            raise RegistryError("expected a registry, found none; run `wam registry init` first")
-        metadata.create_all(connection)
-        connection.execute(insert(schema_table).values(version=version))
-        secret = secrets.token_hex(SECRET_BYTES)
-        connection.execute(insert(registry_table).values(secret=secret, next_serial=0))
-        return
-    if found > version:
-        raise RegistryError(f"expected registry version {version} or older, found {found}; update wam")
-    for step in range(found, version):
-        migrations[step](connection)
-        connection.execute(update(schema_table).values(version=step + 1))
+def entry_columns(version: int) -> list[ColumnElement[Any]]:
+    """The columns of an entry in a registry of this version; what it has not is as a migration would fill it in."""
+    columns: list[ColumnElement[Any]] = [entry_table.c[name] for name in _SHIPPED_FIRST]
+    for name, value in _LATER.items():
+        columns.append(value.label(name) if version < SCHEMA_VERSION else entry_table.c[name])
+    return columns
 
 
-def _version(connection: Connection) -> int | None:
+def namespace_of(secret: bytes) -> bytes:
+    """The 64 bits that tell a registry from all others, made once from its random secret, which they do not give away:
+    so that a registry, its exports and what is migrated from an older version have the same."""
+    return sha256(_NAMESPACE_LABEL + secret).digest()[:NAMESPACE_BYTES]
+
+
+def version_of(connection: Connection) -> int | None:
     """Read the version of the tables, None where there are none."""
     if not inspect(connection).has_table(schema_table.name):
         return None
     version: int = connection.execute(select(schema_table.c.version)).scalar_one()
     return version
+
+
+def check_version(version: int | None) -> int:
+    """Refuse what this version cannot read: no registry at all, and a newer one."""
+    if version is None:
+        raise RegistryError("expected a registry, found none; run `wam registry init` first")
+    if version > SCHEMA_VERSION:
+        raise RegistryError(f"expected registry version {SCHEMA_VERSION} or older, found {version}; update wam")
+    return version
+
+
+def prepare(connection: Connection, *, create: bool) -> Literal["created", "migrated"] | None:
+    """Create the tables where allowed, or bring them to this version within the transaction, and tell what was done.
+    Whoever comes second, from another process, finds it done."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+    found = version_of(connection)
+    if found is None and create:
+        metadata.create_all(connection)
+        secret = secrets.token_bytes(SECRET_BYTES)
+        connection.execute(insert(schema_table).values(version=SCHEMA_VERSION))
+        connection.execute(insert(revision_table).values(version_num=revision_name(SCHEMA_VERSION)))
+        values = {"secret": secret.hex(), "next_serial": 0, "namespace": namespace_of(secret).hex()}
+        connection.execute(insert(registry_table).values(values))
+        return "created"
+    if check_version(found) == SCHEMA_VERSION:
+        return None
+    from payload.registry.migrating import migrate  # Alembic is loaded only where there is something to migrate
+
+    migrate(connection, found=check_version(found))
+    return "migrated"
+
+
+def revision_name(version: int) -> str:
+    """What Alembic calls a version."""
+    return f"{version:04}"

@@ -32,6 +32,7 @@ OTHERS = {
     "imwatermark",
     "cv2",
 }
+OTHERS |= {"alembic", "mako"}
 HIDE = "import sys\nfor name in {hidden!r}: sys.modules[name] = None\n"  # as if it were not installed
 TINY = ("--attacks", "identity", "--limit", "1", "--size", "96", "--workers", "1")
 COMMANDS = {
@@ -140,7 +141,9 @@ def test_no_module_needs_the_heavy_ones_to_be_imported() -> None:
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for package in ("wam", "attacks", "payload")
         for path in sorted((ROOT / package).rglob("*.py"))
-        if not path.stem.startswith("__") and not (path.parent.name == "service" and path.stem in SERVING)
+        if not path.stem.startswith("__")
+        and path.parent.name != "versions"  # steps that Alembic alone imports
+        and not (path.parent.name == "service" and path.stem in SERVING)
     ]
     code = HIDE.format(hidden=["skimage", *sorted({*EXTRAS, *OTHERS})])
     code += f"import importlib\nfor name in {modules!r}: importlib.import_module(name)\n"

@@ -397,3 +397,30 @@ def test_a_quick_look_says_that_it_was_one(studio: wam.Studio) -> None:
     assert studio.read(done.content, seconds=60.0).complete
     with pytest.raises(wam.WamError, match="quick: expected without thorough"):
         studio.read_many([done.content], thorough=True, quick=True)
+
+
+class TestReuse:
+    def test_the_same_content_for_the_same_record_keeps_its_link(self, studio: wam.Studio) -> None:
+        first = studio.mark(content(picture()), asset="1", owner="acme", user="u")
+        again = studio.mark(content(picture()), asset="1", owner="acme", user="u", quality=None)
+        assert again.link == first.link and again.report.record == first.report.record
+        assert any("--new-link" in note for note in again.report.notes) and not first.report.notes
+
+    def test_anything_else_gets_its_own(self, studio: wam.Studio) -> None:
+        def mark(seed: int = 0, asset: str = "1", **how: Any) -> str | None:
+            return studio.mark(content(picture(seed=seed)), asset=asset, owner="acme", **how).link
+
+        assert len({mark(), mark(seed=1), mark(asset="2"), mark(time="2020-01-01T00:00:00Z"), mark(new_link=True)}) == 5
+
+
+def test_several_registries_are_read_and_the_first_is_written_to(make: Make) -> None:
+    first, second = make("a.db"), make("b.db")
+    marked = [
+        one.mark(content(picture(seed=seed)), asset=str(seed), owner="acme") for seed, one in enumerate((first, second))
+    ]
+    both = make(["b.db", Registry.open("a.db")])
+    for place, name in enumerate(("a.db", "b.db")):
+        (mark,) = both.read(marked[place].content).marks
+        assert mark.status == "verified" and mark.registry is not None and Path(mark.registry).name == name
+    both.mark(content(picture(seed=5)), asset="new", owner="acme")
+    assert [len([*Registry.open(name).entries()]) for name in ("a.db", "b.db")] == [1, 2]

@@ -74,3 +74,4 @@ class RegistryState(StrEnum):
     MARKED = "marked"
     DISCARDED = "discarded"
     WITHDRAWN = "withdrawn"
+    ERASED = "erased"

@@ -39,7 +39,18 @@ RegistryOption = Annotated[
         "--registry",
         metavar="URL",
         rich_help_panel=panels.REGISTRY,
-        help="Registry: a file or database URL. Default: $WAM_REGISTRY, then the user's data folder.",
+        help="Registry: a file or database URL. Default: $WAM_REGISTRY, the first where it is a list, then the user's "
+        "data folder.",
+    ),
+]
+RegistriesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--registry",
+        metavar="URL",
+        rich_help_panel=panels.REGISTRY,
+        help="Registry to look records up in: a file or database URL; may be given several times, to be asked in that "
+        "order. Default: those of $WAM_REGISTRY, with | between, then the user's data folder.",
     ),
 ]
 KeyOption = Annotated[
@@ -192,12 +203,14 @@ def say_unread(found: Unread) -> None:
         note(f"passed over {found.count} of kinds that are not read: {shown}; convert them to PNG or JPEG")
 
 
-def own_files(registry: str | None, *others: str | Path | None) -> list[str | Path]:
-    """What a command reads beside pictures, which no output may take the place of: the registry's files and others."""
-    from payload.registry.database import files_of
+def own_files(registry: str | Sequence[str] | None, *others: str | Path | None) -> list[str | Path]:
+    """What a command reads beside pictures, which no output may take the place of: files of registries and others."""
+    from payload.registry.database import files_of, listed
 
     try:
-        files = files_of(registry)
+        files = [
+            file for url in listed([registry] if isinstance(registry, str) else registry) for file in files_of(url)
+        ]
     except PayloadError:
         files = []  # opening it says why
     return [*files, *(other for other in others if other is not None)]
@@ -261,12 +274,13 @@ def open_registry(url: str | None, *, create: bool) -> Registry:
         fail(error)
 
 
-def open_registry_for_reading(url: str | None) -> Registry | None:
-    """The registry if there is one; a default one that was never made is none, any other failure ends the command."""
+def open_registries(urls: Sequence[str] | None) -> list[Registry]:
+    """The registries to look records up in; a default one that was never made is none, any other failure ends the
+    command."""
     from payload.registry import Registry
 
     try:
-        return Registry.open_if_made(url)
+        return Registry.open_listed(urls)
     except PayloadError as error:
         fail(error)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -107,6 +108,14 @@ Verbose = Annotated[
         help="Say on standard error how each result was reached, and what was tried.",
     ),
 ]
+LogOption = Annotated[
+    bool,
+    typer.Option(
+        "--log-look-ups",
+        rich_help_panel=panels.REGISTRY,
+        help="Enter each record that is named in the audit log of its registry, which has to be writable.",
+    ),
+]
 FailUnlessOption = Annotated[
     FailUnless | None,
     typer.Option(
@@ -135,7 +144,8 @@ def detect(
     resume: ResumeOption = False,
     all_frames: common.FramesOption = False,
     frames: common.OldFramesOption = None,
-    registry: common.RegistryOption = None,
+    registry: common.RegistriesOption = None,
+    log_look_ups: LogOption = False,
     key_file: common.KeyOption = None,
     model: common.ModelOption = DEFAULT,
     device: common.DeviceOption = Device.AUTO,
@@ -196,7 +206,7 @@ def detect(
         common.refuse_inputs([overlay], common.own_files(registry, key_file, model), "choose another")
     load = common.marker_loader(model, device, [*common.read_keys(key_file), None], precision=precision)
     marker = common.loaded(load)
-    records = common.open_registry_for_reading(registry)
+    records = common.open_registries(registry)
     settings = {"model": marker.name, **asdict(effort), "frames": all_frames}
     counts = Counts()
     with opened(out or [], settings, keys=marker.keys, resume=resume, only_found=only_found) as report:
@@ -208,6 +218,8 @@ def detect(
             marker, cluster, records, left, effort=effort, frames=all_frames, workers=workers,
             draw=draw and partial(_draw_left, draw, places), single=single,
         )  # fmt: skip
+        if log_look_ups:
+            outcomes = _logged(outcomes, records)
         report_all(
             outcomes, marker, listing=listing, total=1 if single else listing.total, counts=counts, report=report,
             only_found=only_found, as_json=as_json, verbose=verbose, debug=debug,
@@ -218,7 +230,7 @@ def detect(
 def _outcomes(
     marker: Watermarker,
     cluster: Cluster | None,
-    records: Registry | None,
+    records: Sequence[Registry],
     sources: Iterable[Source],
     *,
     effort: Effort,
@@ -237,6 +249,19 @@ def _outcomes(
     return detect_locally(
         marker, records, sources, effort=effort, frames=frames, workers=workers, draw=draw, start_worker=start
     )
+
+
+def _logged(outcomes: Generator[DetectOutcome], records: Sequence[Registry]) -> Generator[DetectOutcome]:
+    """The outcomes, each after its records were entered in the audit log: none is named that could not be."""
+    from wam.pipeline.read import Reading
+
+    named = {registry.name: registry for registry in records}
+    with closing(outcomes):
+        for outcome in outcomes:
+            for reading in outcome.readings:
+                if isinstance(reading, Reading) and reading.entry is not None and reading.registry is not None:
+                    named[reading.registry].log_look_up(reading.entry.word)
+            yield outcome
 
 
 def _left(listing: Listing, report: DetectReport | None, counts: Counts, places: list[int] | None) -> Iterator[Source]:

@@ -114,6 +114,15 @@ Resume = Annotated[
         "so; mark the rest.",
     ),
 ]
+NewLink = Annotated[
+    bool,
+    typer.Option(
+        "--new-link",
+        rich_help_panel=panels.RECORD,
+        help="A link of its own even for a picture that was marked before for the same asset, owner and user (and "
+        "--time, where it is given), which gets the link it had otherwise.",
+    ),
+]
 ModeOption = Annotated[
     Mode,
     typer.Option(
@@ -172,6 +181,7 @@ def embed(
     owner: Owner = None,
     user: User = None,
     time: Time = None,
+    new_link: NewLink = False,
     output: Output = None,
     out_dir: OutDir = None,
     in_place: InPlace = False,
@@ -199,9 +209,9 @@ def embed(
 ) -> None:
     """Mark pictures invisibly and register what the mark stands for.
 
-    Each picture gets its own 32-bit short link; asset, owner, user and time are kept in the registry, not in the
-    pixels, unless --mode record puts them there. The marked file is read back before it is kept. Default output:
-    NAME.wm.EXT beside the input.
+    Each picture gets a 32-bit short link of its own, and the same link when it is marked again for the same record;
+    asset, owner, user and time are kept in the registry, not in the pixels, unless --mode record puts them there. The
+    marked file is read back before it is kept. Default output: NAME.wm.EXT beside the input.
 
     Example: wam embed photo.jpg --asset 123 --owner acme
 
@@ -244,11 +254,13 @@ def embed(
         mode=mode.value, strength=amount, label=label, frames=all_frames, key=keyed, encrypt=encrypt,
         quality=quality, keep=in_place and not drop,
     )  # fmt: skip
+    if mode is Mode.RECORD and new_link:
+        common.fail("--new-link: expected it without --mode record, found both; a record in the pixels has no link")
     if mode is Mode.RECORD and registry is not None:
         common.fail("--registry: expected it without --mode record, found both; leave it out or use --mode link")
     marker = common.loaded(load)
     cluster = Cluster(common.single_threaded(load), address, workers) if engine is Engine.RAY else None
-    with _opened(marker, options, registry, out_dir, follow_links=follow_links) as run:
+    with _opened(marker, options, registry, out_dir, new_link=new_link, follow_links=follow_links) as run:
         if resume:
             note_changes(run.journal, items)
         outcomes = _outcomes(marker, cluster, run, items, workers, resume)
@@ -262,7 +274,13 @@ def embed(
 
 @contextmanager
 def _opened(
-    marker: Watermarker, options: MarkOptions, registry: str | None, out_dir: str | None, *, follow_links: bool
+    marker: Watermarker,
+    options: MarkOptions,
+    registry: str | None,
+    out_dir: str | None,
+    *,
+    new_link: bool,
+    follow_links: bool,
 ) -> Iterator[MarkMode]:
     """The run in its mode: with a manifest if there is an output folder, and in link mode with the registry."""
     from wam.jobs.journal import Journal
@@ -272,7 +290,7 @@ def _opened(
     records = common.open_registry(registry, create=True) if options.mode == "link" else None
     with _open_manifest(out_dir, follow_links=follow_links) as manifest:
         journal = Journal(marker.name, manifest, options, same_as=marker.model.description.same_as, key=marker.keys[0])
-        yield RecordMode(journal) if records is None else LinkMode(records, journal)
+        yield RecordMode(journal) if records is None else LinkMode(records, journal, new_link=new_link)
 
 
 def _outcomes(

@@ -26,8 +26,16 @@ def show_status(mark: Mark) -> str:
     return str(mark["status"]) + (" (transplanted?)" if mark["transplanted"] else "")
 
 
-def cells(mark: Mark) -> dict[str, str]:
-    """What the table shows of one mark, by the columns' heads."""
+def _registry(mark: Mark) -> str:
+    """The registry that knows a mark, and how many others know its word as something else."""
+    if mark.get("registry") is None:
+        return "-"
+    others = f" (and {len(mark['also_in'])} more know this word)" if mark["also_in"] else ""
+    return show_name(mark["registry"]) + others
+
+
+def cells(mark: Mark, *, several: bool = False) -> dict[str, str]:
+    """What the table shows of one mark, by the columns' heads; ``several`` registries were asked."""
     record = mark["record"] or {"owner": mark.get("marked_by")}
     x, y, width, height = mark["region"]["bbox"]
     asset, owner, user, time = (
@@ -43,25 +51,29 @@ def cells(mark: Mark) -> dict[str, str]:
         "region x,y wxh": f"{x},{y} {width}x{height}",
         "area": f"{mark['region']['area']:.0%}",
         "chance": f"1e{mark['log10_p']:.0f}",
+        **({"registry": _registry(mark)} if several else {}),
     }
 
 
-def block(number: int, mark: Mark, columns: int) -> list[str]:
+def block(number: int, mark: Mark, columns: int, *, several: bool = False) -> list[str]:
     """One mark as lines ``key: value``, what is not known left out."""
-    shown = cells(mark)
+    shown = cells(mark, several=several)
     chance = shown.pop("chance")
     shown |= {"region": f"{shown.pop('region x,y wxh')} ({shown.pop('area')})", "chance": chance}
     rows = [("mark", str(number)), *((key, value) for key, value in shown.items() if value != "-")]
     return terminal.block(rows, columns, whole=("mark", "status", "link"))
 
 
-def picture_line(name: str, found: Sequence[Mark], columns: int | None) -> str:
+def picture_line(name: str, found: Sequence[Mark], columns: int | None, *, several: bool = False) -> str:
     """One picture of a folder: each mark's status and link, its record where there is room, the name cut at its
     beginning where there is none."""
     if not found:
         return f"{_end_of(name, columns and columns - len(': no watermark'))}: no watermark"
     marks = [f"{show_status(one)} {show_mark(one)}" for one in found]
     full = [" ".join([mark, *_named(one)]) for mark, one in zip(marks, found, strict=True)]
+    if several:
+        places = [_registry(one) for one in found]
+        full = [f"{mark} in {place}" if place != "-" else mark for mark, place in zip(full, places, strict=True)]
     line = f"{name}: {'; '.join(full)}"
     if columns is None or terminal.length(line) <= columns:
         return line

@@ -121,26 +121,29 @@ def _print(outcome: DetectOutcome, model: str, message: str | None, *, folder: b
     if as_json:
         common.print_json(said)
     elif outcome.findings is not None:
-        print_marks(show_name(str(outcome.source.location)), said, folder=folder)
+        print_marks(
+            show_name(str(outcome.source.location)), said, folder=folder, several=outcome.findings.registries > 1
+        )
 
 
-def print_marks(name: str, said: DetectObject, *, folder: bool) -> None:
-    """A line for a picture of a folder; else its marks as a table, or as blocks where that has no room."""
+def print_marks(name: str, said: DetectObject, *, folder: bool, several: bool = False) -> None:
+    """A line for a picture of a folder; else its marks as a table, or as blocks where that has no room; ``several``
+    registries were asked."""
     columns, label, marks = terminal.width(), _label_line(said["label"]), said["watermarks"]
     if folder:
-        typer.echo(picture_line(name, marks, columns) + label)
+        typer.echo(picture_line(name, marks, columns, several=several) + label)
         return
     count = f"{len(marks)} watermark{'s' if len(marks) > 1 else ''}" if marks else "no watermark"
     typer.echo(f"{name}: {count}{label}")
     if not marks:
         return
-    rows = [cells(mark) for mark in marks]
+    rows = [cells(mark, several=several) for mark in marks]
     if columns is None or _width(rows) <= columns:
         _print_table(rows)
         return
     for number, mark in enumerate(marks, start=1):
         typer.echo()
-        typer.echo("\n".join(block(number, mark, columns)))
+        typer.echo("\n".join(block(number, mark, columns, several=several)))
 
 
 def _width(rows: Sequence[Mapping[str, str]]) -> int:

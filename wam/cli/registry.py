@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from io import TextIOWrapper
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -18,12 +20,15 @@ from payload import PayloadError, format_time, parse_time
 from wam.cli import common, terminal
 from wam.cli.choices import RegistryState
 from wam.cli.panels import Commands
-from wam.errors import mask_secrets
+from wam.errors import mask_secrets, show_name
 from wam.pipeline.error_line import error_line
 
 if TYPE_CHECKING:
+    from payload.registry import Registry
     from payload.registry.entry import Entry
 
+AUDIT_ROW = "{:>7}  {:20}  {:10}  {:16}  {}"
+TOGETHER = 500  # lines that are written at a time
 ROW = "{:12}  {:9}  {:20}  {:24}  {:16}  {}"  # widths that most names fit: a registry is too long to measure first
 # what is last may be cut off, link and state never are; asset and owner are aligned where there is room
 NARROW_ROW = "{{:12}}  {{:9}}  {{:10}}  {{:{asset}}}  {{:{owner}}}  {{}}"
@@ -54,7 +59,7 @@ def list_(
         typer.Option("--since", metavar="DATE", help="Only those ingested since, 2026-11-22 or RFC 3339."),
     ] = None,
     state: Annotated[RegistryState | None, typer.Option("--state", help="Only those in this state.")] = None,
-    registry: common.RegistryOption = None,
+    registry: common.RegistriesOption = None,
     as_json: common.JsonRowsOption = False,
 ) -> None:
     """List records, oldest first: all, or those that are as asked.
@@ -65,24 +70,48 @@ def list_(
         start = None if since is None else _read_date(since)
     except ValueError as error:
         common.fail(f"--since: {error}")
-    store = common.open_registry(registry, create=False)
-    entries = store.entries(
-        state=None if state is None else state.value, asset=asset, owner=owner, user=user, since=start
-    )
-    if as_json:
-        for entry in entries:
-            common.print_json(_shown(entry))
-        return
+    stores = _stores(registry)
     columns = terminal.width()
+    for store in stores:
+        entries = store.entries(
+            state=None if state is None else state.value, asset=asset, owner=owner, user=user, since=start
+        )
+        if as_json:
+            _write(json.dumps(_shown(entry, store), ensure_ascii=True) for entry in entries)
+            continue
+        if len(stores) > 1:
+            typer.echo(f"{show_name(store.name)}:")
+        _write(_rows(entries, columns))
+
+
+def _stores(urls: list[str] | None) -> list[Registry]:
+    """The registries to look records up in, all of which have to be there."""
+    from payload.registry.database import listed
+
+    try:
+        return [common.open_registry(url, create=False) for url in listed(urls)]
+    except PayloadError as error:
+        common.fail(error)
+
+
+def _write(lines: Iterable[str]) -> None:
+    """Lines on standard output, many at a time: a registry may have millions."""
+    rest = iter(lines)
+    while some := list(islice(rest, TOGETHER)):
+        typer.echo("\n".join(some))
+
+
+def _rows(entries: Iterable[Entry], columns: int | None) -> Iterator[str]:
+    """The table of some entries, row by row; what the terminal has no room for is cut."""
     narrow = terminal.is_narrow(columns)
     row = _narrow_row(columns) if columns is not None and narrow else ROW
     heading = row.format("LINK", "STATE", "INGESTED", "ASSET", "OWNER", "USER")
-    typer.echo(terminal.shortened(heading, columns if narrow else None))
+    yield terminal.shortened(heading, columns if narrow else None)
     for entry in entries:
         record, time = entry.record, format_time(entry.record.ingested_at)
         fields = (record.asset, record.owner, record.user or "-")
         line = row.format(entry.link, entry.state, time[:10] if narrow else time, *fields)
-        typer.echo(terminal.shortened(line, columns) if narrow else line)
+        yield terminal.shortened(line, columns) if narrow else line
 
 
 @registry_app.command()
@@ -122,18 +151,26 @@ def _read_date(text: str) -> datetime:
 @registry_app.command()
 def show(
     link: Annotated[str, typer.Argument(metavar="ID", help="Short link, such as wm:3ZT3-GTKS.")],
-    registry: common.RegistryOption = None,
+    registry: common.RegistriesOption = None,
     as_json: common.JsonRowsOption = False,
 ) -> None:
-    """Show one record.
+    """Show one record: that of the first registry that knows the link, where several are asked.
 
     Example: wam registry show wm:3ZT3-GTKS
     """
-    try:
-        entry = common.open_registry(registry, create=False).show(link)
-    except (PayloadError, ValueError) as error:
-        common.fail(error, code=1)
-    values = _shown(entry)
+    stores = _stores(registry)
+    problem: Exception | None = None
+    for store in stores:
+        try:
+            values, entry = _shown(found := store.show(link), store), found
+            break
+        except (PayloadError, ValueError) as error:
+            problem = problem or error
+    else:
+        if len(stores) > 1 and isinstance(problem, PayloadError):
+            asked = ", ".join(store.name for store in stores)
+            common.fail(f"expected an entry for link {link} in one of {asked}, found none; check them", code=1)
+        common.fail(problem, code=1)
     if as_json:
         common.print_json(values)
         return
@@ -156,6 +193,83 @@ def withdraw(
     except (PayloadError, ValueError) as error:
         common.fail(error, code=1)
     typer.echo(f"{entry.link} withdrawn")
+
+
+@registry_app.command()
+def erase(
+    user: Annotated[str, typer.Option("--user", metavar="ID", help="Whose data to erase.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+    registry: common.RegistryOption = None,
+) -> None:
+    """Erase what is known of a user's pictures: asset, owner, user, file and hashes. It cannot be undone.
+
+    Their ids stay taken, and no detection names them any more; the audit log stays whole. Exports, manifests and
+    reports that were written before are files of yours: erase them as well.
+
+    Example: wam registry erase --user u-77
+    """
+    store = common.open_registry(registry, create=False)
+    try:
+        count = sum(1 for _ in store.entries(user=user))
+        if not count:
+            common.fail(f"--user: expected records of {user} in {store.name}, found none; check the ID", code=1)
+        if not yes:
+            typer.confirm(f"erase {_records(count)} of {user} in {store.name} for ever?", abort=True, err=True)
+        count = store.erase(user)
+    except PayloadError as error:
+        common.fail(error, code=1)
+    typer.echo(f"{_records(count)} erased; exports, manifests and reports that name {user} are left to you")
+
+
+@registry_app.command()
+def audit(
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check that no line was cut or changed, and no record that it vouches for.")
+    ] = False,
+    head: Annotated[
+        str | None,
+        typer.Option(
+            "--head", metavar="HASH", help="With --verify: a hash that it gave earlier, which has to be there still."
+        ),
+    ] = None,
+    registry: common.RegistryOption = None,
+    as_json: common.JsonRowsOption = False,
+) -> None:
+    """Print what was done in the registry, when and by whom ($WAM_ACTOR, or user and machine), or check it.
+
+    Exit status 1: with --verify, the log or a record was changed behind its back.
+
+    Example: wam registry audit --verify
+    """
+    if head is not None and not verify:
+        common.fail("--head: expected --verify with it, found none; add it")
+    store = common.open_registry(registry, create=False)
+    if not verify:
+        _write(_audit_rows(store, as_json=as_json))
+        return
+    try:
+        report = store.verify_audit(head=head)
+    except PayloadError as error:
+        common.fail(error, code=1)
+    if as_json:
+        common.print_json({"lines": report.lines, "head": report.head, "problem": report.problem})
+    elif report.problem is None:
+        typer.echo(f"{store.name}: {report.lines} lines, whole; head {report.head}")
+    if report.problem is not None:
+        common.fail(f"{store.name}: audit log: {report.problem}; compare it with a backup", code=1)
+
+
+def _audit_rows(store: Registry, *, as_json: bool) -> Iterator[str]:
+    """The lines of the audit log, with the link of a line that is about one entry."""
+    if not as_json:
+        yield AUDIT_ROW.format("LINE", "AT", "EVENT", "WHAT", "BY")
+    for line in store.audit():
+        link = store.link_of(line.serial) if line.serial is not None and line.count == 1 else None
+        if as_json:
+            yield json.dumps({**line.to_dict(), "link": link}, ensure_ascii=True)
+        else:
+            what = link or (_records(line.count) if line.count else "-")
+            yield AUDIT_ROW.format(line.number, line.at, line.event, what, show_name(line.actor))
 
 
 @registry_app.command()
@@ -216,10 +330,10 @@ def _records(count: int, kind: str = "record") -> str:
     return f"{count} {kind}{'' if count == 1 else 's'}"
 
 
-def _shown(entry: Entry) -> dict[str, Any]:
+def _shown(entry: Entry, store: Registry) -> dict[str, Any]:
     """An entry for people and programs: earlier versions kept passwords of the URLs that outputs went to."""
     output = entry.output and mask_secrets(entry.output)
-    return {"link": entry.link, **entry.to_dict(), "output": output}
+    return {"link": entry.link, **entry.to_dict(), "output": output, "registry": store.name}
 
 
 @contextmanager

@@ -6,26 +6,29 @@ settle    id marked in the registry, then a line in the manifest with the file's
 
 Killed before the file is there, an id stays pending and names no file. Killed after, it is pending although a file
 carries it. Either way the next run with that manifest takes the same id for the same file again, which gives the same
-bytes, so that nothing needs to be found out.
+bytes, so that nothing needs to be found out. Without a manifest a run takes the same id again where source and record
+are the same, whether the earlier mark was confirmed or not.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from payload import PayloadError, parse_link
 from payload.registry import Registry
 from payload.registry.entry import IN_USE, Entry
+from payload.registry.store import Wanted
 from wam.errors import ImageError, mask_secrets, show_name
 from wam.jobs.journal import Journal
 from wam.jobs.modes import Reservation, Written, note_failure
 from wam.jobs.outcome import EmbedResult
 from wam.jobs.plan import Item
 from wam.pictures.storage import exists
-from wam.pipeline.mark_link import LinkMarking
+from wam.pipeline.mark_link import REUSED, LinkMarking
 from wam.pipeline.registered_words import RegisteredWords
 
 CONFIRM_TRIES = 3  # a registry may be busy; the file is written by then
@@ -39,11 +42,19 @@ class ConfirmError(ImageError):
 class LinkMode:
     """The ``MarkMode`` of link mode: the registry gives ids and keeps the records."""
 
-    def __init__(self, registry: Registry, journal: Journal, *, confirm_pause: float = CONFIRM_PAUSE) -> None:
+    def __init__(
+        self, registry: Registry, journal: Journal, *, new_link: bool = False, confirm_pause: float = CONFIRM_PAUSE
+    ) -> None:
         self.registry = registry
         self.journal = journal
         self.marking = LinkMarking(journal.options, RegisteredWords(registry))
+        self.new_link = new_link
         self.confirm_pause = confirm_pause
+
+    @property
+    def by_digest(self) -> bool:
+        """A source that comes again for the same record gets the same link."""
+        return True
 
     def earlier(self, item: Item) -> dict[str, Any] | None:
         """See ``MarkMode.earlier``; what was withdrawn is marked again."""
@@ -53,27 +64,29 @@ class LinkMode:
         entry = self.registry.find(parse_link(line["link"]))
         return line if entry is not None and entry.state == "marked" else None
 
-    def reserve(self, *items: Item) -> list[Reservation]:
-        """Reserves an id for each item, that of a run that was cut off where there is one."""
-        reserved: list[Reservation] = []
+    def reserve(self, items: Sequence[Item], digests: Sequence[str | None]) -> list[Reservation]:
+        """Reserves an id for each item: that of a run that was cut off, or of an earlier mark of the same source for
+        the same record, where there is one."""
+        found = {place: self._left_over(item) for place, item in enumerate(items)}
+        reserved = {place: one for place, one in found.items() if one is not None}
         try:
-            for item in items:
-                reserved.append(self._left_over(item) or self._new(item))
-            self.journal.reserve(list(items), [_named(item, one) for item, one in zip(items, reserved, strict=True)])
+            reserved |= self._new({place: items[place] for place in found if found[place] is None}, digests)
+            ordered = [reserved[place] for place in range(len(items))]
+            self.journal.reserve(list(items), [_named(item, one) for item, one in zip(items, ordered, strict=True)])
         except BaseException:
-            for one in reserved:
+            for one in reserved.values():
                 self.abandon(one)
             raise
-        return reserved
+        return ordered
 
     def settle(self, item: Item, reservation: Reservation, written: Written) -> EmbedResult:
         """Enters a written file; raises ``ConfirmError`` if the registry does not answer: the id then stays pending."""
         entry, output = reservation.entry, os.fspath(item.target)
         assert entry is not None
-        if entry.state == "pending":
-            self._confirm(item, entry, written.report.phash, output)
+        self._confirm(item, entry, written.report.phash, output)
         image = os.fspath(item.source.location)
-        return self.journal.note(item, EmbedResult(image, output, written.report, written.replaced))
+        notes = (REUSED,) if reservation.reused else ()
+        return self.journal.note(item, EmbedResult(image, output, written.report, written.replaced, notes))
 
     def abandon(self, reservation: Reservation) -> None:
         """Gives up the id of a file that was not written, unless an earlier run may have written it."""
@@ -86,10 +99,17 @@ class LinkMode:
         """See ``MarkMode.fail``. What was written, but not confirmed, stays pending."""
         return note_failure(self.journal, item, error, message, stays=isinstance(error, ConfirmError))
 
-    def _new(self, item: Item) -> Reservation:
-        assert item.record is not None
-        entry = self.registry.allocate(item.record)
-        return Reservation(entry.record, entry)
+    def _new(self, items: Mapping[int, Item], digests: Sequence[str | None]) -> dict[int, Reservation]:
+        """Ids of the registry, all or none."""
+        wanted = []
+        for place, item in items.items():
+            assert item.record is not None
+            wanted.append(Wanted(item.record, digests[place], timed=item.timed))
+        found = self.registry.reserve(wanted, new_link=self.new_link) if wanted else []
+        return {
+            place: Reservation(one.entry.record, one.entry, reused=one.reused)
+            for place, one in zip(items, found, strict=True)
+        }
 
     def _left_over(self, item: Item) -> Reservation | None:
         """The id that a run reserved for this file when it was cut off; one for another record is given up."""
@@ -107,7 +127,8 @@ class LinkMode:
     def _confirm(self, item: Item, entry: Entry, phash: int, output: str) -> None:
         for attempt in range(CONFIRM_TRIES):
             try:
-                self.registry.confirm(entry.word, phash=phash, output=mask_secrets(output))
+                # again: an earlier mark's id, or one whose confirmation went through though its answer was lost
+                self.registry.confirm(entry.word, phash=phash, output=mask_secrets(output), again=True)
                 return
             except PayloadError as error:
                 found = str(error)

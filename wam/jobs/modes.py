@@ -11,6 +11,7 @@ A run that is killed in between takes what it reserved up again, so that the sam
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,11 +27,13 @@ from wam.pipeline.marking import Marking
 
 @dataclass(frozen=True)
 class Reservation:
-    """What goes into one file; ``entry`` of its id in link mode; ``carried``: a file of an earlier run may carry it."""
+    """What goes into one file; ``entry`` of its id in link mode; ``carried``: a file of an earlier run may carry it;
+    ``reused``: the id is that of an earlier mark of the same picture for the same record."""
 
     record: Record
     entry: Entry | None = None
     carried: bool = False
+    reused: bool = False
 
     @property
     def word(self) -> int | None:
@@ -60,8 +63,14 @@ class MarkMode(Protocol):
         """The manifest's line of a file that is done and need not be marked again."""
         ...
 
-    def reserve(self, *items: Item) -> list[Reservation]:
-        """Fixes what goes into each file; what a run that was cut off reserved for it is taken up again."""
+    @property
+    def by_digest(self) -> bool:
+        """Whether ``reserve`` asks what the sources hold."""
+        ...
+
+    def reserve(self, items: Sequence[Item], digests: Sequence[str | None]) -> list[Reservation]:
+        """Fixes what goes into each file; what a run that was cut off reserved for it is taken up again. ``digests``:
+        the SHA-256 of each source's content, None where it is not known."""
         ...
 
     def settle(self, item: Item, reservation: Reservation, written: Written) -> EmbedResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from payload import Record
@@ -25,7 +26,12 @@ class RecordMode:
         """See ``MarkMode.earlier``."""
         return self.journal.finished(item)
 
-    def reserve(self, *items: Item) -> list[Reservation]:
+    @property
+    def by_digest(self) -> bool:
+        """What a source holds makes no difference."""
+        return False
+
+    def reserve(self, items: Sequence[Item], digests: Sequence[str | None]) -> list[Reservation]:
         """The records; one that a run was cut off with keeps its time, so that the file comes out the same."""
         reserved = [Reservation(self._record(item)) for item in items]
         self.journal.reserve(list(items), [_named(item, one.record) for item, one in zip(items, reserved, strict=True)])

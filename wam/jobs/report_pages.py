@@ -28,7 +28,7 @@ Write = Callable[[TextIO, Iterable[Row]], None]
 
 COLUMNS = (
     "image", "number", "status", "link", "asset", "owner", "user", "ingested_at", "x", "y", "width", "height", "area",
-    "log10_p", "transplanted", "error",
+    "log10_p", "transplanted", "error", "registry",
 )  # fmt: skip
 THUMBNAIL = 240  # pixels of the longer side
 MOST_THUMBNAILS = 2000  # of a page, some 10 kB each
@@ -63,6 +63,7 @@ def _mark_cells(values: Row, number: int, mark: Row) -> dict[str, Any]:
         **{name: record.get(name) for name in names},
         **dict(zip(("x", "y", "width", "height"), mark["region"]["bbox"], strict=True)),
         "area": mark["region"]["area"],
+        "registry": mark.get("registry"),  # reports of 0.2.0 have none
     }
 
 

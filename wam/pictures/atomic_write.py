@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -33,8 +34,8 @@ def save_atomically(path: str | os.PathLike[str], write: Callable[[Path], object
         with TemporaryDirectory() as folder:
             whole = Path(folder, "whole")
             write(whole)
-            with open(path, "wb") as stream:
-                stream.write(whole.read_bytes())
+            with open(whole, "rb") as content, open(path, "wb") as stream:
+                shutil.copyfileobj(content, stream)
         return
     target = Path(os.path.realpath(path))
     if str(target.parent) not in swept:

@@ -228,11 +228,17 @@ def write_picture(path: str | os.PathLike[str], picture: Image.Image) -> None:
 
 
 def write_text(path: str | os.PathLike[str], write: Callable[[TextIO], Result], *, private: bool = False) -> Result:
-    """Writes a text file whole or not at all; ``write`` is given the open stream, its result is returned."""
-    buffer = io.StringIO()
-    result = write(buffer)
-    write_bytes(path, buffer.getvalue().encode(), private=private)
-    return result
+    """Writes a text file whole or not at all; ``write`` is given the open stream, its result is returned. Nothing but
+    what ``write`` holds is in memory."""
+    results = list[Result]()
+
+    def save(temporary: Path) -> None:
+        with open(temporary, "w", encoding="utf-8", newline="\n") as stream:
+            results.append(write(stream))
+
+    with _file_errors(path, expected="a file that can be written", remedy="choose another place"):
+        save_atomically(path, save, private=private)
+    return results[0]
 
 
 def expand_inputs(paths: Iterable[str | os.PathLike[str]]) -> list[str | Path]:

@@ -103,6 +103,8 @@ class WatermarkObject(TypedDict):
         "left to right",
     ]
     transplanted: Annotated[bool, "true for a whole-picture mark on a picture other than its own"]
+    registry: Annotated[str | None, "the first of the registries asked that knows the word; null where none does"]
+    also_in: Annotated[list[str], "other registries asked, in which the word stands for another record"]
     marks: NotRequired[Annotated[MarksObject, "of records only: marks read, needed and embedded"]]
     protection: NotRequired[Annotated[str | None, "of records only: how it is sealed"]]
     problem: NotRequired[Annotated[str | None, "of records only: why it is unreadable"]]
@@ -247,6 +249,8 @@ def watermark_object(reading: AnyReading) -> WatermarkObject:
         "region": region_object(reading.region),
         "pose": pose_object(detection.pose, detection.pose.scale),
         "transplanted": reading.transplanted,
+        "registry": reading.registry,
+        "also_in": list(reading.also_in),
     }
 
 
@@ -269,6 +273,8 @@ def _found_record_object(found: FoundRecord) -> WatermarkObject:
         "region": region_object(found.region),
         "pose": pose_object(found.detections[0].pose, found.scale),
         "transplanted": found.transplanted,
+        "registry": None,
+        "also_in": [],
     }
 
 

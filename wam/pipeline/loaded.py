@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -28,12 +29,13 @@ COARSE = 58.0  # mean of a quantisation table at quality 50 (ITU-T T.81, table K
 @dataclass(frozen=True)
 class Loaded:
     """A picture that can be marked; ``picture`` of an ``animation`` is its telling frame. ``target``: what errors call
-    the output, and its ``format``."""
+    the output, and its ``format``; ``digest`` the SHA-256 of its file's content, in hexadecimal digits."""
 
     picture: Picture
     target: str
     format: str
     animation: Animation | None = None
+    digest: str | None = None
 
     @property
     def pixels(self) -> int:
@@ -69,7 +71,12 @@ def load(content: bytes, *, name: str = "picture", target: str | None = None, fr
         found = f"{READ_ONLY_NAMES.get(READ_ONLY.get(suffix, picture.format))}, which is read, not written"
         raise ImageError.about(name, expected="another output format", found=found, remedy="choose -o NAME.png")
     format = picture.format if suffix in ("", ".wm") else format_of(written_as)
-    return Loaded(picture, written_as, format, animation)
+    return Loaded(picture, written_as, format, animation, digest_of(content))
+
+
+def digest_of(content: bytes) -> str:
+    """What a source is known again by, whatever it is called: the same on every machine and with every codec."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def is_coarse(loaded: Loaded, quality: int | None) -> bool:

@@ -27,6 +27,7 @@ DIFFERENT = 6  # bits in which two words differ at least
 # that were marked with another word before
 EVEN = 0.6
 STRONGER = 42.0  # dB: of pictures whose usual strength does not read back, pages of text say
+REUSED = "the link of an earlier mark of this picture for this record; --new-link makes another"
 UNDER = 0.5  # share of the input that an earlier mark covers from which a new one lies over it
 
 

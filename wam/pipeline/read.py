@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from payload import Match, Record, format_link, hash_rgb, hashes_before_cut, read_word
-from payload.registry.entry import IN_USE, Entry
+from payload.registry.entry import IN_USE, TAKEN_BACK, Entry
 from wam.models.effort import USUAL, Effort
 from wam.models.protocol import SearchSummary
 from wam.pictures.animation import decode_animation
@@ -37,12 +37,16 @@ QUICK = "a quick look: at the usual resolution only"
 
 @dataclass(frozen=True)
 class Reading:
-    """One watermark of a file with what the registry says of it; ``transplanted``: on a picture other than its own."""
+    """One watermark of a file with what the registries say of it; ``transplanted``: on a picture other than its own.
+    ``registry``: the name of the first that knows its word, ``also_in`` those of others in which it stands for another
+    record."""
 
     detection: Detection
     match: Match
     entry: Entry | None
     transplanted: bool
+    registry: str | None = None
+    also_in: tuple[str, ...] = ()
 
     @property
     def status(self) -> str:
@@ -110,7 +114,7 @@ class Examined:
 class Findings:
     """What a file says: its size in pixels, the marks in it as people read a page, the ``label`` in its metadata, what
     the ``searches`` of its frames did, where the model says so, and the ``reason`` why not all of it was searched, None
-    where it was."""
+    where it was; how many ``registries`` were asked."""
 
     width: int
     height: int
@@ -118,6 +122,7 @@ class Findings:
     label: Label | None = None
     searches: tuple[SearchSummary, ...] = ()
     reason: str | None = None
+    registries: int = 0
 
     @property
     def complete(self) -> bool:
@@ -235,23 +240,30 @@ def judge(examined: Examined, words: RegisteredWords) -> Findings:
     # a faint mark counts if its word is registered, which the match itself has weighed; any other has to be plain
     found += [r for r in readings if r.status == "verified" or r.detection.log10_p <= examined.present]
     ordered = tuple(found[place] for place in reading_order([one.region for one in found]))
-    return Findings(examined.width, examined.height, ordered, examined.label, examined.searches, examined.reason)
+    return Findings(
+        examined.width, examined.height, ordered, examined.label, examined.searches, examined.reason,
+        len(words.registries),
+    )  # fmt: skip
 
 
 def _look_up(detection: Detection, examined: Examined, words: RegisteredWords) -> Reading:
     match = read_word(detection.logits, words.get(), presence_log10_p=detection.log10_p)
-    if words.registry is None or match.word is None:
+    if not words.registries or match.word is None:
         return Reading(detection, match, None, False)
-    entry = words.registry.find(match.word)
-    in_use = entry is not None and entry.state in IN_USE
-    if match.status in ("verified", "unregistered") and in_use != (match.status == "verified"):
+    found = words.find(match.word)
+    in_use = [(name, entry) for name, entry in found if entry.state in IN_USE]
+    if match.status in ("verified", "unregistered") and bool(in_use) != (match.status == "verified"):
         # registered, withdrawn or discarded since the list of words was read
         match = read_word(detection.logits, words.get(renew=True), presence_log10_p=detection.log10_p)
     if match.status != "verified":
-        withdrawn = entry is not None and entry.state == "withdrawn"
-        return Reading(detection, replace(match, status="withdrawn") if withdrawn else match, None, False)
-    registered = None if entry is None else entry.phash
-    return Reading(detection, match, entry, link_is_transplanted(detection, examined.hashes, registered))
+        back = next((name for name, entry in found if entry.state in TAKEN_BACK), None)
+        return Reading(detection, match if back is None else replace(match, status="withdrawn"), None, False, back)
+    if not in_use:
+        return Reading(detection, match, None, False)
+    (name, entry), *others = in_use
+    also_in = tuple(other for other, twin in others if (twin.serial, twin.record) != (entry.serial, entry.record))
+    transplanted = link_is_transplanted(detection, examined.hashes, entry.phash)
+    return Reading(detection, match, entry, transplanted, name, also_in)
 
 
 def _stated(reading: AnyReading) -> tuple[str | None, str | None, str | None]:

@@ -82,3 +82,13 @@ def test_ids_out_of_range_are_refused(number: int) -> None:
 def test_words_that_are_not_whole_are_refused() -> None:
     with pytest.raises(ValueError, match="expected integer words, found float64"):
         bch.decode([0.5])
+
+
+def test_one_number_is_judged_as_arrays_are() -> None:
+    generator = np.random.default_rng(3)
+    words = bch.encode(generator.integers(0, ID_COUNT, 200))
+    others = generator.integers(0, 1 << 32, 200, dtype=np.uint32)
+    flipped = words ^ np.uint32(1 << 7)
+    for some in (words, others, flipped):
+        assert [bch.is_word(word) for word in some.tolist()] == (bch.decode(some).corrected == 0).tolist()
+    assert not bch.is_word(-1) and not bch.is_word(1 << 32)

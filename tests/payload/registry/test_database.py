@@ -11,7 +11,7 @@ from sqlalchemy import text
 from payload.errors import RegistryError
 from payload.records.record import Record
 from payload.registry import Registry, schema
-from payload.registry.database import connect, locate, transaction
+from payload.registry.database import connect, listed, locate, transaction
 
 RECORD = Record("123", "acme")
 
@@ -150,24 +150,49 @@ def test_a_missing_driver_names_its_install_command(monkeypatch: pytest.MonkeyPa
 
 def test_a_newer_version_is_refused(registry: Registry, registry_url: str) -> None:
     set_version(registry_url, schema.SCHEMA_VERSION + 1)
-    with pytest.raises(RegistryError, match="version 1 or older, found 2; update wam"):
+    with pytest.raises(RegistryError, match="version 2 or older, found 3; update wam"):
         Registry.open(registry_url)
 
 
-def test_an_older_version_is_migrated_step_by_step(registry: Registry, registry_url: str) -> None:
-    entry = registry.allocate(RECORD)
-    steps = {
-        1: lambda connection: connection.execute(text("CREATE TABLE wam_new (seen INTEGER)")),
-        2: lambda connection: connection.execute(text("INSERT INTO wam_new VALUES (7)")),
-    }
-    engine = connect(locate(registry_url), create=False)
-    with transaction(engine, write=True) as connection:
-        schema.prepare(connection, create=False, version=3, migrations=steps)
-    with transaction(engine) as connection:
-        assert connection.execute(text("SELECT seen FROM wam_new")).scalar_one() == 7
-        assert schema.is_current(connection, version=3) and not schema.is_current(connection)
-    assert registry.show(entry.link) == entry
+@pytest.mark.parametrize(
+    ("value", "places"),
+    [
+        ("a.db", ["a.db"]),
+        ("a.db | b.db|", ["a.db", "b.db"]),
+        ("C:\\marks\\a.db|D:\\b.db", ["C:\\marks\\a.db", "D:\\b.db"]),
+        (
+            "postgresql://me:a;b@host:5432/x?c=d|sqlite:///a.db",
+            ["postgresql://me:a;b@host:5432/x?c=d", "sqlite:///a.db"],
+        ),
+        ("/with space:and;signs.db", ["/with space:and;signs.db"]),
+        ("", [None]),
+    ],
+)
+def test_the_environment_may_list_several(
+    value: str, places: list[str | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAM_REGISTRY", value)
+    assert listed() == places and listed(["given.db"]) == ["given.db"]
 
 
-def test_every_older_version_has_a_migration() -> None:
-    assert set(schema.MIGRATIONS) == set(range(1, schema.SCHEMA_VERSION))
+def test_a_file_whose_name_looks_like_a_list_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    odd = tmp_path / "a|b.db"
+    odd.touch()
+    monkeypatch.setenv("WAM_REGISTRY", str(odd))
+    assert listed() == [str(odd)] and locate(None).database == str(odd)
+
+
+def test_a_list_of_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAM_REGISTRY", " | ")
+    with pytest.raises(RegistryError, match=r"WAM_REGISTRY: expected registries with \| between"):
+        listed()
+
+
+def test_the_first_of_a_list_is_written_to_and_all_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WAM_REGISTRY", f"{tmp_path / 'a.db'} | {tmp_path / 'b.db'}")
+    Registry.open().allocate(RECORD)
+    assert (tmp_path / "a.db").exists() and not (tmp_path / "b.db").exists()
+    with pytest.raises(RegistryError, match=r"b\.db: expected a file, found none"):
+        Registry.open_listed()
+    Registry.open(str(tmp_path / "b.db"))
+    assert [registry.name for registry in Registry.open_listed()] == [str(tmp_path / name) for name in ("a.db", "b.db")]

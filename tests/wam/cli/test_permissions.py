@@ -27,10 +27,12 @@ from wam.pipeline import mark_link
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs the permissions of a Unix file system")
 ROOT = Path(mark_link.__file__).parents[2]
+SHIPPED = ROOT / "tests" / "data" / "0.2.0" / "registry.sqlite"
 NOBODY = 65534  # user id
 COMMAND = """
-import os, sys
+import os, shutil, sys
 from pathlib import Path
+from payload.registry import Registry
 from tests.wam.synthetic import handmade_marker, smooth_picture
 from wam import watermarker
 from wam.cli import app
@@ -40,6 +42,9 @@ if os.getuid() == 0:  # everything is imported by a run as root
     app(["embed", str(folder / "warm.png"), "--asset", "1", "--owner", "a", "-o", str(folder / "warm.wm.png"),
          "--registry", str(folder / "warm.sqlite")], standalone_mode=False)
     app(["detect", str(folder / "warm.wm.png"), "--registry", str(folder / "warm.sqlite")], standalone_mode=False)
+    if (folder / "old.sqlite").exists():  # what migrates it is imported too
+        shutil.copy(folder / "old.sqlite", folder / "warm-old.sqlite")
+        Registry.open(str(folder / "warm-old.sqlite"))
     os.setgid(65534), os.setuid(65534)
 os.chdir(folder)
 print(file=sys.stderr)
@@ -128,7 +133,7 @@ def test_a_registry_in_a_folder_that_may_not_be_written_is_read(folder: Path, lo
     if log == "empty":
         (folder / "r.sqlite-wal").touch()
     elif log in ("in use", "left over"):
-        open_one = connect(locate(str(folder / "r.sqlite")), create=False)  # a connection that is open keeps the log
+        open_one = connect(locate(str(folder / "r.sqlite")), create=True)  # a connection that is open keeps the log
         with open_one.connect():
             registry.allocate(Record("later", "acme"))
             for ending in ("-wal", "-shm")[: 2 if log == "in use" else 1]:
@@ -145,6 +150,23 @@ def test_a_registry_in_a_folder_that_may_not_be_written_is_read(folder: Path, lo
     else:
         assert (status, said) == (0, [])
         assert [mark["status"] for mark in objects[0]["watermarks"]] == ["verified"]
+
+
+def test_a_registry_of_0_2_0_that_may_not_be_written_is_read_and_not_written(folder: Path) -> None:
+    """It would have to be migrated first; the folder can be written, the file cannot."""
+    shutil.copy(SHIPPED, folder / "old.sqlite")
+    shutil.copy(SHIPPED, folder / "r.sqlite")
+    (folder / "r.sqlite").chmod(0o444)
+    before = (folder / "r.sqlite").read_bytes()
+    status, objects, said = wam(folder, "registry", "list", "--json")
+    assert (status, said) == (0, []) and [one["record"]["asset"] for one in objects] == ["a", "b", "keyed", "gone"]
+    status, objects, said = wam(folder, "registry", "withdraw", objects[0]["link"])
+    assert (status, objects, len(said)) == (1, [], 1)
+    assert said[0].startswith(f"error: registry {folder / 'r.sqlite'}: expected to read and write it, found: ")
+    status, objects, said = embed(folder, "photos")
+    assert (status, objects, len(said)) == (2, [], 1)
+    assert said[0].startswith(f"error: registry {folder / 'r.sqlite'}: expected ")
+    assert (folder / "r.sqlite").read_bytes() == before
 
 
 def test_a_registry_that_may_not_be_written_is_a_usage_error(folder: Path) -> None:

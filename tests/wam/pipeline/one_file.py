@@ -26,12 +26,13 @@ class EmbedJob:
     strength: float | None
     frames: bool = False
     label: bool = False
+    new_link: bool = False
 
 
 def embed_file(job: EmbedJob, source: Path, target: Path, record: Record) -> EmbedResult:
-    """Marks one file with a new id."""
+    """Marks one file, with a new id where it was not marked for this record before."""
     options = MarkOptions("link", job.strength, job.label, job.frames)
-    mode = LinkMode(job.registry, Journal(job.marker.name, options=options))
+    mode = LinkMode(job.registry, Journal(job.marker.name, options=options), new_link=job.new_link)
     item = Item(Source(source, source.name), target, record)
     (outcome,) = embed_locally(job.marker, mode, [item], workers=1)
     if outcome.error is not None:

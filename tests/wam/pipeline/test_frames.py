@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def test_the_label_agrees_with_the_watermark(job: EmbedJob, tmp_path: Path) -> N
 
 def test_a_label_on_another_picture_is_found_out(job: EmbedJob, tmp_path: Path) -> None:
     xmp = read_image(labelled(job, tmp_path)).metadata.xmp
-    other = read_image(labelled(job, tmp_path, "second.png"))
+    other = read_image(labelled(replace(job, new_link=True), tmp_path, "second.png"))
     Image.fromarray(other.pixels).save(tmp_path / "swapped.jpg", xmp=xmp, quality=95)
     outcome = read(job, tmp_path / "swapped.jpg")
     assert len(outcome.readings) == 1 and outcome.label_agrees is False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -73,7 +74,8 @@ def test_the_record_is_found_again(job: EmbedJob, source: Path, tmp_path: Path) 
 
 
 def test_each_picture_gets_an_id_of_its_own(job: EmbedJob, source: Path, tmp_path: Path) -> None:
-    links = [embed_file(job, source, tmp_path / f"{n}.png", RECORD).report.link for n in range(3)]
+    records = [replace(RECORD, asset=str(n)) for n in range(3)]
+    links = [embed_file(job, source, tmp_path / f"{n}.png", records[n]).report.link for n in range(3)]
     assert len(set(links)) == 3
     found = [detect_file(job.marker, tmp_path / f"{n}.png", job.registry)[1][0].link for n in range(3)]
     assert found == links

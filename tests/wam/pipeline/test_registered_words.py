@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from pathlib import Path
 
@@ -37,3 +38,22 @@ def test_another_process_gets_the_list_as_it_is(tmp_path: Path) -> None:
 def test_without_a_registry_there_is_only_the_own_word() -> None:
     assert RegisteredWords(None).get() is None
     assert RegisteredWords(None).and_own(7).tolist() == [7]
+
+
+def test_several_registries_are_one_list_and_answer_in_order(tmp_path: Path) -> None:
+    first, second = (Registry.open(str(tmp_path / name)) for name in ("a.sqlite", "b.sqlite"))
+    ours = first.allocate(Record("1", "acme"))
+    stream = io.StringIO()
+    first.export(stream)
+    stream.seek(0)
+    second.import_(stream)
+    theirs = second.allocate(Record("2", "zenith"))
+    words = RegisteredWords([first, second])
+    known = words.get()
+    assert known is not None and sorted(known.tolist()) == sorted({ours.word, theirs.word})
+    assert [name for name, _ in words.find(ours.word)] == [first.name, second.name]
+    first.withdraw(ours.link)  # who still names it comes before who took it back
+    assert [(name, entry.state) for name, entry in words.find(ours.word)] == [
+        (second.name, "pending"), (first.name, "withdrawn"),
+    ]  # fmt: skip
+    assert [name for name, _ in words.find(theirs.word)] == [second.name]

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
-from payload.registry import Registry
 from wam.jobs.engines.steps import load_item, open_source, write_marked
 from wam.jobs.modes import MarkMode, Reservation, earlier_line
 from wam.jobs.outcome import DetectOutcome, EmbedOutcome
@@ -27,7 +26,7 @@ from wam.pictures.samples import Picture
 from wam.pipeline.loaded import Loaded
 from wam.pipeline.marking import Request, mark_each
 from wam.pipeline.read import AnyReading, ReadSteps, judge
-from wam.pipeline.registered_words import RegisteredWords
+from wam.pipeline.registered_words import RegisteredWords, Registries
 from wam.watermarker import Watermarker
 
 MOST_PIXELS = 64_000_000  # of all pictures that are in the networks and encoders at once: some 40 bytes each
@@ -91,7 +90,7 @@ def embed_locally(
 
 def detect_locally(
     marker: Watermarker,
-    registry: Registry | None,
+    registry: Registries,
     sources: Iterable[Source],
     *,
     effort: Effort = USUAL,
@@ -186,7 +185,8 @@ class _Embedding:
         with self.gate.passing(sum(loaded.pixels for loaded in ready.values())):
             try:
                 self._check()
-                reserved = dict(zip(ready, self.mode.reserve(*(items[index] for index in ready)), strict=True))
+                wanted, digests = [items[index] for index in ready], [loaded.digest for loaded in ready.values()]
+                reserved = dict(zip(ready, self.mode.reserve(wanted, digests), strict=True))
             except Exception as error:
                 return {index: EmbedOutcome(items[index], error=error) for index in ready}
             open_ones = dict(reserved)

@@ -13,17 +13,17 @@ from itertools import islice
 from typing import Any
 
 from payload import Record
-from payload.registry import Registry
 from wam.jobs.engines.ray_pool import Cluster, Load, Task, Worker, absolute, connected, run_tasks
 from wam.jobs.engines.steps import load_item, open_source, write_marked
 from wam.jobs.modes import MarkMode, Reservation, Written, earlier_line
 from wam.jobs.outcome import DetectOutcome, EmbedOutcome
 from wam.jobs.plan import Item, Source
 from wam.models.effort import USUAL, Effort
-from wam.pictures.storage import Location
+from wam.pictures.storage import Location, fetch
+from wam.pipeline.loaded import digest_of
 from wam.pipeline.marking import Marking, Request, mark_one
 from wam.pipeline.read import Examined, ReadSteps, judge
-from wam.pipeline.registered_words import RegisteredWords
+from wam.pipeline.registered_words import RegisteredWords, Registries
 
 WAVE = 2000  # files that are handed out at a time
 
@@ -70,7 +70,8 @@ def _embed_wave(
         except Exception as error:
             known[index] = EmbedOutcome(item, error=error)
     try:
-        reserved = dict(zip(todo, mode.reserve(*(items[index] for index in todo)), strict=True))
+        digests = _digests(ray, cluster, items, todo) if mode.by_digest else [None] * len(todo)
+        reserved = dict(zip(todo, mode.reserve([items[index] for index in todo], digests), strict=True))
     except Exception as error:
         known |= {index: EmbedOutcome(items[index], error=error) for index in todo}
         reserved, todo = {}, []
@@ -82,6 +83,13 @@ def _embed_wave(
             number, result = next(results)
             known[number] = _settled(mode, items[number], reserved[number], result)
         yield known.pop(index)
+
+
+def _digests(ray: Any, cluster: Cluster, items: Sequence[Item], todo: Sequence[int]) -> list[str | None]:
+    """What the sources hold, read where they are marked later; None for one that cannot be read, which marking says."""
+    tasks = [Task(index, absolute(items[index].source.location)) for index in todo]
+    found = dict(run_tasks(ray, cluster, _DigestWorker, {}, tasks))
+    return [found[index] if isinstance(found[index], str) else None for index in todo]
 
 
 def _task(index: int, item: Item, reservation: Reservation) -> _MarkTask:
@@ -102,7 +110,7 @@ def _settled(mode: MarkMode, item: Item, reservation: Reservation, result: Any) 
 
 def detect_on_cluster(
     cluster: Cluster,
-    registry: Registry | None,
+    registry: Registries,
     sources: Iterable[Source],
     *,
     effort: Effort = USUAL,
@@ -132,6 +140,16 @@ def _judged(source: Source, result: Any, words: RegisteredWords) -> DetectOutcom
         return DetectOutcome(source, judge(result, words))
     except Exception as error:
         return DetectOutcome(source, error=error)
+
+
+class _DigestWorker(Worker):
+    """Needs no model."""
+
+    def __init__(self) -> None:
+        pass
+
+    def work(self, task: Task) -> str:
+        return digest_of(fetch(task.source)[0])
 
 
 class _MarkWorker(Worker):

@@ -1,0 +1,1 @@
+"""What changed in the tables of the registry from version to version, for Alembic."""

@@ -1,0 +1,220 @@
+"""How a registry bears its size: fills one with synthetic records, and times what is done with it.
+
+    python scripts/registry_load.py --count 1000000                       # SQLite, in a temporary folder
+    python scripts/registry_load.py --count 1000000 --registry postgresql://me@host/empty
+    python scripts/registry_load.py --count 20000                         # a trial of some seconds
+
+The registry has to be new; it is left where ``--registry`` says. Records have an asset of their own, one of 50 owners,
+one of 10,000 users and times over a year; each has a source, as if a file had been marked.
+
+reserve, confirm   ids a second that --writers processes reserve (--batch to a transaction) and confirm (one each)
+look-up            milliseconds of one process to find a word, the source of a picture, and the records of an asset,
+                   mean, 99th percentile and CPU time of 500
+words              seconds to read the words in use, which `detect` does before its first picture
+list, export ...   seconds and peak memory of the command, in a process of its own, output to a file
+
+A registry has 2,097,152 ids, so that no more records can be made. Two runs of one machine differ by what else it does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from itertools import pairwise
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from payload import Record
+from payload.layout import ID_COUNT
+from payload.registry import Registry
+from payload.registry.store import Wanted
+
+OWNERS, USERS = 50, 10_000
+START = datetime(2026, 1, 1, tzinfo=UTC)
+SECONDS = 365 * 24 * 3600
+LOOK_UPS = 500
+CONFIRMED = 2_000  # of all; one transaction each
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that was run: its wall and CPU seconds, and the most memory that it took, in MiB."""
+
+    seconds: float
+    cpu: float
+    peak_mib: float
+
+
+def record(number: int) -> Record:
+    """The synthetic record of a number, always the same."""
+    passed = timedelta(seconds=number * 7919 % SECONDS)
+    return Record(f"asset-{number:08}", f"owner {number % OWNERS}", f"user-{number % USERS:05}", START + passed)
+
+
+def source(number: int) -> str:
+    """The hash of the file that it would be in."""
+    return sha256(b"%d" % number).hexdigest()
+
+
+def reserve(url: str, numbers: range, batch: int) -> list[int]:
+    """What one writer does: reserves ids for some records; returns the first of their words."""
+    registry = Registry.open(url)
+    words: list[int] = []
+    for first in range(numbers.start, numbers.stop, batch):
+        some = range(first, min(first + batch, numbers.stop))
+        found = registry.reserve([Wanted(record(number), source(number)) for number in some])
+        words += [one.entry.word for one in found][: max(0, CONFIRMED - len(words))]
+    return words
+
+
+def confirm(url: str, words: Sequence[int]) -> int:
+    """What one writer does when its files are written."""
+    registry = Registry.open(url)
+    for word in words:
+        registry.confirm(word, phash=word, output=f"out/{word}.jpg")
+    return len(words)
+
+
+def shares(count: int, writers: int) -> list[range]:
+    """The numbers of each writer."""
+    edges = [count * place // writers for place in range(writers + 1)]
+    return [range(first, last) for first, last in pairwise(edges)]
+
+
+def milliseconds(look: Callable[[int], object], numbers: Sequence[int]) -> tuple[float, float, float]:
+    """Mean and 99th percentile of the time that ``look`` takes, and the mean CPU time of it."""
+    times, before = [], time.process_time()
+    for number in numbers:
+        started = time.perf_counter()
+        look(number)
+        times.append(1000 * (time.perf_counter() - started))
+    busy = 1000 * (time.process_time() - before) / len(numbers)
+    return float(np.mean(times)), float(np.percentile(times, 99)), busy
+
+
+def run_command(*arguments: str) -> Command:
+    """Runs a command of the registry; raises ``CalledProcessError`` if it fails."""
+    command = [sys.executable, "-m", "wam", "registry", *arguments]
+    with tempfile.TemporaryFile() as output:
+        started = time.perf_counter()
+        process = subprocess.Popen(command, stdout=output, cwd=Path(__file__).resolve().parents[1])
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / MIB
+    return Command(seconds, usage.ru_utime + usage.ru_stime, peak)
+
+
+def fill(url: str, count: int, writers: int, batch: int) -> dict[str, Any]:
+    """Reserves and confirms from several processes at once; ids a second of both."""
+    Registry.open(url)
+    with ProcessPoolExecutor(writers, mp_context=get_context("spawn")) as pool:
+        list(pool.map(abs, range(writers)))  # the processes have started
+        started = time.perf_counter()
+        words = list(pool.map(reserve, [url] * writers, shares(count, writers), [batch] * writers))
+        reserving = time.perf_counter() - started
+        some = [part[: CONFIRMED // writers] for part in words]
+        started = time.perf_counter()
+        confirmed = sum(pool.map(confirm, [url] * writers, some))
+        confirming = time.perf_counter() - started
+    return {"reserved_per_second": count / reserving, "confirmed_per_second": confirmed / confirming}
+
+
+def look_up(registry: Registry, count: int) -> dict[str, Any]:
+    """Times single look-ups, and how long the list of all words takes."""
+    generator = np.random.default_rng(5)
+    numbers = [int(number) for number in generator.integers(0, count, LOOK_UPS)]
+    started = time.perf_counter()
+    words = registry.words()
+    reading = time.perf_counter() - started
+    chosen = [int(word) for word in generator.choice(words, LOOK_UPS)]
+    known = [Wanted(record(number), source(number)) for number in numbers]
+    return {
+        "find_ms": milliseconds(registry.find, chosen),
+        "reuse_ms": milliseconds(lambda place: registry.reserve([known[place]]), range(min(50, len(known)))),
+        "asset_ms": milliseconds(lambda number: list(registry.entries(asset=record(number).asset)), numbers),
+        "words_seconds": reading,
+        "words": len(words),
+    }
+
+
+@contextmanager
+def place(url: str | None) -> Iterator[tuple[str, Path]]:
+    """Where the registry is made, and a folder for exports."""
+    with tempfile.TemporaryDirectory(prefix="wam-load-") as folder:
+        yield url or str(Path(folder, "registry.sqlite")), Path(folder)
+
+
+def measure(url: str | None, count: int, writers: int, batch: int) -> dict[str, Any]:
+    """All figures of one registry."""
+    with place(url) as (at, folder):
+        if Registry.open(at).counts():
+            raise SystemExit(f"{at}: expected a new registry, found records; choose another place")
+        found: dict[str, Any] = {"count": count, "writers": writers, "batch": batch, **fill(at, count, writers, batch)}
+        registry = Registry.open(at, create=False)
+        found |= look_up(registry, count)
+        exported, copy = str(folder / "all.jsonl"), str(folder / "copy.sqlite")
+        found["commands"] = {
+            "init": vars(run_command("init", "--registry", at)),
+            "stats": vars(run_command("stats", "--registry", at)),
+            "list": vars(run_command("list", "--registry", at)),
+            "list --user": vars(run_command("list", "--registry", at, "--user", "user-00042")),
+            "export": vars(run_command("export", "--registry", at, "-o", exported)),
+            "import": vars(run_command("import", exported, "--registry", copy)),
+        }
+        started = time.perf_counter()
+        report = registry.verify_audit()
+        found["audit"] = {"lines": report.lines, "problem": report.problem, "seconds": time.perf_counter() - started}
+        assert Registry.open(copy, create=False).statistics().allocated == count
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n\n")[0], epilog=__doc__.partition("\n\n")[2],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--count", type=int, default=100_000, help="records; default: %(default)s", metavar="N")
+    parser.add_argument("--registry", metavar="URL", help="where to make it; default: a temporary SQLite file")
+    parser.add_argument("--writers", type=int, default=8, metavar="N")
+    parser.add_argument("--batch", type=int, default=500, metavar="N", help="ids to a transaction")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    given = parser.parse_args(arguments)
+    if not 1 <= given.count <= ID_COUNT:
+        parser.error(f"--count: expected 1 to {ID_COUNT}, the ids of a registry, found {given.count}")
+    found = measure(given.registry, given.count, given.writers, given.batch)
+    if given.json is not None:
+        given.json.write_text(json.dumps(found, indent=1) + "\n")
+    print(f"{found['count']:,} records")
+    print(f"reserve      {found['reserved_per_second']:,.0f}/s from {given.writers} writers, {given.batch} at a time")
+    print(f"confirm      {found['confirmed_per_second']:,.0f}/s from {given.writers} writers, one at a time")
+    for name in ("find", "reuse", "asset"):
+        mean, last, busy = found[f"{name}_ms"]
+        print(f"{name:12} {mean:.2f} ms, 99% below {last:.2f} ms; {busy:.2f} ms of CPU time")
+    print(f"words        {found['words_seconds']:.1f} s for {found['words']:,}")
+    for name, values in found["commands"].items():
+        print(f"{name:12} {values['seconds']:.1f} s, {values['cpu']:.1f} s of CPU time, {values['peak_mib']:.0f} MiB")
+    audit = found["audit"]
+    print(f"audit        {audit['seconds']:.1f} s for {audit['lines']:,} lines: {audit['problem'] or 'whole'}")
+
+
+if __name__ == "__main__":
+    main()
