@@ -74,7 +74,10 @@ class TestEarlierOutputs:
         assert [one["notes"] for one in first] == [[], []]
         result = run("embed", photos, *MARK, *INTO, "--json")
         links = [one["link"] for one in first]
-        assert [one["notes"] for one in objects(result)] == [[f"replaced an earlier output with {x}"] for x in links]
+        kept = "the link of an earlier mark of this picture for this record; --new-link makes another"
+        again = objects(result)
+        assert [one["notes"] for one in again] == [[kept, f"replaced an earlier output with {x}"] for x in links]
+        assert [one["link"] for one in again] == links
         assert result.stderr.rstrip().endswith("; 2 took the place of an earlier output (--resume keeps what is done)")
 
     def test_an_input_replaced_in_place_is_not(self, run: Run, photo: Path) -> None:
