@@ -39,7 +39,8 @@ def postgres_server() -> Iterator[str]:
             shutil.chown(name, account["user"])
         data = f"{name}/data"
         _run(binaries / "initdb", "-D", data, "-U", "wam", "-A", "trust", "--no-sync", **account)
-        options = f"-c listen_addresses= -c unix_socket_directories={name} -c fsync=off"
+        # registries keep their connections until they are collected, and a worker runs many tests on one server
+        options = f"-c listen_addresses= -c unix_socket_directories={name} -c fsync=off -c max_connections=600"
         control = binaries / "pg_ctl"
         _run(control, "-D", data, "-w", "-o", options, "-l", f"{name}/log", "start", **account)
         yield name
