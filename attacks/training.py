@@ -56,7 +56,7 @@ def jpeg(images: Tensor, quality: Tensor, *, subsampled: bool = True) -> Tensor:
     values = (images.detach() * 255).round().clamp(0, 255)
     height, width = values.shape[-2:]
     padded = F.pad(values, (0, -width % 16, 0, -height % 16), mode="replicate")
-    luma = (padded * values.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    luma = _grey(padded)
     chroma = torch.cat([(padded[:, 2:] - luma) / BLUE, (padded[:, :1] - luma) / RED], dim=1).round()
     if subsampled:  # libjpeg rounds halves down and up by turns
         up = torch.arange(chroma.shape[-1] // 2, device=chroma.device) % 2

@@ -21,7 +21,7 @@ def jnd(images: Tensor) -> Tensor:
     """Hidden amplitude per pixel: images (B, 3, H, W) in [0, 1] at working resolution -> (B, 1, H, W), 8-bit levels."""
     levels = luma(images) * 255.0
     mean = box_mean(levels, 7)
-    masking = MASKING * texture(images)
+    masking = MASKING * _texture(levels)
     dark = DARK * (1 - mean / 96).clamp(0, 1)
     bright = BRIGHT * ((mean - 160) / 95).clamp(0, 1)
     return FLOOR + dark + bright + masking
@@ -29,7 +29,10 @@ def jnd(images: Tensor) -> Tensor:
 
 def texture(images: Tensor) -> Tensor:
     """Local deviation that hides a pattern: (B, 3, H, W) in [0, 1] -> (B, 1, H, W), 8-bit levels."""
-    levels = luma(images) * 255.0
+    return _texture(luma(images) * 255.0)
+
+
+def _texture(levels: Tensor) -> Tensor:
     deviation = (box_mean((levels - box_mean(levels, 5)) ** 2, 7) + 1e-6).sqrt()
     steady = -box_max(-deviation, 7)  # the calmest spot of the neighbourhood decides
     return 0.35 * deviation + 0.65 * box_mean(steady, 5)

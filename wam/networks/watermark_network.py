@@ -78,9 +78,8 @@ class WatermarkModel(nn.Module):
         side = min(WORKING_SIDE, *images.shape[-2:])
         working = _working(images, side)
         gains = self._hidden(working, _coarseness(images, side))
-        if psnr_db is not None or self.embedder.law == 1:
-            gains = self._scaled(gains, working, psnr_db, strength)
-        else:
+        gains = self._scaled(gains, working, psnr_db, strength)
+        if self._unscaled(psnr_db):
             factors = [
                 self._factor(image, row, gains[i], side, strength)
                 for i, (image, row) in enumerate(zip(images, bits, strict=True))
@@ -97,7 +96,7 @@ class WatermarkModel(nn.Module):
         """
         sides = [min(WORKING_SIDE, *image.shape[-2:]) for image in images]
         gains = self._gains(images, sides, psnr_db, strength)
-        if psnr_db is None and self.embedder.law != 1:
+        if self._unscaled(psnr_db):
             gains = [
                 own.times(self._factor(image, row, own, side, strength)[None])
                 for image, row, own, side in zip(images, bits, gains, sides, strict=True)
@@ -128,6 +127,10 @@ class WatermarkModel(nn.Module):
         """What pictures at working resolution (B, 3, h, w) hide, as the embedder sees it."""
         gain = self.embedder(working)
         return Gains(gain, hidden_chroma(working, gain, coarseness) if self.embedder.law == 2 else None)
+
+    def _unscaled(self, psnr_db: float | None) -> bool:
+        """Whether ``_scaled`` leaves gains as they are: the second law's strength is found by trial, or the most."""
+        return psnr_db is None and self.embedder.law == 2
 
     def _scaled(self, gains: Gains, working: Tensor, psnr_db: float | None, strength: str) -> Gains:
         """At the PSNR asked for, or as the first law scales them."""
@@ -189,7 +192,7 @@ class WatermarkModel(nn.Module):
         marks get the most that their strength allows, as cells are small.
         """
         gains = self._gains(images, sides, psnr_db, strength)
-        if psnr_db is None and self.embedder.law == 2:
+        if self._unscaled(psnr_db):
             gains = [own.times(torch.full_like(own.luma[:, 0, 0, 0], strength_of(strength).most)) for own in gains]
         return [
             self._fill_cells(image[None], bits[index], cells[index], gains[index], sides[index])[0]

@@ -21,7 +21,8 @@ from torch import Tensor
 from attacks.base import straight_through
 from attacks.training import degrade_batch
 from wam.networks.embedder import SSIM_FLOOR, SSIM_LOSS
-from wam.networks.perceptual import FLOOR, texture
+from wam.networks.perceptual import FLOOR, MASKING, texture
+from wam.networks.visibility import BUSY
 from wam.signal.filters import box_mean, coloured, lowpass, luma, rounded
 from wam.signal.pattern import Carrier
 from wam.signal.specification import BITS
@@ -32,7 +33,6 @@ VIEW = 128  # view side, pixels
 TRAINED_PSNR = (38.0, 48.0)  # dB: bounds of the usual strength, wider than in use
 PLAIN_SHARE = 0.5  # of scenes whose mark has no chroma, as those of signal version 1
 MOST_CHROMA = 1.2  # levels of chroma in smooth places, or times the levels of luma: the strongest share of a mark
-BUSY = 4.0  # levels of texture at which a share that goes with smoothness has fallen to a half
 UNROUNDED = 0.2  # of scenes whose file is not rounded to 8 bits: large pictures, whose rounding averages out
 
 
@@ -155,7 +155,7 @@ def draw_gains(
     scaled = gain * usual_factor(gain, content) * 10 ** (-drawn(*difficulty.fainter_range) / 20).view(-1, 1, 1, 1)
     rough = texture(content)
     floor = torch.where(drawn(0, 1) < 0.5, drawn(0.15, 1.0), torch.ones(count, device=device)).view(-1, 1, 1, 1)
-    scaled = scaled * ((FLOOR * floor + 0.3 * rough) / (FLOOR + 0.3 * rough))  # smooth places get less
+    scaled = scaled * ((FLOOR * floor + MASKING * rough) / (FLOOR + MASKING * rough))  # smooth places get less
     share = torch.where(drawn(0, 1) < PLAIN_SHARE, torch.zeros(count, device=device), drawn(0.1, MOST_CHROMA))
     smooth = 1 / (1 + (rough / BUSY).square())
     with_luma = (drawn(0, 1) < 0.4).view(-1, 1, 1, 1)
