@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from wam.signal.filters import box_max, box_mean, luma, violet
+from wam.signal.filters import box_max, box_mean, luma
 
 FLOOR = 0.9  # levels rms that a flat mid-grey area hides from a viewer at 100%
 MASKING = 0.30  # levels of hiding per level of local texture
@@ -43,14 +43,6 @@ def high_pass(images: Tensor) -> tuple[Tensor, Tensor]:
 
     images (B, 3, H, W) in [0, 1] -> (B, 1, H, W) each, 8-bit levels and squared levels.
     """
-    return _less_mean(luma(images) * 255)
-
-
-def high_pass_violet(images: Tensor) -> tuple[Tensor, Tensor]:
-    """As ``high_pass``, of what a picture has in the direction of ``VIOLET``, in 8-bit levels of Cb."""
-    return _less_mean(violet(images) * 255)
-
-
-def _less_mean(levels: Tensor) -> tuple[Tensor, Tensor]:
+    levels = luma(images) * 255
     residual = levels - box_mean(levels, 5)
     return residual, box_mean(residual.square(), 9)

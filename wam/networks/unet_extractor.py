@@ -1,4 +1,4 @@
-"""The extractor as a U-Net of two scales, which sees the mark's share in chroma as well.
+"""The extractor as a U-Net of two scales.
 
 The same inputs and outputs as ``wam.networks.extractor``, whose stack of blocks it replaces: at equal cost it gives a
 quarter more evidence (checkpoints/README.md). Residual blocks at a quarter of the resolution, more of them at an eighth
@@ -12,17 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wam.networks.extractor import STRIDE, ExtractorOutput, ResidualBlock, normalised_residual
-from wam.networks.perceptual import high_pass_violet
 
 PADDED = 2 * STRIDE  # sides are padded to multiples of so many pixels
-INPUTS = 5  # maps at full resolution: R, G, B, normalised high-pass luma and chroma
-
-
-def normalised_violet(images: Tensor) -> Tensor:
-    """High-pass chroma over its local deviation: (B, 3, H, W) in [0, 1] -> (B, 1, H, W), limited to [-3, 3]."""
-    residual, energy = high_pass_violet(images)
-    deviation = (energy + 1e-6).sqrt()
-    return (residual / (deviation + 2.0)).clamp(-3, 3)
+INPUTS = 4  # maps at full resolution: R, G, B, normalised high-pass luma
 
 
 class UNetExtractor(nn.Module):
@@ -61,7 +53,7 @@ class UNetExtractor(nn.Module):
 
     def forward(self, images: Tensor) -> ExtractorOutput:
         height, width = images.shape[-2:]
-        maps = torch.cat([images * 2 - 1, normalised_residual(images), normalised_violet(images)], dim=1)
+        maps = torch.cat([images * 2 - 1, normalised_residual(images)], dim=1)
         padded = F.pad(maps, (0, -width % PADDED, 0, -height % PADDED), mode="replicate")
         fine = self.enter(self.stem(F.pixel_unshuffle(padded, STRIDE)))
         fine = self.leave(fine + F.pixel_shuffle(self.up(self.deep(self.down(fine))), 2))

@@ -26,13 +26,6 @@ def luma(images: Tensor) -> Tensor:
     return (images * weights).sum(1, keepdim=True)
 
 
-def violet(images: Tensor) -> Tensor:
-    """RGB (B, 3, H, W) -> chroma in the direction of ``VIOLET`` (B, 1, H, W), in units of Cb: 1 for ``VIOLET``."""
-    grey = luma(images)
-    blue, red = (images[:, 2:] - grey) / BLUE_OF_CB, (images[:, :1] - grey) / RED_OF_CR
-    return (VIOLET[0] * blue + VIOLET[1] * red) / (VIOLET[0] ** 2 + VIOLET[1] ** 2)
-
-
 def coloured(grey: Tensor, violets: Tensor) -> Tensor:
     """Luma and chroma in the direction of ``VIOLET``, in units of Cb, (B, 1, H, W) each -> RGB (B, 3, H, W)."""
     red, blue = RED_OF_CR * VIOLET[1] * violets, BLUE_OF_CB * VIOLET[0] * violets

@@ -50,7 +50,8 @@ class Pair(nn.Module):
             ) from error
 
     def constrain(self, settings: Settings) -> None:
-        """Takes away what the settings leave out, for good: the gain's correction, the extractor's high-pass input."""
+        """Takes away what the settings leave out, for good: the gain's correction, the extractor's high-pass input, and
+        where only the small extractor learns, the gradients of the others."""
         if not settings.learned_gain:
             for parameter in self.embedder.head.parameters():
                 nn.init.zeros_(parameter)
@@ -61,6 +62,9 @@ class Pair(nn.Module):
             with torch.no_grad():
                 weight.mul_(seen)
             weight.register_hook(lambda gradient: gradient * seen)
+        if settings.frozen:
+            self.embedder.requires_grad_(False)
+            self.extractor.requires_grad_(False)
 
     def forward(
         self, content: Tensor, carrier: Carrier, level: float, generator: np.random.Generator, joint: bool

@@ -19,6 +19,7 @@ class Settings:
     blocks: int = 3  # of a plain stack, or on each side of a U-Net
     deep_blocks: int = 4
     small: str = ""  # "CHANNELS,DEEP,BLOCKS,DEEP_BLOCKS" of a second U-Net, which learns from the first on its scenes
+    frozen: bool = False  # True: the first extractor only teaches the second, neither it nor the embedder learns
     distilled: float = 0.7  # share of the second's target that is the first's estimate, the rest is the truth
     batch: int = 16
     steps: int = 20000
@@ -46,6 +47,8 @@ class Settings:
             raise ValueError(f"working side: expected 64 to 512 pixels, found {self.working_side}; change it")
         if not 0 <= self.distilled <= 1:
             raise ValueError(f"distilled: expected 0 to 1, found {self.distilled}; change it")
+        if self.frozen and not self.small:
+            raise ValueError("frozen: expected a small extractor that learns, found none; give --small as well")
         _ = self.signal, self.small_shape
 
     @classmethod
@@ -88,4 +91,4 @@ class Settings:
 
     def joint(self, step: int) -> bool:
         """Whether the gain map learns at a step."""
-        return self.learned_gain and step >= self.joint_from
+        return self.learned_gain and not self.frozen and step >= self.joint_from

@@ -9,8 +9,7 @@ import torch
 
 from wam.models.checkpoints import load_checkpoint, save_checkpoint
 from wam.networks.embedder import Embedder
-from wam.networks.unet_extractor import UNetExtractor, normalised_violet
-from wam.signal.filters import coloured
+from wam.networks.unet_extractor import UNetExtractor
 from wam.signal.specification import SIGNAL
 
 
@@ -41,14 +40,6 @@ def test_a_fresh_network_says_little() -> None:
     with torch.inference_mode():
         said = UNetExtractor(channels=8, deep=8)(torch.rand(1, 3, 64, 64)).pattern
     assert 0 < float(said.abs().max()) < 0.3
-
-
-def test_chroma_in_the_marks_direction_is_seen_and_luma_is_not() -> None:
-    wave = torch.linspace(0, 40, 64).sin().expand(1, 1, 64, 64) * 4 / 255
-    grey = torch.full_like(wave, 0.5)
-    seen = normalised_violet(coloured(grey, wave))
-    assert float((seen * wave).mean() / (seen.std() * wave.std())) > 0.9
-    assert float(normalised_violet(coloured(grey + wave, torch.zeros_like(wave))).abs().max()) < 1e-3
 
 
 def test_a_checkpoint_builds_it_again(extractor: UNetExtractor, tmp_path: Path) -> None:

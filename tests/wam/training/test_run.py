@@ -163,6 +163,23 @@ def test_a_run_gets_a_second_extractor_when_it_is_resumed(photos: Photos, tmp_pa
     assert run.step == 1 and run.take_step(photos, 1e-3)[1]
 
 
+def test_a_frozen_extractor_teaches_and_stays(photos: Photos, tmp_path: Path) -> None:
+    run = Run(tmp_path, tiny(small="4,4,1,1", frozen=True), ALONE)
+    assert run.pair.small is not None
+    kept = [weight.clone() for network in (run.pair.embedder, run.pair.extractor) for weight in network.parameters()]
+    before = [weight.clone() for weight in run.pair.small.parameters()]
+    for _ in range(2):
+        assert run.take_step(photos, 1e-3)[0]["small"] <= 1
+    now = [weight for network in (run.pair.embedder, run.pair.extractor) for weight in network.parameters()]
+    assert all(torch.equal(one, other) for one, other in zip(kept, now, strict=True))
+    assert any(not torch.equal(one, now) for one, now in zip(before, run.pair.small.parameters(), strict=True))
+
+
+def test_nobody_learns_from_a_frozen_extractor_alone() -> None:
+    with pytest.raises(ValueError, match="expected a small extractor that learns, found none"):
+        tiny(frozen=True)
+
+
 @pytest.mark.parametrize("small", ["64", "a,b,c,d", "1,2,3,4,5"])
 def test_a_second_extractor_has_four_numbers(small: str) -> None:
     with pytest.raises(ValueError, match=f"small: expected four numbers as in 64,128,2,4, found {small}"):
