@@ -13,8 +13,9 @@ from wam.networks.embedder import Embedder, gains_at_psnr, scale_evenly
 from wam.networks.extractor import STRIDE, ExtractorOutput
 from wam.networks.precision import precision_of
 from wam.networks.strength import USUAL_STRENGTH, strength_of
-from wam.networks.strength_trial import TRIAL_SIDE, chosen_factor, margin, recoded
+from wam.networks.strength_trial import TRIAL_SIDE, chosen_factor, try_mark
 from wam.networks.visibility import Gains, hidden_chroma
+from wam.signal.balance import Balance, render_balanced
 from wam.signal.filters import coloured, resize, sized
 from wam.signal.mark_grid import Cell
 from wam.signal.pattern import Carrier
@@ -75,16 +76,11 @@ class WatermarkModel(nn.Module):
         ``psnr_db`` None: as much as reading takes and the picture hides, at the ``strength`` of that name.
         Differentiable in the images, and with a PSNR in the embedder's weights.
         """
+        if self.embedder.law == 2:  # every picture has a trial of its own
+            return torch.stack(self.mark_each(list(images), bits, psnr_db=psnr_db, strength=strength))
         side = min(WORKING_SIDE, *images.shape[-2:])
         working = _working(images, side)
-        gains = self._hidden(working, _coarseness(images, side))
-        gains = self._scaled(gains, working, psnr_db, strength)
-        if self._unscaled(psnr_db):
-            factors = [
-                self._factor(image, row, gains[i], side, strength)
-                for i, (image, row) in enumerate(zip(images, bits, strict=True))
-            ]
-            gains = gains.times(torch.stack(factors))
+        gains = self._scaled(self._hidden(working, _coarseness(images, side)), working, psnr_db, strength)
         return self._mark_strips(images, bits, gains, side)
 
     def mark_each(
@@ -96,15 +92,14 @@ class WatermarkModel(nn.Module):
         """
         sides = [min(WORKING_SIDE, *image.shape[-2:]) for image in images]
         gains = self._gains(images, sides, psnr_db, strength)
-        if self._unscaled(psnr_db):
-            gains = [
-                own.times(self._factor(image, row, own, side, strength)[None])
-                for image, row, own, side in zip(images, bits, gains, sides, strict=True)
-            ]
-        return [
-            self._mark_strips(image[None], bits[index, None], gains[index], sides[index])[0]
-            for index, image in enumerate(images)
-        ]
+        marked = []
+        for image, row, own, side in zip(images, bits.split(1), gains, sides, strict=True):
+            balance = None
+            if self.embedder.law == 2:
+                factor, balance = self._tried(image, row, own, side, strength)
+                own = own.times(factor[None]) if psnr_db is None else own
+            marked.append(self._mark_strips(image[None], row, own, side, balance)[0])
+        return marked
 
     def _gains(
         self, images: Sequence[Tensor], sides: Sequence[int], psnr_db: float | None, strength: str
@@ -141,28 +136,29 @@ class WatermarkModel(nn.Module):
             return Gains(scale_evenly(gains.luma, working, fainter_db=-asked.louder_db))
         return gains
 
-    def _factor(self, image: Tensor, bits: Tensor, gains: Gains, side: int, strength: str) -> Tensor:
-        """Times what a picture (3, H, W) hides, by trial with its message (32,); a number on the picture's device."""
-        asked = strength_of(strength)
+    @torch.no_grad()
+    def _tried(self, image: Tensor, bits: Tensor, gains: Gains, side: int, strength: str) -> tuple[Tensor, Balance]:
+        """Times what a picture (3, H, W) hides, and the balance of its bits, by trial with its message (1, 32); a
+        number on the picture's device."""
         height, width = image.shape[-2:]
         copy = image[None].detach()
         if min(height, width) > TRIAL_SIDE:
             copy = resize(copy, sized(height, width, TRIAL_SIDE))
-        with torch.inference_mode():
-            marked = self._mark_strips(copy, bits[None], gains, side)
-            view = _working(recoded(marked[0])[None], side)
-            upright, corner = torch.eye(2, device=view.device)[None], torch.zeros(1, 2, device=view.device)
-            found = margin(self.extract(view).pattern[:, 0], bits[None], self.carriers[0], upright, corner)
-        return torch.tensor(chosen_factor(found, asked), device=image.device)
+        marked = self._mark_strips(copy, bits, gains, side)[0]
+        working = (gains.luma.shape[-2], gains.luma.shape[-1])
+        trial = try_mark(marked, bits, self.carriers[0], working, lambda views: self.extract(views).pattern)
+        return torch.tensor(chosen_factor(trial.margin, strength_of(strength)), device=image.device), trial.balance
 
-    def _mark_strips(self, images: Tensor, bits: Tensor, gains: Gains, side: int) -> Tensor:
-        """Marked pictures (B, 3, H, W) with the gains of each, (B, 1, h, w)."""
+    def _mark_strips(
+        self, images: Tensor, bits: Tensor, gains: Gains, side: int, balance: Balance | None = None
+    ) -> Tensor:
+        """Marked pictures (B, 3, H, W) with the gains of each, (B, 1, h, w); a balance is of one picture."""
         height, width = images.shape[-2:]
         marked = torch.empty_like(images)
         rows = self.limits.rows
         for top in range(0, height, rows):  # the pattern is exact at any place, so strips meet without a seam
             strip = Cell(top, 0, min(rows, height - top), width)
-            marked[..., top : top + rows, :] = self._mark_cell(images, bits, gains, strip, side)
+            marked[..., top : top + rows, :] = self._mark_cell(images, bits, gains, strip, side, balance)
         return marked
 
     def mark_cells(
@@ -206,15 +202,20 @@ class WatermarkModel(nn.Module):
             marked[..., cell.top : cell.top + cell.height, cell.left : cell.left + cell.width] = part
         return marked
 
-    def _mark_cell(self, images: Tensor, bits: Tensor, gains: Gains, cell: Cell, side: int) -> Tensor:
+    def _mark_cell(
+        self, images: Tensor, bits: Tensor, gains: Gains, cell: Cell, side: int, balance: Balance | None = None
+    ) -> Tensor:
         """The marked pixels of one rectangle, (B, 3, height, width)."""
         height, width = images.shape[-2:]
         count = len(images)
-        working = sized(height, width, side)
-        steps = torch.tensor([working[1] / width, working[0] / height], device=images.device)
-        matrix = torch.diag(steps).expand(count, 2, 2)
-        offset = (steps * torch.tensor([cell.left, cell.top], device=images.device)).expand(count, 2)
-        pattern = self.carriers[0].render(bits, matrix, offset, (cell.height, cell.width))
+        carrier, working = self.carriers[0], sized(height, width, side)
+        if balance is not None:
+            pattern = render_balanced(carrier, bits, balance, cell, picture=(height, width), working=working)
+        else:
+            steps = torch.tensor([working[1] / width, working[0] / height], device=images.device)
+            matrix = torch.diag(steps).expand(count, 2, 2)
+            offset = (steps * torch.tensor([cell.left, cell.top], device=images.device)).expand(count, 2)
+            pattern = carrier.render(bits, matrix, offset, (cell.height, cell.width))
         part = images[..., cell.top : cell.top + cell.height, cell.left : cell.left + cell.width]
         levels = _gain_in(gains.luma, cell, (height, width))
         if gains.chroma is not None:

@@ -191,7 +191,7 @@ class Carrier:
         self, signs: Tensor, matrix: Tensor, offset: Tensor, size: tuple[int, int], *, lead: float = 0.0
     ) -> Tensor:
         """As ``render``, from one factor per frequency (B, K); ``lead`` radians are added to every phase."""
-        across, down = _phasors(self.frequencies, matrix, offset, self.phases + lead, size)
+        across, down = self.phasors(matrix, offset, size, lead=lead)
         scale = (signs * self.amplitudes)[:, :, None] * (2.0 / len(self.phases)) ** 0.5
         left = torch.cat([down.real * scale, -down.imag * scale], dim=1)
         right = torch.cat([across.real, across.imag], dim=1)
@@ -205,29 +205,28 @@ class Carrier:
         pose (1, 2, 2) serves a batch of fields.
         """
         size = (field.shape[-2], field.shape[-1])
-        across, down = _phasors(self.frequencies, matrix, offset, self.phases, size)
+        across, down = self.phasors(matrix, offset, size)
         parts = torch.cat([across.real, across.imag], dim=1) @ field.transpose(-1, -2)
         rows = torch.complex(*parts.float().chunk(2, dim=1))  # autocast halves products, and no complex numbers
         return torch.view_as_real((down * rows).sum(-1).conj().resolve_conj())
 
+    def phasors(
+        self, matrix: Tensor, offset: Tensor, size: tuple[int, int], *, lead: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
+        """exp(i angle) for the part of the phase angle that depends on x, (B, K, W), and for the other, (B, K, H).
 
-def _phasors(
-    frequencies: Tensor, matrix: Tensor, offset: Tensor, phases: Tensor, size: tuple[int, int]
-) -> tuple[Tensor, Tensor]:
-    """exp(i angle) for the part of the phase angle that depends on x, (B, K, W), and for the other, (B, K, H).
+        exp(i (kx a + ky b)) is the product of powers of exp(i a) and exp(i b), and kx and ky are small whole numbers:
+        so few cosines are taken, and multiplied.
+        """
+        turn = 2 * np.pi / TILE
+        kx, ky = self.frequencies.long().unbind(1)
 
-    exp(i (kx a + ky b)) is the product of powers of exp(i a) and exp(i b), and kx and ky are small whole numbers: so
-    few cosines are taken, and multiplied.
-    """
-    turn = 2 * np.pi / TILE
-    kx, ky = frequencies.long().unbind(1)
+        def along(axis: int, length: int) -> Tensor:
+            place = (torch.arange(length, device=matrix.device, dtype=torch.float32) + 0.5) * turn
+            return _powers(kx, matrix[:, 0, axis, None] * place) * _powers(ky, matrix[:, 1, axis, None] * place)
 
-    def along(axis: int, length: int) -> Tensor:
-        place = (torch.arange(length, device=matrix.device, dtype=torch.float32) + 0.5) * turn
-        return _powers(kx, matrix[:, 0, axis, None] * place) * _powers(ky, matrix[:, 1, axis, None] * place)
-
-    constant = torch.einsum("kc,bc->bk", frequencies, offset) * turn + phases
-    return along(0, size[1]), along(1, size[0]) * torch.polar(torch.ones_like(constant), constant)[:, :, None]
+        constant = torch.einsum("kc,bc->bk", self.frequencies, offset) * turn + self.phases + lead
+        return along(0, size[1]), along(1, size[0]) * torch.polar(torch.ones_like(constant), constant)[:, :, None]
 
 
 def _powers(exponents: Tensor, angle: Tensor) -> Tensor:
