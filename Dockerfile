@@ -9,7 +9,7 @@ COPY pyproject.toml README.md LICENSE /src/
 COPY wam /src/wam
 COPY attacks /src/attacks
 COPY payload /src/payload
-COPY checkpoints/lattice32.safetensors /src/checkpoints/
+COPY checkpoints/*.safetensors /src/checkpoints/
 RUN pip install /src && pip uninstall --yes pip
 
 FROM python:3.12-slim

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from wam.detection.config import ClusteringConfig, SearchConfig
 from wam.detection.localization import OUTSIDE, Ground, message_masks
-from wam.detection.synchronization import at_pose, bit_noise, joint_score, limited
-from wam.signal.demodulation import BlockVotes, block_votes
+from wam.detection.synchronization import at_pose, bit_noise, joint_score
+from wam.signal.demodulation import BlockVotes, block_votes, limited
 from wam.signal.filters import box_max, gaussian
 from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from wam.detection.config import SearchConfig, SynchronizationConfig
 from wam.detection.lattice_estimation import Autocorrelation, autocorrelation, climbed, comb, inverse, proposed
+from wam.signal.demodulation import limited
 from wam.signal.pattern import SYMMETRIES, Carrier
 from wam.signal.pose import Pose
 from wam.signal.specification import BITS, TILE
@@ -171,14 +172,6 @@ def _cells(step: Tensor, x: Tensor, y: Tensor, cells: int) -> Tensor:
     """The cell of a tile, along one axis, that each pixel lies in: (H, W) int64."""
     place = torch.floor(step[0] * x + (step[1] * y)[:, None]).long()
     return place.remainder_(cells)
-
-
-def limited(coefficients: Tensor) -> Tensor:
-    """Limits each frequency's vote: z / (|z| + median |z|), so that the picture's own texture cannot outvote a bit."""
-    magnitude = coefficients.norm(dim=-1, keepdim=True)
-    middle: Tensor = magnitude.median(dim=-2, keepdim=True).values
-    output: Tensor = coefficients / (magnitude + middle + 1e-9)
-    return output
 
 
 def pilot_surface(votes: Tensor, carrier: Carrier, *, shifts: int) -> Tensor:

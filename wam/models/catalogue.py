@@ -31,6 +31,13 @@ class Known:
 KNOWN = {
     DEFAULT: Known(
         file="lattice32.safetensors",
+        sha256="275402edf08f2c65c39251f91ae5ddc9d2db5f442316640b4f1e7a646ac10f88",
+        licence="MIT",
+        signal=SIGNAL.name,
+        size="small",
+    ),
+    "lattice32-0.2": Known(  # the same extractor, and marks as versions up to 0.2.0 made them
+        file="lattice32-0.2.safetensors",
         sha256="a27ccc3c98bab8e43362f70e98fdb3816d4e8ec6d476202c64b8ef683e06d96e",
         licence="MIT",
         signal=SIGNAL.name,

@@ -28,6 +28,7 @@ from wam.networks.embedder import Embedder
 from wam.networks.extractor import Extractor
 from wam.networks.mask_head import MaskHead
 from wam.networks.unet_extractor import UNetExtractor
+from wam.networks.visibility import PerceptualEmbedder
 from wam.pictures.atomic_write import save_atomically
 from wam.signal.pattern import Carrier
 from wam.signal.specification import EXPERIMENT, SIGNAL, Signal
@@ -46,7 +47,7 @@ class Checkpoint:
     path: Path
     sha256: str
     metadata: dict[str, Any]
-    embedder: Embedder
+    embedder: Embedder | PerceptualEmbedder
     extractor: Extractor | UNetExtractor
     mask_head: MaskHead | None = None
     signal: Signal = SIGNAL
@@ -137,9 +138,19 @@ def build_extractor(**shape: int) -> Extractor | UNetExtractor:
     return UNetExtractor(**shape) if "deep" in shape else Extractor(**shape)
 
 
+def build_embedder(**shape: int) -> Embedder | PerceptualEmbedder:
+    """The embedder of a shape, as its own ``shape`` says; raises ``ValueError`` for a law that is not known."""
+    law = shape.get("law", 1)
+    if law == 1:
+        return Embedder(**shape)
+    if shape != PerceptualEmbedder().shape:
+        raise ValueError(f"embedder: expected law 1 or 2 of what a picture hides, found {shape}; update the package")
+    return PerceptualEmbedder()
+
+
 def save_checkpoint(
     path: Path,
-    embedder: Embedder,
+    embedder: Embedder | PerceptualEmbedder,
     extractor: Extractor | UNetExtractor,
     metadata: Mapping[str, Any],
     *,
@@ -202,7 +213,7 @@ def load_checkpoint(path: Path, *, sha256: str | None = None) -> Checkpoint:
     signal = _signal(path, header)
     try:
         shape = json.loads(header["architecture"])
-        embedder, extractor = Embedder(**shape["embedder"]), build_extractor(**shape["extractor"])
+        embedder, extractor = build_embedder(**shape["embedder"]), build_extractor(**shape["extractor"])
         mask_head = MaskHead(**shape["mask_head"]) if "mask_head" in shape else None
         metadata = dict(json.loads(header["metadata"]))
         same_as = tuple(str(name) for name in json.loads(header.get("same_marks_as", "[]")))

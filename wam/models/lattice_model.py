@@ -16,12 +16,13 @@ from wam.models.effort import USUAL, Effort
 from wam.models.protocol import Description, Finding, FoundPose, SearchSummary
 from wam.networks.embedder import Embedder
 from wam.networks.strength import USUAL_STRENGTH, strength_of
+from wam.networks.visibility import PerceptualEmbedder
 from wam.networks.watermark_network import WatermarkModel
 from wam.signal.mark_grid import Cell, room, working_side
 from wam.signal.pattern import Carrier
 from wam.signal.specification import TILE, WORKING_SIDE
 
-ARCHITECTURE = "lattice carrier, convolutional embedder and extractor"
+ARCHITECTURE = "lattice carrier, embedder by perception or convolutional, convolutional extractor"
 CELLS_PSNR = 42.0  # dB: marks in small cells need more than one mark in the whole picture
 
 
@@ -31,7 +32,7 @@ class LatticeModel(WatermarkModel):
 
     def __init__(
         self,
-        embedder: Embedder,
+        embedder: Embedder | PerceptualEmbedder,
         extractor: nn.Module,
         carriers: Sequence[Carrier],
         calibration: Calibration,

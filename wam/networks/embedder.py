@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wam.networks.perceptual import high_pass, jnd
-from wam.networks.visibility import Gains, hidden_luma
+from wam.networks.visibility import Gains
 from wam.signal.filters import box_mean
 
 MAX_CORRECTION = math.log(2.0)  # the network moves the gain by at most a factor of two, either way
@@ -33,21 +33,20 @@ USUAL_PSNR = 42.5  # dB: at which the parts of a picture are compared
 PART = 33  # pixels: side of the parts of a picture that are made more alike, about a tile
 PARTS = (0.7, 1.5)  # factor of the gain in a part: least and most
 SSIM_FLOOR = (0.03 * 255) ** 2  # C2 of Wang et al. (2004), squared levels
-TILT = 0.5  # of the second law: .7 dB less seen at equal reading than without, by ColorVideoVDP on validation photos
 MAX_OVER_JND = 2.0  # no pixel gets more than this multiple of its corrected JND, whatever PSNR is asked
 
 
 class Embedder(nn.Module):
     """Picture (B, 3, H, W) in [0, 1] at working resolution -> gain (B, 1, H, W) in 8-bit levels before scaling.
 
-    ``law`` of what a picture hides: 1, ``jnd``, scaled by ``scale_evenly``; 2, ``wam.networks.visibility``.
+    By the first ``law`` of what a picture hides: a corrected ``jnd``, scaled by ``scale_evenly``.
     """
 
-    def __init__(self, *, channels: int = 32, law: int = 1) -> None:
+    law = 1
+    tilt = 0.0  # power of the frequency that the carrier's amplitudes grow with
+
+    def __init__(self, *, channels: int = 32) -> None:
         super().__init__()
-        if law not in (1, 2):
-            raise ValueError(f"embedder: expected law 1 or 2 of what a picture hides, found {law}; update the package")
-        self.law = law
         self.stem = nn.Conv2d(4, channels, 3, stride=2, padding=1)
         self.middle = nn.Conv2d(channels, channels, 3, padding=1)
         self.deep = nn.Conv2d(channels, channels, 3, padding=2, dilation=2)
@@ -57,18 +56,12 @@ class Embedder(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     @property
-    def tilt(self) -> float:
-        """Power of the frequency that the carrier's amplitudes grow with, where eyes see less."""
-        return TILT if self.law == 2 else 0.0
-
-    @property
     def shape(self) -> dict[str, int]:
-        """What ``__init__`` builds it again from; that of the first law says nothing of laws, as in older files."""
-        shape = {"channels": self.stem.out_channels}
-        return shape if self.law == 1 else {**shape, "law": self.law}
+        """What ``__init__`` builds it again from."""
+        return {"channels": self.stem.out_channels}
 
     def forward(self, images: Tensor) -> Tensor:
-        visible = jnd(images) if self.law == 1 else hidden_luma(images)
+        visible = jnd(images)
         features = F.gelu(self.stem(torch.cat([images * 2 - 1, visible.log()], dim=1)))
         features = F.gelu(self.middle(features))
         features = F.gelu(self.deep(features))

@@ -9,22 +9,29 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Strength:
-    """``margin`` aimed for, mean vote over its deviation in the whole picture; ``least`` and ``most``: times what the
-    picture hides; ``louder_db``: what it is for marks of the first law, which are not tried."""
+    """``vote`` of a worn copy that is aimed for, see ``wam.networks.strength_trial``; ``least`` and ``most``: times
+    what the picture hides; ``louder_db``: what it is for marks of the first law, which are not tried."""
 
-    margin: float
+    vote: float
     least: float
     most: float
     louder_db: float
+
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """Those that are tried, faintest first."""
+        step = (self.most / self.least) ** (1 / (TRIALS - 1))
+        return tuple(self.least * step**number for number in range(TRIALS))
 
 
 Amount = str | float | None  # how strong marks are: a name, None for "normal", or a PSNR in dB
 LEAST_DB, MOST_DB = 30.0, 55.0  # PSNR that may be asked for
 
+TRIALS = 4  # at most, of one picture
 STRENGTHS = {
-    "gentle": Strength(margin=5.5, least=0.7, most=1.5, louder_db=-3.0),
-    "normal": Strength(margin=8.0, least=0.9, most=2.0, louder_db=0.0),
-    "strong": Strength(margin=12.0, least=1.4, most=3.0, louder_db=3.0),
+    "gentle": Strength(vote=0.32, least=0.7, most=1.1, louder_db=-3.0),
+    "normal": Strength(vote=0.36, least=0.9, most=1.4, louder_db=0.0),
+    "strong": Strength(vote=0.42, least=1.4, most=2.8, louder_db=3.0),
 }
 USUAL_STRENGTH = "normal"
 

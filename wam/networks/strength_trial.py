@@ -1,15 +1,15 @@
 """One picture on trial: how surely a mark is read from worn copies of it, and which bits the picture drowns where.
 
-The trial is two fixed attacks in memory on a copy of at most ``TRIAL_SIDE`` pixels on its short side, JPEG, and half
-the size and JPEG, both seen at the working resolution and read at their own pose. The strength follows from the mean
-vote of the carrier's frequencies in the first, in their own standard deviations, for a bit of four of them; it goes
-about linearly with the strength. The balance of the bits follows from both.
+The trial is two fixed attacks in memory on a copy of at most ``TRIAL_SIDE`` pixels on its short side: JPEG, and half
+the size and JPEG. Both are seen at the working resolution and read at their own pose. Strengths are tried from the
+faintest on until the mean limited vote of the frequencies, as the reader has it
+(``wam.signal.demodulation.limited``), is what is aimed for. Half the size counts where that is no less than the working
+resolution. Most photos need one trial, smooth pictures up to four. The balance of the bits follows from the last.
 """
 
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,30 +17,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wam.networks.strength import Strength
 from wam.signal.balance import Balance, local_votes
+from wam.signal.demodulation import limited
 from wam.signal.filters import resize, sized, to_pixels
 from wam.signal.pattern import Carrier
-from wam.signal.specification import PER_BIT
+from wam.signal.specification import WORKING_SIDE
 
 TRIAL_SIDE = 640  # pixels: larger pictures are tried as copies of this short side
 TRIAL_QUALITY = 50  # of the JPEG
 HALF_QUALITY = 75  # of the JPEG at half the size
+HALF_SHARE = 0.8  # of the vote that is aimed for, which is enough at half the size
 
 
 @dataclass(frozen=True)
 class Trial:
-    """``margin`` of the mark that was tried, in deviations, and the ``balance`` that the next one is made with."""
+    """``vote`` of the mark that was tried, in the copy that keeps least of it: about 0 for none, .5 for a sure one; and
+    the ``balance`` that the next one is better made with."""
 
-    margin: float
+    vote: float
     balance: Balance
-
-
-def chosen_factor(margin: float, strength: Strength) -> float:
-    """Times what the picture hides, from the ``margin`` that this gives."""
-    if margin <= strength.margin / strength.most:
-        return strength.most
-    return min(max(strength.margin / margin, strength.least), strength.most)
 
 
 def try_mark(
@@ -53,8 +48,10 @@ def try_mark(
     copies = [recoded(marked, TRIAL_QUALITY), recoded(half, HALF_QUALITY)]
     estimates = extract(torch.cat([resize(copy[None], working) for copy in copies]))[:, 0]
     upright, corner = torch.eye(2, device=estimates.device)[None], torch.zeros(1, 2, device=estimates.device)
-    found = margin(estimates[:1], bits, carrier, upright, corner)
-    return Trial(found, Balance.of_votes(local_votes(estimates, bits, carrier)))
+    votes = limited(carrier.project(estimates, upright, corner))[..., 0]  # (2, K)
+    means = (votes * carrier.signs(bits)).mean(1).tolist()
+    vote = min(means[0], means[1] / HALF_SHARE) if min(half.shape[-2:]) >= WORKING_SIDE else means[0]
+    return Trial(vote, Balance.of_votes(local_votes(estimates, bits, carrier)))
 
 
 def recoded(image: Tensor, quality: int) -> Tensor:
@@ -66,12 +63,3 @@ def recoded(image: Tensor, quality: int) -> Tensor:
         with Image.open(file) as back:
             pixels = np.array(back)
     return torch.from_numpy(pixels).permute(2, 0, 1).to(image) / 255
-
-
-def margin(estimate: Tensor, bits: Tensor, carrier: Carrier, matrix: Tensor, offset: Tensor) -> float:
-    """Mean vote of a bit in its standard deviations: estimate (1, H, W) of a picture marked with bits (1, 32), its pose
-    (1, 2, 2) and (1, 2)."""
-    real = carrier.project(estimate, matrix, offset)[..., 0]
-    noise = (estimate.square().sum() * 0.5 + 1e-9).sqrt()  # of one frequency
-    mean = float((real * carrier.signs(bits)).mean() / noise)
-    return mean * math.sqrt(PER_BIT)

@@ -13,8 +13,8 @@ from wam.networks.embedder import Embedder, gains_at_psnr, scale_evenly
 from wam.networks.extractor import STRIDE, ExtractorOutput
 from wam.networks.precision import precision_of
 from wam.networks.strength import USUAL_STRENGTH, strength_of
-from wam.networks.strength_trial import TRIAL_SIDE, chosen_factor, try_mark
-from wam.networks.visibility import Gains, hidden_chroma
+from wam.networks.strength_trial import TRIAL_SIDE, Trial, try_mark
+from wam.networks.visibility import Gains, PerceptualEmbedder, hidden_chroma
 from wam.signal.balance import Balance, render_balanced
 from wam.signal.filters import coloured, resize, sized
 from wam.signal.mark_grid import Cell
@@ -52,7 +52,7 @@ class WatermarkModel(nn.Module):
 
     def __init__(
         self,
-        embedder: Embedder,
+        embedder: Embedder | PerceptualEmbedder,
         extractor: nn.Module,
         carriers: Sequence[Carrier],
         *,
@@ -96,8 +96,7 @@ class WatermarkModel(nn.Module):
         for image, row, own, side in zip(images, bits.split(1), gains, sides, strict=True):
             balance = None
             if self.embedder.law == 2:
-                factor, balance = self._tried(image, row, own, side, strength)
-                own = own.times(factor[None]) if psnr_db is None else own
+                own, balance = self._tried(image, row, own, side, psnr_db, strength)
             marked.append(self._mark_strips(image[None], row, own, side, balance)[0])
         return marked
 
@@ -136,18 +135,32 @@ class WatermarkModel(nn.Module):
             return Gains(scale_evenly(gains.luma, working, fainter_db=-asked.louder_db))
         return gains
 
-    @torch.no_grad()
-    def _tried(self, image: Tensor, bits: Tensor, gains: Gains, side: int, strength: str) -> tuple[Tensor, Balance]:
-        """Times what a picture (3, H, W) hides, and the balance of its bits, by trial with its message (1, 32); a
-        number on the picture's device."""
+    def _tried(
+        self, image: Tensor, bits: Tensor, gains: Gains, side: int, psnr_db: float | None, strength: str
+    ) -> tuple[Gains, Balance]:
+        """Gains of a picture (3, H, W) for its message (1, 32) and the balance of its bits, by trial: the faintest that
+        is read as surely as the strength asks, or those of a PSNR as they are."""
         height, width = image.shape[-2:]
         copy = image[None].detach()
         if min(height, width) > TRIAL_SIDE:
             copy = resize(copy, sized(height, width, TRIAL_SIDE))
-        marked = self._mark_strips(copy, bits, gains, side)[0]
+        asked = strength_of(strength)
         working = (gains.luma.shape[-2], gains.luma.shape[-1])
-        trial = try_mark(marked, bits, self.carriers[0], working, lambda views: self.extract(views).pattern)
-        return torch.tensor(chosen_factor(trial.margin, strength_of(strength)), device=image.device), trial.balance
+        louder, balance = gains, Balance.even(working, copy.device)
+        for factor in asked.factors if psnr_db is None else (1.0,):
+            louder = gains.times(gains.luma.new_full((1,), factor))
+            trial = self._try(copy, bits, louder, side, balance)
+            balance = balance.then(trial.balance)
+            if trial.vote >= asked.vote:
+                break
+        return louder, balance
+
+    @torch.no_grad()
+    def _try(self, copy: Tensor, bits: Tensor, gains: Gains, side: int, balance: Balance) -> Trial:
+        """One trial of gains and balance on a picture (1, 3, H, W)."""
+        marked = self._mark_strips(copy, bits, gains, side, balance)[0]
+        working = (gains.luma.shape[-2], gains.luma.shape[-1])
+        return try_mark(marked, bits, self.carriers[0], working, lambda views: self.extract(views).pattern)
 
     def _mark_strips(
         self, images: Tensor, bits: Tensor, gains: Gains, side: int, balance: Balance | None = None

@@ -6,21 +6,15 @@ import math
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from wam.pictures.colour import strips
 from wam.pictures.samples import Pixels
-from wam.signal.filters import LUMA
 
 SSIM_SIDE = 256  # short side that SSIM is taken at, as its authors advise, in pixels
 SSIM_WINDOW = 11  # side of its window, in pixels
 SSIM_SIGMA = 1.5  # standard deviation of the window, in pixels
 SSIM_LUMINANCE, SSIM_CONTRAST = 0.01**2, 0.03**2  # its two constants, for values in [0, 1]
-FLAT_LEVELS = 1.0  # standard deviation of a block that looks smooth, in 8-bit levels
-# a picture with more smooth blocks than this is a place where a mark may be seen: flat drawings, gradients
-FLAT_SHARE = 0.55
-_BLOCK = 8
 
 
 def psnr(first: Pixels, second: Pixels) -> float:
@@ -62,26 +56,6 @@ def ciede2000(first: Pixels, second: Pixels) -> float:
     for rows in strips(len(first), 8 * first[0].size):  # it takes some maps of double precision
         total += float(deltaE_ciede2000(rgb2lab(first[rows]), rgb2lab(second[rows])).sum())
     return float(total / (first.shape[0] * first.shape[1]))
-
-
-def is_flat(pixels: Pixels) -> bool:
-    """Whether much of a picture is smooth, so that a mark at the usual strength may be seen there."""
-    step = max(1, min(pixels.shape[:2]) // 1024)  # single pixels: an average would smooth texture away
-    seen = pixels[::step, ::step]
-    height, width = (side // _BLOCK for side in seen.shape[:2])
-    smooth = 0
-    for rows in strips(height, _BLOCK * seen[0].size):
-        part = seen[rows.start * _BLOCK : rows.stop * _BLOCK, : width * _BLOCK]
-        grey = part @ np.array(LUMA, dtype=np.float32) - np.float32(128)
-        mean, square = (_block_means(values, width) for values in (grey, grey * grey))
-        smooth += int((square - mean * mean < FLAT_LEVELS**2).sum())
-    return bool(smooth > FLAT_SHARE * height * width)
-
-
-def _block_means(values: NDArray[np.float32], width: int) -> NDArray[np.float32]:
-    """(N * _BLOCK, width * _BLOCK) -> (N, width), averages of square blocks."""
-    down = values.reshape(-1, _BLOCK, values.shape[1]).sum(axis=1)
-    return np.asarray(down.reshape(-1, width, _BLOCK).sum(axis=2) / _BLOCK**2)
 
 
 def _pooled(pixels: Pixels, factor: int) -> Tensor:

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from payload import Record, bits_from_word, format_link, read_word
 from payload.layout import Words
 from wam.errors import OptionsError
-from wam.networks.strength import Amount
-from wam.pictures.quality import psnr
+from wam.networks.strength import Amount, shown
 from wam.pictures.samples import Picture
 from wam.pipeline.loaded import FINE, Loaded, encode, finer, is_coarse
 from wam.pipeline.marked import MarkedFile, SelfCheckError, label_for, marked_file
@@ -26,7 +25,7 @@ DIFFERENT = 6  # bits in which two words differ at least
 # times the median logit that the mean of so many least ones is at least: .78 in marked photos, .39 at most in photos
 # that were marked with another word before
 EVEN = 0.6
-STRONGER = 42.0  # dB: of pictures whose usual strength does not read back, pages of text say
+STRONGER: tuple[Amount, ...] = ("strong", 42.0)  # dB: for what does not read back otherwise, pages of text say
 REUSED = "the link of an earlier mark of this picture for this record; --new-link makes another"
 UNDER = 0.5  # share of the input that an earlier mark covers from which a new one lies over it
 
@@ -80,8 +79,8 @@ class LinkMarking:
         return draw_apart(requests, of_frame, of_stills)
 
     def finish(self, marker: Watermarker, request: Request, plan: int, pixels: NDArray[np.uint8]) -> MarkedFile:
-        """Encodes and reads back. Where the model chose the strength, a mark that does not read back is made stronger
-        once, and that is noted."""
+        """Encodes and reads back. Where the model chose the strength, a mark that does not read back is made stronger,
+        and that is noted."""
         loaded, options, known = request.loaded, self.options, self.words.and_own(plan)
         tell("saving and reading back")
         label = label_for(loaded, options, request.record, name=format_link(plan), message=bits_from_word(plan))
@@ -94,16 +93,20 @@ class LinkMarking:
             quality = fine
             content, saved, lost = encode(loaded, pixels, label=label, quality=quality)
             seen = _glance(marker, saved)
-        room = options.strength is None and psnr(loaded.picture.pixels, saved.pixels) > STRONGER + 1
-        try:
-            self_check(marker, saved, plan, known, loaded, seen=seen, search=not room, quality=quality)
-        except SelfCheckError as error:
-            if not room or error.over_another:
-                raise
-            (pixels,) = self.draw(marker, [request], [plan], strength=STRONGER)
+        stronger = STRONGER if options.strength is None else ()
+        for amount in (*stronger, None):
+            try:
+                self_check(marker, saved, plan, known, loaded, seen=seen, search=amount is None, quality=quality)
+                break
+            except SelfCheckError as error:
+                if amount is None or error.over_another:
+                    raise
+            (pixels,) = self.draw(marker, [request], [plan], strength=amount)
             content, saved, lost = encode(loaded, pixels, label=label, quality=quality)
-            self_check(marker, saved, plan, known, loaded, seen=_glance(marker, saved), quality=quality)
-            notes = (f"marked at {STRONGER:g} dB, stronger than usual, since it could not be read back otherwise",)
+            seen = _glance(marker, saved)
+            notes = (
+                f"marked with strength {shown(amount)}, stronger than usual, since it could not be read back otherwise",
+            )
         return marked_file(
             loaded, content, saved,
             record=request.record, words=(plan,), model=marker.name, options=options, lost=lost, notes=notes,

@@ -16,7 +16,7 @@ from wam.errors import ImageError
 from wam.pictures.containers.parts import irreplaceable
 from wam.pictures.files import write_bytes
 from wam.pictures.formats import SUFFIXES
-from wam.pictures.quality import is_flat, psnr, ssim
+from wam.pictures.quality import psnr, ssim
 from wam.pictures.samples import Picture
 from wam.pictures.writer import MOST_GROWTH
 from wam.pipeline.loaded import Loaded
@@ -178,5 +178,3 @@ def _notes(loaded: Loaded) -> Iterator[str]:
     named = SUFFIXES.get(PurePosixPath(loaded.picture.name).suffix.lower())
     if named is not None and named != loaded.picture.format:
         yield f"named as {named}, holds {loaded.picture.format}, written as {loaded.format}"
-    if is_flat(loaded.picture.pixels):
-        yield "smooth over large areas, where the mark may be seen: --strength gentle makes it fainter"

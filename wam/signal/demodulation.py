@@ -74,3 +74,11 @@ def bit_logits(votes: BlockVotes, carrier: Carrier, *, spread: float, size: tupl
     logits = real / ((energy * per_bit / area).sqrt() + 1e-6)
     resized = F.interpolate(logits[None], scale_factor=votes.block, mode="bilinear", align_corners=False)[0]
     return resized[:, : size[0], : size[1]]
+
+
+def limited(coefficients: Tensor) -> Tensor:
+    """Limits each frequency's vote: z / (|z| + median |z|), so that the picture's own texture cannot outvote a bit."""
+    magnitude = coefficients.norm(dim=-1, keepdim=True)
+    middle: Tensor = magnitude.median(dim=-2, keepdim=True).values
+    output: Tensor = coefficients / (magnitude + middle + 1e-9)
+    return output

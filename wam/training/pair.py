@@ -39,9 +39,11 @@ class Pair(nn.Module):
         self.small = None if settings.small_shape is None else build_extractor(**settings.small_shape)
 
     def take_weights(self, checkpoint: Checkpoint) -> None:
-        """Starts from a trained checkpoint; raises ``ValueError`` for one of another size."""
+        """Starts from a trained checkpoint; raises ``ValueError`` for one of another size. An embedder without weights
+        gives none: scenes are drawn around the plain JND."""
         try:
-            self.embedder.load_state_dict(checkpoint.embedder.state_dict())
+            if isinstance(checkpoint.embedder, Embedder):
+                self.embedder.load_state_dict(checkpoint.embedder.state_dict())
             self.extractor.load_state_dict(checkpoint.extractor.state_dict())
         except RuntimeError as error:
             reason = " ".join(str(error).split())

@@ -8,10 +8,9 @@ from torch import Tensor
 
 from tests.wam.synthetic import smooth_picture
 from wam.networks.baseline_extractor import HandmadeExtractor
-from wam.networks.embedder import Embedder
 from wam.networks.strength import STRENGTHS, checked, either, keywords, parsed, shown
-from wam.networks.strength_trial import chosen_factor, recoded
-from wam.networks.visibility import CHROMA, PLAIN, Gains, hidden_chroma, hidden_luma
+from wam.networks.strength_trial import recoded
+from wam.networks.visibility import CHROMA, PLAIN, Gains, PerceptualEmbedder, hidden_chroma, hidden_luma
 from wam.networks.watermark_network import WatermarkModel
 from wam.signal.filters import coloured, luma
 from wam.signal.mark_grid import Cell
@@ -23,7 +22,7 @@ BITS = torch.tensor([[0, 1] * 16])
 
 @pytest.fixture
 def model() -> WatermarkModel:
-    return WatermarkModel(Embedder(law=2), HandmadeExtractor(), [Carrier.from_key(tilt=0.5)]).eval()
+    return WatermarkModel(PerceptualEmbedder(), HandmadeExtractor(), [Carrier.from_key(tilt=0.5)]).eval()
 
 
 def picture(*, size: tuple[int, int] = (384, 256), seed: int = 0) -> Tensor:
@@ -80,12 +79,10 @@ def test_the_power_of_gains_is_what_is_added() -> None:
     torch.testing.assert_close(gains.times(torch.tensor([1.0, 2.0])).power(), added * torch.tensor([1.0, 4.0]))
 
 
-def test_the_factor_aims_at_the_margin_within_its_bounds() -> None:
-    normal = STRENGTHS["normal"]
-    assert chosen_factor(normal.margin, normal) == 1.0
-    assert chosen_factor(normal.margin / 1.5, normal) == pytest.approx(1.5)
-    assert chosen_factor(100.0, normal) == normal.least
-    assert chosen_factor(0.1, normal) == chosen_factor(-3.0, normal) == normal.most
+def test_strengths_are_tried_from_the_faintest_on() -> None:
+    for one in STRENGTHS.values():
+        assert one.factors[0] == one.least and one.factors[-1] == pytest.approx(one.most)
+        assert list(one.factors) == sorted(one.factors)
 
 
 def test_a_recoded_picture_is_near_and_not_the_same() -> None:
@@ -121,9 +118,3 @@ def test_cells_get_the_most_of_their_strength(model: WatermarkModel) -> None:
     )
     ratio = STRENGTHS["strong"].most / STRENGTHS["gentle"].most
     assert float((loud - image[0]).std() / (faint - image[0]).std()) == pytest.approx(ratio, rel=0.1)
-
-
-@torch.inference_mode()
-def test_another_law_is_refused() -> None:
-    with pytest.raises(ValueError, match="embedder: expected law 1 or 2 of what a picture hides, found 3"):
-        Embedder(law=3)

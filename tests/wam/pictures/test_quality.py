@@ -6,12 +6,11 @@ import numpy as np
 import piq
 import pytest
 import torch
-from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
 
 from tests.wam.synthetic import smooth_picture
 from wam.pictures.colour import STRIP_SAMPLES
-from wam.pictures.quality import is_flat, psnr, ssim
+from wam.pictures.quality import psnr, ssim
 
 
 def pair(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -36,24 +35,6 @@ def test_psnr_is_that_of_scikit_image(size: tuple[int, int]) -> None:
 
 def test_equal_pictures_have_no_noise() -> None:
     assert psnr(smooth_picture(), smooth_picture()) == float("inf")
-
-
-def test_a_single_colour_is_flat_and_a_photo_is_not(dune: Image.Image) -> None:
-    assert is_flat(np.full((200, 300, 3), 77, np.uint8))
-    assert is_flat(np.full((32, 32, 3), 255, np.uint8))
-    assert not is_flat(np.asarray(dune))
-    assert not is_flat(np.random.default_rng(0).integers(0, 256, (3000, 40, 3), dtype=np.uint8))
-
-
-@pytest.mark.parametrize(("rough", "flat"), [(44, True), (46, False)])
-def test_smooth_is_what_has_more_than_a_share_of_smooth_blocks(rough: int, flat: bool) -> None:
-    pixels = np.full((8 * 1000 + 5, 8 * 10 + 3, 3), 200, np.uint8)  # whole blocks, and a rest that is not looked at
-    for block in range(100 * rough):
-        top, left = 8 * (block // 10), 8 * (block % 10)
-        pixels[top : top + 8 : 2, left : left + 8] = 203
-    pixels[8000:], pixels[:, 80:] = 0, 255
-    assert pixels.size > STRIP_SAMPLES
-    assert is_flat(pixels) == flat
 
 
 def test_a_window_that_is_not_contiguous_is_measured_as_its_copy() -> None:

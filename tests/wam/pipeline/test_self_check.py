@@ -96,8 +96,9 @@ def test_what_cannot_be_read_back_is_marked_stronger_unless_a_strength_was_asked
     with pytest.raises(SelfCheckError, match="found no watermark, use a larger copy"):
         LinkMarking(MarkOptions(strength=52.0), KNOWN).finish(shipped, request, word, invisible)
     marked = LinkMarking(words=KNOWN).finish(shipped, request, word, invisible)
-    assert marked.report.psnr_db == pytest.approx(42.0, abs=0.5)
-    assert "marked at 42 dB, stronger than usual, since it could not be read back otherwise" in marked.report.notes
+    assert 38 < marked.report.psnr_db < 44
+    stronger = "marked with strength strong, stronger than usual, since it could not be read back otherwise"
+    assert stronger in marked.report.notes
     assert [found.bits for found in shipped.glance(read_image(marked.content).pixels)] == [bits_from_word(word)]
 
 
