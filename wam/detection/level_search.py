@@ -297,7 +297,7 @@ def _bent(view: View, left: Unexplained, bend: Bend, tally: Tally) -> list[Synch
 
 def _promise(view: View, candidate: Synchronised, pilot: float) -> float:
     """How near a pose is to being read: 1 from its joint score or its pilot alone."""
-    return max(candidate.score / view.threshold, candidate.pilot / pilot)
+    return max(candidate.score / view.threshold_of(candidate.label), candidate.pilot / pilot)
 
 
 def _worthy(
