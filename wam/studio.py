@@ -31,7 +31,7 @@ from wam.pipeline.mark_record import mark_record
 from wam.pipeline.marked import MarkedFile
 from wam.pipeline.options import MarkOptions, Mode, key_name
 from wam.pipeline.read import Findings, read
-from wam.pipeline.registered_words import RegisteredWords
+from wam.pipeline.registered_words import RegisteredWords, label_of
 from wam.watermarker import Watermarker
 from wam.watermarker import load as load_model
 
@@ -157,9 +157,10 @@ class Studio:
         wanted = Wanted(record, loaded.digest, timed=time is not None)
         with _reserved(registry, wanted, new_link=new_link) as (entry, reused):
             done = mark_link(
-                self.marker, loaded, record=entry.record, word=entry.word, words=self._words, options=options
-            )
-            registry.confirm(entry.word, phash=done.report.phash, again=True)
+                self.marker, loaded, record=entry.record, word=entry.word, label=label_of(registry, entry),
+                words=self._words, options=options,
+            )  # fmt: skip
+            registry.confirm(entry.word, generation=entry.generation, phash=done.report.phash, again=True)
         if not reused:
             return done
         return replace(done, report=replace(done.report, notes=(*done.report.notes, REUSED)))
@@ -265,7 +266,7 @@ def _reserved(registry: Registry, wanted: Wanted, *, new_link: bool) -> Iterator
     except BaseException:
         if reserved.entry.state == "pending":
             with suppress(PayloadError):  # where the registry does not answer it stays pending, which names no file
-                registry.discard(reserved.entry.word)
+                registry.discard(reserved.entry.word, generation=reserved.entry.generation)
         raise
 
 

@@ -15,15 +15,17 @@ from PIL import Image
 from torch import Tensor
 
 from payload import derive_subkeys
+from wam.errors import ModelError
 from wam.models import zoo
 from wam.models.catalogue import DEFAULT
 from wam.models.effort import USUAL, Effort
-from wam.models.protocol import AnySizes, Explains, Finding, FoundPose, ManyPictures, Model, SearchSummary
+from wam.models.protocol import AnySizes, Explains, Finding, FoundPose, Labels, ManyPictures, Model, SearchSummary
 from wam.networks.precision import AUTO, check_precision
 from wam.networks.strength import Amount, checked, either, keywords
 from wam.pictures.quality import decibels, psnr
 from wam.region import Region, outline
 from wam.signal.filters import rounded, to_pixels
+from wam.signal.label import Label
 from wam.signal.mark_grid import SMALLEST_SIDE
 from wam.signal.specification import BITS
 
@@ -40,7 +42,8 @@ class Detection:
     ``bits`` 32 characters as read, before any correction; ``logits`` (32,) float32, positive for a one; ``region`` in
     pixels; ``score`` joint score and ``log10_p`` the chance of such a score without a watermark, counting all that was
     tried; ``mask_score`` mean confidence of the mask in [0, 1]; ``key`` index of the carrier, 0 is the first;
-    ``how`` it was found, for people, empty where the model does not say.
+    ``how`` it was found, for people, empty where the model does not say; ``label``, ``foreign`` and ``label_log10_p``
+    as in ``Finding``.
     """
 
     bits: str
@@ -54,6 +57,9 @@ class Detection:
     coarse_mask: NDArray[np.bool_] = field(repr=False)
     size: tuple[int, int]
     how: str = ""
+    label: Label | None = None
+    foreign: bool = False
+    label_log10_p: float = 0.0
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -80,11 +86,35 @@ class Watermarker:
         self.model = model
         self.device = torch.device(device)
         self.keys = tuple(keys)
+        self._known: tuple[tuple[Label, ...], Watermarker] = ((), self)
 
     @property
     def name(self) -> str:
         """The model's, as NAME@HASH8."""
         return self.model.description.name
+
+    def marking_as(self, label: Label | None) -> Watermarker:
+        """The same model, whose marks have a label; raises ``ModelError`` for one that has none."""
+        if label is None:
+            return self
+        if not isinstance(self.model, Labels):
+            raise ModelError(
+                f"model {self.name}: expected one whose marks can have labels, found another; use lattice32, or a "
+                "registry of plain words (`wam registry scheme plain`)"
+            )
+        return Watermarker(self.model.marking_as(label), device=str(self.device), keys=self.keys)
+
+    def knowing(self, labels: Sequence[Label]) -> Watermarker:
+        """The same model, which reads marks of these labels too; one that has none stays as it is. What was made last
+        is kept, since the same labels are asked for picture after picture."""
+        wanted = tuple(labels)
+        if not wanted or not isinstance(self.model, Labels):
+            return self
+        known, marker = self._known  # taken once: another thread may change it
+        if known != wanted:
+            marker = Watermarker(self.model.knowing(wanted), device=str(self.device), keys=self.keys)
+            self._known = (wanted, marker)
+        return marker
 
     def embed(self, image: AnyImage, bits: AnyBits, *, strength: Amount = None, psnr: float | None = None) -> Marked:
         """Adds a 32-bit message. ``strength``: gentle, normal or strong, None for normal; or ``psnr``, what to aim for
@@ -328,4 +358,7 @@ def _describe(finding: Finding, size: tuple[int, int]) -> Detection:
         coarse_mask=inside.numpy(),
         size=size,
         how=finding.how,
+        label=finding.label,
+        foreign=finding.foreign,
+        label_log10_p=finding.label_log10_p,
     )

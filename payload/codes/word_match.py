@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log, log10
 from typing import Literal
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from payload.codes.bch import CORRECTABLE
 from payload.codes.soft_decoding import Candidate, check_logits, decode_soft, hard_word, nearest, patterns_of
-from payload.layout import Words, bits_from_word
+from payload.layout import ID_COUNT, Words, bits_from_word
 
 # ``read_word`` knows no states: who asks the registry tells a ``withdrawn`` word from an ``unregistered`` one.
 Status = Literal["verified", "withdrawn", "unregistered", "unreadable"]
@@ -20,6 +20,10 @@ MAX_LOG10_P = -4.0  # chance matches that ``verified`` allows over all that was 
 
 # Chance matches that ``verified`` allows for a region that does carry a mark, but a foreign one.
 MAX_LOG10_WORD_P = -2.0
+
+# Chance that a mark of another registry passes for one of ours, label and word together, that ``verified`` allows of
+# words that are read under a label.
+MAX_LOG10_NAME_P = -3.0
 
 MIN_CERTAINTY = 0.98  # probability that ``verified`` asks for that a mark is the registered word, see ``soft.nearest``
 
@@ -34,7 +38,8 @@ class Match:
     ``message``, ``word`` and ``corrected`` are None where no word was accepted. ``bit_confidence`` has 32
     numbers in [0.5, 1], bit 0 first. ``log10_p`` is the probability, for a picture without a
     watermark, of a result at least this strong, counting all that was tried; of an ``unreadable`` one
-    it is that of the presence alone.
+    it is that of the presence alone. ``name_log10_p`` of a ``verified`` one is the probability that a mark of another
+    registry is read as a registered word, None for others.
     """
 
     bits: str
@@ -44,6 +49,7 @@ class Match:
     bit_confidence: tuple[float, ...]
     status: Status
     log10_p: float
+    name_log10_p: float | None = None
 
 
 def read_word(
@@ -52,6 +58,7 @@ def read_word(
     *,
     presence_log10_p: float = 0.0,
     max_log10_p: float = MAX_LOG10_P,
+    label_log10_p: float | None = None,
 ) -> Match:
     """Judge 32 bit logits, (32,) float, greater than zero for a one, against the registered words.
 
@@ -68,7 +75,9 @@ def read_word(
     ``presence_log10_p`` is the probability that any of all poses and regions that were read looks as
     marked as this one by luck, if the detector can tell, independent of the bits. A mark from another
     registry, read without error, is one of 2^21 words: it is taken for one of these with probability
-    N / 2^21, which ``log10_p`` cannot cover; a picture hash can.
+    N / 2^21, which ``log10_p`` cannot cover, and ``name_log10_p`` says; a picture hash can exclude it.
+    ``label_log10_p``, of a mark that was read under a label, is the probability that one of another label passes for
+    it: ``verified`` asks for 10^``MAX_LOG10_NAME_P`` then, both together.
     """
     if presence_log10_p > 0:
         raise ValueError(f"expected presence_log10_p <= 0, found {presence_log10_p}; pass log10 of a probability")
@@ -77,12 +86,23 @@ def read_word(
         log10_p = _both(presence_log10_p, registered.log10_p)
         trusted = registered.log10_p <= MAX_LOG10_WORD_P and log10_p <= max_log10_p
         trusted = trusted and registered.certainty >= MIN_CERTAINTY
+        name = _log10_name(registered, registry_words, label_log10_p or 0.0)
+        trusted = trusted and (label_log10_p is None or name <= MAX_LOG10_NAME_P)
         if trusted and registered.within(_MAX_PATTERNS):
-            return _match(logits, "verified", registered, log10_p)
+            return replace(_match(logits, "verified", registered, log10_p), name_log10_p=name)
     decoded = decode_soft(logits)
     if decoded is not None and not _contains(registry_words, decoded.word):
         return _match(logits, "unregistered", decoded, _both(presence_log10_p, decoded.log10_p))
     return _match(logits, "unreadable", None, min(0.0, presence_log10_p))
+
+
+def _log10_name(registered: Candidate, words: Words | None, label_log10_p: float) -> float:
+    """The probability that a mark of another registry, of any of 2^21 words as likely, passes for the registered one's
+    label, comes as close to any of these words, and is read as near."""
+    count = 0 if words is None else words.size
+    # a code word within the radius of corrections is at most as likely as a random one of all that are that close
+    reach = max(count / ID_COUNT, 10.0**registered.log10_p)
+    return min(0.0, label_log10_p + log10(min(1.0, reach)))
 
 
 def _both(first: float, second: float) -> float:

@@ -33,7 +33,18 @@ from payload.registry.schema import audit_table, entry_table, registry_table
 ACTOR_VARIABLE = "WAM_ACTOR"  # names who acts; default: user@machine
 
 Event = Literal[
-    "created", "migrated", "allocated", "reused", "marked", "discarded", "withdrawn", "imported", "erased", "looked-up"
+    "created",
+    "migrated",
+    "allocated",
+    "reused",
+    "marked",
+    "discarded",
+    "withdrawn",
+    "imported",
+    "erased",
+    "looked-up",
+    "scheme",
+    "generation",
 ]
 
 _BATCH = 1000

@@ -12,9 +12,10 @@ import numpy as np
 
 from payload.codes import bch
 from payload.codes.id_permutation import permute
-from payload.codes.short_link import format_link, parse_link
+from payload.codes.short_link import format_link, parse_link_parts
 from payload.phash import PHASH_BITS
 from payload.records.record import Record, format_time, now, parse_time
+from payload.registry.generations import LABELLED, STORED
 from payload.registry.schema import FIRST_GENERATION, SCHEME
 
 State = Literal["pending", "marked", "discarded", "withdrawn", "erased"]
@@ -33,7 +34,8 @@ class Entry:
     """One allocated id.
 
     ``serial`` counts allocations from 0 and ``word`` is the link word that the picture carries; ``scheme`` names how
-    words are made of serial numbers, and no two entries of one ``generation`` have the same. ``source`` is the SHA-256
+    words are made of serial numbers and whether marks of it carry a label, see ``generations``, and no two entries of
+    one ``generation`` have the same word. ``source`` is the SHA-256
     of the file that was marked, in hexadecimal digits, None where it is not known. ``phash`` is the 64-bit hash of the
     marked picture and ``output`` where it was written, None until the mark is confirmed; ``updated_at`` is the time of
     the latest change of ``state``.
@@ -53,7 +55,12 @@ class Entry:
     @property
     def link(self) -> str:
         """Give the short link of the word."""
-        return format_link(self.word)
+        return format_link(self.word, self.generation)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether its mark carries the label of its registry and generation."""
+        return self.scheme == LABELLED
 
     def to_row(self) -> dict[str, Any]:
         """Give the columns of the entry table."""
@@ -107,9 +114,12 @@ class Entry:
         _check_keys(values, later=later)
         if values["state"] not in STATES:
             raise ValueError(f"expected a state of {STATES}, found {values['state']!r}")
+        word, generation = parse_link_parts(values["link"])
+        if later and generation != values["generation"]:
+            raise ValueError(f"generation: expected {generation}, as the link says, found {values['generation']!r}")
         entry = cls(
             serial=values["serial"],
-            word=parse_link(values["link"]),
+            word=word,
             record=Record.from_dict(values["record"]),
             state=values["state"],
             phash=_hash_from_text(values["phash"]),
@@ -178,10 +188,12 @@ def _check_keys(values: Any, *, later: bool) -> None:
 
 def _check_later(values: Mapping[str, Any]) -> None:
     """The same of what exports of version 1 have not."""
-    if type(values["generation"]) is not int or values["generation"] != FIRST_GENERATION:
-        raise ValueError(f"generation: expected {FIRST_GENERATION}, found {values['generation']!r}; update wam")
-    if values["scheme"] != SCHEME:
-        raise ValueError(f"scheme: expected {SCHEME}, found {values['scheme']!r}; update wam")
+    if type(values["generation"]) is not int:
+        raise ValueError(f"generation: expected a whole number, found {values['generation']!r}")
+    if values["scheme"] not in STORED.values():
+        raise ValueError(f"scheme: expected {' or '.join(STORED.values())}, found {values['scheme']!r}; update wam")
+    if values["scheme"] == SCHEME and values["generation"] != FIRST_GENERATION:
+        raise ValueError(f"generation: expected {FIRST_GENERATION} of {SCHEME}, found {values['generation']!r}")
     source = values["source"]
     if source is not None and not (
         isinstance(source, str) and len(source) == _SOURCE_DIGITS and set(source) <= set("0123456789abcdef")

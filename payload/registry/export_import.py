@@ -7,19 +7,21 @@ registry.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from payload.codes.id_permutation import SECRET_BYTES
 from payload.errors import ImportFileError
 from payload.layout import ID_COUNT
 from payload.registry.entry import Entry, words_of
-from payload.registry.schema import namespace_of
+from payload.registry.generations import Giving
+from payload.registry.schema import FIRST_GENERATION, namespace_of
 
 FORMAT = "wam-registry"
-VERSION = 2
-VERSIONS = (1, VERSION)  # that are read; 1 is that of 0.2.0
+VERSION = 3
+PLAIN = 2  # that of registries which never gave out labelled words, so that 0.3.0's first readers take them
+VERSIONS = (1, PLAIN, VERSION)  # that are read; 1 is that of 0.2.0
 _TEXT = json.JSONEncoder(ensure_ascii=False)
 _BLOCK = 1024  # entries whose words are made together
 FIRST_ENTRY = 2  # line of serial 0, counted from 1
@@ -27,10 +29,12 @@ FIRST_ENTRY = 2  # line of serial 0, counted from 1
 
 @dataclass(frozen=True)
 class Header:
-    """What an export says about the registry as a whole; ``count`` is the number of its entries."""
+    """What an export says about the registry as a whole; ``count`` is the number of its entries, ``giving`` what the
+    next words are."""
 
     secret: bytes
     count: int
+    giving: Giving = field(default_factory=Giving)
     version: int = VERSION
 
     @property
@@ -41,12 +45,14 @@ class Header:
 
 def write_lines(header: Header, entries: Iterable[Entry]) -> Iterator[str]:
     """Write a registry as lines of JSON, each with its line end."""
+    plain = header.giving == Giving()
     first = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": PLAIN if plain else VERSION,
         "secret": header.secret.hex(),
         "namespace": header.namespace.hex(),
         "count": header.count,
+        **({} if plain else {"giving": header.giving.to_dict()}),
     }
     yield json.dumps(first) + "\n"
     for entry in entries:
@@ -100,23 +106,24 @@ def _header(values: Any, place: str) -> Header:
         count = values["count"]
         if values["secret"] != secret.hex():
             raise ValueError("not as an export writes it")
+        giving = Giving.from_dict(values["giving"]) if values["version"] == VERSION else Giving()
     except (KeyError, TypeError, ValueError) as error:
         raise ImportFileError(
             f"{place}: expected a secret and a count in the header, found others; export again"
         ) from error
-    if len(secret) != SECRET_BYTES or type(count) is not int or not 0 <= count <= ID_COUNT:
+    if len(secret) != SECRET_BYTES or type(count) is not int or not giving.first <= count <= giving.first + ID_COUNT:
         raise ImportFileError(
-            f"{place}: expected a secret of {SECRET_BYTES} bytes and a count up to {ID_COUNT}, "
+            f"{place}: expected a secret of {SECRET_BYTES} bytes and a count up to {giving.first + ID_COUNT}, "
             "found others; export again"
         )
-    if values["version"] == VERSION and values.get("namespace") != namespace_of(secret).hex():
+    if values["version"] > 1 and values.get("namespace") != namespace_of(secret).hex():
         raise ImportFileError(f"{place}: expected the namespace of this secret, found another; export again")
-    return Header(secret, count, values["version"])
+    return Header(secret, count, giving, values["version"])
 
 
 def _entries(numbered: Iterable[tuple[str, str]], header: Header, name: str) -> Iterator[Entry]:
     """Read the entries, checking that all serial numbers are there, with the ids of the secret."""
-    expected, words = 0, list[int]()
+    expected, words, generation, begin, start = 0, list[int](), FIRST_GENERATION, 0, 0
     for place, line in numbered:
         try:
             entry = Entry.from_dict(_parse(line, place), later=header.version > 1)
@@ -127,9 +134,12 @@ def _entries(numbered: Iterable[tuple[str, str]], header: Header, name: str) -> 
                 f"{place}: expected serial {expected}, found {entry.serial}; "
                 "keep the lines of an export complete and in order"
             )
-        if expected % _BLOCK == 0:
-            words = words_of(header.secret, expected, max(0, min(_BLOCK, header.count - expected)))
-        if expected >= header.count or entry.word != words[expected % _BLOCK]:
+        if entry.generation > generation:
+            generation, begin, start, words = entry.generation, expected, expected, []
+        if expected - start == len(words) and expected < header.count:
+            start, run = expected, min(_BLOCK, header.count - expected, ID_COUNT - (expected - begin))
+            words = words_of(header.secret, expected - begin, run)
+        if expected >= header.count or not _fits(entry, header.giving, generation, words[expected - start :]):
             raise ImportFileError(
                 f"{place}: expected the link of this registry's serial {expected}, "
                 f"found {entry.link}; do not mix exports"
@@ -141,6 +151,17 @@ def _entries(numbered: Iterable[tuple[str, str]], header: Header, name: str) -> 
         raise ImportFileError(
             f"{last}: expected {header.count} entries up to the end, found {expected}; the export is cut off"
         )
+    if header.giving.first != (begin if header.giving.generation == generation else expected):
+        raise ImportFileError(
+            f"{place_of(name, 1)}: expected the serial that the last generation begins with, found "
+            f"{header.giving.first}; do not mix exports"
+        )
+
+
+def _fits(entry: Entry, giving: Giving, generation: int, words: Sequence[int]) -> bool:
+    """Whether an entry has the word that is its turn, the first of ``words``, and a generation that there is."""
+    right = bool(words) and (entry.generation, entry.word) == (generation, words[0])
+    return right and generation <= giving.generation and (not entry.labelled or generation in giving.labelled)
 
 
 def _parse(line: str, place: str) -> Any:

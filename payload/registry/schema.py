@@ -33,8 +33,10 @@ from payload.codes.id_permutation import SECRET_BYTES
 from payload.errors import RegistryError
 from payload.records.record import MAX_CHARACTERS
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 FIRST_VERSION = 1  # of 0.1 to 0.2
+LABELLED_WORDS = 3  # from which on a registry says what words it gives out
+AUDITED = 2  # from which on there are generations, sources and the audit log
 REVISION_TABLE = "wam_migration"
 
 SCHEME = "word-21"  # how a link is made from a serial number: 21 bits and their check bits, see docs/payload.md
@@ -66,6 +68,10 @@ registry_table = Table(
     Column("namespace", String(2 * NAMESPACE_BYTES), nullable=False, server_default=""),
     Column("audit_count", BigInteger, nullable=False, server_default="0"),
     Column("audit_head", String(64), nullable=False, server_default=""),
+    Column("scheme", String(16), nullable=False, server_default=SCHEME),
+    Column("generation", Integer, nullable=False, server_default=str(FIRST_GENERATION)),
+    Column("generation_first", _Serial, nullable=False, server_default="0"),
+    Column("labelled_from", Integer),
 )
 
 entry_table = Table(
@@ -125,7 +131,7 @@ def entry_columns(version: int) -> list[ColumnElement[Any]]:
     """The columns of an entry in a registry of this version; what it has not is as a migration would fill it in."""
     columns: list[ColumnElement[Any]] = [entry_table.c[name] for name in _SHIPPED_FIRST]
     for name, value in _LATER.items():
-        columns.append(value.label(name) if version < SCHEMA_VERSION else entry_table.c[name])
+        columns.append(value.label(name) if version < AUDITED else entry_table.c[name])
     return columns
 
 

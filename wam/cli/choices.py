@@ -75,3 +75,10 @@ class RegistryState(StrEnum):
     DISCARDED = "discarded"
     WITHDRAWN = "withdrawn"
     ERASED = "erased"
+
+
+class WordScheme(StrEnum):
+    """Which words a registry gives out."""
+
+    PLAIN = "plain"
+    LABELLED = "labelled"

@@ -260,7 +260,7 @@ def _logged(outcomes: Generator[DetectOutcome], records: Sequence[Registry]) -> 
         for outcome in outcomes:
             for reading in outcome.readings:
                 if isinstance(reading, Reading) and reading.entry is not None and reading.registry is not None:
-                    named[reading.registry].log_look_up(reading.entry.word)
+                    named[reading.registry].log_look_up(reading.entry.word, generation=reading.entry.generation)
             yield outcome
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from wam.cli import terminal
 from wam.errors import show_name
 
+NAME_LOG10_P = -6.0  # from which on the chance of a name for a mark of another registry is shown
 SHORTEST_NAME = 12  # columns of a picture's name in a folder's line, however many marks follow
 
 
@@ -15,10 +16,25 @@ Mark = Mapping[str, Any]  # a watermark as the contract has it, here or from a s
 
 
 def show_mark(mark: Mark) -> str:
-    """The short link, or how much of a record there is."""
+    """The short link, or how much of a record there is, or that it is a mark of another registry."""
     if mark["mode"] == "record":
         return f"record, {mark['marks']['read']} of {mark['marks']['embedded'] or '?'} marks"
+    if _is_foreign(mark):
+        return "another registry's"
     return mark["link"] or "-"
+
+
+def _is_foreign(mark: Mark) -> bool:
+    """Whether a mark says that it is of a registry that was not asked; services of 0.2.0 say nothing of it."""
+    label = mark.get("label")
+    return label is not None and not label["known"]
+
+
+def _chance(mark: Mark) -> str:
+    """Of such a mark where there is none; and where that is not small, of a name for a mark of another registry."""
+    name = mark.get("name_log10_p")
+    shown = name is not None and name >= NAME_LOG10_P
+    return f"1e{mark['log10_p']:.0f}" + (f" (name 1e{name:.0f})" if shown else "")
 
 
 def show_status(mark: Mark) -> str:
@@ -50,7 +66,7 @@ def cells(mark: Mark, *, several: bool = False) -> dict[str, str]:
         "ingested": time,
         "region x,y wxh": f"{x},{y} {width}x{height}",
         "area": f"{mark['region']['area']:.0%}",
-        "chance": f"1e{mark['log10_p']:.0f}",
+        "chance": _chance(mark),
         **({"registry": _registry(mark)} if several else {}),
     }
 

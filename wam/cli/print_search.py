@@ -73,5 +73,14 @@ def _mark(reading: AnyReading, detection: Detection, searches: tuple[SearchSumma
     return (
         f"{reading.link or reading.status}: {detection.how or 'one pass at one size'}; "
         f"score {detection.score:.1f}{threshold}, log10_p {detection.log10_p:.1f} as a mark, "
-        f"{reading.log10_p:.1f} with its word; {turned}; region {x},{y} {width}x{height}"
+        f"{reading.log10_p:.1f} with its word; {_label(detection)}{turned}; region {x},{y} {width}x{height}"
     )
+
+
+def _label(detection: Detection) -> str:
+    """Whose mark it says it is, where it says so."""
+    if detection.foreign:
+        return "labelled by another registry, read from half of its frequencies; "
+    if detection.label is None:
+        return ""
+    return f"label of {detection.label.namespace:016x}, generation {detection.label.generation}; "

@@ -18,7 +18,7 @@ import typer
 
 from payload import PayloadError, format_time, parse_time
 from wam.cli import common, terminal
-from wam.cli.choices import RegistryState
+from wam.cli.choices import RegistryState, WordScheme
 from wam.cli.panels import Commands
 from wam.errors import mask_secrets, show_name
 from wam.pipeline.error_line import error_line
@@ -38,15 +38,74 @@ registry_app = Commands(no_args_is_help=True, help="The records behind the short
 
 
 @registry_app.command()
-def init(registry: common.RegistryOption = None) -> None:
+def init(
+    registry: common.RegistryOption = None,
+    scheme: Annotated[
+        WordScheme | None,
+        typer.Option("--scheme", help="Words to give out: plain (default of a new one) or labelled; see scheme."),
+    ] = None,
+) -> None:
     """Create the registry, if it is not there yet, and say where it is.
 
     Example: wam registry init --registry marks.db
     """
     store = common.open_registry(registry, create=True)
+    if scheme is not None:
+        _give(store, scheme)
     counts = store.counts()
     states = ", ".join(f"{count} {state}" for state, count in counts.items())
     typer.echo(f"{store.name}: {_records(sum(counts.values()))}" + (f" ({states})" if states else ""))
+
+
+@registry_app.command()
+def scheme(
+    words: Annotated[
+        WordScheme | None, typer.Argument(metavar="[plain|labelled]", help="Default: say which are given out.")
+    ] = None,
+    registry: common.RegistryOption = None,
+) -> None:
+    """Say or choose which words the next pictures are marked with.
+
+    plain: the word alone, which every version reads; 2,097,152 of them, and every registry has the same.
+    labelled: the mark also says whose it is and of which generation, so that another registry does not take it for one
+    of its own, and a new generation begins when one is used up. Readers need version 0.3.0 and this registry.
+
+    Marks that are out stay what they are, and are read whatever is chosen.
+
+    Example: wam registry scheme labelled
+    """
+    store = common.open_registry(registry, create=False)
+    if words is not None:
+        _give(store, words)
+    _say_giving(store)
+
+
+@registry_app.command(name="next-generation")
+def next_generation(registry: common.RegistryOption = None) -> None:
+    """Begin a new generation of labelled words before this one is used up: short lists are corrected better.
+
+    Example: wam registry next-generation
+    """
+    store = common.open_registry(registry, create=False)
+    try:
+        store.open_generation()
+    except PayloadError as error:
+        common.fail(error, code=1)
+    _say_giving(store)
+
+
+def _give(store: Registry, scheme: WordScheme) -> None:
+    try:
+        store.give(scheme.value)
+    except PayloadError as error:
+        common.fail(error, code=1)
+
+
+def _say_giving(store: Registry) -> None:
+    """What the next words are, and how many are left."""
+    found = store.statistics()
+    generation = f", generation {found.generation}" if found.scheme == "labelled" else ""
+    typer.echo(f"{store.name}: {found.scheme} words{generation}, {found.free:,} free")
 
 
 @registry_app.command(name="list")

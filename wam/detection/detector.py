@@ -300,6 +300,7 @@ class _Search:
             candidate.bend,
             candidate.how,
             candidate.label,
+            cluster.evidence,
         )
         self.found.append(whole)
         shown = F.interpolate(cluster.mask[None, None].float(), size=self.explained.shape[-2:], mode="bilinear")

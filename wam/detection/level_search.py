@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from wam.detection.crop import Part
-from wam.detection.homography import Bend, fit_bend
+from wam.detection.homography import Bend
 from wam.detection.lattice_estimation import autocorrelation, comb, same_lattice
-from wam.detection.localization import OUTSIDE
-from wam.detection.message_clustering import Cluster, split_messages
+from wam.detection.message_clustering import Cluster
 from wam.detection.perspective_proposals import tried_bends
+from wam.detection.pose_reading import Proposal, read_at, read_near, with_own_label
 from wam.detection.pose_refinement import refine
 from wam.detection.sliding_windows import BATCH, BATCH_DEVICE, Box, Window, all_boxes, cut, sweep
 from wam.detection.synchronization import (
@@ -31,6 +30,7 @@ from wam.detection.synchronization import (
     synchronise_on,
 )
 from wam.detection.view import Tally, Unexplained, View
+from wam.signal.label import FOREIGN
 from wam.signal.pose import Pose
 
 SMALL_LABELS = 2  # labels besides none under which small parts in their old place are read, the first of the carrier's
@@ -40,20 +40,6 @@ def mirrored(pose: Pose, width: int) -> Pose:
     """The pose of a picture of that width, in pixels, after it was mirrored left to right."""
     flip = pose.matrix.new_tensor([[-1.0, 0.0], [0.0, 1.0]])
     return replace(pose, matrix=pose.matrix @ flip, offset=pose.offset + pose.matrix[:, 0] * width)
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """A pose that may be read, in the straight coordinates of ``bend`` if there is one, and the ``way`` it was found,
-    for people. ``box``: the window it was found in, if it was; ``given``: the pose of a picture as it was marked, or
-    mirrored, not searched for and not moved; ``label``: under which it is read."""
-
-    pose: Pose
-    way: str
-    bend: Bend | None = None
-    box: Box | None = None
-    given: bool = False
-    label: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,13 +82,16 @@ def search_level(
     for proposal in _proposals(view, left, plan, tally, measured):
         labelled = view.read_as(proposal.label)
         if proposal.box is None:
-            clusters, pose, bend = _read(labelled, left.map, proposal, limit)
+            clusters, pose, bend = read_at(labelled, left.map, proposal, limit)
         else:
-            clusters, pose, bend = _read_near(labelled, left.map, proposal, proposal.box, limit)
+            clusters, pose, bend = read_near(labelled, left.map, proposal, proposal.box, limit)
         for cluster in clusters:
+            own, label = with_own_label(view, cluster, pose, bend, proposal.label)
+            if proposal.label == FOREIGN != label:
+                continue  # a mark too faint to be read with all frequencies has none that are another's
             limit -= 1
             left.take(cluster.mask)
-            yield Candidate(pose, cluster, bend, _how(view, proposal.way, bend), proposal.label)
+            yield Candidate(pose, own, bend, _how(view, proposal.way, bend), label)
         if limit <= 0:
             return
 
@@ -138,11 +127,16 @@ def _proposals(
 
 
 def _expected(view: View, left: Unexplained, expected: Pose, tally: Tally) -> Iterator[Proposal]:
-    """The expected pose or, where that fits better, what refinement makes of it: one that was searched for."""
+    """The expected pose or, where that fits better, what refinement makes of it: one that was searched for. Where
+    nothing is read so, the public half by itself may show the mark of a label that is not known."""
     field = view.pattern * left.map
     starts = at_pose_by_label(field, expected, view.carrier, view.config.synchronization)
     for one in _worthy(view, field, starts, tally, pilot=view.config.level.expected_pilot):
         yield Proposal(one.pose, "expected pose", given=one.pose is expected, label=one.label)
+    if not left.takes:
+        public = at_pose(field, expected, view.carrier.public_half, view.config.synchronization)
+        if public.score > view.threshold:
+            yield Proposal(expected, "expected pose", given=True, label=FOREIGN)
 
 
 def _whole(
@@ -303,7 +297,7 @@ def _bent(view: View, left: Unexplained, bend: Bend, tally: Tally) -> list[Synch
 
 def _promise(view: View, candidate: Synchronised, pilot: float) -> float:
     """How near a pose is to being read: 1 from its joint score or its pilot alone."""
-    return max(candidate.score / view.threshold, candidate.pilot / pilot)
+    return max(candidate.score / view.threshold_of(candidate.label), candidate.pilot / pilot)
 
 
 def _worthy(
@@ -330,86 +324,3 @@ def promising(view: View, available: Tensor, tally: Tally) -> bool:
     found = synchronise(view.pattern * available, available, view.carrier, view.config)
     best = max((_promise(view, one, view.config.level.pilot) for one in found), default=0.0)
     return best > view.config.level.worth_refining
-
-
-def _read_near(
-    view: View, available: Tensor, proposal: Proposal, box: Box, limit: int
-) -> tuple[list[Cluster], Pose, Bend | None]:
-    """As ``_read``, from the surroundings of the window that the pose was found in, wider as long as the mark goes on
-    beyond them or shows too little in them."""
-    own = view.config.level
-    for around in own.around:
-        place = Part.around(box, around, view.size)
-        if place.box == (0, 0, *view.size):
-            break
-        part, near = view.part(place), place.cut(available[None, None])[0, 0]
-        pose = place.pose_inside(proposal.pose)
-        clusters = _split(part, near, pose, None, limit, given=False)
-        last = around == own.around[-1] and not view.whole
-        if last or (clusters and not any(place.goes_on(one.mask, own.border) for one in clusters)):
-            clusters, pose, bend = _followed(part, near, Proposal(pose, proposal.way), clusters, limit)
-            full = [replace(one, mask_logits=place.logits_in_view(one.mask_logits)) for one in clusters]
-            return full, place.pose_in_view(pose), None if bend is None else place.bend_in_view(bend)
-    return _read(view, available, proposal, limit)
-
-
-def _read(view: View, available: Tensor, proposal: Proposal, limit: int) -> tuple[list[Cluster], Pose, Bend | None]:
-    """The marks at a proposed pose, followed along a bend where they go on along one; masks in the view."""
-    clusters = _split(view, available, proposal.pose, proposal.bend, limit, given=proposal.given)
-    return _followed(view, available, proposal, clusters, limit)
-
-
-def _followed(
-    view: View, available: Tensor, proposal: Proposal, clusters: list[Cluster], limit: int
-) -> tuple[list[Cluster], Pose, Bend | None]:
-    """Marks at a proposed pose, or what goes on from them along a bend, if that is more; masks in the view."""
-    pose, bend, given = proposal.pose, proposal.bend, proposal.given
-    if clusters and _uncovered(available, clusters, bend) > view.config.level.unbent:
-        field = view.pattern * available
-        straight = field if bend is None else bend.straight(field[None])[0]
-        start = at_pose(straight * clusters[0].mask, pose, view.carrier, view.config.synchronization)
-        bent = fit_bend(field, start, clusters[0].mask, view.carrier, view.config, first=bend)
-        further = _split(view, available, bent[1], bent[0], limit, given=False) if bent else []
-        # at a given pose it has to gain more than that is ahead by: seldom is a picture as it was marked bent
-        if bent and further and further[0].score >= clusters[0].score:
-            clusters, (bend, pose) = further, bent
-    if given and bend is None:
-        clusters = [cluster for cluster in clusters if not _drifts(view, cluster, pose)]
-    if bend is None or not clusters:
-        return clusters, pose, None
-    seen = bend.back(torch.stack([cluster.mask_logits - OUTSIDE for cluster in clusters])) + OUTSIDE
-    return [replace(one, mask_logits=logits) for one, logits in zip(clusters, seen, strict=True)], pose, bend
-
-
-def _uncovered(available: Tensor, clusters: list[Cluster], bend: Bend | None) -> float:
-    """Share of what is available that no cluster covers."""
-    available = available if bend is None else bend.straight(available[None])[0]
-    taken = torch.stack([cluster.mask for cluster in clusters]).any(0)
-    return float((available * ~taken).sum() / available.sum().clamp(min=1))
-
-
-def _drifts(view: View, cluster: Cluster, pose: Pose) -> bool:
-    """Whether a part seems to be in its old place only because it lies near one where a turned mark looks alike."""
-    field = view.pattern * cluster.mask
-    start = at_pose(field, pose, view.carrier, view.config.synchronization)
-    refined = refine(field, start, view.carrier, view.config).pose
-    turned = (refined.matrix - pose.matrix).norm() / pose.matrix.norm()
-    return float(turned) > view.config.level.drift
-
-
-def _split(view: View, available: Tensor, pose: Pose, bend: Bend | None, limit: int, *, given: bool) -> list[Cluster]:
-    """The marks at a pose, in the straight coordinates of a bend if there is one."""
-    pattern = view.pattern
-    if bend is not None:
-        pattern, available = bend.straight(torch.stack([pattern, available]))
-    return split_messages(
-        pattern,
-        available,
-        lambda: view.ground if bend is None else view.ground.straight(bend),
-        pose,
-        view.carrier,
-        view.config,
-        threshold=view.threshold,
-        limit=limit,
-        given=given,
-    )

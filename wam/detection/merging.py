@@ -12,6 +12,7 @@ from wam.detection.config import MergingConfig, SearchConfig
 from wam.detection.homography import Bend
 from wam.detection.message_clustering import reads_alike
 from wam.signal.filters import box_max
+from wam.signal.label import FOREIGN
 from wam.signal.pose import Pose
 from wam.signal.specification import TILE
 
@@ -20,8 +21,9 @@ from wam.signal.specification import TILE
 class Found:
     """One watermark: ``votes`` (32,) signed, ``score`` joint, ``mask_logits`` (h, w) at the level it was found on,
     ``pose`` in pixels of the full picture, ``pattern`` (h, w) the extractor's estimate on that level, ``carrier`` index
-    of the one it was read with, under ``label`` as ``Carrier.read_as`` counts them; ``bend`` in pixels of the level:
-    the pose holds for straight coordinates, None where they are the picture's own; ``how`` it was found, for people."""
+    of the one it was read with, under ``label`` as ``Carrier.read_as`` counts them, for which the labelled half gives
+    ``evidence`` in nats; ``bend`` in pixels of the level: the pose holds for straight coordinates, None where they are
+    the picture's own; ``how`` it was found, for people."""
 
     votes: Tensor
     score: float
@@ -32,6 +34,7 @@ class Found:
     bend: Bend | None = None
     how: str = ""
     label: int = 0
+    evidence: float = 0.0
 
 
 def join_parts(found: list[Found], size: tuple[int, int], config: SearchConfig) -> list[Found]:
@@ -51,9 +54,10 @@ def join_parts(found: list[Found], size: tuple[int, int], config: SearchConfig) 
 
 
 def _of_one_mark(one: Found, other: Found, size: tuple[int, int], config: SearchConfig) -> bool:
-    same = (one.carrier, one.label) == (other.carrier, other.label) and reads_alike(
-        one.votes, other.votes, config.clustering
-    )
+    # a part of a foreign mark may be too small to tell that it is one
+    labels = {one.label, other.label}
+    same = one.carrier == other.carrier and (len(labels) == 1 or FOREIGN in labels)
+    same = same and reads_alike(one.votes, other.votes, config.clustering)
     return same and (_same_place(one, other, size, config.merging) or _touching(one, other, config.merging))
 
 

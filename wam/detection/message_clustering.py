@@ -16,7 +16,7 @@ from torch import Tensor
 
 from wam.detection.config import ClusteringConfig, SearchConfig
 from wam.detection.localization import OUTSIDE, Ground, message_masks
-from wam.detection.synchronization import at_pose, bit_noise, joint_score
+from wam.detection.synchronization import bit_noise, joint_score, label_evidence, votes_at
 from wam.signal.demodulation import BlockVotes, block_votes, limited
 from wam.signal.filters import box_max, gaussian
 from wam.signal.pattern import Carrier
@@ -26,11 +26,18 @@ from wam.signal.specification import BITS
 
 @dataclass(frozen=True)
 class Cluster:
-    """``votes`` (32,) signed; ``score`` joint score; ``mask_logits`` (H, W), positive where the message is."""
+    """``votes`` (32,) signed; ``score`` joint score; ``mask_logits`` (H, W), positive where the message is.
+
+    ``evidence`` for the label that it was read under, see ``label_evidence``; ``public_votes`` and ``public_score``:
+    the same of the public half alone.
+    """
 
     votes: Tensor
     score: float
     mask_logits: Tensor
+    evidence: float
+    public_votes: Tensor
+    public_score: float
 
     @property
     def mask(self) -> Tensor:
@@ -41,12 +48,17 @@ class Cluster:
 @dataclass(frozen=True)
 class Reading:
     """A message while it is being told apart: ``votes`` (32,), ``score``, ``claim`` (rows, columns) its evidence,
-    ``window`` (2, 32) bit votes of the window it is judged in, and what chance would read there."""
+    ``window`` (2, 32) bit votes of the window it is judged in, and what chance would read there; ``total`` (K, 2)
+    limited votes of all its blocks and ``windows`` (W, K, 2) those of all windows; ``bonus`` that the score has for a
+    pose that was given."""
 
     votes: Tensor
     score: float
     claim: Tensor
     window: Tensor
+    total: Tensor
+    windows: Tensor
+    bonus: float
 
     def apart_from(self, other: Reading) -> float:
         """Evidence of the bits alone, where two messages differ: the pilot speaks for both.
@@ -180,14 +192,17 @@ class _Splitter:
             message = self._limited((self.votes.real[..., :BITS] * members[..., None]).sum((0, 1)))
         if float(members.sum()) < self.config.least_blocks:
             return None
-        votes = joint_score(self._total(members[None]), self.carrier, self.evidence)[1][0]
+        total = self._total(members[None])
+        votes = joint_score(total, self.carrier, self.evidence)[1][0]
         left = self.open * (rival <= claim.clamp(min=0))  # what others explain better says nothing about this one
-        score, window = self._score(claim - rival, left, votes)
-        score += self.config.given_pose if self.given and not others else 0.0
-        return Reading(votes, score, self._claims(self._limited(votes)[None])[0], window)
+        score, window, windows = self._score(claim - rival, left, votes)
+        bonus = self.config.given_pose if self.given and not others else 0.0
+        return Reading(
+            votes, score + bonus, self._claims(self._limited(votes)[None])[0], window, total[0], windows, bonus
+        )
 
-    def _score(self, lift: Tensor, left: Tensor, message: Tensor) -> tuple[float, Tensor]:
-        """Joint score of the best window, and its bit votes and what chance would read (2, 32).
+    def _score(self, lift: Tensor, left: Tensor, message: Tensor) -> tuple[float, Tensor, Tensor]:
+        """Joint score of the best window, its bit votes and what chance would read (2, 32), and the votes of all.
 
         Windows are of fixed shape, since members picked one by one would fit noise as well.
         """
@@ -202,7 +217,7 @@ class _Splitter:
         total = self._total(torch.stack(windows))
         scores, votes = joint_score(total, self.carrier, self.evidence, message=message)
         best = int(scores.argmax())
-        return float(scores[best]), torch.stack([votes[best], bit_noise(total[best], self.carrier)])
+        return float(scores[best]), torch.stack([votes[best], bit_noise(total[best], self.carrier)]), total
 
     def _total(self, weights: Tensor) -> Tensor:
         """Limited votes (W, K, 2) of blocks weighted by (W, rows, columns)."""
@@ -267,10 +282,25 @@ def _read_again(
         own = torch.where(logits[index] >= best, logits[index], torch.full_like(best, OUTSIDE))
         if not bool((own > 0).any()):
             continue
-        again = at_pose(pattern * (own > 0), pose, carrier, config.synchronization).bit_votes
+        total = votes_at(pattern * (own > 0), pose, carrier)
+        again = joint_score(total, carrier, config.synchronization)[1]
         better = float(again.abs().sum()) > float(reading.votes.abs().sum())  # else the mask has lost evidence
-        clusters.append(Cluster(again if better else reading.votes, reading.score, own))
+        votes, total = (again, total) if better else (reading.votes, reading.total)
+        evidence, public_votes, public_score = _public_reading(total, reading, carrier, config)
+        clusters.append(Cluster(votes, reading.score, own, evidence, public_votes, public_score))
     return sorted(clusters, key=lambda cluster: -cluster.score)
+
+
+def _public_reading(
+    total: Tensor, reading: Reading, carrier: Carrier, config: SearchConfig
+) -> tuple[float, Tensor, float]:
+    """Evidence for the label in the votes (K, 2) of a message, and what the public half alone reads: votes and score,
+    judged in the same windows."""
+    half, kept = carrier.public_half, ~carrier.labelled
+    evidence = float(label_evidence(total, carrier, config.synchronization))
+    votes = joint_score(total[kept], half, config.synchronization)[1]
+    scores = joint_score(reading.windows[:, kept], half, config.synchronization, message=votes)[0]
+    return evidence, votes, float(scores.max()) + reading.bonus
 
 
 def local_votes(votes: BlockVotes, available: Tensor, window: float) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -55,8 +56,15 @@ class View:
         return Ground(flat_energy(self.image, self.config.localization), around, self.head)
 
     def read_as(self, label: int) -> View:
-        """The same, read under one label of its carrier."""
-        return self if label == 0 else replace(self, carrier=self.carrier.read_as(label))
+        """The same, read under one label of its carrier, or by its public half alone."""
+        if label == 0:
+            return self
+        return replace(self, carrier=self.carrier.read_as(label), threshold=self.threshold_of(label))
+
+    def threshold_of(self, label: int) -> float:
+        """Joint score from which a region is read under a label: of many, noise reaches the log of their number more
+        under the best, which would hide marks if it were read."""
+        return self.threshold + (math.log(len(self.carrier.labels)) if label > 0 else 0.0)
 
     def part(self, place: Part) -> View:
         """A part of it as a view of its own."""

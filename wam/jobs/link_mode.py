@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from payload import PayloadError, parse_link
+from payload import PayloadError
 from payload.registry import Registry
 from payload.registry.entry import IN_USE, Entry
 from payload.registry.store import Wanted
@@ -29,7 +29,7 @@ from wam.jobs.outcome import EmbedResult
 from wam.jobs.plan import Item
 from wam.pictures.storage import exists
 from wam.pipeline.mark_link import REUSED, LinkMarking
-from wam.pipeline.registered_words import RegisteredWords
+from wam.pipeline.registered_words import RegisteredWords, label_of
 
 CONFIRM_TRIES = 3  # a registry may be busy; the file is written by then
 CONFIRM_PAUSE = 0.5  # seconds
@@ -61,7 +61,7 @@ class LinkMode:
         line = self.journal.finished(item)
         if line is None:
             return None
-        entry = self.registry.find(parse_link(line["link"]))
+        entry = self.registry.find_link(line["link"])
         return line if entry is not None and entry.state == "marked" else None
 
     def reserve(self, items: Sequence[Item], digests: Sequence[str | None]) -> list[Reservation]:
@@ -93,7 +93,7 @@ class LinkMode:
         entry = reservation.entry
         if entry is not None and entry.state == "pending" and not reservation.carried:
             with suppress(PayloadError):  # where the registry does not answer it stays pending, which names no file
-                self.registry.discard(entry.word)
+                self.registry.discard(entry.word, generation=entry.generation)
 
     def fail(self, item: Item, error: Exception, message: str) -> dict[str, Any]:
         """See ``MarkMode.fail``. What was written, but not confirmed, stays pending."""
@@ -106,29 +106,31 @@ class LinkMode:
             assert item.record is not None
             wanted.append(Wanted(item.record, digests[place], timed=item.timed))
         found = self.registry.reserve(wanted, new_link=self.new_link) if wanted else []
-        return {
-            place: Reservation(one.entry.record, one.entry, reused=one.reused)
-            for place, one in zip(items, found, strict=True)
-        }
+        return {place: self._reservation(one.entry, reused=one.reused) for place, one in zip(items, found, strict=True)}
 
     def _left_over(self, item: Item) -> Reservation | None:
         """The id that a run reserved for this file when it was cut off; one for another record is given up."""
         line = self.journal.last(item)
         if line is None or line.get("status") != "pending" or not line.get("link"):
             return None
-        entry = self.registry.find(parse_link(line["link"]))
+        entry = self.registry.find_link(line["link"])
         if entry is None or entry.state not in IN_USE:
             return None
         if self.journal.cut_off(item) is not None:
-            return Reservation(entry.record, entry, carried=exists(item.target))
-        self.abandon(Reservation(entry.record, entry))
+            return self._reservation(entry, carried=exists(item.target))
+        self.abandon(self._reservation(entry))
         return None
+
+    def _reservation(self, entry: Entry, *, carried: bool = False, reused: bool = False) -> Reservation:
+        return Reservation(entry.record, entry, carried, reused, label_of(self.registry, entry))
 
     def _confirm(self, item: Item, entry: Entry, phash: int, output: str) -> None:
         for attempt in range(CONFIRM_TRIES):
             try:
                 # again: an earlier mark's id, or one whose confirmation went through though its answer was lost
-                self.registry.confirm(entry.word, phash=phash, output=mask_secrets(output), again=True)
+                self.registry.confirm(
+                    entry.word, generation=entry.generation, phash=phash, output=mask_secrets(output), again=True
+                )
                 return
             except PayloadError as error:
                 found = str(error)

@@ -23,17 +23,20 @@ from wam.jobs.plan import Item
 from wam.pipeline.contract import failed_object
 from wam.pipeline.marked import MarkReport
 from wam.pipeline.marking import Marking
+from wam.signal.label import Label
 
 
 @dataclass(frozen=True)
 class Reservation:
     """What goes into one file; ``entry`` of its id in link mode; ``carried``: a file of an earlier run may carry it;
-    ``reused``: the id is that of an earlier mark of the same picture for the same record."""
+    ``reused``: the id is that of an earlier mark of the same picture for the same record; ``label`` that its mark
+    has."""
 
     record: Record
     entry: Entry | None = None
     carried: bool = False
     reused: bool = False
+    label: Label | None = None
 
     @property
     def word(self) -> int | None:

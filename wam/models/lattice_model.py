@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 
@@ -18,6 +19,7 @@ from wam.networks.embedder import Embedder
 from wam.networks.strength import USUAL_STRENGTH, strength_of
 from wam.networks.visibility import PerceptualEmbedder
 from wam.networks.watermark_network import WatermarkModel
+from wam.signal.label import FOREIGN, Label
 from wam.signal.mark_grid import Cell, room, working_side
 from wam.signal.pattern import Carrier
 from wam.signal.specification import TILE, WORKING_SIDE
@@ -46,6 +48,7 @@ class LatticeModel(WatermarkModel):
         same_as: tuple[str, ...] = (),
     ) -> None:
         super().__init__(embedder, extractor, carriers, precision=precision, mask_head=mask_head)
+        self._unlabelled = tuple(carriers)  # that carriers with labels are made of
         self.calibration = calibration
         self.config = config
         presence = config.presence
@@ -60,6 +63,20 @@ class LatticeModel(WatermarkModel):
             search=config.digest(),
             same_as=same_as,
         )
+
+    def marking_as(self, label: Label | None) -> LatticeModel:
+        """See ``Labels.marking_as``; of every key."""
+        return self._with_carriers([one.with_label(label) for one in self._unlabelled])
+
+    def knowing(self, labels: Sequence[Label]) -> LatticeModel:
+        """See ``Labels.knowing``; with every key."""
+        return self._with_carriers([one.knowing(labels) for one in self._unlabelled])
+
+    def _with_carriers(self, carriers: Sequence[Carrier]) -> LatticeModel:
+        """The same networks with other carriers."""
+        other = copy.copy(self)
+        other.carriers = list(carriers)
+        return other
 
     def room(self, height: int, width: int) -> int:
         """See ``ManyMarks.room``."""
@@ -125,7 +142,11 @@ class LatticeModel(WatermarkModel):
     def _calibrate(self, found: Found, size: tuple[int, int], tried: int) -> Finding:
         expected = min(size) / min(WORKING_SIDE, *size)
         pose = found.pose
-        chance = self.calibration.log10_presence(found.score) + math.log10(max(tried, 1))
+        labels = self.carriers[found.carrier].labels
+        foreign = found.label == FOREIGN
+        ways = 1 + len(labels) + foreign  # under each label, under none, and by the public half alone
+        chance = self.calibration.log10_presence(found.score) + math.log10(max(tried, 1)) + math.log10(ways)
+        own = found.label > 0
         return Finding(
             logits=self.calibration.bit_logits(found.votes),
             score=found.score,
@@ -139,4 +160,8 @@ class LatticeModel(WatermarkModel):
             ),
             key=found.carrier,
             how=found.how,
+            label=labels[found.label - 1] if own else None,
+            foreign=foreign,
+            # under a wrong label a likelihood ratio of x or more has a chance of 1 / x at most
+            label_log10_p=min(0.0, math.log10(len(labels)) - found.evidence / math.log(10)) if own else 0.0,
         )

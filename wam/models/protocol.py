@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wam.models.effort import USUAL, Effort
 from wam.networks.strength import USUAL_STRENGTH
+from wam.signal.label import Label
 from wam.signal.mark_grid import Cell
 from wam.signal.specification import Signal
 
@@ -56,6 +57,10 @@ class Finding:
     ``logits`` (32,) float, positive for a one; ``score`` in the model's own unit; ``log10_p`` of the chance of such a
     score without a watermark, at most 0, all that was tried counted; ``mask_logits`` (h, w) at any resolution, positive
     where the mark is; ``key`` index of the carrier, 0 for models without keys; ``how`` it was found, for people.
+
+    ``label`` that it has, of those the model knows, None: none; ``foreign``: it has another, and was read by the half
+    of its frequencies that is read without knowing it. ``label_log10_p``: of the chance that a foreign mark passes for
+    one of the label that was found, all labels that were tried counted, at most 0; without a label, 0.
     """
 
     logits: Tensor
@@ -65,6 +70,9 @@ class Finding:
     pose: FoundPose
     key: int = 0
     how: str = ""
+    label: Label | None = None
+    foreign: bool = False
+    label_log10_p: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -160,6 +168,19 @@ class ManyMarks(Protocol):
     ) -> list[Tensor]:
         """Pictures (3, H, W) of any sizes, each with a message (N, 32) in {0, 1} in each of its cells, in their own
         sizes; with the same results as one by one."""
+        ...
+
+
+@runtime_checkable
+class Labels(Protocol):
+    """A model whose marks can have labels. The networks are shared by all that are made of one."""
+
+    def marking_as(self, label: Label | None) -> Model:
+        """The same model, whose marks have a label, or none."""
+        ...
+
+    def knowing(self, labels: Sequence[Label]) -> Model:
+        """The same model, which reads marks of these labels as well as those of none."""
         ...
 
 

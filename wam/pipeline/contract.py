@@ -22,6 +22,7 @@ from wam.pipeline.read import AnyReading, Findings
 from wam.pipeline.record_marks import FoundRecord
 from wam.provenance.aigc_label import Label
 from wam.region import Region
+from wam.watermarker import Detection
 
 SCHEMA: Literal[1] = 1
 """Version of the objects."""
@@ -60,6 +61,14 @@ class MarksObject(TypedDict):
     read: int
     needed: int | None
     embedded: int | None
+
+
+class MarkLabelObject(TypedDict):
+    """What a mark says of itself beside its word."""
+
+    known: Annotated[bool, "whether it is of one of the registries asked; false: of another registry"]
+    namespace: Annotated[str | None, "the registry's, 16 hexadecimal digits; null where it is another's"]
+    generation: Annotated[int | None, "of the registry's words; null where it is another's"]
 
 
 class LabelObject(TypedDict):
@@ -105,6 +114,15 @@ class WatermarkObject(TypedDict):
     transplanted: Annotated[bool, "true for a whole-picture mark on a picture other than its own"]
     registry: Annotated[str | None, "the first of the registries asked that knows the word; null where none does"]
     also_in: Annotated[list[str], "other registries asked, in which the word stands for another record"]
+    label: Annotated[
+        MarkLabelObject | None,
+        "whose mark it says it is: one of the registries asked, or another; null for a mark that does not say",
+    ]
+    name_log10_p: Annotated[
+        float | None,
+        "where a record is named by its link, log10 of the chance that a mark of another registry would have been "
+        "given a name here too; null where none is named",
+    ]
     marks: NotRequired[Annotated[MarksObject, "of records only: marks read, needed and embedded"]]
     protection: NotRequired[Annotated[str | None, "of records only: how it is sealed"]]
     problem: NotRequired[Annotated[str | None, "of records only: why it is unreadable"]]
@@ -251,6 +269,8 @@ def watermark_object(reading: AnyReading) -> WatermarkObject:
         "transplanted": reading.transplanted,
         "registry": reading.registry,
         "also_in": list(reading.also_in),
+        "label": mark_label_object(detection),
+        "name_log10_p": None if reading.name_log10_p is None else round(reading.name_log10_p, 2),
     }
 
 
@@ -275,6 +295,8 @@ def _found_record_object(found: FoundRecord) -> WatermarkObject:
         "transplanted": found.transplanted,
         "registry": None,
         "also_in": [],
+        "label": None,
+        "name_log10_p": None,
     }
 
 
@@ -300,6 +322,14 @@ def region_object(region: Region) -> RegionObject:
 def pose_object(pose: FoundPose, scale: float) -> PoseObject:
     """The object for a pose whose scale is relative to a whole picture's."""
     return {"scale": round(scale, 3), "rotation_deg": pose.rotation_deg, "flipped": pose.flipped}
+
+
+def mark_label_object(detection: Detection) -> MarkLabelObject | None:
+    """The object for what a mark says of itself beside its word."""
+    if detection.label is None:
+        return {"known": False, "namespace": None, "generation": None} if detection.foreign else None
+    label = detection.label
+    return {"known": True, "namespace": f"{label.namespace:016x}", "generation": label.generation}
 
 
 def label_object(label: Label, findings: Findings) -> LabelObject:

@@ -18,6 +18,7 @@ from wam.pipeline.marked import MarkedFile, SelfCheckError, label_for, marked_fi
 from wam.pipeline.marking import Request, draw_apart, mark_one
 from wam.pipeline.options import MarkOptions, require_mode
 from wam.pipeline.registered_words import RegisteredWords
+from wam.signal.label import Label
 from wam.stages import tell
 from wam.watermarker import Detection, Marked, Watermarker
 
@@ -36,16 +37,18 @@ def mark_link(
     *,
     record: Record,
     word: int,
+    label: Label | None = None,
     words: RegisteredWords | None = None,
     options: MarkOptions | None = None,
 ) -> MarkedFile:
-    """Marks one picture with the ``word`` that stands for ``record`` in a registry, ``words`` those in use there.
+    """Marks one picture with the ``word`` that stands for ``record`` in a registry, ``words`` those in use there; with
+    the ``label`` of the registry and its generation where that gives out labelled words.
 
     Raises ``ImageError``, ``SelfCheckError`` for a mark that does not read back. The registry is not asked: whoever
     reserved the word confirms it when the file is where it belongs, or gives it up.
     """
     marking = LinkMarking(options or MarkOptions(), words or RegisteredWords())
-    return mark_one(marker, marking, Request(loaded, record, word))
+    return mark_one(marker, marking, Request(loaded, record, word, label))
 
 
 @dataclass(frozen=True)
@@ -70,46 +73,56 @@ class LinkMarking:
         """Marked pixels of each picture; pictures that come to one working size go through the networks together."""
 
         def of_frame(place: int, pixels: NDArray[np.uint8]) -> Marked:
-            return marker.embed(pixels, bits_from_word(plans[place]), strength=strength)
+            own = marker.marking_as(requests[place].label)
+            return own.embed(pixels, bits_from_word(plans[place]), strength=strength)
 
         def of_stills(places: Sequence[int]) -> list[NDArray[np.uint8]]:
-            pixels = [requests[place].loaded.picture.pixels for place in places]
-            return marker.embed_each(pixels, [bits_from_word(plans[place]) for place in places], strength=strength)
+            drawn: dict[int, NDArray[np.uint8]] = {}
+            for label in dict.fromkeys(requests[place].label for place in places):
+                own = [place for place in places if requests[place].label == label]
+                pixels = [requests[place].loaded.picture.pixels for place in own]
+                bits = [bits_from_word(plans[place]) for place in own]
+                marked = marker.marking_as(label).embed_each(pixels, bits, strength=strength)
+                drawn.update(zip(own, marked, strict=True))
+            return [drawn[place] for place in places]
 
         return draw_apart(requests, of_frame, of_stills)
 
     def finish(self, marker: Watermarker, request: Request, plan: int, pixels: NDArray[np.uint8]) -> MarkedFile:
         """Encodes and reads back. Where the model chose the strength, a mark that does not read back is made stronger,
         and that is noted."""
-        loaded, options, known = request.loaded, self.options, self.words.and_own(plan)
+        loaded, options = request.loaded, self.options
+        mark = Own(plan, self.words.and_own(plan, label=request.label), request.label)
+        reader = marker.knowing(tuple(dict.fromkeys((*self.words.labels, *([request.label] if request.label else ())))))
         tell("saving and reading back")
-        label = label_for(loaded, options, request.record, name=format_link(plan), message=bits_from_word(plan))
+        label = label_for(loaded, options, request.record, name=mark.link, message=bits_from_word(plan))
         notes: tuple[str, ...] = ()
         quality = options.quality
         content, saved, lost = encode(loaded, pixels, label=label, quality=quality)
-        seen = _glance(marker, saved)
+        seen = _glance(reader, saved)
         fine = finer(loaded, options)
-        if fine is not None and not any(_reads(one, plan, known) for one in seen) and not _earlier(marker, loaded):
+        if fine is not None and not any(mark.reads(one) for one in seen) and not _earlier(reader, loaded):
             quality = fine
             content, saved, lost = encode(loaded, pixels, label=label, quality=quality)
-            seen = _glance(marker, saved)
+            seen = _glance(reader, saved)
         stronger = STRONGER if options.strength is None else ()
         for amount in (*stronger, None):
             try:
-                self_check(marker, saved, plan, known, loaded, seen=seen, search=amount is None, quality=quality)
+                self_check(reader, saved, mark, loaded, seen=seen, search=amount is None, quality=quality)
                 break
             except SelfCheckError as error:
                 if amount is None or error.over_another:
                     raise
             (pixels,) = self.draw(marker, [request], [plan], strength=amount)
             content, saved, lost = encode(loaded, pixels, label=label, quality=quality)
-            seen = _glance(marker, saved)
+            seen = _glance(reader, saved)
             notes = (
                 f"marked with strength {shown(amount)}, stronger than usual, since it could not be read back otherwise",
             )
         return marked_file(
             loaded, content, saved,
-            record=request.record, words=(plan,), model=marker.name, options=options, lost=lost, notes=notes,
+            record=request.record, words=(plan,), link=mark.link, model=marker.name, options=options, lost=lost,
+            notes=notes,
         )  # fmt: skip
 
 
@@ -126,28 +139,27 @@ def _earlier(marker: Watermarker, loaded: Loaded) -> list[Detection]:
 def self_check(
     marker: Watermarker,
     saved: Picture,
-    word: int,
-    words: Words,
+    mark: Own,
     loaded: Loaded,
     *,
     seen: list[Detection],
     search: bool = True,
     quality: int | None = None,
 ) -> None:
-    """Raises ``SelfCheckError`` unless the word comes back verified from the saved picture, undisturbed by a mark that
+    """Raises ``SelfCheckError`` unless the mark comes back verified from the saved picture, undisturbed by a mark that
     the input carried before. ``seen`` there at a glance; ``search``: not only so; ``quality`` that it was saved with.
     """
     detections = seen
-    own = next((one for one in detections if _reads(one, word, words)), None)
+    own = next((one for one in detections if mark.reads(one)), None)
     if own is None and search:
         detections = marker.detect(saved.pixels, max_log10_p=marker.model.description.faint)
-        own = next((one for one in detections if _reads(one, word, words)), None)
+        own = next((one for one in detections if mark.reads(one)), None)
     if own is not None and is_even(own):
         return
     earlier = _earlier(marker, loaded)
     if own is not None and not earlier:
         return
-    expected = bits_from_word(word)
+    expected = bits_from_word(mark.word)
     wrong = min((sum(a != b for a, b in zip(d.bits, expected, strict=True)) for d in detections), default=None)
     found = "no watermark" if wrong is None else f"{wrong} of 32 bits wrong" if own is None else "unsure bits"
     remedy = "use a larger copy or one with more detail, or --strength strong; nothing was written"
@@ -155,7 +167,7 @@ def self_check(
         found += f", in a {loaded.format} saved coarsely"
         remedy = f"use --quality {FINE} or higher; nothing was written"
     if earlier:
-        found += f", on an input that is marked already{_named(earlier[0], words)}"
+        found += f", on an input that is marked already{_named(earlier[0], mark)}"
         remedy = "use the unmarked original; nothing was written"
     error = SelfCheckError.about(
         loaded.picture.name, expected="the self-check to read the mark back", found=found, remedy=remedy
@@ -164,9 +176,26 @@ def self_check(
     raise error
 
 
-def _reads(detection: Detection, word: int, words: Words) -> bool:
-    match = read_word(detection.logits, words, presence_log10_p=detection.log10_p)
-    return match.status == "verified" and match.word == word
+@dataclass(frozen=True)
+class Own:
+    """What was marked: the ``word``, with the ``words`` in use under its ``label``, itself among them."""
+
+    word: int
+    words: Words
+    label: Label | None = None
+
+    @property
+    def link(self) -> str:
+        """Its short link."""
+        return format_link(self.word, 0 if self.label is None else self.label.generation)
+
+    def reads(self, detection: Detection) -> bool:
+        """Whether a mark is that one."""
+        if detection.foreign or detection.label != self.label:
+            return False
+        chance = None if self.label is None else detection.label_log10_p
+        match = read_word(detection.logits, self.words, presence_log10_p=detection.log10_p, label_log10_p=chance)
+        return match.status == "verified" and match.word == self.word
 
 
 def is_even(detection: Detection) -> bool:
@@ -176,7 +205,11 @@ def is_even(detection: Detection) -> bool:
     return bool(magnitudes[:DIFFERENT].mean() > EVEN * np.median(magnitudes))
 
 
-def _named(detection: Detection, words: Words) -> str:
+def _named(detection: Detection, mark: Own) -> str:
     """The link of an earlier mark, in brackets, where it can be read."""
-    word = read_word(detection.logits, words, presence_log10_p=detection.log10_p).word
-    return "" if word is None else f" ({format_link(word)})"
+    if detection.foreign:
+        return " (by another registry)"
+    known = mark.words if detection.label == mark.label else None
+    word = read_word(detection.logits, known, presence_log10_p=detection.log10_p).word
+    generation = 0 if detection.label is None else detection.label.generation
+    return "" if word is None else f" ({format_link(word, generation)})"

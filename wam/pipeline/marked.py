@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 from PIL import Image
 
-from payload import Record, bits_from_word, format_link, hash_rgb
+from payload import Record, bits_from_word, hash_rgb
 from wam.errors import ImageError
 from wam.pictures.containers.parts import irreplaceable
 from wam.pictures.files import write_bytes
@@ -45,7 +45,8 @@ class MarkReport:
     ``words`` the 32-bit words that were marked, one in link mode; ``model`` as NAME@HASH8; size in pixels; ``sha256``
     of the content in hex digits; ``phash`` 64 bits, of the saved picture; ``psnr_db`` and ``ssim`` of the saved picture
     against the input; ``lost`` names what the file could not carry over; ``notes`` what a person should know;
-    ``frames`` of an animation; ``labelled`` with metadata that says the same; ``marks`` in record mode only.
+    ``frames`` of an animation; ``labelled`` with metadata that says the same; ``marks`` in record mode only; the short
+    ``link`` in link mode only.
     """
 
     mode: Mode
@@ -63,11 +64,7 @@ class MarkReport:
     frames: int = 1
     labelled: bool = False
     marks: RecordMarks | None = None
-
-    @property
-    def link(self) -> str | None:
-        """The short link; None in record mode."""
-        return format_link(self.words[0]) if self.mode == "link" else None
+    link: str | None = None
 
     @property
     def messages(self) -> list[str]:
@@ -128,6 +125,7 @@ def marked_file(
     lost: tuple[str, ...],
     notes: tuple[str, ...] = (),
     marks: RecordMarks | None = None,
+    link: str | None = None,
 ) -> MarkedFile:
     """The file with its report; ``saved``: the picture that a reader of ``content`` gets."""
     before = loaded.picture
@@ -148,6 +146,7 @@ def marked_file(
         frames=1 if loaded.animation is None else len(loaded.animation.pictures),
         labelled=options.label and "label" not in lost,
         marks=marks,
+        link=link,
     )
     return MarkedFile(content, report)
 

@@ -16,17 +16,20 @@ from wam.pipeline.frames import each_frame
 from wam.pipeline.loaded import Loaded
 from wam.pipeline.marked import MarkedFile
 from wam.pipeline.options import MarkOptions
+from wam.signal.label import Label
 from wam.stages import tell
 from wam.watermarker import Marked, Watermarker
 
 
 @dataclass(frozen=True)
 class Request:
-    """One picture to mark with a record; ``word`` that stands for it in link mode."""
+    """One picture to mark with a record; ``word`` that stands for it in link mode, with the ``label`` of its registry
+    and generation, None for a plain word."""
 
     loaded: Loaded
     record: Record
     word: int | None = None
+    label: Label | None = None
 
 
 class Marking(Protocol):

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from payload import Match, Record, format_link, hash_rgb, hashes_before_cut, read_word
+from payload.layout import Words
 from payload.registry.entry import IN_USE, TAKEN_BACK, Entry
 from wam.models.effort import USUAL, Effort
 from wam.models.protocol import SearchSummary
@@ -25,8 +27,10 @@ from wam.pipeline.marked import record_name
 from wam.pipeline.record_marks import FoundRecord, find_records
 from wam.pipeline.registered_words import RegisteredWords
 from wam.pipeline.transplant import is_whole, link_is_transplanted
-from wam.provenance.aigc_label import Label, label_agrees, read_label
+from wam.provenance.aigc_label import Label as MetadataLabel
+from wam.provenance.aigc_label import label_agrees, read_label
 from wam.region import Region, reading_order
+from wam.signal.label import Label
 from wam.signal.mark_grid import SMALLEST_SIDE
 from wam.watermarker import Detection, Watermarker
 
@@ -80,8 +84,15 @@ class Reading:
 
     @property
     def link(self) -> str | None:
-        """The short link of the accepted word."""
-        return None if self.match.word is None else format_link(self.match.word)
+        """The short link of the accepted word; None for a word of another registry, whose generation is not known."""
+        if self.match.word is None or self.detection.foreign:
+            return None
+        return format_link(self.match.word, 0 if self.detection.label is None else self.detection.label.generation)
+
+    @property
+    def name_log10_p(self) -> float | None:
+        """Chance that a mark of another registry gets a name here, where this one has one."""
+        return None if self.entry is None else self.match.name_log10_p
 
 
 AnyReading = Reading | FoundRecord
@@ -98,7 +109,7 @@ class Examined:
     detections: tuple[Detection, ...]
     phash: int | None
     present: float
-    label: Label | None = None
+    label: MetadataLabel | None = None
     records: tuple[FoundRecord, ...] = ()
     searches: tuple[SearchSummary, ...] = ()
     cut: tuple[int, ...] = ()
@@ -119,7 +130,7 @@ class Findings:
     width: int
     height: int
     readings: tuple[AnyReading, ...]
-    label: Label | None = None
+    label: MetadataLabel | None = None
     searches: tuple[SearchSummary, ...] = ()
     reason: str | None = None
     registries: int = 0
@@ -156,20 +167,23 @@ def read(
     ``name``: what errors call it. ``words``: those in use in a registry, to be kept from one picture to the next; None:
     no record is known. ``effort`` and ``frames`` as in ``examine`` and ``open_pictures``.
     """
-    steps = ReadSteps(marker, effort=effort, frames=frames)
-    return judge(steps.examine(steps.open(content, name=name)), words or RegisteredWords())
+    words = words or RegisteredWords()
+    steps = ReadSteps(marker, effort=effort, frames=frames, labels=words.labels)
+    return judge(steps.examine(steps.open(content, name=name)), words)
 
 
 @dataclass(frozen=True)
 class ReadSteps:
     """How every caller reads a file: ``open`` its pictures, ``examine`` them, then ``judge`` what was found.
 
-    ``read`` does it in one go; engines wait between the steps, or judge, which alone needs the registry, elsewhere.
+    ``labels``: those in use in the registries, under which marks are looked for. ``read`` does it in one go; engines
+    wait between the steps, or judge, which alone needs the registry, elsewhere.
     """
 
     marker: Watermarker
     effort: Effort = USUAL
     frames: bool = False
+    labels: tuple[Label, ...] = ()
 
     def open(self, content: bytes, *, name: str = "picture") -> tuple[Picture, ...]:
         """See ``open_pictures``."""
@@ -177,7 +191,7 @@ class ReadSteps:
 
     def examine(self, pictures: Sequence[Picture]) -> Examined:
         """See ``examine``."""
-        return examine(self.marker, *pictures, effort=self.effort)
+        return examine(self.marker.knowing(self.labels), *pictures, effort=self.effort)
 
 
 def open_pictures(content: bytes, *, name: str = "picture", frames: bool = False) -> tuple[Picture, ...]:
@@ -205,7 +219,9 @@ def examine(marker: Watermarker, picture: Picture, *more: Picture, effort: Effor
     searches = tuple(search for _, search in frames if search is not None)
     phash = hash_rgb(picture.pixels) if detections else None
     label = read_label(picture.metadata)
-    records, others = find_records(detections, keys=marker.keys, phash=phash)
+    plain = [one for one in detections if one.label is None and not one.foreign]  # marks of records have no label
+    records, others = find_records(plain, keys=marker.keys, phash=phash)
+    others += [one for one in detections if one.label is not None or one.foreign]
     cut = hashes_before_cut(picture.pixels) if any(is_whole(one) for one in others) else ()
     return Examined(
         picture.width, picture.height, tuple(others), phash, bounds.present, label, tuple(records), searches, cut,
@@ -247,14 +263,18 @@ def judge(examined: Examined, words: RegisteredWords) -> Findings:
 
 
 def _look_up(detection: Detection, examined: Examined, words: RegisteredWords) -> Reading:
-    match = read_word(detection.logits, words.get(), presence_log10_p=detection.log10_p)
+    label = detection.label
+    known = partial(words.get, label=label)
+    if detection.foreign:  # of none of these registries: its word says nothing here
+        return Reading(detection, read_word(detection.logits, None, presence_log10_p=detection.log10_p), None, False)
+    match = _read_word(detection, known())
     if not words.registries or match.word is None:
         return Reading(detection, match, None, False)
-    found = words.find(match.word)
+    found = words.find(match.word, label=label)
     in_use = [(name, entry) for name, entry in found if entry.state in IN_USE]
     if match.status in ("verified", "unregistered") and bool(in_use) != (match.status == "verified"):
         # registered, withdrawn or discarded since the list of words was read
-        match = read_word(detection.logits, words.get(renew=True), presence_log10_p=detection.log10_p)
+        match = _read_word(detection, known(renew=True))
     if match.status != "verified":
         back = next((name for name, entry in found if entry.state in TAKEN_BACK), None)
         return Reading(detection, match if back is None else replace(match, status="withdrawn"), None, False, back)
@@ -264,6 +284,15 @@ def _look_up(detection: Detection, examined: Examined, words: RegisteredWords) -
     also_in = tuple(other for other, twin in others if (twin.serial, twin.record) != (entry.serial, entry.record))
     transplanted = link_is_transplanted(detection, examined.hashes, entry.phash)
     return Reading(detection, match, entry, transplanted, name, also_in)
+
+
+def _read_word(detection: Detection, known: Words | None) -> Match:
+    return read_word(
+        detection.logits,
+        known,
+        presence_log10_p=detection.log10_p,
+        label_log10_p=None if detection.label is None else detection.label_log10_p,
+    )
 
 
 def _stated(reading: AnyReading) -> tuple[str | None, str | None, str | None]:

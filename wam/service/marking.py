@@ -21,6 +21,7 @@ from wam.errors import WamError, show_name
 from wam.networks.strength import either
 from wam.pipeline.contract import EmbedObject
 from wam.pipeline.options import MarkOptions
+from wam.pipeline.registered_words import label_of
 from wam.service.bodies import UPLOAD, number_of, picture_of, switch_of, wrong_type
 from wam.service.gate import Caller
 from wam.service.house import FAULT, House, caller_of
@@ -66,15 +67,19 @@ class Marking:
 
     async def _mark_with_link(self, said: dict[str, Any], record: Record, content: bytes, name: str) -> Message:
         """The id outlives the worker: it is confirmed when the marked file is here, and else given up."""
-        entry = await self.house.ask_registry(lambda registry: registry.allocate(record))
+        entry, label = await self.house.ask_registry(
+            lambda registry: (one := registry.allocate(record), label_of(registry, one))
+        )
+        own = {"word": entry.word, "label": None if label is None else [label.namespace, label.generation]}
+        registry, generation = self.house.registry, entry.generation
         try:
-            answer = await self._mark({**said, "word": entry.word}, content, name)
+            answer = await self._mark({**said, **own}, content, name)
         except BaseException:
             with suppress(RegistryError):  # else it stays pending, which names no file
-                await asyncio.shield(asyncio.to_thread(self.house.registry.discard, entry.word))
+                await asyncio.shield(asyncio.to_thread(registry.discard, entry.word, generation=generation))
             raise
         phash = int(answer.said["phash"], 16)
-        await self.house.ask_registry(lambda registry: registry.confirm(entry.word, phash=phash))
+        await self.house.ask_registry(lambda own: own.confirm(entry.word, generation=generation, phash=phash))
         return answer
 
     async def _mark(self, said: dict[str, Any], content: bytes, name: str) -> Message:

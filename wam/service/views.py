@@ -50,7 +50,7 @@ def _watermark(mark: WatermarkObject, view: View) -> ServedWatermark:
         return named
     below = [grade for grade in (0.0, *GRADES) if mark["log10_p"] <= grade]
     named["record"] = named["link"] = named["message"] = named["bits"] = None
-    named["bit_confidence"] = named["corrected"] = None
+    named["bit_confidence"] = named["corrected"] = named["name_log10_p"] = None
     named["log10_p"] = below[-1] if below else 0.0
     named["mask_score"] = round(mark["mask_score"], 1)
     return named

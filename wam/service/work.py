@@ -32,6 +32,7 @@ from wam.pipeline.options import MarkOptions
 from wam.pipeline.read import AnyReading, ReadSteps, judge
 from wam.pipeline.registered_words import RegisteredWords
 from wam.service.messages import receive, send
+from wam.signal.label import Label
 from wam.watermarker import Watermarker
 
 OVERLAY_SIDE = 2048  # pixels of an overlay's longer side
@@ -111,7 +112,7 @@ class Desk:
         if most is not None and pixels is not None and pixels > most:
             return {"state": "long"}, []
         effort = Effort(thorough=task["thorough"], quick=task["quick"], seconds=task["seconds"])
-        steps = ReadSteps(self.marker, effort=effort, frames=frames)
+        steps = ReadSteps(self.marker, effort=effort, frames=frames, labels=self.words.labels)
         pictures = steps.open(content, name=name)
         findings = judge(steps.examine(pictures), self.words)
         said = detect_object(findings, image=show_name(name), model=self.marker.name)
@@ -129,7 +130,10 @@ class Desk:
         if options.mode == "record":
             done = mark_record(self.marker, loaded, record=record, options=options)
         else:
-            done = mark_link(self.marker, loaded, record=record, word=task["word"], words=self.words, options=options)
+            label = Label(*task["label"]) if task.get("label") else None
+            done = mark_link(
+                self.marker, loaded, record=record, word=task["word"], label=label, words=self.words, options=options
+            )
         written = f"{PurePosixPath(name).stem}.wm{_suffix(done.content)}"  # as the command names it
         said = embed_object(done.report, image=show_name(name), output=written)
         return {"state": "done", "embed": said, "phash": f"{done.report.phash:016x}"}, [done.content]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 NAMESPACE_BITS = 64
 MOST_GENERATIONS = 1 << 32
+FOREIGN = -1  # in the place of a label's number: a mark of none that the reader knows, read by the public half
 
 
 @dataclass(frozen=True, order=True)

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wam.signal.label import Label
+from wam.signal.label import FOREIGN, Label
 from wam.signal.specification import BITS, SIGNAL, TILE, Signal, lattice_frequencies
 
 PUBLIC_KEY = b"wam-toolkit public carrier 1"
@@ -122,9 +122,11 @@ class Carrier:
         return Carrier(self.key, *(table[kept] for table in tables))  # type: ignore[arg-type]
 
     def read_as(self, number: int) -> Carrier:
-        """The carrier of no label, 0, or of one of ``labels``, counted from 1."""
+        """The carrier of no label, 0, or of one of ``labels``, counted from 1; of ``FOREIGN`` its public half."""
         if number == 0:
             return self
+        if number == FOREIGN:
+            return self.public_half
         if number not in self._read_as:
             label = self.labels[number - 1]
             self._read_as[number] = replace(self, phases=self.phases + self.leads[number], labels=(), label=label)
@@ -138,6 +140,10 @@ class Carrier:
     def with_label(self, label: Label | None) -> Carrier:
         """What marks of a label are made with."""
         return self if label is None else replace(self, phases=self.phases + self.lead(label), labels=(), label=label)
+
+    def knowing(self, labels: Sequence[Label]) -> Carrier:
+        """What marks of these labels are read with, as well as those of none."""
+        return replace(self, labels=tuple(labels)) if labels else self
 
     @cached_property
     def turned(self) -> tuple[Tensor, Tensor]:

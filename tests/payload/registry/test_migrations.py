@@ -21,6 +21,7 @@ from payload.records.record import Record
 from payload.registry import Registry, audit, schema
 from payload.registry.database import connect, locate, transaction
 from payload.registry.entry import word_of
+from payload.registry.generations import Giving
 from payload.registry.migrating import migrate
 
 SHIPPED = Path(payload.__file__).parents[1] / "tests" / "data" / "0.2.0" / "registry.sqlite"
@@ -227,6 +228,21 @@ def test_an_old_export_and_a_new_one_are_of_the_same_registry(shipped: Path, tmp
     stream.seek(0)
     assert restored.import_(stream) == 1 and restored.show(added.link) == added
     assert original.import_(io.StringIO(old_export)) == 0  # what 0.2.0 wrote is still taken for the same
+
+
+def test_a_registry_of_version_2_gives_out_plain_words_until_it_is_told_otherwise(first: str) -> None:
+    with transaction(connect_to_nothing(first), write=True) as connection:
+        migrate(connection, found=1, to="0002")
+    registry = Registry.open(first, create=False)
+    entries = [*registry.entries()]
+    assert registry.giving == Giving() and registry.find(entries[1].word, generation=1) is None
+    assert sorted(registry.words().tolist()) == sorted(entry.word for entry in entries)
+    assert registry.words(labelled=0).tolist() == [] and registry.statistics().scheme == "plain"
+    with transaction(connect_to_nothing(first)) as connection:
+        assert schema.version_of(connection) == 2  # reading left it as it was
+    assert registry.give("labelled").labelled == range(1)
+    assert registry.allocate(RECORD).labelled and [*registry.entries()][:3] == entries
+    assert registry.verify_audit().problem is None
 
 
 def test_every_version_has_a_revision() -> None:

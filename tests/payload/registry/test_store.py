@@ -202,6 +202,8 @@ class TestQueries:
             "states": {"pending": 3, "discarded": 1},
             "allocated": 4,
             "free": ID_COUNT - 4,
+            "scheme": "plain",
+            "generation": 0,
             "assets": 2,
             "owners": 2,
             "users": 2,

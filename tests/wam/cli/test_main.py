@@ -15,6 +15,7 @@ import typer
 import wam
 from payload.registry import Registry
 from payload.registry.entry import STATES
+from payload.registry.generations import SCHEMES
 from tests.wam.cli.commands import MARK, Run, error_line, files, objects
 from wam.bench.session import COSTS
 from wam.cli import app, choices, main, panels
@@ -84,6 +85,7 @@ def test_the_words_of_options_are_those_of_the_library() -> None:
     assert [*choices.Mode] == [*get_args(Mode)]
     assert [*choices.Cost] == [*COSTS]
     assert [*choices.RegistryState] == [*STATES]
+    assert [*choices.WordScheme] == [*SCHEMES]
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ from wam.watermarker import to_batch
 ROOM = Path(wam.__file__).parent / "detection"
 # see the docstring of wam.detection.config: they change no result
 ELSEWHERE = {"BATCH_DEVICE", "PICKS", "REPEATED", "GROUP", "BATCH", "OUTSIDE", "TOGETHER", "TOGETHER_DEVICE"}
-# of labels, which no shipped mark has: they join the configuration, and its digest, with the next calibration
-ELSEWHERE |= {"FEW_LABELS", "LIKELY_SHIFTS", "BEST_SHIFTS", "SMALL_LABELS"}
+# of labels, which change nothing about marks without one: they join the configuration with the next calibration
+ELSEWHERE |= {"FEW_LABELS", "LIKELY_SHIFTS", "BEST_SHIFTS", "SMALL_LABELS", "DOUBT"}
 VALUES = [(group.name, value.name) for group in fields(SearchConfig) for value in fields(group.default_factory)]  # type: ignore[arg-type]
 
 

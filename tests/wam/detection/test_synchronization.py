@@ -15,11 +15,12 @@ from wam.detection.synchronization import (
     at_pose_by_label,
     folded_coefficients,
     joint_score,
-    limited,
+    label_evidence,
     pilot_surface,
     rank_poses,
     synchronise,
 )
+from wam.signal.demodulation import limited
 from wam.signal.label import Label
 from wam.signal.pattern import SYMMETRIES, Carrier
 from wam.signal.pose import Pose
@@ -243,3 +244,40 @@ def test_a_mark_of_a_label_that_is_not_known_shows_half_of_itself() -> None:
     for count in (0, 3, 600):
         found = synchronise(field, torch.ones(SIZE), Carrier.from_key(labels=labels(count)), SEARCH)
         assert max(one.score for one in found) < 0.6 * own.score
+
+
+def labelled_votes(marking: Carrier, reading: Carrier, *, level: float, seed: int) -> torch.Tensor:
+    """Votes of 200 readings of one message in noise at its pose, as the carrier of another label may see it."""
+    generator = torch.Generator().manual_seed(seed)
+    true = level * torch.view_as_real(torch.polar(marking.signs(message(seed))[0], marking.phases - reading.phases))
+    return limited(true + torch.randn(200, *true.shape, generator=generator))
+
+
+@pytest.mark.parametrize("level", [1.0, 1.5, 3.0])
+@pytest.mark.parametrize("own", [None, Label(0xABCD, 1)])
+def test_the_labelled_half_speaks_for_the_label_of_a_mark_and_against_others(
+    carrier: Carrier, own: Label | None, level: float
+) -> None:
+    reading, other = carrier.with_label(own), carrier.with_label(Label(0xABCD, 2))
+    right = label_evidence(labelled_votes(reading, reading, level=level, seed=1), reading, EVIDENCE)
+    wrong = label_evidence(labelled_votes(other, reading, level=level, seed=2), reading, EVIDENCE)
+    assert float(right.min()) > 0 > float(wrong.median())
+    assert float(right.median()) > 15 * level and float(wrong.median()) < -8 * level
+
+
+def test_noise_says_little_about_labels(carrier: Carrier) -> None:
+    found = label_evidence(labelled_votes(carrier, carrier, level=0.0, seed=3), carrier, EVIDENCE)
+    assert float(found.abs().median()) < 3
+
+
+@pytest.mark.parametrize("count", [1, 64])
+def test_chance_bounds_how_often_a_foreign_mark_passes_for_one_of_many_labels(carrier: Carrier, count: int) -> None:
+    """An evidence of x nats for the best of L labels has a chance of L exp(-x) at most."""
+    reader = carrier.knowing(labels(count))
+    votes = labelled_votes(carrier.with_label(Label(0xABCD)), carrier, level=1.0, seed=4)
+    turns = torch.polar(torch.ones_like(reader.leads), -reader.leads)[1:]
+    turned = torch.view_as_real(torch.view_as_complex(votes.contiguous())[:, None] * turns)
+    best = label_evidence(turned, reader, EVIDENCE).amax(1)
+    for bound in (3.0, 6.0, 9.0):
+        expected = min(1.0, count * math.exp(-bound))
+        assert float((best >= bound).float().mean()) <= expected + 2 * math.sqrt(expected / len(best))

@@ -7,12 +7,14 @@ import math
 import pytest
 import torch
 
-from tests.wam.synthetic import handmade_marker, message, smooth_picture
+from tests.wam.synthetic import handmade_marker, message, smooth_picture, text
 from wam.detection.calibration import Calibration
 from wam.detection.detector import search
 from wam.models.effort import Effort
 from wam.models.lattice_model import LatticeModel
+from wam.models.protocol import Labels
 from wam.networks.embedder import EVEN_PSNR
+from wam.signal.label import Label
 from wam.watermarker import Watermarker, to_batch
 
 PICTURE = to_batch(smooth_picture())
@@ -65,3 +67,41 @@ def test_thorough_goes_on_where_a_mark_was_found(model: LatticeModel) -> None:
     usual, thorough = summaries
     assert usual is not None and thorough is not None
     assert len(usual.views) == 1 < len(thorough.views) and usual.tried == 1 < thorough.tried
+
+
+OWN, OTHER = Label(0xFEED_BEEF, 4), Label(0xABCD, 1)
+
+
+def marked_as(model: LatticeModel, label: Label | None) -> torch.Tensor:
+    with torch.no_grad():
+        return model.marking_as(label).mark(PICTURE, message(0), psnr_db=36.0)[0]
+
+
+@pytest.mark.parametrize("label", [None, OWN, OTHER])
+def test_a_finding_says_which_label_it_has(model: LatticeModel, label: Label | None) -> None:
+    (found,) = model.knowing([Label(0xFEED_BEEF), OWN]).find(marked_as(model, label))
+    assert (found.label, found.foreign) == (None if label == OTHER else label, label == OTHER)
+    assert text((found.logits > 0).long()) == text(message(0))
+    assert (found.label_log10_p < -6) == (label == OWN) and (found.label_log10_p == 0) == (label != OWN)
+
+
+def test_chances_count_the_labels_that_were_tried(model: LatticeModel) -> None:
+    image = marked_as(model, None)
+    (alone,) = model.find(image)
+    for count in (1, 9):
+        (found,) = model.knowing([Label(1 + number) for number in range(count)]).find(image)
+        assert found.log10_p == pytest.approx(alone.log10_p + math.log10(1 + count))
+        assert found.score == alone.score and torch.equal(found.logits, alone.logits)
+
+
+def test_models_of_other_labels_share_the_networks(model: LatticeModel) -> None:
+    other = model.knowing([OWN])
+    assert other.extractor is model.extractor and isinstance(other, Labels)
+    assert [one.labels for one in other.carriers] == [(OWN,)] and model.carriers[0].labels == ()
+    assert other.marking_as(None).carriers[0].label is None and model.marking_as(OWN).carriers[0].label == OWN
+
+
+def test_every_pixel_of_a_foreign_mark_is_read_by_the_public_half(model: LatticeModel) -> None:
+    maps = model.per_pixel(marked_as(model, OTHER))
+    votes = maps[1:, maps[0] > 0].mean(1)
+    assert text((votes > 0).long()) == text(message(0))

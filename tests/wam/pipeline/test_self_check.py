@@ -22,6 +22,7 @@ from wam.pipeline.marked import SelfCheckError
 from wam.pipeline.marking import Request, mark_one
 from wam.pipeline.options import MarkOptions
 from wam.pipeline.registered_words import RegisteredWords
+from wam.signal.label import Label
 from wam.watermarker import Watermarker
 
 NUMBERS = (12345, 41, 11, 3)  # the words of the last three differ from the first in 6, 8 and 10 bits
@@ -32,7 +33,7 @@ RECORD = Record("1", "acme")
 class Known(RegisteredWords):
     """Those words, whatever a registry holds."""
 
-    def get(self, *, renew: bool = False) -> Words:
+    def get(self, *, label: Label | None = None, renew: bool = False) -> Words:
         return WORDS
 
 

@@ -105,11 +105,11 @@ def detect_locally(
     is called first there.
     """
     words, gate = RegisteredWords(registry), Gate()
-    steps = ReadSteps(marker, effort=effort, frames=frames)
 
     def read(chunk: Sequence[tuple[int, Source]]) -> list[DetectOutcome]:
         ((index, source),) = chunk
         try:
+            steps = ReadSteps(marker, effort=effort, frames=frames, labels=words.labels)
             pictures = open_source(steps, source)
             with gate.passing(sum(picture.width * picture.height for picture in pictures)):
                 findings = judge(steps.examine(pictures), words)
@@ -201,7 +201,10 @@ class _Embedding:
     ) -> Iterator[tuple[int, EmbedOutcome]]:
         """Each outcome; a file that was written is taken out of ``open_ones``."""
         reserved = dict(open_ones)
-        requests = [Request(loaded, reserved[index].record, reserved[index].word) for index, loaded in ready.items()]
+        requests = [
+            Request(loaded, reserved[index].record, reserved[index].word, reserved[index].label)
+            for index, loaded in ready.items()
+        ]
         with closing(mark_each(self.marker, self.mode.marking, requests)) as marked_files:
             for index in ready:
                 self._check()

@@ -24,6 +24,7 @@ from wam.pipeline.loaded import digest_of
 from wam.pipeline.marking import Marking, Request, mark_one
 from wam.pipeline.read import Examined, ReadSteps, judge
 from wam.pipeline.registered_words import RegisteredWords, Registries
+from wam.signal.label import Label
 
 WAVE = 2000  # files that are handed out at a time
 
@@ -35,6 +36,7 @@ class _MarkTask(Task):
     target: Location
     record: Record
     word: int | None
+    label: Label | None
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def _digests(ray: Any, cluster: Cluster, items: Sequence[Item], todo: Sequence[i
 
 def _task(index: int, item: Item, reservation: Reservation) -> _MarkTask:
     source, target = absolute(item.source.location), absolute(item.target)
-    return _MarkTask(index, source, target, reservation.record, reservation.word)
+    return _MarkTask(index, source, target, reservation.record, reservation.word, reservation.label)
 
 
 def _settled(mode: MarkMode, item: Item, reservation: Reservation, result: Any) -> EmbedOutcome:
@@ -118,7 +120,7 @@ def detect_on_cluster(
 ) -> Generator[DetectOutcome]:
     """Reads all sources, in order; as ``detect_locally``, without pictures. They are asked for a wave at a time."""
     words = RegisteredWords(registry)
-    options = {"load": cluster.load, "effort": effort, "frames": frames}
+    options = {"load": cluster.load, "effort": effort, "frames": frames, "labels": words.labels}
     with connected(cluster) as ray:
         rest = iter(sources)
         while wave := list(islice(rest, WAVE)):
@@ -160,14 +162,14 @@ class _MarkWorker(Worker):
     def work(self, task: Task) -> Written:
         assert isinstance(task, _MarkTask)
         loaded = load_item(task.source, task.target, self.marking.options)
-        marked = mark_one(self.marker, self.marking, Request(loaded, task.record, task.word))
+        marked = mark_one(self.marker, self.marking, Request(loaded, task.record, task.word, task.label))
         return write_marked(marked, task.source, task.target, make_folders=self.make_folders)
 
 
 class _DetectWorker(Worker):
-    def __init__(self, load: Load, effort: Effort, frames: bool) -> None:
+    def __init__(self, load: Load, effort: Effort, frames: bool, labels: tuple[Label, ...]) -> None:
         super().__init__(load)
-        self.steps = ReadSteps(self.marker, effort=effort, frames=frames)
+        self.steps = ReadSteps(self.marker, effort=effort, frames=frames, labels=labels)
 
     def work(self, task: Task) -> Examined:
         assert isinstance(task, _DetectTask)
