@@ -100,7 +100,7 @@ def test_bombs_are_refused_before_they_are_decoded(served: Served, size: tuple[i
     answer = served.anyone.post("/v1/detect", **upload(bomb(*size), "bomb.png"))
     assert answer.status_code in (413, 422) and answer.headers["content-type"] == PROBLEM
     assert answer.json()["detail"].startswith("bomb.png: expected at most 50,000,000 pixels")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20  # a machine may be busy; decoding takes minutes
 
 
 def test_animations_are_bounded_too(tmp_path: Path) -> None:
