@@ -26,7 +26,8 @@ from wam.service.settings import Settings
 
 LOG = logging.getLogger("wam.service")
 FREE = frozenset({"page", "page_style", "page_script", "page_icon", "openapi", "healthz", "readyz", "about"})
-WITH_PICTURE = frozenset({"detect", "detect_url", "embed", "start_job"})  # what needs room in the house
+JOBS = frozenset({"start_job", "start_marking_job"})
+WITH_PICTURE = frozenset({"detect", "detect_url", "embed"}) | JOBS  # what needs room in the house
 ENVELOPE = 1 << 16  # bytes of a body that may be around a picture of the largest size
 METHODS = ("GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS")
 POLICY = (
@@ -175,7 +176,7 @@ class _Body:
 
     def __init__(self, receive: Receive, settings: Settings, visit: _Visit) -> None:
         self._receive, self._visit = receive, visit
-        limits, is_job = settings.limits, visit.route == "start_job"
+        limits, is_job = settings.limits, visit.route in JOBS
         self._most = (limits.job_bytes if is_job else limits.max_bytes) + ENVELOPE
         self._seconds = limits.upload_seconds * (limits.job_bytes / limits.max_bytes if is_job else 1)
         self._end = time.monotonic() + self._seconds

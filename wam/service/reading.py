@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 from fastapi import Query, Request
@@ -100,7 +101,7 @@ class Reading:
         shown, client = self.house.view(request, view), caller_of(request).client
         effort = _effort(False, quick, self.house.settings.limits.seconds)
 
-        async def read_one(content: bytes, name: str) -> dict[str, Any]:
+        async def read_one(_: Job, content: bytes, name: str) -> dict[str, Any]:
             answer = await self._read(content, name, effort, "", False, lane=Lane.BULK)
             return dict(served(cast(DetectObject, answer.said["detect"]), shown))
 
@@ -128,14 +129,15 @@ class Reading:
 
     async def job_results(self, request: Request, id: str) -> Response:
         """What was found so far, one JSON object a line."""
-        path = self._job(request, id).results
+        return StreamingResponse(_chunks(self._job(request, id).results), media_type="application/x-ndjson")
 
-        async def lines() -> AsyncIterator[bytes]:
-            with suppress(FileNotFoundError), open(path, "rb") as stream:
-                while chunk := await asyncio.to_thread(stream.read, CHUNK):
-                    yield chunk
-
-        return StreamingResponse(lines(), media_type="application/x-ndjson")
+    async def job_files(self, request: Request, id: str) -> Response:
+        """The pictures that a job marked, as a ZIP archive."""
+        archive = self._job(request, id).archive
+        if archive is None:
+            raise Problem(409, "conflict", "job: expected one that marks and is done, found another; ask for it first")
+        headers = {"Content-Disposition": 'attachment; filename="marked.zip"'}
+        return StreamingResponse(_chunks(archive), media_type=ARCHIVES[0], headers=headers)
 
     async def end_job(self, request: Request, id: str) -> Response:
         """Takes a job back, with its results."""
@@ -185,6 +187,13 @@ class Reading:
             "seconds": seconds,
         }
         return await self.house.work(said, content, name, limits.seconds + limits.grace, lane)
+
+
+async def _chunks(path: Path) -> AsyncIterator[bytes]:
+    """A file bit by bit; nothing where there is none."""
+    with suppress(FileNotFoundError), open(path, "rb") as stream:
+        while chunk := await asyncio.to_thread(stream.read, CHUNK):
+            yield chunk
 
 
 def _effort(thorough: bool, quick: bool, seconds: float) -> Effort:

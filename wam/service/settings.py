@@ -21,8 +21,8 @@ class Limits:
     them for one client. ``address_rate`` and ``key_rate``: requests a minute for each address without a key, and for
     each key that states no rate of its own; ``wrong_keys``: a minute for each address. ``short_pixels``: larger
     pictures are never searched by the worker that is kept for short ones. ``recycle``: tasks after which a worker makes
-    room for a new one. ``job_bytes`` of the body and ``job_files`` of the pictures of a job, how many ``jobs`` there
-    are at a time, and ``job_seconds`` that their results are kept.
+    room for a new one. ``job_bytes`` of the body and ``job_files`` of the pictures of a job, ``job_result_bytes`` of
+    what one marks, how many ``jobs`` there are at a time, and ``job_seconds`` that their results are kept.
     """
 
     max_bytes: int = 32 << 20
@@ -42,6 +42,7 @@ class Limits:
     recycle: int = 1000
     job_bytes: int = 512 << 20
     job_files: int = 10_000
+    job_result_bytes: int = 2 << 30
     jobs: int = 8
     job_seconds: float = 3600.0
 

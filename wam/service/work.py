@@ -26,7 +26,7 @@ from wam.pictures.samples import Picture
 from wam.pipeline.contract import detect_object, embed_object
 from wam.pipeline.error_line import error_line
 from wam.pipeline.loaded import load
-from wam.pipeline.mark_link import mark_link
+from wam.pipeline.mark_link import REUSED, mark_link
 from wam.pipeline.mark_record import mark_record
 from wam.pipeline.options import MarkOptions
 from wam.pipeline.read import AnyReading, ReadSteps, judge
@@ -131,7 +131,8 @@ class Desk:
         else:
             done = mark_link(self.marker, loaded, record=record, word=task["word"], words=self.words, options=options)
         written = f"{PurePosixPath(name).stem}.wm{_suffix(done.content)}"  # as the command names it
-        said = embed_object(done.report, image=show_name(name), output=written)
+        notes = (REUSED,) if task.get("reused") else ()
+        said = embed_object(done.report, image=show_name(name), output=written, notes=notes)
         return {"state": "done", "embed": said, "phash": f"{done.report.phash:016x}"}, [done.content]
 
     def _check(self, content: bytes, name: str, *, frames: bool) -> int | None:

@@ -22,7 +22,6 @@ from wam.service.rates import client_of
 from wam.service.roles import Role
 from wam.service.settings import Limits
 
-
 # how a client may see that the other side closed a connection into which it was still sending
 CLOSED = (httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError)
 

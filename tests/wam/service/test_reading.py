@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
 import random
 import struct
 import time
-import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.wam.service.jobs import archive, finished
 from tests.wam.service.served import Served, in_threads, picture, upload
 from wam.service.kept import KeptFiles, PrivateFolder
 from wam.service.roles import Role
@@ -165,26 +164,6 @@ def test_damaged_pictures_get_one_clear_answer_each(served: Served, marked: byte
         assert answer.status_code in (200, 413, 422), answer.text
         if answer.status_code != 200:
             assert answer.headers["content-type"] == PROBLEM and "\n" not in answer.json()["detail"]
-
-
-def archive(files: dict[str, bytes]) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as opened:
-        for name, content in files.items():
-            opened.writestr(name, content)
-    return stream.getvalue()
-
-
-def finished(served: Served, answer: Any, role: Role = Role.MARKER) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """A job when it is done, and its results."""
-    assert answer.status_code == 202, answer.text
-    end = time.monotonic() + 60
-    while (job := served[role].get(answer.headers["location"]).json())["state"] == "running":
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    lines = served[role].get(job["results"])
-    assert lines.headers["content-type"] == "application/x-ndjson"
-    return job, [json.loads(line) for line in lines.text.splitlines()]
 
 
 def test_an_archive_is_read_with_progress(served: Served, marked: bytes) -> None:
