@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wam.cli import common, panels
-from wam.cli.by_server import ServerOption, client_of, embed_by_server, refuse_with_server
+from wam.cli.by_server import ServerOption, asked, client_of, embed_by_server, refuse_with_server
 from wam.cli.choices import Device, Engine, Mode
 from wam.cli.lines import note
 from wam.cli.print_embed import note_changes, report_all, show_few
@@ -219,6 +219,7 @@ def embed(
     """
     require_for("wam embed")
     from wam.jobs.engines.ray_pool import Cluster
+    from wam.jobs.journal import Journal
     from wam.pipeline.options import key_name
 
     amount = _amount(strength, psnr)
@@ -232,19 +233,28 @@ def embed(
     others = (key_file, model, (asset_from or "").partition("csv:")[2] or None)
     common.refuse_inputs([item.target for item in items], common.own_files(registry, *others), "choose another")
     _sweep(items)
+    if mode is Mode.RECORD and new_link:
+        common.fail("--new-link: expected it without --mode record, found both; a record in the pixels has no link")
     if server is not None:
         refuse_with_server(
-            resume=resume, encrypt=encrypt, registry=registry, key_file=key_file, model=model != DEFAULT,
+            encrypt=encrypt, registry=registry, key_file=key_file, model=model != DEFAULT,
             engine=engine is not Engine.LOCAL, in_place=in_place and not drop,
         )  # fmt: skip
-        asked = _options(
+        asked_for = _options(
             mode=mode.value, strength=amount, label=label, frames=all_frames, key=None, encrypt=False,
             quality=quality,
         )  # fmt: skip
-        if not embed_by_server(
-            client_of(server), items, asked, workers=workers, folder=_is_folder(images, out_dir), as_json=as_json,
-            to_stdout=output == "-", debug=debug, make_folders=out_dir is not None,
-        ):  # fmt: skip
+        client = client_of(server)
+        with _open_manifest(out_dir, follow_links=follow_links) as manifest:
+            journal = Journal(str(asked(client)["model"]), manifest, asked_for)
+            if resume:
+                note_changes(journal, items)
+            complete = embed_by_server(
+                client, items, journal, new_link=new_link, workers=workers, left_out=left_out + unread,
+                summary=_is_folder(images, out_dir), resume=resume, as_json=as_json, to_stdout=output == "-",
+                debug=debug,
+            )  # fmt: skip
+        if not complete:
             raise typer.Exit(1)
         return
     key = next(iter(common.read_keys(key_file)), None)  # once: a pipe has nothing more to say
@@ -254,8 +264,6 @@ def embed(
         mode=mode.value, strength=amount, label=label, frames=all_frames, key=keyed, encrypt=encrypt,
         quality=quality, keep=in_place and not drop,
     )  # fmt: skip
-    if mode is Mode.RECORD and new_link:
-        common.fail("--new-link: expected it without --mode record, found both; a record in the pixels has no link")
     if mode is Mode.RECORD and registry is not None:
         common.fail("--registry: expected it without --mode record, found both; leave it out or use --mode link")
     marker = common.loaded(load)

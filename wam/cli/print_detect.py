@@ -48,6 +48,15 @@ class Counts:
         self.marks += len(outcome.readings)
         self.verified += any(reading.status == "verified" and not reading.transplanted for reading in outcome.readings)
 
+    def add_said(self, said: DetectObject) -> None:
+        """One more file that others have read, by the contract's object for it."""
+        marks = said["watermarks"]
+        self.failed += said["error"] is not None
+        self.marked += bool(marks)
+        self.unmarked += said["error"] is None and not marks
+        self.marks += len(marks)
+        self.verified += any(mark["status"] == "verified" and not mark["transplanted"] for mark in marks)
+
     def add_earlier(self, earlier: Earlier) -> None:
         """One more file that an earlier run has read."""
         self.before += 1
@@ -95,15 +104,15 @@ def report_all(
     common.say_unread(listing.unread)
     counts.unread = listing.unread.count
     if listing.has_folder:
-        typer.echo(_summary(counts, monotonic() - started), err=True)
+        typer.echo(summary_line(counts, monotonic() - started), err=True)
 
 
-def _summary(counts: Counts, seconds: float) -> str:
+def summary_line(counts: Counts, seconds: float) -> str:
     """How many files of a folder carry marks, and how fast they were read.
 
-    >>> _summary(Counts(marked=3, marks=5, unmarked=1), 2.0)
+    >>> summary_line(Counts(marked=3, marks=5, unmarked=1), 2.0)
     '3 with watermarks (5 in all), 1 without, 0 not read in 2.0 s, 2.0/s'
-    >>> _summary(Counts(marked=3, marks=5, before=3), 0.0)
+    >>> summary_line(Counts(marked=3, marks=5, before=3), 0.0)
     '3 with watermarks (5 in all), 0 without, 0 not read in 0.0 s; 3 of them read before'
     """
     files = counts.marked + counts.unmarked - counts.before

@@ -297,6 +297,13 @@ def region_object(region: Region) -> RegionObject:
     }
 
 
+def region_of(said: RegionObject) -> Region:
+    """The region that an object is of."""
+    x, y, width, height = said["bbox"]
+    polygons = tuple(tuple((x, y) for x, y in polygon) for polygon in said["polygons"])
+    return Region((x, y, width, height), said["area"], polygons)
+
+
 def pose_object(pose: FoundPose, scale: float) -> PoseObject:
     """The object for a pose whose scale is relative to a whole picture's."""
     return {"scale": round(scale, 3), "rotation_deg": pose.rotation_deg, "flipped": pose.flipped}
