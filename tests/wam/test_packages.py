@@ -38,6 +38,7 @@ TINY = ("--attacks", "identity", "--limit", "1", "--size", "96", "--workers", "1
 COMMANDS = {
     "wam embed": ("embed", "in.jpg", "--asset", "7", "--owner", "acme", "-o", "out.jpg"),
     "wam detect": ("detect", "in.jpg"),
+    "wam watch": ("watch", ".", "out", "--asset", "7", "--owner", "acme", "--once", "--settle", "0"),
     "wam registry": ("registry", "list"),
     "wam key": ("key", "new", "secret.key"),
     "wam serve keys": ("serve", "keys", "list"),

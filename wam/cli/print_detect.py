@@ -96,7 +96,7 @@ def report_all(
             if message is not None:
                 common.report(message)
             if outcome.readings or message is not None or not only_found:
-                _print(outcome, marker.name, message, folder=listing.has_folder, as_json=as_json)
+                report_one(outcome, marker.name, message, folder=listing.has_folder, as_json=as_json)
             if verbose and outcome.findings is not None:
                 for line in explain(str(outcome.source.location), outcome.findings, marker.keys):
                     typer.echo(line, err=True)
@@ -123,7 +123,8 @@ def summary_line(counts: Counts, seconds: float) -> str:
     return f"{text}; {counts.before} of them read before" if counts.before else text
 
 
-def _print(outcome: DetectOutcome, model: str, message: str | None, *, folder: bool, as_json: bool) -> None:
+def report_one(outcome: DetectOutcome, model: str, message: str | None, *, folder: bool, as_json: bool) -> None:
+    """Prints one outcome; ``message``: the line on its error, ``folder``: as one of many."""
     if outcome.findings is not None and outcome.findings.reason is not None:
         warn(f"{show_name(str(outcome.source.location))}: {outcome.findings.reason}")
     said = outcome.to_dict(model=model, message=message)

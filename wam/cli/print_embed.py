@@ -68,7 +68,7 @@ def report_all(
                     raise outcome.error
                 counts[_kind(outcome)] += 1
                 counts["replaced"] += outcome.result is not None and outcome.result.replaced
-                _report(run, outcome, folder=summary, as_json=as_json, to_stdout=to_stdout)
+                report_one(run, outcome, folder=summary, as_json=as_json, to_stdout=to_stdout)
                 if outcome.result is not None and isinstance(outcome.item.target, Path):
                     written.append(outcome.item.target)
                 advance()
@@ -121,7 +121,8 @@ def summary_line(counts: Counter[str], left_out: int, seconds: float, *, resume:
     return text
 
 
-def _report(run: MarkMode, outcome: EmbedOutcome, *, folder: bool, as_json: bool, to_stdout: bool) -> None:
+def report_one(run: MarkMode, outcome: EmbedOutcome, *, folder: bool, as_json: bool, to_stdout: bool = False) -> None:
+    """Prints one outcome, and notes an error in the manifest; ``folder``: as one of many."""
     from wam.pipeline.contract import earlier_object
 
     values: Mapping[str, Any]

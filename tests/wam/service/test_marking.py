@@ -19,6 +19,7 @@ from PIL import Image
 from tests.wam.cli.commands import check_contract
 from tests.wam.service.jobs import archive, finished
 from tests.wam.service.served import GENEROUS, Served, in_threads, picture, upload
+from wam.service import batches
 from wam.service.roles import Role
 
 
@@ -230,7 +231,7 @@ def test_a_job_whose_results_cannot_be_written_says_that_it_failed(
         raise OSError(28, "No space left on device")
 
     with in_threads(tmp_path) as served:
-        monkeypatch.setattr("wam.service.batches.append", full)
+        monkeypatch.setattr(batches, "append", full)
         answer = start(served, {"a.png": picture()}, owner="a", asset="1")
         assert answer.status_code == 202
         job, _ = finished(served, answer)
