@@ -142,6 +142,24 @@ def serve(
             "--queue", min=0, rich_help_panel=panels.BOUNDS, help="Pictures that may wait; more are answered 429."
         ),
     ] = 16,
+    shared: Annotated[
+        str | None,
+        typer.Option(
+            "--shared",
+            metavar="URL",
+            rich_help_panel=panels.SEVERAL,
+            help="Folder that all machines mount, or fsspec URL such as s3://bucket/wam, for overlays and jobs.",
+        ),
+    ] = None,
+    rates: Annotated[
+        str | None,
+        typer.Option(
+            "--rates",
+            metavar="URL",
+            rich_help_panel=panels.SEVERAL,
+            help="Where all machines count requests, such as redis://host:6379 (package redis).",
+        ),
+    ] = None,
     debug: common.DebugOption = False,
 ) -> None:
     """Serve detector and marker over HTTP, with a page for people at /.
@@ -158,14 +176,17 @@ def serve(
     from wam.service.work import Setup
 
     settings = _settings(
-        public_view, fetch_urls, open_metrics, rate, seconds, max_size, max_pixels, memory, queue
+        public_view, fetch_urls, open_metrics, rate, seconds, max_size, max_pixels, memory, queue, shared, rates
     )  # fmt: skip
     load = common.single_threaded(common.marker_loader(model, device, [*common.read_keys(key_file), None]))
     records = common.open_registry(registry, create=True)
     keys = _store(api_keys)
     limits = settings.limits
     setup = Setup(load, registry, limits.max_pixels, limits.max_frames)
-    house = build(setup, workers or os.cpu_count() or 1, records, settings)
+    try:
+        house = build(setup, workers or os.cpu_count() or 1, records, settings)
+    except WamError as error:
+        common.fail(f"--{error}")
     note(f"http://{host}:{port}/ is the page, /openapi.json the API; Ctrl-C ends it")
     try:
         run(house, keys, host=host, port=port, proxies=proxies or "")
@@ -266,6 +287,8 @@ def _settings(
     max_pixels: float,
     memory: float,
     queue: int,
+    shared: str | None,
+    rates: str | None,
 ) -> Settings:
     """The same as the service takes it."""
     from wam.service.roles import View
@@ -279,4 +302,4 @@ def _settings(
         queue=queue,
         address_rate=rate,
     )
-    return Settings(limits, View(public_view.value), fetch_urls, open_metrics=open_metrics)
+    return Settings(limits, View(public_view.value), fetch_urls, open_metrics=open_metrics, shared=shared, rates=rates)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -72,7 +72,7 @@ def create_app(house: House, keys: KeyStore) -> FastAPI:
         routes=made.routes,
         keys=keys,
         settings=house.settings,
-        rates=Rates(house.settings.limits),
+        rates=Rates(house.settings.limits, house.settings.rates),
         admission=house.admission,
         metrics=house.metrics,
     )
@@ -198,7 +198,8 @@ def _described(app: FastAPI) -> dict[str, Any]:
 async def _sweep(house: House) -> None:
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
-        await asyncio.to_thread(house.kept.sweep)
+        with suppress(Problem):  # a store that does not answer now
+            await asyncio.to_thread(house.kept.sweep)
         await house.jobs.sweep()
 
 

@@ -16,7 +16,7 @@ import time
 import traceback
 import zipfile
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -27,12 +27,14 @@ from typing_extensions import TypedDict
 from wam.append_log import append
 from wam.errors import show_name
 from wam.pictures.kinds import READ_SUFFIXES
+from wam.service.far_jobs import FarJob, FarJobs, Notes
 from wam.service.kept import PrivateFolder
 from wam.service.problems import Problem, bad_request, too_many, unavailable
 from wam.service.settings import Limits
 
 LOG = logging.getLogger("wam.service")
 FAULT = "the service failed; its log says where"
+CHUNK = 1 << 16
 MARKED = "marked.zip"  # of a job that marks, in its folder
 Kind = Literal["detect", "embed"]
 State = Literal["running", "done", "failed", "ended"]
@@ -72,6 +74,7 @@ class Job:
     ended_at: float | None = None
     task: asyncio.Task[None] | None = field(default=None, repr=False)
     kept: dict[str, Path] = field(default_factory=dict, repr=False)  # marked pictures by the names they will have
+    notes: Notes = field(default_factory=Notes, repr=False)  # for other machines, where there are some
     _bytes: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -143,8 +146,8 @@ Check = Callable[[list[str]], None]
 class Jobs:
     """All jobs of a service; for the thread of its event loop."""
 
-    def __init__(self, folder: PrivateFolder, limits: Limits, at_once: int) -> None:
-        self._folder, self._limits, self._at_once = folder, limits, at_once
+    def __init__(self, folder: PrivateFolder, limits: Limits, at_once: int, *, far: FarJobs | None = None) -> None:
+        self._folder, self._limits, self._at_once, self._far = folder, limits, at_once, far
         self._jobs: dict[str, Job] = {}
 
     async def start(
@@ -173,18 +176,39 @@ class Jobs:
             await self._remove(job)
             raise
         job.total = len(members)
+        await self._tell(job, now=True)
         job.task = asyncio.create_task(self._run(job, members, work_one))
         return job
 
-    def find(self, id: str, client: str, *, any_client: bool) -> Job:
-        """A job of this client's, or of any; raises ``Problem``."""
-        job = self._jobs.get(id)
+    async def find(self, id: str, client: str, *, any_client: bool) -> Job | FarJob:
+        """A job of this client's, or of any, here or on another machine; raises ``Problem``."""
+        job: Job | FarJob | None = self._jobs.get(id)
+        if job is None and self._far is not None:
+            job = await self._far.find(id)
         if job is None or not (any_client or job.client == client):
             raise Problem(404, "not-found", "job: expected one of yours, found none; results are kept for a while only")
         return job
 
-    async def end(self, job: Job) -> None:
+    def results(self, job: Job | FarJob) -> AsyncIterator[bytes]:
+        """What was said of its pictures so far, one JSON object a line."""
+        return chunks(job.results) if isinstance(job, Job) else self._there.results(job)
+
+    def archive(self, job: Job | FarJob) -> AsyncIterator[bytes] | None:
+        """The pictures that it marked; None as long as there are none to be fetched."""
+        if isinstance(job, Job):
+            return None if job.archive is None else chunks(job.archive)
+        return None if job.said["files"] is None else self._there.archive(job)
+
+    @property
+    def _there(self) -> FarJobs:
+        assert self._far is not None, "a job of another machine comes from what is told of it"
+        return self._far
+
+    async def end(self, job: Job | FarJob) -> None:
         """Takes a job back: nothing more of it is read, and what was found is removed."""
+        if isinstance(job, FarJob):
+            await self._there.end(job.id)
+            return
         if job.task is not None:
             job.task.cancel()
             with suppress(asyncio.CancelledError):
@@ -194,10 +218,15 @@ class Jobs:
         await self._remove(job)
 
     async def sweep(self) -> None:
-        """Removes jobs that were done long ago."""
+        """Removes jobs that were done long ago, and tells that the others go on."""
         old = time.monotonic() - self._limits.job_seconds
         for job in [one for one in self._jobs.values() if one.ended_at is not None and one.ended_at < old]:
             await self._remove(job)
+        if self._far is not None:
+            for job in [one for one in self._jobs.values() if one.state == "running"]:
+                if not await self._tell(job, now=True):
+                    await self.end(job)
+            await self._far.sweep(self._limits.job_seconds)
 
     async def close(self) -> None:
         """Ends all."""
@@ -207,6 +236,20 @@ class Jobs:
     async def _remove(self, job: Job) -> None:
         self._jobs.pop(job.id, None)
         await asyncio.to_thread(shutil.rmtree, job.folder, ignore_errors=True)
+        if self._far is not None:
+            with suppress(Problem):  # what stays there is swept later
+                await self._far.remove(job.id)
+
+    async def _tell(self, job: Job, *, now: bool = False) -> bool:
+        """Tells other machines how far a job is; False where one of them has taken it back. A store that does not
+        answer for a moment holds nothing up."""
+        if self._far is None:
+            return True
+        said: dict[str, Any] = dict(job.to_dict())
+        try:
+            return await self._far.note(job.id, job.client, said, job.notes, now=now, archive=job.archive)
+        except Problem:
+            return True
 
     def _take_over(self, job: Job, uploads: Sequence[tuple[str, IO[bytes]]]) -> tuple[list[tuple[Path, str]], int]:
         """Copies an upload to the job's folder; pictures as a file of it each, and a name, and how many were no
@@ -239,11 +282,16 @@ class Jobs:
         async def work_some() -> None:
             for copy, name in waiting:  # shared: each is taken once
                 said = await self._work(job, copy, name, work_one)
-                await asyncio.to_thread(append, job.results, json.dumps(said, ensure_ascii=True) + "\n")
+                line = json.dumps(said, ensure_ascii=True) + "\n"
+                await asyncio.to_thread(append, job.results, line)
+                if self._far is not None:
+                    job.notes.fresh.append(line)
                 job.done += 1
                 job.failed += said["error"] is not None
                 job.found += bool(said.get("watermarks"))
                 job.marked += job.kind == "embed" and said["error"] is None
+                if not await self._tell(job):
+                    raise _TakenBackError
 
         try:
             async with asyncio.TaskGroup() as group:  # where one fails, the others end
@@ -254,11 +302,16 @@ class Jobs:
             job.state = "done"
         except Exception as error:  # a full disk, say: whoever asks is told
             faults = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
-            _log_fault(faults[0])
-            job.state = "failed"
+            job.state = "ended" if any(isinstance(one, _TakenBackError) for one in faults) else "failed"
+            if job.state == "failed":
+                _log_fault(faults[0])
         job.ended_at = time.monotonic()
         for copy in {copy for copy, _ in members}:
             copy.unlink(missing_ok=True)
+        if job.state == "ended":
+            await self._remove(job)
+        else:
+            await self._tell(job, now=True)
 
     async def _work(self, job: Job, copy: Path, name: str, work_one: WorkOne) -> dict[str, Any]:
         try:
@@ -269,6 +322,17 @@ class Jobs:
         except Exception as error:  # of one picture: the others are not to wait for it in vain
             _log_fault(error)
             return failed(name, f"{show_name(name)}: {FAULT}")
+
+
+class _TakenBackError(Exception):
+    """A job that was taken back on another machine."""
+
+
+async def chunks(path: Path) -> AsyncIterator[bytes]:
+    """A file bit by bit; nothing where there is none."""
+    with suppress(FileNotFoundError), open(path, "rb") as stream:
+        while chunk := await asyncio.to_thread(stream.read, CHUNK):
+            yield chunk
 
 
 def checked_outputs(names: Sequence[str], format: str | None) -> list[str]:

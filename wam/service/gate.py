@@ -119,7 +119,7 @@ class Gate:
             raise Problem(403, "not-allowed", f"role: expected one that may do this, found {caller.role}")
         if route not in FREE:
             rate = None if caller.key is None else caller.key.rate or self._settings.limits.key_rate
-            self._rates.request(caller.client, rate)
+            await self._count(lambda: self._rates.request(caller.client, rate))
         scope.setdefault("state", {})["caller"] = caller
         body = _Body(receive, self._settings, visit)
         body.check_length(scope)
@@ -131,6 +131,13 @@ class Gate:
             await self.app(scope, body, visit)
         finally:
             self._admission.leave(caller.client)
+
+    async def _count(self, count: Callable[[], None]) -> None:
+        """Counts a request, in a thread where that may take a while."""
+        if self._rates.waits:
+            await asyncio.to_thread(count)
+        else:
+            count()
 
     def _route(self, scope: Scope) -> str:
         """The name of the route that will answer; raises ``Problem`` for none."""
@@ -154,7 +161,7 @@ class Gate:
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         if not given:
             return Caller(Role.ANONYMOUS, f"address {address}")
-        self._rates.refuse_guessing(address)
+        await self._count(lambda: self._rates.refuse_guessing(address))
         scheme, _, text = given[0].decode("latin-1").partition(" ")
         try:
             fits = len(given) == 1 and scheme.lower() == "bearer"
@@ -163,7 +170,7 @@ class Gate:
             LOG.error("the file of API keys cannot be used; see: wam serve keys list")
             raise unavailable("keys: expected to read them, found that this cannot be done now") from None
         if key is None:
-            self._rates.wrong_key(address)
+            await self._count(lambda: self._rates.wrong_key(address))
             raise Problem(
                 401, "no-key", "key: expected one that was made here and is not revoked, found another",
                 headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},

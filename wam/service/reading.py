@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import suppress
-from pathlib import Path
 from typing import Annotated, Any, cast
 
 from fastapi import Query, Request
@@ -18,6 +15,7 @@ from wam.models.effort import Effort
 from wam.pipeline.contract import DetectObject
 from wam.service.batches import Job
 from wam.service.bodies import UPLOAD, form_of, media_type, picture_of, wrong_type
+from wam.service.far_jobs import FarJob
 from wam.service.house import House, caller_of
 from wam.service.messages import Message
 from wam.service.pool import Lane
@@ -26,7 +24,6 @@ from wam.service.roles import Role, View
 from wam.service.views import ServedDetect, served
 
 ARCHIVES = ("application/zip", "application/x-zip-compressed")
-CHUNK = 1 << 16
 
 OverlayQuery = Annotated[bool, Query(description="Answer with links to an overlay and masks.")]
 ThoroughQuery = Annotated[bool, Query(description="Search on when a mark was found.")]
@@ -125,28 +122,29 @@ class Reading:
 
     async def show_job(self, request: Request, id: str) -> Response:
         """How far a job is."""
-        return JSONResponse(self._job(request, id).to_dict())
+        return JSONResponse((await self._job(request, id)).to_dict())
 
     async def job_results(self, request: Request, id: str) -> Response:
         """What was found so far, one JSON object a line."""
-        return StreamingResponse(_chunks(self._job(request, id).results), media_type="application/x-ndjson")
+        lines = self.house.jobs.results(await self._job(request, id))
+        return StreamingResponse(lines, media_type="application/x-ndjson")
 
     async def job_files(self, request: Request, id: str) -> Response:
         """The pictures that a job marked, as a ZIP archive."""
-        archive = self._job(request, id).archive
+        archive = self.house.jobs.archive(await self._job(request, id))
         if archive is None:
             raise Problem(409, "conflict", "job: expected one that marks and is done, found another; ask for it first")
         headers = {"Content-Disposition": 'attachment; filename="marked.zip"'}
-        return StreamingResponse(_chunks(archive), media_type=ARCHIVES[0], headers=headers)
+        return StreamingResponse(archive, media_type=ARCHIVES[0], headers=headers)
 
     async def end_job(self, request: Request, id: str) -> Response:
         """Takes a job back, with its results."""
-        await self.house.jobs.end(self._job(request, id))
+        await self.house.jobs.end(await self._job(request, id))
         return Response(status_code=204)
 
-    def _job(self, request: Request, id: str) -> Job:
+    async def _job(self, request: Request, id: str) -> Job | FarJob:
         caller = caller_of(request)
-        return self.house.jobs.find(id, caller.client, any_client=caller.role is Role.ADMIN)
+        return await self.house.jobs.find(id, caller.client, any_client=caller.role is Role.ADMIN)
 
     async def _detected(
         self,
@@ -187,13 +185,6 @@ class Reading:
             "seconds": seconds,
         }
         return await self.house.work(said, content, name, limits.seconds + limits.grace, lane)
-
-
-async def _chunks(path: Path) -> AsyncIterator[bytes]:
-    """A file bit by bit; nothing where there is none."""
-    with suppress(FileNotFoundError), open(path, "rb") as stream:
-        while chunk := await asyncio.to_thread(stream.read, CHUNK):
-            yield chunk
 
 
 def _effort(thorough: bool, quick: bool, seconds: float) -> Effort:

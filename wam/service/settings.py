@@ -58,7 +58,8 @@ class Limits:
 class Settings:
     """A deployment. ``public_view``: what callers without a key are shown; ``fetch_urls``: pictures may be named by
     URL; ``link_seconds``: how long overlays and masks can be fetched, ``link_bytes``: how much of them is kept;
-    ``open_metrics``: metrics without a key."""
+    ``open_metrics``: metrics without a key. Of several machines that serve as one: ``shared``, an fsspec URL or folder
+    for what any of them may be asked for, and ``rates``, a URL of the package limits where requests are counted."""
 
     limits: Limits = Limits()
     public_view: View = View.PUBLIC
@@ -66,3 +67,5 @@ class Settings:
     link_seconds: float = 600.0
     link_bytes: int = 512 << 20
     open_metrics: bool = False
+    shared: str | None = None
+    rates: str | None = None
