@@ -180,8 +180,7 @@ def embed_by_server(
 def _marked_by(client: Client, item: Item, journal: Journal, counts: Counter[str], *, new_link: bool) -> EmbedObject:
     """Has one picture marked, writes it and enters it."""
     from wam.pictures.files import format_of
-    from wam.pictures.storage import exists, fetch, write_content
-    from wam.pipeline.loaded import digest_of
+    from wam.pictures.storage import digest_of, exists, fetch, write_content
 
     content, name = fetch(item.source.location)
     target, options = os.fspath(item.target), journal.options

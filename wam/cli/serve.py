@@ -67,7 +67,7 @@ def serve(
             min=1,
             metavar="N",
             rich_help_panel=panels.RUNNING,
-            help="Processes that read and mark; default: one for each CPU.",
+            help="Processes that read and mark; default: one for each GPU, or for each CPU where there is none.",
         ),
     ] = None,
     api_keys: ApiKeysOption = None,
@@ -173,7 +173,7 @@ def serve(
         return
     require_for("wam serve")
     from wam.service.server import build, run
-    from wam.service.work import Setup
+    from wam.service.setup import Accelerators, Setup, accelerators, default_workers
 
     settings = _settings(
         public_view, fetch_urls, open_metrics, rate, seconds, max_size, max_pixels, memory, queue, shared, rates
@@ -182,9 +182,12 @@ def serve(
     records = common.open_registry(registry, create=True)
     keys = _store(api_keys)
     limits = settings.limits
-    setup = Setup(load, registry, limits.max_pixels, limits.max_frames)
+    found = Accelerators() if device is Device.CPU else accelerators()
+    count = workers or default_workers(device.value, _cpus(), found)
+    gpus = found.gpus if device in (Device.AUTO, Device.CUDA) else ()
+    setup = Setup(load, registry, limits.max_pixels, limits.max_frames, gpus)
     try:
-        house = build(setup, workers or os.cpu_count() or 1, records, settings)
+        house = build(setup, count, records, settings)
     except WamError as error:
         common.fail(f"--{error}")
     note(f"http://{host}:{port}/ is the page, /openapi.json the API; Ctrl-C ends it")
@@ -269,6 +272,11 @@ def revoke(
     except WamError as error:
         common.fail(error, code=1)
     typer.echo(f"{key.id} revoked")
+
+
+def _cpus() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _store(place: Path | None) -> KeyStore:

@@ -23,8 +23,8 @@ from payload.registry import Registry
 from payload.registry.store import Reserved, Wanted
 from wam.errors import WamError, show_name
 from wam.networks.strength import either
+from wam.pictures.storage import digest_of
 from wam.pipeline.contract import EmbedObject, failed_object
-from wam.pipeline.loaded import digest_of
 from wam.pipeline.options import MarkOptions
 from wam.service.batches import Job, checked_outputs
 from wam.service.bodies import UPLOAD, form_of, media_type, number_of, picture_of, switch_of, wrong_type

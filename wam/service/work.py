@@ -7,8 +7,6 @@ import io
 import signal
 import traceback
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import PurePosixPath
 from typing import Any
@@ -32,7 +30,7 @@ from wam.pipeline.options import MarkOptions
 from wam.pipeline.read import AnyReading, ReadSteps, judge
 from wam.pipeline.registered_words import RegisteredWords
 from wam.service.messages import receive, send
-from wam.watermarker import Watermarker
+from wam.service.setup import Setup
 
 OVERLAY_SIDE = 2048  # pixels of an overlay's longer side
 OVERLAY_QUALITY = 90
@@ -40,17 +38,6 @@ OVERLAY_QUALITY = 90
 
 class _TooLargeError(ImageError):
     """A picture of more pixels or frames than are allowed."""
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What a worker is made of: ``load`` makes the model, ``registry`` is where its words are, None for the user's own;
-    pictures of more than ``max_pixels``, and animations of more than ``max_frames``, are refused."""
-
-    load: Callable[[], Watermarker]
-    registry: str | None
-    max_pixels: int
-    max_frames: int
 
 
 def work(connection: Connection, setup: Setup) -> None:

@@ -18,7 +18,7 @@ from tests.wam.service.served import DEADLY, HUNGRY, SLEEPY, picture, troubled_m
 from wam.errors import ModelError, WamError
 from wam.service.messages import Message
 from wam.service.pool import ClosedError, DiedError, Lane, OverrunError, Pool
-from wam.service.work import Setup
+from wam.service.setup import Setup
 from wam.watermarker import Watermarker
 
 GIB = 1 << 30
