@@ -29,7 +29,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
-from PIL import Image
+from PIL import Image, features
 
 RIGHT = (200, 400, 413, 415, 422)
 AGAIN = (429,)  # no room in the queue: asked again
@@ -77,6 +77,8 @@ def seeds(draw: random.Random) -> list[bytes]:
         (frames[0], "PNG", {"save_all": True, "append_images": frames[1:]}),
         (frames[0], "WEBP", {"save_all": True, "append_images": frames[1:]}),
     ]  # fmt: skip
+    if features.check("avif"):
+        kinds.append((picture, "AVIF", {"quality": 80}))
     files = []
     for image, kind, options in kinds:
         stream = io.BytesIO()

@@ -22,6 +22,8 @@ from wam.pictures.formats import quiet_pillow
 from wam.pictures.metadata import PNG_SIGNATURE, png_chunks
 
 MOST_BYTES = 1 << 30  # of what a cut PNG or GIF holds once it is unpacked
+MOST_ROWS = 1 << 20  # of a PNG, pass by pass: a header that is damaged may state 2 to the 32
+MOST_MISSING = 64 << 20  # bytes of an AVIF or HEIC, which is filled up several times
 
 _RANDOM = 4  # random fillings of each kind that are tried for a cut AVIF
 
@@ -70,6 +72,8 @@ def _png(content: bytes) -> bytes | None:
     if not chunks or chunks[0][0] != b"IHDR":
         return None
     width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", chunks[0][1])
+    if height > MOST_ROWS // 2:  # interlaced, it has twice as many
+        return None
     rows = _row_bytes(width, height, depth * _CHANNELS[colour], interlaced=bool(interlaced))
     size = sum(rows)
     if size > MOST_BYTES:
@@ -190,6 +194,8 @@ def _boxed(content: bytes) -> Iterator[bytes]:
     if size is None:
         return
     missing = size - len(content)
+    if missing > MOST_MISSING:
+        return
     cut = {n for n, places in extents(content).items() if any(start + count > len(content) for start, count in places)}
     random = Random(0)
     small = bytes(byte % 16 for byte in range(256))  # numbers where lengths are read

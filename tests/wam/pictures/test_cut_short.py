@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -130,3 +131,25 @@ def test_a_bomb_is_not_unpacked() -> None:
     header = saved(Image.new("L", (1, 1)), "PNG")[:33]
     huge = header[:16] + (60_000).to_bytes(4, "big") * 2 + header[24:]
     assert list(completions(huge + b"\0\0\xff\xffIDAT" + bytes(100))) == []
+
+
+def test_more_rows_than_any_picture_has_are_not_counted_out() -> None:
+    header = saved(Image.new("L", (1, 1)), "PNG")[:33]
+    huge = header[:20] + (2**31 - 1).to_bytes(4, "big") + header[24:]
+    tracemalloc.start()
+    try:
+        assert list(completions(huge + b"\0\0\xff\xffIDAT" + bytes(100))) == []
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("size", [0x08, 0x0400_1000, 0x3FFF_FFFF])
+def test_a_box_that_states_much_more_than_there_is_is_not_filled(size: int) -> None:
+    content = b"\0\0\0\x18ftypavif" + bytes(12) + size.to_bytes(4, "big") + b"mdat" + bytes(100)
+    tracemalloc.start()
+    try:
+        list(completions(content))
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
