@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import json
 import os
 import time
 import zipfile
@@ -21,6 +23,7 @@ from PIL import Image
 from tests.wam.service.jobs import archive, finished
 from tests.wam.service.served import GENEROUS, Served, Threads, in_threads, picture, upload
 from wam.errors import OptionsError
+from wam.service.far_jobs import FarJobs
 from wam.service.problems import Problem
 from wam.service.rates import Rates
 from wam.service.roles import Role
@@ -100,6 +103,20 @@ def test_a_job_is_taken_back_at_any_machine(pair: tuple[Served, Served]) -> None
         while first[Role.MARKER].get(place).status_code != 404 or client.get(place).status_code != 404:
             assert time.monotonic() < end
             time.sleep(0.05)
+
+
+def test_a_job_whose_machine_is_gone_has_failed_and_goes_after_a_while(url: str) -> None:
+    store, id = Store(url), "x" * 16
+    for at, state in ((time.time(), "running"), (time.time() - 1000, "failed")):
+        said = {"state": "running", "files": None}
+        store.put(f"jobs/{id}/job.json", json.dumps({"client": "key 1", "at": at, "said": said}).encode())
+        found = asyncio.run(FarJobs(store).find(id))
+        assert found is not None and found.to_dict() == {**said, "state": state} and found.client == "key 1"
+    asyncio.run(FarJobs(store).sweep(3600))
+    assert [one.name for one in store.list("jobs")] == [f"jobs/{id}/job.json"]
+    time.sleep(0.05)
+    asyncio.run(FarJobs(store).sweep(0.01))
+    assert store.list("jobs") == [] and asyncio.run(FarJobs(store).find(id)) is None
 
 
 @pytest.mark.parametrize("id", ["..", "x" * 16 + "/..", "%2e%2e%2fresults", "x" * 16, "x" * 1000])
