@@ -188,14 +188,15 @@ def ask(url: str, query: str, content: bytes) -> tuple[int, str, bytes]:
 
 
 def memory_of(pid: int) -> int:
-    """Kibibytes of a process and all below it; 0 where the system does not say."""
+    """Kibibytes of a process and all below it, pages that they share counted for each; 0 where nothing is said."""
     total, waiting = 0, [pid]
     while waiting:
         one = Path(f"/proc/{waiting.pop()}")
         try:
             lines = (one / "status").read_text().splitlines()
             total += next((int(line.split()[1]) for line in lines if line.startswith("VmRSS:")), 0)
-            waiting += [int(child) for child in (one / "task" / one.name / "children").read_text().split()]
+            for thread in (one / "task").iterdir():  # children belong to the thread that has started them
+                waiting += [int(child) for child in (thread / "children").read_text().split()]
         except OSError:
             continue
     return total
