@@ -10,7 +10,9 @@ COPY wam /src/wam
 COPY attacks /src/attacks
 COPY payload /src/payload
 COPY checkpoints/*.safetensors /src/checkpoints/
-RUN pip install /src && pip uninstall --yes pip
+# [service,postgres,redis] for deploy/compose.yaml
+ARG EXTRAS=
+RUN pip install "/src$EXTRAS" && pip uninstall --yes pip
 
 FROM python:3.12-slim
 COPY --from=build /opt/wam /opt/wam

@@ -51,6 +51,7 @@ _BENCH = (*_MARKS, "kornia", "piq", "torchvision")
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "wam embed": _MARKS,
     "wam detect": _MARKS,
+    "wam watch": _MARKS,
     "wam registry": ("numpy", "sqlalchemy", "platformdirs"),
     "wam key": (),
     "wam model list": (),

@@ -22,6 +22,7 @@ from wam.cli.model import model_app
 from wam.cli.panels import Commands
 from wam.cli.registry import registry_app
 from wam.cli.serve import serve_app
+from wam.cli.watch import watch
 from wam.errors import mask_secrets
 from wam.packages import missing
 
@@ -42,6 +43,7 @@ app.command()(embed)
 app.command()(detect)
 app.command()(attack)
 app.command()(bench)
+app.command()(watch)
 app.add_typer(serve_app, name="serve")
 app.add_typer(registry_app, name="registry")
 app.add_typer(key_app, name="key")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -15,16 +15,20 @@ import typer
 from wam.cli import common, panels, terminal
 from wam.cli.lines import warn
 from wam.cli.progress import progress
-from wam.errors import WamError, show_name
+from wam.errors import WamError, mask_secrets, show_name
 from wam.networks.strength import fields as amount_fields
 from wam.pipeline.error_line import error_line
 
 if TYPE_CHECKING:
+    from wam.cli.print_detect import Counts
+    from wam.jobs.detect_report import DetectReport
+    from wam.jobs.journal import Journal
     from wam.jobs.listing import Listing
     from wam.jobs.plan import Item, Source
     from wam.pipeline.contract import DetectObject, EmbedObject
-    from wam.pipeline.options import MarkOptions
     from wam.service.client import Client
+
+    DrawSaid = Callable[[int, bytes, str, DetectObject, Sequence[bytes]], None]
 
 AT_ONCE = 2  # pictures that are with the service, unless --workers says otherwise
 
@@ -59,119 +63,146 @@ def client_of(url: str) -> Client:
         common.fail(f"--{error}")
 
 
-def _model_of(client: Client) -> str:
-    """The service's model: whoever cannot be asked for it cannot be asked for anything, which ends the command."""
+def asked(client: Client) -> dict[str, Any]:
+    """What the service says of itself: whoever cannot be asked for it cannot be asked for anything, which ends the
+    command."""
     try:
-        return client.model()
+        return client.about()
     except WamError as error:
         common.fail(error)
 
 
 def detect_by_server(
-    client: Client, listing: Listing, query: dict[str, Any], *, workers: int | None, only_found: bool, as_json: bool,
-    debug: bool,
-) -> tuple[int, int, int, int]:  # fmt: skip
-    """Prints what the service reads in each picture; how many carry marks, verified ones, none, or were not read."""
-    from wam.cli.print_detect import print_marks
+    client: Client, sources: Iterable[Source], query: dict[str, Any], *, model: str, listing: Listing, counts: Counts,
+    report: DetectReport | None, draw: DrawSaid | None, masks: bool, workers: int | None, only_found: bool,
+    as_json: bool, debug: bool,
+) -> None:  # fmt: skip
+    """Prints what the service reads in each of the ``sources`` of a ``listing``, and adds it to ``counts`` and
+    ``report``; ``draw`` is given the place of each among the sources, its content and its name, what was read, and with
+    ``masks`` each mark's."""
+    from wam.cli.print_detect import print_marks, summary_line
     from wam.pictures.storage import fetch
     from wam.pipeline.contract import detect_object
 
-    def read(source: Source) -> DetectObject:
+    def read(given: tuple[int, Source]) -> DetectObject:
+        place, source = given
         if source.problem is not None:
             raise source.problem
         content, name = fetch(source.location)
-        return client.detect(content, name, query)
+        found, drawn = client.masks(content, name, query) if masks else (client.detect(content, name, query), [])
+        if draw is not None:
+            draw(place, content, name, found, drawn)
+        return found
 
-    model = _model_of(client)
-    marked = verified = unmarked = failed = marks = 0
     started = monotonic()
     with progress("detecting", listing.total) as advance:
-        for source, outcome in _side_by_side(read, listing, workers or AT_ONCE):
+        for (_, source), outcome in _side_by_side(read, enumerate(sources), workers or AT_ONCE):
             name = str(source.location)
             if isinstance(outcome, Exception):
                 if debug:
                     raise outcome
-                failed += 1
                 line = error_line(name, outcome)
+                said = detect_object(None, image=name, model=model, error=line)
                 common.report(line)
-                if as_json:
-                    common.print_json(detect_object(None, image=name, model=model, error=line))
-                advance(None, listing.total)
-                continue
-            found = outcome["watermarks"]
-            marked, unmarked, marks = marked + bool(found), unmarked + (not found), marks + len(found)
-            verified += any(mark["status"] == "verified" and not mark["transplanted"] for mark in found)
-            if outcome["reason"] is not None:
-                warn(f"{show_name(name)}: {outcome['reason']}")
-            if found or not only_found:
-                if as_json:
-                    common.print_json(outcome)
-                else:
-                    print_marks(show_name(name), outcome, folder=listing.has_folder)
-            advance(None, listing.total)
+            else:
+                said = outcome
+            counts.add_said(said)
+            if report is not None:
+                report.add_said(source, said)
+            if said["reason"] is not None:
+                warn(f"{show_name(name)}: {said['reason']}")
+            if as_json and (said["watermarks"] or said["error"] is not None or not only_found):
+                common.print_json(said)
+            elif said["error"] is None and (said["watermarks"] or not only_found):
+                print_marks(show_name(name), said, folder=listing.has_folder)
+            advance(None, None if listing.total is None else listing.total - counts.before)
     common.say_unread(listing.unread)
+    counts.unread = listing.unread.count
     if listing.has_folder:
-        seconds = monotonic() - started
-        text = f"{marked} with watermarks ({marks} in all), {unmarked} without, {failed} not read in {seconds:.1f} s"
-        typer.echo(text, err=True)
-    return marked, verified, unmarked, failed
+        typer.echo(summary_line(counts, monotonic() - started), err=True)
 
 
 def embed_by_server(
-    client: Client, items: Sequence[Item], options: MarkOptions, *, workers: int | None, folder: bool, as_json: bool,
-    to_stdout: bool, debug: bool, make_folders: bool,
+    client: Client, items: Sequence[Item], journal: Journal, *, new_link: bool, workers: int | None, left_out: int,
+    summary: bool, resume: bool, as_json: bool, to_stdout: bool, debug: bool,
 ) -> bool:  # fmt: skip
-    """Has the service mark each picture, writes what comes back and prints it; True when none of them failed."""
-    from wam.cli.print_embed import marked_lines
-    from wam.pictures.files import format_of
-    from wam.pictures.storage import fetch, write_content
-    from wam.pipeline.contract import failed_object
+    """Has the service mark each picture, writes what comes back, enters it in the ``journal`` and prints it; True when
+    none of them failed. ``resume`` skips what the journal knows as done."""
+    from wam.cli.print_embed import all_there, marked_lines, say_done_before, summary_line
+    from wam.pipeline.contract import earlier_object, failed_object
 
-    def mark(item: Item) -> EmbedObject:
+    options, model = journal.options, journal.model
+    counts: Counter[str] = Counter()
+    written: list[Path] = []
+    started = monotonic()
+
+    def mark(item: Item) -> tuple[str, EmbedObject]:
         if item.problem is not None or item.record is None:
             raise ValueError(item.problem)
-        content, name = fetch(item.source.location)
-        target = os.fspath(item.target)
-        suffix = PurePosixPath(target).suffix.lower()
-        if suffix not in ("", ".wm"):
-            format_of(target)  # refused before it is sent
-        record = item.record.to_dict()
-        fields = {
-            "asset": record["asset"], "owner": record["owner"], "user": record["user"], "time": record["ingested_at"],
-            "mode": options.mode, "label": options.label, "frames": options.frames, **amount_fields(options.strength),
-            "quality": options.quality, "format": None if suffix in ("", ".wm") else suffix[1:],
-        }  # fmt: skip
-        said, marked = client.embed(content, name, fields)
-        write_content(item.target, marked, make_folders=make_folders)
-        return {**said, "image": str(item.source.location), "output": target}
+        earlier = journal.finished(item) if resume else None
+        if earlier is not None:
+            return "done before", earlier_object(earlier)
+        return "marked", _marked_by(client, item, journal, counts, new_link=new_link)
 
-    model = _model_of(client)
-    count = failed = 0
-    started = monotonic()
-    with progress("embedding", len(items)) as advance:
-        for item, outcome in _side_by_side(mark, items, workers or AT_ONCE):
-            name = str(item.source.location)
-            if isinstance(outcome, Exception):
-                if debug:
-                    raise outcome
-                failed += 1
-                line = error_line(name, outcome)
-                common.report(line)
-                if as_json:
+    try:
+        with progress("embedding", len(items)) as advance:
+            for item, outcome in _side_by_side(mark, items, workers or AT_ONCE):
+                name = str(item.source.location)
+                if isinstance(outcome, Exception):
+                    if debug:
+                        raise outcome
+                    kind, line = "failed", error_line(name, outcome)
                     said = failed_object(
                         image=name, mode=options.mode, record=item.record, model=model, error=outcome, message=line
                     )
-                    common.print_json(said, err=to_stdout)
-            else:
-                count += 1
-                if as_json:
-                    common.print_json(outcome, err=to_stdout)
+                    journal.fail(item, said)
+                    common.report(line)
                 else:
-                    typer.echo("\n".join(marked_lines(outcome, terminal.width(), folder=folder)), err=to_stdout)
-            advance()
-    if folder:
-        typer.echo(f"{count} marked, 0 skipped, {failed} failed in {monotonic() - started:.1f} s", err=True)
-    return not failed
+                    kind, said = outcome
+                    if kind == "marked" and isinstance(item.target, Path):
+                        written.append(item.target)
+                counts[kind] += 1
+                if as_json:
+                    common.print_json(said, err=to_stdout)
+                elif kind == "marked":
+                    typer.echo("\n".join(marked_lines(said, terminal.width(), folder=summary)), err=to_stdout)
+                elif kind == "done before":
+                    say_done_before(said)
+                advance()
+        counts["failed"] += not all_there(journal, written)
+    finally:  # after Ctrl-C, too
+        counts["marked"] = journal.noted
+        if summary:
+            typer.echo(summary_line(counts, left_out, monotonic() - started, resume=resume), err=True)
+    return not counts["failed"]
+
+
+def _marked_by(client: Client, item: Item, journal: Journal, counts: Counter[str], *, new_link: bool) -> EmbedObject:
+    """Has one picture marked, writes it and enters it."""
+    from wam.pictures.files import format_of
+    from wam.pictures.storage import digest_of, exists, fetch, write_content
+
+    content, name = fetch(item.source.location)
+    target, options = os.fspath(item.target), journal.options
+    suffix = PurePosixPath(target).suffix.lower()
+    if suffix not in ("", ".wm"):
+        format_of(target)  # refused before it is sent
+    assert item.record is not None
+    record = item.record.to_dict()
+    fields = {
+        "asset": record["asset"], "owner": record["owner"], "user": record["user"],
+        "time": record["ingested_at"] if item.timed else None, "mode": options.mode, "label": options.label,
+        "frames": options.frames, **amount_fields(options.strength), "quality": options.quality,
+        "format": None if suffix in ("", ".wm") else suffix[1:], "new_link": new_link,
+    }  # fmt: skip
+    said, marked = client.embed(content, name, fields)
+    replaced = item.target != item.source.location and exists(item.target)
+    write_content(item.target, marked, make_folders=journal.manifest is not None)
+    notes = [*(said["notes"] or []), *journal.notes(item, replaced=replaced)]
+    said = {**said, "image": mask_secrets(str(item.source.location)), "output": mask_secrets(target), "notes": notes}
+    journal.enter(item, said, sha256=digest_of(marked))
+    counts["replaced"] += replaced
+    return said
 
 
 def _side_by_side(

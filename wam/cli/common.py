@@ -230,10 +230,14 @@ def refuse_inputs(targets: Iterable[str | Path | None], sources: Iterable[str | 
 def marker_loader(
     model: str, device: str, keys: Sequence[bytes | None], *, precision: str = "auto"
 ) -> Callable[[], Watermarker]:
-    """What makes the model, here or in another process."""
+    """What makes the model, here or in another process; torch is not imported before it does."""
+    return partial(_load, model, device=device, keys=list(keys), precision=precision)
+
+
+def _load(model: str, **how: Any) -> Watermarker:
     from wam import watermarker
 
-    return partial(watermarker.load, model, device=device, keys=list(keys), precision=precision)
+    return watermarker.load(model, **how)
 
 
 def one_thread() -> None:

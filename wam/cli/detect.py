@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from functools import partial
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from wam.cli import common, panels
-from wam.cli.by_server import ServerOption, client_of, detect_by_server, refuse_with_server
+from wam.cli.by_server import ServerOption, asked, client_of, detect_by_server, refuse_with_server
 from wam.cli.choices import Device, Engine, FailUnless, Precision
 from wam.cli.detect_out import OnlyFoundOption, OutOption, ResumeOption, check_outs, opened
 from wam.cli.mark_lines import show_mark, show_status
@@ -25,6 +26,9 @@ from wam.models.effort import Effort
 from wam.packages import require_for
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from payload.registry import Registry
     from wam.jobs.detect_report import DetectReport
     from wam.jobs.engines.local import Draw
@@ -35,8 +39,15 @@ if TYPE_CHECKING:
     from wam.jobs.outcome import DetectOutcome
     from wam.jobs.plan import Source
     from wam.pictures.files import Picture
+    from wam.pipeline.contract import DetectObject, WatermarkObject
     from wam.pipeline.read import AnyReading
+    from wam.region import Region
     from wam.watermarker import Watermarker
+
+    # the place of a source, its picture, and of each mark region, what is said of it and its mask
+    DrawMarks = Callable[
+        [int, Callable[[], Picture], Sequence[Region], Sequence[WatermarkObject], Iterable[NDArray[np.bool_]]], None
+    ]
 
 
 Overlay = Annotated[
@@ -188,22 +199,30 @@ def detect(
     check_outs(out or [], resume=resume)
     if server is not None:
         refuse_with_server(
-            overlay=overlay, overlay_dir=overlay_dir, mask_dir=mask_dir, verbose=verbose, out=out, registry=registry,
-            key_file=key_file, model=model != DEFAULT, engine=engine is not Engine.LOCAL,
+            verbose=verbose, registry=registry, log_look_ups=log_look_ups, key_file=key_file, model=model != DEFAULT,
+            engine=engine is not Engine.LOCAL,
         )  # fmt: skip
-        query = {**asdict(effort), "frames": all_frames}
-        marked, verified, unmarked, failed = detect_by_server(
-            client_of(server), Listing(images), query, workers=workers, only_found=only_found, as_json=as_json,
-            debug=debug,
-        )  # fmt: skip
-        _exit(Counts(marked=marked, verified=verified, unmarked=unmarked, failed=failed), fail_unless)
-        return
     listing = Listing(images, without=[folder for folder in (overlay_dir, mask_dir) if folder is not None])
     draw = None
     if (overlay, overlay_dir, mask_dir) != (None, None, None):
         draw = _plan_pictures(listing.whole(), overlay, overlay_dir, mask_dir, engine, follow_links=follow_links)
     if overlay is not None:
         common.refuse_inputs([overlay], common.own_files(registry, key_file, model), "choose another")
+    if server is not None:
+        client = client_of(server)
+        about, counts = asked(client), Counts()
+        how = {**asdict(effort), "frames": all_frames}
+        settings = {"server": client.shown, "view": about["view"], "model": about["model"], **how}
+        with opened(out or [], settings, keys=(None,), resume=resume, only_found=only_found) as report:
+            left_places: list[int] = []
+            detect_by_server(
+                client, _left(listing, report, counts, left_places if draw else None),
+                how, model=str(about["model"]), listing=listing, counts=counts, report=report,
+                draw=draw and partial(_draw_said, draw, left_places, all_frames),
+                masks=mask_dir is not None, workers=workers, only_found=only_found, as_json=as_json, debug=debug,
+            )  # fmt: skip
+        _exit(counts, fail_unless)
+        return
     load = common.marker_loader(model, device, [*common.read_keys(key_file), None], precision=precision)
     marker = common.loaded(load)
     records = common.open_registries(registry)
@@ -216,7 +235,7 @@ def detect(
         left = _left(listing, report, counts, places if draw else None)
         outcomes = _outcomes(
             marker, cluster, records, left, effort=effort, frames=all_frames, workers=workers,
-            draw=draw and partial(_draw_left, draw, places), single=single,
+            draw=draw and partial(_draw_read, draw, places), single=single,
         )  # fmt: skip
         if log_look_ups:
             outcomes = _logged(outcomes, records)
@@ -276,9 +295,37 @@ def _left(listing: Listing, report: DetectReport | None, counts: Counts, places:
             counts.add_earlier(earlier)
 
 
-def _draw_left(draw: Draw, left: list[int], place: int, picture: Picture, readings: Sequence[AnyReading]) -> None:
+def _draw_read(draw: DrawMarks, left: list[int], place: int, picture: Picture, readings: Sequence[AnyReading]) -> None:
     """Draws the picture at a place among those that are left."""
-    draw(left[place], picture, readings)
+    from wam.pipeline.contract import watermark_object
+
+    said = [watermark_object(reading) for reading in readings]
+    draw(left[place], lambda: picture, [one.region for one in readings], said, (one.mask for one in readings))
+
+
+def _draw_said(
+    draw: DrawMarks, left: list[int], frames: bool, place: int, content: bytes, name: str, said: DetectObject,
+    masks: Sequence[bytes],
+) -> None:  # fmt: skip
+    """The same of a picture that a service has read."""
+    from wam.pipeline.contract import region_of
+    from wam.pipeline.read import open_pictures
+
+    marks = said["watermarks"]
+    decoded = (_decoded(mask) for mask in masks)
+    draw(
+        left[place], lambda: open_pictures(content, name=name, frames=frames)[0],
+        [region_of(mark["region"]) for mark in marks], marks, decoded,
+    )  # fmt: skip
+
+
+def _decoded(mask: bytes) -> NDArray[np.bool_]:
+    """A mask that came as a file."""
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(io.BytesIO(mask)) as image:
+        return np.asarray(image.convert("L")) > 127
 
 
 def _exit(counts: Counts, fail_unless: FailUnless | None) -> None:
@@ -297,7 +344,7 @@ def _plan_pictures(
     engine: Engine,
     *,
     follow_links: bool,
-) -> Draw:
+) -> DrawMarks:
     """Writes what pictures were asked for, when it is called; names that would do harm end the command now."""
     from wam.jobs.plan import refuse_clashes, refuse_inputs
 
@@ -321,7 +368,9 @@ def _plan_pictures(
         if folder is not None:
             common.make_folder(folder)
     inside = (None if overlay is not None or follow_links else overlay_dir, None if follow_links else mask_dir)
-    return lambda place, picture, readings: _write_pictures(picture, readings, overlays[place], masks[place], inside)
+    return lambda place, picture, regions, said, drawn: _write_pictures(
+        picture, regions, said, drawn, overlays[place], masks[place], inside
+    )
 
 
 def _check_format(overlay: Path | None) -> None:
@@ -344,8 +393,10 @@ def _picture_names(sources: list[Source]) -> list[str]:
 
 
 def _write_pictures(
-    picture: Picture,
-    readings: Sequence[AnyReading],
+    picture: Callable[[], Picture],
+    regions: Sequence[Region],
+    said: Sequence[WatermarkObject],
+    masks: Iterable[NDArray[np.bool_]],
     overlay: Path | None,
     mask: Path | None,
     inside: tuple[Path | None, Path | None],
@@ -362,25 +413,22 @@ def _write_pictures(
     if overlay is not None:
         from wam.pictures.overlay import overlay as draw
 
-        captions = [_caption(reading) for reading in readings]
-        write_picture(overlay, draw(picture.pixels, [reading.region for reading in readings], captions))
+        captions = [_caption(one) for one in said]
+        write_picture(overlay, draw(picture().pixels, regions, captions))
     if mask is not None:
         from PIL import Image
 
-        for number, reading in enumerate(readings, start=1):
-            pixels = Image.fromarray(reading.mask.astype("uint8") * 255)
+        for number, one in enumerate(masks, start=1):
+            pixels = Image.fromarray(one.astype("uint8") * 255)
             place = mask.with_name(f"{mask.name}.mask{number}.png")
             if inside[1] is not None:
                 refuse_links_out([place], [inside[1]])
             write_picture(place, pixels)
 
 
-def _caption(reading: AnyReading) -> str:
+def _caption(said: WatermarkObject) -> str:
     """A line each for the record, the link, and how sure both are, as far as there is such."""
-    from wam.pipeline.contract import watermark_object
-
-    record = reading.record
-    said = watermark_object(reading)
-    lines = [f"{record.asset} · {record.owner}" if record else "", show_mark(said)]
-    status = f"{show_status(said)}, chance 1e{reading.log10_p:.0f}"
-    return "\n".join(show_name(line) for line in [*lines, status] if line not in ("", "-"))
+    record, owner = said["record"], said.get("marked_by")  # where a service shows the owner only
+    named = f"{record['asset']} · {record['owner']}" if record else str(owner or "")
+    status = f"{show_status(said)}, chance 1e{said['log10_p']:.0f}"
+    return "\n".join(show_name(line) for line in [named, show_mark(said), status] if line not in ("", "-"))

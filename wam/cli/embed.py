@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wam.cli import common, panels
-from wam.cli.by_server import ServerOption, client_of, embed_by_server, refuse_with_server
+from wam.cli.by_server import ServerOption, asked, client_of, embed_by_server, refuse_with_server
 from wam.cli.choices import Device, Engine, Mode
 from wam.cli.lines import note
 from wam.cli.print_embed import note_changes, report_all, show_few
@@ -219,43 +219,51 @@ def embed(
     """
     require_for("wam embed")
     from wam.jobs.engines.ray_pool import Cluster
+    from wam.jobs.journal import Journal
     from wam.pipeline.options import key_name
 
-    amount = _amount(strength, psnr)
+    amount = amount_of(strength, psnr)
     _check_options(engine, address, out_dir, resume)
     if drop and not in_place:
         common.fail("--drop: expected --in-place with it, found none; other outputs leave the input as it is")
     all_frames = common.take_frames(all_frames, frames)
-    fields = _fields(asset, asset_from, owner, user, time, backslashes=backslashes)
+    fields = record_fields(asset, asset_from, owner, user, time, backslashes=backslashes)
     unread = common.note_unread(images, out_dir)
     items, left_out = _plan(images, output, out_dir, in_place, fields, follow_links=follow_links)
     others = (key_file, model, (asset_from or "").partition("csv:")[2] or None)
     common.refuse_inputs([item.target for item in items], common.own_files(registry, *others), "choose another")
     _sweep(items)
+    if mode is Mode.RECORD and new_link:
+        common.fail("--new-link: expected it without --mode record, found both; a record in the pixels has no link")
     if server is not None:
         refuse_with_server(
-            resume=resume, encrypt=encrypt, registry=registry, key_file=key_file, model=model != DEFAULT,
+            encrypt=encrypt, registry=registry, key_file=key_file, model=model != DEFAULT,
             engine=engine is not Engine.LOCAL, in_place=in_place and not drop,
         )  # fmt: skip
-        asked = _options(
+        asked_for = mark_options(
             mode=mode.value, strength=amount, label=label, frames=all_frames, key=None, encrypt=False,
             quality=quality,
         )  # fmt: skip
-        if not embed_by_server(
-            client_of(server), items, asked, workers=workers, folder=_is_folder(images, out_dir), as_json=as_json,
-            to_stdout=output == "-", debug=debug, make_folders=out_dir is not None,
-        ):  # fmt: skip
+        client = client_of(server)
+        with open_manifest(out_dir, follow_links=follow_links) as manifest:
+            journal = Journal(str(asked(client)["model"]), manifest, asked_for)
+            if resume:
+                note_changes(journal, items)
+            complete = embed_by_server(
+                client, items, journal, new_link=new_link, workers=workers, left_out=left_out + unread,
+                summary=_is_folder(images, out_dir), resume=resume, as_json=as_json, to_stdout=output == "-",
+                debug=debug,
+            )  # fmt: skip
+        if not complete:
             raise typer.Exit(1)
         return
     key = next(iter(common.read_keys(key_file)), None)  # once: a pipe has nothing more to say
     load = common.marker_loader(model, device, [key])
     keyed = key_name(key)
-    options = _options(
+    options = mark_options(
         mode=mode.value, strength=amount, label=label, frames=all_frames, key=keyed, encrypt=encrypt,
         quality=quality, keep=in_place and not drop,
     )  # fmt: skip
-    if mode is Mode.RECORD and new_link:
-        common.fail("--new-link: expected it without --mode record, found both; a record in the pixels has no link")
     if mode is Mode.RECORD and registry is not None:
         common.fail("--registry: expected it without --mode record, found both; leave it out or use --mode link")
     marker = common.loaded(load)
@@ -288,7 +296,7 @@ def _opened(
     from wam.jobs.record_mode import RecordMode
 
     records = common.open_registry(registry, create=True) if options.mode == "link" else None
-    with _open_manifest(out_dir, follow_links=follow_links) as manifest:
+    with open_manifest(out_dir, follow_links=follow_links) as manifest:
         journal = Journal(marker.name, manifest, options, same_as=marker.model.description.same_as, key=marker.keys[0])
         yield RecordMode(journal) if records is None else LinkMode(records, journal, new_link=new_link)
 
@@ -311,7 +319,7 @@ def _is_folder(images: list[str], out_dir: str | None) -> bool:
     return out_dir is not None or any(common.local_path(image).is_dir() for image in images)
 
 
-def _amount(strength: str | None, psnr: float | None) -> Amount:
+def amount_of(strength: str | None, psnr: float | None) -> Amount:
     """How strong marks are; wrong words and numbers end the command. A number as ``--strength`` is what ``--psnr`` is
     now: taken for one version more, and said."""
     from wam.networks.strength import either
@@ -335,7 +343,7 @@ def _check_options(engine: Engine, address: str | None, out_dir: str | None, res
             common.fail(f"{option}: expected --out-dir with it, whose manifest it needs, found none; add it")
 
 
-def _options(**values: Any) -> MarkOptions:
+def mark_options(**values: Any) -> MarkOptions:
     """How pictures are marked; options that make no sense, alone or together, end the command."""
     from wam.pipeline.options import MarkOptions
 
@@ -347,7 +355,7 @@ def _options(**values: Any) -> MarkOptions:
         common.fail(f"--{error}")
 
 
-def _fields(
+def record_fields(
     asset: str | None,
     asset_from: str | None,
     owner: str | None,
@@ -426,7 +434,7 @@ def _sweep(items: list[Item]) -> None:
         sweep(folder)
 
 
-def _open_manifest(out_dir: str | None, *, follow_links: bool) -> Manifest | nullcontext[None]:
+def open_manifest(out_dir: str | None, *, follow_links: bool) -> Manifest | nullcontext[None]:
     """The manifest of the output folder, which is made."""
     from wam.jobs.manifest import Manifest
     from wam.pictures.storage import locate

@@ -19,6 +19,7 @@ RUNNING = "Where it runs"
 PRINTING = "What is printed"
 BOUNDS = "Bounds that hold for every request"
 SHOWN = "Who may what"
+SEVERAL = "Several machines"
 
 
 def explained(command: Callable[..., Any]) -> str:

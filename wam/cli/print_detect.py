@@ -48,6 +48,15 @@ class Counts:
         self.marks += len(outcome.readings)
         self.verified += any(reading.status == "verified" and not reading.transplanted for reading in outcome.readings)
 
+    def add_said(self, said: DetectObject) -> None:
+        """One more file that others have read, by the contract's object for it."""
+        marks = said["watermarks"]
+        self.failed += said["error"] is not None
+        self.marked += bool(marks)
+        self.unmarked += said["error"] is None and not marks
+        self.marks += len(marks)
+        self.verified += any(mark["status"] == "verified" and not mark["transplanted"] for mark in marks)
+
     def add_earlier(self, earlier: Earlier) -> None:
         """One more file that an earlier run has read."""
         self.before += 1
@@ -87,7 +96,7 @@ def report_all(
             if message is not None:
                 common.report(message)
             if outcome.readings or message is not None or not only_found:
-                _print(outcome, marker.name, message, folder=listing.has_folder, as_json=as_json)
+                report_one(outcome, marker.name, message, folder=listing.has_folder, as_json=as_json)
             if verbose and outcome.findings is not None:
                 for line in explain(str(outcome.source.location), outcome.findings, marker.keys):
                     typer.echo(line, err=True)
@@ -95,15 +104,15 @@ def report_all(
     common.say_unread(listing.unread)
     counts.unread = listing.unread.count
     if listing.has_folder:
-        typer.echo(_summary(counts, monotonic() - started), err=True)
+        typer.echo(summary_line(counts, monotonic() - started), err=True)
 
 
-def _summary(counts: Counts, seconds: float) -> str:
+def summary_line(counts: Counts, seconds: float) -> str:
     """How many files of a folder carry marks, and how fast they were read.
 
-    >>> _summary(Counts(marked=3, marks=5, unmarked=1), 2.0)
+    >>> summary_line(Counts(marked=3, marks=5, unmarked=1), 2.0)
     '3 with watermarks (5 in all), 1 without, 0 not read in 2.0 s, 2.0/s'
-    >>> _summary(Counts(marked=3, marks=5, before=3), 0.0)
+    >>> summary_line(Counts(marked=3, marks=5, before=3), 0.0)
     '3 with watermarks (5 in all), 0 without, 0 not read in 0.0 s; 3 of them read before'
     """
     files = counts.marked + counts.unmarked - counts.before
@@ -114,7 +123,8 @@ def _summary(counts: Counts, seconds: float) -> str:
     return f"{text}; {counts.before} of them read before" if counts.before else text
 
 
-def _print(outcome: DetectOutcome, model: str, message: str | None, *, folder: bool, as_json: bool) -> None:
+def report_one(outcome: DetectOutcome, model: str, message: str | None, *, folder: bool, as_json: bool) -> None:
+    """Prints one outcome; ``message``: the line on its error, ``folder``: as one of many."""
     if outcome.findings is not None and outcome.findings.reason is not None:
         warn(f"{show_name(str(outcome.source.location))}: {outcome.findings.reason}")
     said = outcome.to_dict(model=model, message=message)

@@ -68,19 +68,19 @@ def report_all(
                     raise outcome.error
                 counts[_kind(outcome)] += 1
                 counts["replaced"] += outcome.result is not None and outcome.result.replaced
-                _report(run, outcome, folder=summary, as_json=as_json, to_stdout=to_stdout)
+                report_one(run, outcome, folder=summary, as_json=as_json, to_stdout=to_stdout)
                 if outcome.result is not None and isinstance(outcome.item.target, Path):
                     written.append(outcome.item.target)
                 advance()
-        counts["failed"] += not _all_there(run, written)
+        counts["failed"] += not all_there(run.journal, written)
     finally:  # after Ctrl-C, too
         counts["marked"] = run.journal.noted  # with those that were under way when it was interrupted
         if summary:
-            typer.echo(_summary(counts, left_out, monotonic() - started, resume=resume), err=True)
+            typer.echo(summary_line(counts, left_out, monotonic() - started, resume=resume), err=True)
     return not counts["failed"]
 
 
-def _all_there(run: MarkMode, written: Sequence[Path]) -> bool:
+def all_there(journal: Journal, written: Sequence[Path]) -> bool:
     """Whether the outputs, and the manifest, are still where they were written; says so where they are not."""
     from wam.jobs.manifest import ManifestError
 
@@ -91,8 +91,8 @@ def _all_there(run: MarkMode, written: Sequence[Path]) -> bool:
             f"{show_few(gone)}; mark them again"
         )
     try:
-        if run.journal.manifest is not None:
-            run.journal.manifest.require_place()
+        if journal.manifest is not None:
+            journal.manifest.require_place()
     except ManifestError as error:
         common.report(error)
         return False
@@ -105,10 +105,10 @@ def _kind(outcome: EmbedOutcome) -> str:
     return "done before" if outcome.result is None else "marked"
 
 
-def _summary(counts: Counter[str], left_out: int, seconds: float, *, resume: bool) -> str:
+def summary_line(counts: Counter[str], left_out: int, seconds: float, *, resume: bool) -> str:
     """How many files became what, and how fast.
 
-    >>> _summary(Counter({"marked": 3, "replaced": 1}), 2, 2.0, resume=False)
+    >>> summary_line(Counter({"marked": 3, "replaced": 1}), 2, 2.0, resume=False)
     '3 marked, 2 skipped, 0 failed in 2.0 s, 1.5/s; 1 took the place of an earlier output (--resume keeps what is done)'
     """
     skipped = counts["done before"] + left_out
@@ -121,7 +121,8 @@ def _summary(counts: Counter[str], left_out: int, seconds: float, *, resume: boo
     return text
 
 
-def _report(run: MarkMode, outcome: EmbedOutcome, *, folder: bool, as_json: bool, to_stdout: bool) -> None:
+def report_one(run: MarkMode, outcome: EmbedOutcome, *, folder: bool, as_json: bool, to_stdout: bool = False) -> None:
+    """Prints one outcome, and notes an error in the manifest; ``folder``: as one of many."""
     from wam.pipeline.contract import earlier_object
 
     values: Mapping[str, Any]
@@ -139,8 +140,13 @@ def _report(run: MarkMode, outcome: EmbedOutcome, *, folder: bool, as_json: bool
         lines = marked_lines(values, terminal.width(), folder=folder)
         typer.echo("\n".join(lines), err=to_stdout)
     elif outcome.error is None:
-        content = values["link"] or "record"
-        typer.echo(f"{show_name(str(values['image']))} -> {show_name(str(values['output']))}  {content}  done before")
+        say_done_before(values)
+
+
+def say_done_before(said: Mapping[str, Any]) -> None:
+    """The line of a file that an earlier run has marked."""
+    names = f"{show_name(str(said['image']))} -> {show_name(str(said['output']))}"
+    typer.echo(f"{names}  {said['link'] or 'record'}  done before")
 
 
 def marked_lines(said: Mapping[str, Any], columns: int | None, *, folder: bool) -> list[str]:

@@ -67,7 +67,7 @@ def serve(
             min=1,
             metavar="N",
             rich_help_panel=panels.RUNNING,
-            help="Processes that read and mark; default: one for each CPU.",
+            help="Processes that read and mark; default: one for each GPU, or for each CPU where there is none.",
         ),
     ] = None,
     api_keys: ApiKeysOption = None,
@@ -142,6 +142,24 @@ def serve(
             "--queue", min=0, rich_help_panel=panels.BOUNDS, help="Pictures that may wait; more are answered 429."
         ),
     ] = 16,
+    shared: Annotated[
+        str | None,
+        typer.Option(
+            "--shared",
+            metavar="URL",
+            rich_help_panel=panels.SEVERAL,
+            help="Folder that all machines mount, or fsspec URL such as s3://bucket/wam, for overlays and jobs.",
+        ),
+    ] = None,
+    rates: Annotated[
+        str | None,
+        typer.Option(
+            "--rates",
+            metavar="URL",
+            rich_help_panel=panels.SEVERAL,
+            help="Where all machines count requests, such as redis://host:6379 (package redis).",
+        ),
+    ] = None,
     debug: common.DebugOption = False,
 ) -> None:
     """Serve detector and marker over HTTP, with a page for people at /.
@@ -155,17 +173,23 @@ def serve(
         return
     require_for("wam serve")
     from wam.service.server import build, run
-    from wam.service.work import Setup
+    from wam.service.setup import Accelerators, Setup, accelerators, default_workers
 
     settings = _settings(
-        public_view, fetch_urls, open_metrics, rate, seconds, max_size, max_pixels, memory, queue
+        public_view, fetch_urls, open_metrics, rate, seconds, max_size, max_pixels, memory, queue, shared, rates
     )  # fmt: skip
     load = common.single_threaded(common.marker_loader(model, device, [*common.read_keys(key_file), None]))
     records = common.open_registry(registry, create=True)
     keys = _store(api_keys)
     limits = settings.limits
-    setup = Setup(load, registry, limits.max_pixels, limits.max_frames)
-    house = build(setup, workers or os.cpu_count() or 1, records, settings)
+    found = Accelerators() if device is Device.CPU else accelerators()
+    count = workers or default_workers(device.value, _cpus(), found)
+    gpus = found.gpus if device in (Device.AUTO, Device.CUDA) else ()
+    setup = Setup(load, registry, limits.max_pixels, limits.max_frames, gpus)
+    try:
+        house = build(setup, count, records, settings)
+    except WamError as error:
+        common.fail(f"--{error}")
     note(f"http://{host}:{port}/ is the page, /openapi.json the API; Ctrl-C ends it")
     try:
         run(house, keys, host=host, port=port, proxies=proxies or "")
@@ -250,6 +274,11 @@ def revoke(
     typer.echo(f"{key.id} revoked")
 
 
+def _cpus() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _store(place: Path | None) -> KeyStore:
     from wam.service.api_keys import KeyStore, default_place
 
@@ -266,6 +295,8 @@ def _settings(
     max_pixels: float,
     memory: float,
     queue: int,
+    shared: str | None,
+    rates: str | None,
 ) -> Settings:
     """The same as the service takes it."""
     from wam.service.roles import View
@@ -279,4 +310,4 @@ def _settings(
         queue=queue,
         address_rate=rate,
     )
-    return Settings(limits, View(public_view.value), fetch_urls, open_metrics=open_metrics)
+    return Settings(limits, View(public_view.value), fetch_urls, open_metrics=open_metrics, shared=shared, rates=rates)

@@ -68,8 +68,11 @@ class DetectReport:
 
     def add(self, outcome: DetectOutcome, *, model: str, message: str | None) -> None:
         """Appends a picture's line, which is on the disk when this returns; ``message``: the line on its error."""
-        values: dict[str, Any] = dict(outcome.to_dict(model=model, message=message))
-        values |= {"source": fingerprint(outcome.source.location), "settings": self.settings}
+        self.add_said(outcome.source, outcome.to_dict(model=model, message=message))
+
+    def add_said(self, source: Source, said: Mapping[str, Any]) -> None:
+        """The same of a picture that others have read; ``said``: the contract's object for it."""
+        values = {**said, "source": fingerprint(source.location), "settings": self.settings}
         try:
             append_log.append(self.path, json.dumps(values, ensure_ascii=True) + "\n")
         except OSError as error:

@@ -75,17 +75,21 @@ class Journal:
 
     def note(self, item: Item, result: EmbedResult) -> EmbedResult:
         """Enters a written file, ``result``; returns it with notes on what it took the place of."""
-        result = replace(result, notes=(*result.notes, *self._notes(item, result)))
+        result = replace(result, notes=(*result.notes, *self.notes(item, replaced=result.replaced)))
+        self.enter(item, result.to_dict(), sha256=result.report.sha256)
+        return result
+
+    def enter(self, item: Item, said: Mapping[str, Any], *, sha256: str) -> None:
+        """Enters a written file; ``said``: the contract's object for it, ``sha256``: of its content."""
         if self.manifest is not None:
             extra = {
-                "sha256": result.report.sha256,
+                "sha256": sha256,
                 "source": fingerprint(item.source.location),
                 "settings": self.options.to_dict(),
             }
-            self.manifest.add(begun_line(item, "marked") | result.to_dict() | extra, durable=False)
+            self.manifest.add({**begun_line(item, "marked"), **said, **extra}, durable=False)
         with self._lock:
             self.noted += 1
-        return result
 
     def fail(self, item: Item, values: Mapping[str, Any]) -> None:
         """Notes a file that could not be marked; ``values`` is the contract's object for it. A full disk takes none.
@@ -101,9 +105,10 @@ class Journal:
         line = self.last(item)
         return line if line is not None and line.get("status") == "marked" else None
 
-    def _notes(self, item: Item, result: EmbedResult) -> Iterator[str]:
+    def notes(self, item: Item, *, replaced: bool) -> Iterator[str]:
+        """What is to be said of a file that took the place of another one, or was marked otherwise before."""
         line, changed = self._marked(item), self.changes(item)
-        if result.replaced:
+        if replaced:
             earlier = f" with {line['link']}" if line is not None and line.get("link") else ""
             yield f"replaced an earlier output{earlier}"
         if changed:

@@ -22,6 +22,10 @@ from wam.pictures.formats import quiet_pillow
 from wam.pictures.metadata import PNG_SIGNATURE, png_chunks
 
 MOST_BYTES = 1 << 30  # of what a cut PNG or GIF holds once it is unpacked
+MOST_ROWS = 1 << 20  # of a PNG, pass by pass: a header that is damaged may state 2 to the 32
+MOST_MISSING = 64 << 20  # bytes that are filled up whatever is there, and of an AVIF or HEIC, which is so several times
+MOST_TIMES = 16  # as much as is there may be missing in any case
+MOST_GIF = 120_000_000  # pixels of a GIF, at two bytes each
 
 _RANDOM = 4  # random fillings of each kind that are tried for a cut AVIF
 
@@ -70,13 +74,15 @@ def _png(content: bytes) -> bytes | None:
     if not chunks or chunks[0][0] != b"IHDR":
         return None
     width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", chunks[0][1])
+    if height > MOST_ROWS // 2:  # interlaced, it has twice as many
+        return None
     rows = _row_bytes(width, height, depth * _CHANNELS[colour], interlaced=bool(interlaced))
     size = sum(rows)
     if size > MOST_BYTES:
         return None
     packed = b"".join(data for kind, data in chunks if kind == b"IDAT") + _cut_chunk(content, b"IDAT")
     found = _unpacked(packed, size)
-    if not found:
+    if not found or _is_too_much(size - len(found), found):
         return None
     whole, at = bytearray(found), 0
     for row in rows:
@@ -132,9 +138,10 @@ def _webp(content: bytes) -> bytes | None:
         kind, size = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "little")
         end = at + 8 + size + size % 2
         if end > len(content):
-            if size > MOST_BYTES:
+            too_much = _is_too_much(end - len(content), content)
+            if too_much and kind in (b"VP8 ", b"VP8L", b"ALPH"):
                 return None
-            body = content[12:at] if kind == b"ANMF" else content[12:].ljust(end - 12, b"\0")
+            body = content[12:at] if too_much or kind == b"ANMF" else content[12:].ljust(end - 12, b"\0")
             return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body
         at = end
     return None
@@ -145,7 +152,7 @@ def _gif(content: bytes) -> bytes | None:
     width, height = struct.unpack_from("<HH", content, 6)
     flags = content[10]
     at = 13 + (3 << (flags & 7) + 1 if flags & 128 else 0)
-    if width * height > MOST_BYTES // 2:
+    if width * height > MOST_GIF:
         return None
     while at < len(content) and content[at] in (0x21, 0x2C):
         picture = content[at] == 0x2C
@@ -167,6 +174,11 @@ def _gif(content: bytes) -> bytes | None:
     return content + b"\x3b" if at >= len(content) else None
 
 
+def _is_too_much(missing: int, there: bytes) -> bool:
+    """Whether more is missing than is filled up: a number that is damaged may make a gigabyte of a small file."""
+    return missing > max(MOST_MISSING, MOST_TIMES * len(there))
+
+
 def _raw(content: bytes) -> bytes | None:
     """Zeros up to where samples that are stored plainly end by the header."""
     with quiet_pillow(), Image.open(io.BytesIO(content), formats=("BMP", "TIFF")) as image:
@@ -176,7 +188,7 @@ def _raw(content: bytes) -> bytes | None:
         else:
             starts, sizes = tags.get(273, tags.get(324, ())), tags.get(279, tags.get(325, ()))
             end = max(start + size for start, size in zip(starts, sizes, strict=True))
-    if not len(content) < end <= MOST_BYTES:
+    if not len(content) < end <= MOST_BYTES or _is_too_much(end - len(content), content):
         return None
     return content + bytes(int(end) - len(content))
 
@@ -190,6 +202,8 @@ def _boxed(content: bytes) -> Iterator[bytes]:
     if size is None:
         return
     missing = size - len(content)
+    if missing > MOST_MISSING:
+        return
     cut = {n for n, places in extents(content).items() if any(start + count > len(content) for start, count in places)}
     random = Random(0)
     small = bytes(byte % 16 for byte in range(256))  # numbers where lengths are read

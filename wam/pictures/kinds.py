@@ -115,9 +115,9 @@ def _boxed(brand: bytes) -> tuple[str, str] | None:
 
 def _tiff(content: bytes) -> tuple[str, str] | None:
     """Kinds of TIFF that are sound all the same: raw files of cameras, floats, colours and codecs that are not read."""
-    tags = TiffImagePlugin.ImageFileDirectory_v2(content[:8])
     stream = io.BytesIO(content)
     try:
+        tags = TiffImagePlugin.ImageFileDirectory_v2(content[:8])
         with quiet_pillow():
             stream.seek(tags.next)
             tags.load(stream)

@@ -184,9 +184,14 @@ def exists(location: Location) -> bool:
 def hash_of(location: Location) -> str | None:
     """SHA-256 of what is there, hex digits; None where nothing can be read."""
     try:
-        return hashlib.sha256(read_content(location)).hexdigest()
+        return digest_of(read_content(location))
     except OSError:
         return None
+
+
+def digest_of(content: bytes) -> str:
+    """What a source is known again by, whatever it is called: the same on every machine and with every codec."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def fingerprint(source: Location) -> str | None:

@@ -8,21 +8,23 @@ raises ``SCHEMA``; new keys may be added without.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, NotRequired, cast, get_type_hints
+from statistics import fmean
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, cast, get_type_hints
 
-import numpy as np
 from typing_extensions import TypedDict  # pydantic, which makes the schema, takes no other before Python 3.12
 
-from payload import Record, format_time
+from payload.records.record import Record, format_time
 from wam.errors import mask_secrets
-from wam.models.protocol import FoundPose
-from wam.pipeline.marked import MarkReport, SelfCheckError
 from wam.pipeline.options import Mode
-from wam.pipeline.read import AnyReading, Findings
-from wam.pipeline.record_marks import FoundRecord
-from wam.provenance.aigc_label import Label
-from wam.region import Region
-from wam.watermarker import Detection
+
+if TYPE_CHECKING:  # torch comes with them: who only says or reads the objects does without
+    from wam.models.protocol import FoundPose
+    from wam.pipeline.marked import MarkReport
+    from wam.pipeline.read import AnyReading, Findings
+    from wam.pipeline.record_marks import FoundRecord
+    from wam.provenance.aigc_label import Label
+    from wam.region import Region
+    from wam.watermarker import Detection
 
 SCHEMA: Literal[1] = 1
 """Version of the objects."""
@@ -218,7 +220,7 @@ def failed_object(
         "messages": None,
         "psnr_db": None,
         "ssim": None,
-        "self_check": "failed" if isinstance(error, SelfCheckError) else None,
+        "self_check": "failed" if error is not None and _is_of_self_check(error) else None,
         "model": model,
         "schema": SCHEMA,
         "error": message,
@@ -230,6 +232,12 @@ def failed_object(
     if mode == "record":
         values["marks"] = None
     return values
+
+
+def _is_of_self_check(error: BaseException) -> bool:
+    from wam.pipeline.marked import SelfCheckError
+
+    return isinstance(error, SelfCheckError)
 
 
 def detect_object(findings: Findings | None, *, image: str, model: str, error: str | None = None) -> DetectObject:
@@ -250,6 +258,8 @@ def detect_object(findings: Findings | None, *, image: str, model: str, error: s
 
 def watermark_object(reading: AnyReading) -> WatermarkObject:
     """The object for one watermark; what only single words have is null for a record."""
+    from wam.pipeline.record_marks import FoundRecord
+
     if isinstance(reading, FoundRecord):
         return _found_record_object(reading)
     match, detection = reading.match, reading.detection
@@ -289,7 +299,7 @@ def _found_record_object(found: FoundRecord) -> WatermarkObject:
         "bit_confidence": None,
         "corrected": None,
         "log10_p": round(reading.log10_p, 2),
-        "mask_score": round(float(np.mean([one.mask_score for one in found.detections])), 4),
+        "mask_score": round(fmean(one.mask_score for one in found.detections), 4),
         "region": region_object(found.region),
         "pose": pose_object(found.detections[0].pose, found.scale),
         "transplanted": found.transplanted,
@@ -317,6 +327,15 @@ def region_object(region: Region) -> RegionObject:
         "area": round(region.area, 4),
         "polygons": [[list(point) for point in polygon] for polygon in region.polygons],
     }
+
+
+def region_of(said: RegionObject) -> Region:
+    """The region that an object is of."""
+    from wam.region import Region
+
+    x, y, width, height = said["bbox"]
+    polygons = tuple(tuple((x, y) for x, y in polygon) for polygon in said["polygons"])
+    return Region((x, y, width, height), said["area"], polygons)
 
 
 def pose_object(pose: FoundPose, scale: float) -> PoseObject:

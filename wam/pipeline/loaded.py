@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -17,6 +16,7 @@ from wam.pictures.formats import MODES, QUALITY
 from wam.pictures.kinds import READ_ONLY, READ_ONLY_NAMES
 from wam.pictures.reader import decode
 from wam.pictures.samples import Picture
+from wam.pictures.storage import digest_of
 from wam.pipeline.frames import same_frame, telling_frame
 from wam.pipeline.options import MarkOptions
 from wam.provenance.aigc_label import Label, labelled
@@ -72,11 +72,6 @@ def load(content: bytes, *, name: str = "picture", target: str | None = None, fr
         raise ImageError.about(name, expected="another output format", found=found, remedy="choose -o NAME.png")
     format = picture.format if suffix in ("", ".wm") else format_of(written_as)
     return Loaded(picture, written_as, format, animation, digest_of(content))
-
-
-def digest_of(content: bytes) -> str:
-    """What a source is known again by, whatever it is called: the same on every machine and with every codec."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def is_coarse(loaded: Loaded, quality: int | None) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -46,6 +46,7 @@ MARK_FIELDS = {
     "psnr": {"type": "number", "minimum": LEAST_DB, "maximum": MOST_DB},
     "quality": {"type": "integer", "minimum": 1, "maximum": 100},
     "format": TEXT,
+    "new_link": {"type": "boolean"},
 }
 REFUSED = (400, 401, 403, 408, 413, 415, 422, 429, 500, 503)  # what a picture may be answered with
 
@@ -71,7 +72,7 @@ def create_app(house: House, keys: KeyStore) -> FastAPI:
         routes=made.routes,
         keys=keys,
         settings=house.settings,
-        rates=Rates(house.settings.limits),
+        rates=Rates(house.settings.limits, house.settings.rates),
         admission=house.admission,
         metrics=house.metrics,
     )
@@ -146,9 +147,14 @@ def _add_routes(app: FastAPI, house: House) -> None:
     several = {"multipart/form-data": _form({"file": {"type": "array", "items": FILE}}), "application/zip": FILE}
     started = _model(JobObject, 202) | responses(*REFUSED)
     add("POST", "/v1/jobs", reading.start_job, started, status_code=202, openapi_extra=_takes(several))
+    marks = {name: schema for name, schema in MARK_FIELDS.items() if name != "file"}
+    marks |= {"asset_from": {"type": "string", "enum": ["name"]}, "file": {"type": "array", "items": FILE}}
+    many = {"multipart/form-data": _form(marks, "file")}
+    add("POST", "/v1/jobs/embed", marking.start_marking_job, started, status_code=202, openapi_extra=_takes(many))
     of_job = responses(401, 403, 404, 429)
     add("GET", "/v1/jobs/{id}", reading.show_job, _model(JobObject) | of_job)
     add("GET", "/v1/jobs/{id}/results", reading.job_results, _binary("application/x-ndjson") | of_job)
+    add("GET", "/v1/jobs/{id}/files", reading.job_files, _binary("application/zip") | of_job | responses(409))
     add("DELETE", "/v1/jobs/{id}", reading.end_job, of_job, status_code=204)
 
 
@@ -192,7 +198,8 @@ def _described(app: FastAPI) -> dict[str, Any]:
 async def _sweep(house: House) -> None:
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
-        await asyncio.to_thread(house.kept.sweep)
+        with suppress(Problem):  # a store that does not answer now
+            await asyncio.to_thread(house.kept.sweep)
         await house.jobs.sweep()
 
 

@@ -44,9 +44,20 @@ class Client:
         self._base = parts.path.rstrip("/")
         self._key = os.environ.get(KEY_VARIABLE)
 
-    def model(self) -> str:
-        """The model it reads and marks with; raises ``ServerError``."""
-        return str(json.loads(self._ask("GET", "/v1/about", b"", {})[1])["model"])
+    def about(self) -> dict[str, Any]:
+        """What it says of itself: ``model`` that it reads and marks with, ``view`` that the caller is shown, and more;
+        raises ``ServerError``."""
+        said: Any = json.loads(self._ask("GET", "/v1/about", b"", {})[1])
+        if not isinstance(said, dict) or not {"model", "view"} <= said.keys():
+            raise ServerError(f"{self.shown}: expected a service for watermarks, found another; is it wam serve?")
+        return said
+
+    def masks(self, content: bytes, name: str, query: Mapping[str, Any]) -> tuple[DetectObject, list[bytes]]:
+        """What it reads in a picture, and a mask of each mark as a PNG file; raises likewise."""
+        said: dict[str, Any] = dict(self.detect(content, name, {**query, "overlay": True}))
+        links = said.pop("masks", [])
+        said.pop("overlay", None)
+        return cast(DetectObject, said), [self._ask("GET", str(link), b"", {}, name=name)[1] for link in links]
 
     def detect(self, content: bytes, name: str, query: Mapping[str, Any]) -> DetectObject:
         """What it reads in a picture; raises ``ImageError`` or ``ServerError``."""

@@ -26,7 +26,8 @@ from wam.service.settings import Settings
 
 LOG = logging.getLogger("wam.service")
 FREE = frozenset({"page", "page_style", "page_script", "page_icon", "openapi", "healthz", "readyz", "about"})
-WITH_PICTURE = frozenset({"detect", "detect_url", "embed", "start_job"})  # what needs room in the house
+JOBS = frozenset({"start_job", "start_marking_job"})
+WITH_PICTURE = frozenset({"detect", "detect_url", "embed"}) | JOBS  # what needs room in the house
 ENVELOPE = 1 << 16  # bytes of a body that may be around a picture of the largest size
 METHODS = ("GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS")
 POLICY = (
@@ -118,7 +119,7 @@ class Gate:
             raise Problem(403, "not-allowed", f"role: expected one that may do this, found {caller.role}")
         if route not in FREE:
             rate = None if caller.key is None else caller.key.rate or self._settings.limits.key_rate
-            self._rates.request(caller.client, rate)
+            await self._count(lambda: self._rates.request(caller.client, rate))
         scope.setdefault("state", {})["caller"] = caller
         body = _Body(receive, self._settings, visit)
         body.check_length(scope)
@@ -130,6 +131,13 @@ class Gate:
             await self.app(scope, body, visit)
         finally:
             self._admission.leave(caller.client)
+
+    async def _count(self, count: Callable[[], None]) -> None:
+        """Counts a request, in a thread where that may take a while."""
+        if self._rates.waits:
+            await asyncio.to_thread(count)
+        else:
+            count()
 
     def _route(self, scope: Scope) -> str:
         """The name of the route that will answer; raises ``Problem`` for none."""
@@ -153,7 +161,7 @@ class Gate:
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         if not given:
             return Caller(Role.ANONYMOUS, f"address {address}")
-        self._rates.refuse_guessing(address)
+        await self._count(lambda: self._rates.refuse_guessing(address))
         scheme, _, text = given[0].decode("latin-1").partition(" ")
         try:
             fits = len(given) == 1 and scheme.lower() == "bearer"
@@ -162,7 +170,7 @@ class Gate:
             LOG.error("the file of API keys cannot be used; see: wam serve keys list")
             raise unavailable("keys: expected to read them, found that this cannot be done now") from None
         if key is None:
-            self._rates.wrong_key(address)
+            await self._count(lambda: self._rates.wrong_key(address))
             raise Problem(
                 401, "no-key", "key: expected one that was made here and is not revoked, found another",
                 headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
@@ -175,7 +183,7 @@ class _Body:
 
     def __init__(self, receive: Receive, settings: Settings, visit: _Visit) -> None:
         self._receive, self._visit = receive, visit
-        limits, is_job = settings.limits, visit.route == "start_job"
+        limits, is_job = settings.limits, visit.route in JOBS
         self._most = (limits.job_bytes if is_job else limits.max_bytes) + ENVELOPE
         self._seconds = limits.upload_seconds * (limits.job_bytes / limits.max_bytes if is_job else 1)
         self._end = time.monotonic() + self._seconds

@@ -15,6 +15,7 @@ from payload.errors import RegistryError, RegistryFullError, UnknownLinkError
 from payload.registry import Registry
 from wam.errors import show_name
 from wam.service.batches import Jobs
+from wam.service.far_jobs import FarJobs
 from wam.service.fetch_url import Fetcher
 from wam.service.gate import Caller
 from wam.service.kept import KeptFiles, PrivateFolder
@@ -25,6 +26,7 @@ from wam.service.problems import Problem, bad_request, unavailable
 from wam.service.rates import Admission
 from wam.service.roles import View, view_of
 from wam.service.settings import Settings
+from wam.service.shared import Results, SharedResults, Store
 
 LOG = logging.getLogger("wam.service")
 FAULT = "the service failed; its log says where"
@@ -42,8 +44,14 @@ class House:
         self.metrics = Metrics(lambda: pool.waiting, lambda: len(pool.pids), lambda: self.admission.count)
         pool.restarted = self.metrics.restarted
         self.folder = PrivateFolder()
-        self.kept = KeptFiles(self.folder, seconds=settings.link_seconds, most=settings.link_bytes)
-        self.jobs = Jobs(self.folder, limits, pool.count)
+        store = None if settings.shared is None else Store(settings.shared)
+        seconds, most = settings.link_seconds, settings.link_bytes
+        self.kept: Results = (
+            KeptFiles(self.folder, seconds=seconds, most=most)
+            if store is None
+            else SharedResults(store, seconds=seconds, most=most)
+        )
+        self.jobs = Jobs(self.folder, limits, pool.count, far=None if store is None else FarJobs(store))
 
     def view(self, request: Request, asked: View | None = None) -> View:
         """What the caller of a request is shown."""

@@ -8,7 +8,6 @@ that long searches never fill all. Nothing here knows of HTTP.
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import threading
 import time
@@ -23,14 +22,13 @@ from typing import Any
 
 from wam.errors import WamError
 from wam.service.messages import Message, receive, send
-from wam.service.work import Setup, work
+from wam.service.setup import Setup, begin, start_context
 
 LOG = logging.getLogger("wam.service")
 START_SECONDS = 300.0  # for a worker to load its model
 LOOK_SECONDS = 0.05  # between looks at what a worker needs
 IDLE_SECONDS = 0.5  # between looks at whether an idle worker is still there
 END_SECONDS = 2.0  # for a worker to end by itself
-FORKSERVER = "forkserver"
 TRIES = 2  # of a task whose worker died
 AGAIN_SECONDS = 2.0  # before a worker that cannot start is started again
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0  # bytes; Windows has no /proc to ask either
@@ -78,11 +76,13 @@ class _Task:
 class _Worker:
     """One process and the connection to it."""
 
-    def __init__(self, setup: Setup, stopped: Callable[[], bool]) -> None:
+    def __init__(self, setup: Setup, place: int, stopped: Callable[[], bool]) -> None:
         self.stopped = stopped
-        context = _context()
+        context = start_context()
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=work, args=(theirs, setup), daemon=True, name="wam-service-worker")
+        self.process = context.Process(
+            target=begin, args=(theirs, setup, place), daemon=True, name="wam-service-worker"
+        )
         self.process.start()
         theirs.close()  # so that its end is noticed
         self.done = 0
@@ -215,7 +215,7 @@ class Pool:
         """Keeps one worker at work, and in life."""
         reserved = place == 0 and self.count > 1
         while not self._closed:
-            worker = self._made()
+            worker = self._made(place)
             if worker is None:
                 time.sleep(0 if self._closed else AGAIN_SECONDS)
                 continue
@@ -232,9 +232,9 @@ class Pool:
                 self.restarted(why)
             worker.end()
 
-    def _made(self) -> _Worker | None:
+    def _made(self, place: int) -> _Worker | None:
         """A worker that is ready; None where there is none."""
-        worker = _Worker(self.setup, lambda: self._closed)
+        worker = _Worker(self.setup, place, lambda: self._closed)
         end = time.monotonic() + START_SECONDS
         line = "a worker could not be started"
         try:
@@ -319,16 +319,6 @@ class Pool:
                 return
             self._lanes[task.lane].appendleft(task)
             self._changed.notify_all()
-
-
-def _context() -> Any:
-    """How workers are started: never from this process, which has threads and open connections. A server that has
-    imported what they need makes them in a moment, where the system has such."""
-    if FORKSERVER not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context(FORKSERVER)
-    context.set_forkserver_preload([work.__module__])
-    return context
 
 
 def _fail(task: _Task, error: PoolError) -> None:

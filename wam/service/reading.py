@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import suppress
 from typing import Annotated, Any, cast
 
 from fastapi import Query, Request
@@ -17,6 +15,7 @@ from wam.models.effort import Effort
 from wam.pipeline.contract import DetectObject
 from wam.service.batches import Job
 from wam.service.bodies import UPLOAD, form_of, media_type, picture_of, wrong_type
+from wam.service.far_jobs import FarJob
 from wam.service.house import House, caller_of
 from wam.service.messages import Message
 from wam.service.pool import Lane
@@ -25,7 +24,6 @@ from wam.service.roles import Role, View
 from wam.service.views import ServedDetect, served
 
 ARCHIVES = ("application/zip", "application/x-zip-compressed")
-CHUNK = 1 << 16
 
 OverlayQuery = Annotated[bool, Query(description="Answer with links to an overlay and masks.")]
 ThoroughQuery = Annotated[bool, Query(description="Search on when a mark was found.")]
@@ -100,7 +98,7 @@ class Reading:
         shown, client = self.house.view(request, view), caller_of(request).client
         effort = _effort(False, quick, self.house.settings.limits.seconds)
 
-        async def read_one(content: bytes, name: str) -> dict[str, Any]:
+        async def read_one(_: Job, content: bytes, name: str) -> dict[str, Any]:
             answer = await self._read(content, name, effort, "", False, lane=Lane.BULK)
             return dict(served(cast(DetectObject, answer.said["detect"]), shown))
 
@@ -124,27 +122,29 @@ class Reading:
 
     async def show_job(self, request: Request, id: str) -> Response:
         """How far a job is."""
-        return JSONResponse(self._job(request, id).to_dict())
+        return JSONResponse((await self._job(request, id)).to_dict())
 
     async def job_results(self, request: Request, id: str) -> Response:
         """What was found so far, one JSON object a line."""
-        path = self._job(request, id).results
+        lines = self.house.jobs.results(await self._job(request, id))
+        return StreamingResponse(lines, media_type="application/x-ndjson")
 
-        async def lines() -> AsyncIterator[bytes]:
-            with suppress(FileNotFoundError), open(path, "rb") as stream:
-                while chunk := await asyncio.to_thread(stream.read, CHUNK):
-                    yield chunk
-
-        return StreamingResponse(lines(), media_type="application/x-ndjson")
+    async def job_files(self, request: Request, id: str) -> Response:
+        """The pictures that a job marked, as a ZIP archive."""
+        archive = self.house.jobs.archive(await self._job(request, id))
+        if archive is None:
+            raise Problem(409, "conflict", "job: expected one that marks and is done, found another; ask for it first")
+        headers = {"Content-Disposition": 'attachment; filename="marked.zip"'}
+        return StreamingResponse(archive, media_type=ARCHIVES[0], headers=headers)
 
     async def end_job(self, request: Request, id: str) -> Response:
         """Takes a job back, with its results."""
-        await self.house.jobs.end(self._job(request, id))
+        await self.house.jobs.end(await self._job(request, id))
         return Response(status_code=204)
 
-    def _job(self, request: Request, id: str) -> Job:
+    async def _job(self, request: Request, id: str) -> Job | FarJob:
         caller = caller_of(request)
-        return self.house.jobs.find(id, caller.client, any_client=caller.role is Role.ADMIN)
+        return await self.house.jobs.find(id, caller.client, any_client=caller.role is Role.ADMIN)
 
     async def _detected(
         self,

@@ -48,8 +48,10 @@ ALLOWED: Mapping[str, frozenset[Role]] = {
     "show_record": AUDITORS,
     "withdraw_record": ADMINS,
     "start_job": WITH_A_KEY,
+    "start_marking_job": MARKERS,
     "show_job": WITH_A_KEY,
     "job_results": WITH_A_KEY,
+    "job_files": WITH_A_KEY,
     "end_job": WITH_A_KEY,
 }
 

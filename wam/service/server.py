@@ -19,7 +19,7 @@ from wam.service.fetch_url import Fetcher
 from wam.service.house import House
 from wam.service.pool import Pool
 from wam.service.settings import Settings
-from wam.service.work import Setup
+from wam.service.setup import Setup
 
 HEAD_SECONDS = 15  # for the head of a request to be there
 KEEP_SECONDS = 15  # that a connection may be idle

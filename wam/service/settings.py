@@ -21,8 +21,8 @@ class Limits:
     them for one client. ``address_rate`` and ``key_rate``: requests a minute for each address without a key, and for
     each key that states no rate of its own; ``wrong_keys``: a minute for each address. ``short_pixels``: larger
     pictures are never searched by the worker that is kept for short ones. ``recycle``: tasks after which a worker makes
-    room for a new one. ``job_bytes`` of the body and ``job_files`` of the pictures of a job, how many ``jobs`` there
-    are at a time, and ``job_seconds`` that their results are kept.
+    room for a new one. ``job_bytes`` of the body and ``job_files`` of the pictures of a job, ``job_result_bytes`` of
+    what one marks, how many ``jobs`` there are at a time, and ``job_seconds`` that their results are kept.
     """
 
     max_bytes: int = 32 << 20
@@ -42,6 +42,7 @@ class Limits:
     recycle: int = 1000
     job_bytes: int = 512 << 20
     job_files: int = 10_000
+    job_result_bytes: int = 2 << 30
     jobs: int = 8
     job_seconds: float = 3600.0
 
@@ -57,7 +58,8 @@ class Limits:
 class Settings:
     """A deployment. ``public_view``: what callers without a key are shown; ``fetch_urls``: pictures may be named by
     URL; ``link_seconds``: how long overlays and masks can be fetched, ``link_bytes``: how much of them is kept;
-    ``open_metrics``: metrics without a key."""
+    ``open_metrics``: metrics without a key. Of several machines that serve as one: ``shared``, an fsspec URL or folder
+    for what any of them may be asked for, and ``rates``, a URL of the package limits where requests are counted."""
 
     limits: Limits = Limits()
     public_view: View = View.PUBLIC
@@ -65,3 +67,5 @@ class Settings:
     link_seconds: float = 600.0
     link_bytes: int = 512 << 20
     open_metrics: bool = False
+    shared: str | None = None
+    rates: str | None = None

@@ -7,8 +7,6 @@ import io
 import signal
 import traceback
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import PurePosixPath
 from typing import Any
@@ -26,14 +24,14 @@ from wam.pictures.samples import Picture
 from wam.pipeline.contract import detect_object, embed_object
 from wam.pipeline.error_line import error_line
 from wam.pipeline.loaded import load
-from wam.pipeline.mark_link import mark_link
+from wam.pipeline.mark_link import REUSED, mark_link
 from wam.pipeline.mark_record import mark_record
 from wam.pipeline.options import MarkOptions
 from wam.pipeline.read import AnyReading, ReadSteps, judge
 from wam.pipeline.registered_words import RegisteredWords
 from wam.service.messages import receive, send
+from wam.service.setup import Setup
 from wam.signal.label import Label
-from wam.watermarker import Watermarker
 
 OVERLAY_SIDE = 2048  # pixels of an overlay's longer side
 OVERLAY_QUALITY = 90
@@ -41,17 +39,6 @@ OVERLAY_QUALITY = 90
 
 class _TooLargeError(ImageError):
     """A picture of more pixels or frames than are allowed."""
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What a worker is made of: ``load`` makes the model, ``registry`` is where its words are, None for the user's own;
-    pictures of more than ``max_pixels``, and animations of more than ``max_frames``, are refused."""
-
-    load: Callable[[], Watermarker]
-    registry: str | None
-    max_pixels: int
-    max_frames: int
 
 
 def work(connection: Connection, setup: Setup) -> None:
@@ -135,7 +122,8 @@ class Desk:
                 self.marker, loaded, record=record, word=task["word"], label=label, words=self.words, options=options
             )
         written = f"{PurePosixPath(name).stem}.wm{_suffix(done.content)}"  # as the command names it
-        said = embed_object(done.report, image=show_name(name), output=written)
+        notes = (REUSED,) if task.get("reused") else ()
+        said = embed_object(done.report, image=show_name(name), output=written, notes=notes)
         return {"state": "done", "embed": said, "phash": f"{done.report.phash:016x}"}, [done.content]
 
     def _check(self, content: bytes, name: str, *, frames: bool) -> int | None:

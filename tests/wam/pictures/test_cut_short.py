@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+import zlib
 from typing import Any
 
 import numpy as np
@@ -130,3 +132,55 @@ def test_a_bomb_is_not_unpacked() -> None:
     header = saved(Image.new("L", (1, 1)), "PNG")[:33]
     huge = header[:16] + (60_000).to_bytes(4, "big") * 2 + header[24:]
     assert list(completions(huge + b"\0\0\xff\xffIDAT" + bytes(100))) == []
+
+
+def test_more_rows_than_any_picture_has_are_not_counted_out() -> None:
+    header = saved(Image.new("L", (1, 1)), "PNG")[:33]
+    huge = header[:20] + (2**31 - 1).to_bytes(4, "big") + header[24:]
+    tracemalloc.start()
+    try:
+        assert list(completions(huge + b"\0\0\xff\xffIDAT" + bytes(100))) == []
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def chunked(size: int, kind: bytes) -> bytes:
+    whole = saved(Image.fromarray(PICTURE), "WEBP", lossless=True)
+    return whole + kind + size.to_bytes(4, "little") + bytes(100)
+
+
+def raw_tiff(size: int) -> bytes:
+    whole = saved(Image.new("L", (40, 40)), "TIFF")
+    return whole.replace((1600).to_bytes(4, "little"), size.to_bytes(4, "little"))
+
+
+STATED = {
+    "a box": lambda size: b"\0\0\0\x18ftypavif" + bytes(12) + size.to_bytes(4, "big") + b"mdat" + bytes(100),
+    "a chunk of pixels": lambda size: chunked(size, b"VP8L"),
+    "another chunk": lambda size: chunked(size, b"what"),
+    "a strip": raw_tiff,
+    "a GIF": lambda size: (
+        b"GIF89a" + min(size >> 12, 0xFFFF).to_bytes(2, "little") * 2 + bytes([0, 0, 0, 0x2C, *bytes(9), 2, 9])
+    ),
+    "rows": lambda size: rows_of(size),
+}
+
+
+def rows_of(size: int) -> bytes:
+    header = saved(Image.new("L", (1, 1)), "PNG")[:33]
+    side = int(size**0.5).to_bytes(4, "big")
+    data = zlib.compress(bytes(100))
+    return header[:16] + side * 2 + header[24:] + len(data + bytes(9)).to_bytes(4, "big") + b"IDAT" + data
+
+
+@pytest.mark.parametrize("size", [0x0500_0000, 0x2FFF_FFFF])
+@pytest.mark.parametrize("name", STATED)
+def test_what_states_much_more_than_there_is_is_not_filled_up(name: str, size: int) -> None:
+    content = STATED[name](size)
+    tracemalloc.start()
+    try:
+        list(completions(content))
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()

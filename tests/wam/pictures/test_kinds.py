@@ -197,6 +197,13 @@ def test_what_is_not_read_is_called_by_its_name(name: str) -> None:
     assert "damaged" not in str(error.value)
 
 
+@pytest.mark.parametrize("length", range(4, 9))
+def test_a_tiff_that_ends_in_its_header_is_one_line(length: int) -> None:
+    with pytest.raises(ImageError, match=r"expected .*, found a TIFF file that is damaged, cut short") as error:
+        read_image(b"II*\0\x08\0\0\0"[:length])
+    assert "\n" not in str(error.value)
+
+
 def test_floats_in_a_tiff_are_called_so() -> None:
     with pytest.raises(ImageError, match="F stored as F;32F"):
         read_image(saved(sample("F"), "TIFF"))

@@ -29,7 +29,8 @@ from wam.service.pool import Lane, Pool
 from wam.service.roles import Role
 from wam.service.server import config_of
 from wam.service.settings import Limits, Settings
-from wam.service.work import Desk, Setup
+from wam.service.setup import Setup
+from wam.service.work import Desk
 from wam.watermarker import Watermarker
 
 GENEROUS = Limits(address_rate=100_000, key_rate=100_000, wrong_keys=100_000, at_once=1000, queue=1000)

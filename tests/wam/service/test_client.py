@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.wam.cli.commands import Run, check_contract, draw
 from tests.wam.service.served import GENEROUS, Served, in_threads, picture
@@ -62,7 +65,7 @@ def test_a_folder_and_what_is_wrong_in_it(run: Run, served: Served) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [("--overlay", "o.png"), ("--out", "r.jsonl"), ("--registry", "r.db"), ("--model", "x"), ("-v",)],
+    [("--log-look-ups",), ("--registry", "r.db"), ("--model", "x"), ("-v",), ("--engine", "ray")],
 )
 def test_what_a_service_decides_itself_is_refused(run: Run, served: Served, options: tuple[str, ...]) -> None:
     draw("in.png")
@@ -95,3 +98,76 @@ def test_a_client_waits_when_it_is_told_to(tmp_path: Path, monkeypatch: pytest.M
         with pytest.raises(ServerError, match="at most 2 requests a minute"):
             client.detect(picture(), "in.png", {})
     assert len(waited) >= 10 and all(1 <= one <= 60 for one in waited[:10])
+
+
+def test_overlays_and_masks_are_those_of_the_command(run: Run, served: Served, tmp_path: Path) -> None:
+    for number in range(2):
+        draw(f"photos/{number}.png", seed=90 + number)
+    marked = run("embed", "photos/0.png", *MARK, "-o", "photos/m.png", "--server", served.url)
+    assert marked.exit_code == 0
+    outputs = ("--overlay-dir", "o", "--mask-dir", "m", "--only-found")
+    assert run("detect", "photos", *outputs, "--server", served.url).exit_code == 1
+    assert sorted(path.name for path in Path("o").iterdir()) == ["0.overlay.png", "1.overlay.png", "m.overlay.png"]
+    assert [path.name for path in Path("m").iterdir()] == ["m.mask1.png"]
+    with Image.open("m/m.mask1.png") as mask, Image.open("photos/m.png") as picture:
+        assert mask.size == picture.size and np.asarray(mask).mean() > 127
+        assert set(np.unique(np.asarray(mask))) <= {0, 255}
+        with Image.open("o/m.overlay.png") as overlay:
+            assert overlay.size == picture.size
+            assert not np.array_equal(np.asarray(overlay.convert("RGB")), np.asarray(picture.convert("RGB")))
+    single = run("detect", "photos/m.png", "--overlay", "one.jpg", "--server", served.url)
+    assert single.exit_code == 0 and Path("one.jpg").read_bytes()[:2] == b"\xff\xd8"
+
+
+def test_a_report_is_written_and_gone_on_with(run: Run, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        draw(f"photos/{number}.png", seed=94 + number)
+    assert run("embed", "photos/0.png", *MARK, "-o", "photos/0m.png", "--server", served.url).exit_code == 0
+    out = ("--out", "r.jsonl", "--out", "r.csv", "--out", "r.html", "--server", served.url)
+    first = run("detect", "photos", *out)
+    assert first.exit_code == 1 and "1 with watermarks (1 in all), 3 without" in first.stderr
+    rows = [json.loads(line) for line in Path("r.jsonl").read_text().splitlines()]
+    assert len(rows) == 4 and rows[1]["watermarks"][0]["record"]["asset"] == "9"
+    assert "acme" in Path("r.csv").read_text() and "acme" in Path("r.html").read_text()
+    draw("photos/9.png", seed=99)
+    again = run("detect", "photos", *out, "--resume")
+    assert "4 without" in again.stderr and "4 of them read before" in again.stderr, again.stderr
+    assert again.stdout.startswith("photos/9.png") and len(Path("r.jsonl").read_text().splitlines()) == 5
+    monkeypatch.delenv("WAM_API_KEY")  # another view: what was read so is not taken for the same
+    public = run("detect", "photos", *out, "--resume")
+    assert "read before" not in public.stderr and len(Path("r.jsonl").read_text().splitlines()) == 10
+
+
+def test_marking_a_folder_is_gone_on_with(run: Run, served: Served) -> None:
+    for number in range(3):
+        draw(f"photos/{number}.png", seed=100 + number)
+    options = ("--out-dir", "out", "--asset-from", "name", "--owner", "folder", "--server", served.url)
+    first = run("embed", "photos", *options)
+    assert first.exit_code == 0 and "3 marked, 0 skipped, 0 failed" in first.stderr
+    lines = [json.loads(line) for line in Path("out/manifest.jsonl").read_text().splitlines()]
+    assert [line["status"] for line in lines] == ["marked"] * 3 and len({line["link"] for line in lines}) == 3
+    content = Path("out/1.png").read_bytes()
+    Path("out/1.png").unlink()
+    draw("photos/3.png", seed=103)
+    second = run("embed", "photos", *options, "--resume", "--json")
+    assert second.exit_code == 0 and "2 marked, 2 skipped, 0 failed" in second.stderr
+    assert Path("out/1.png").read_bytes() == content  # the same link, and so the same file
+    assert len(second.stdout.splitlines()) == 4
+    for line in second.stdout.splitlines():
+        check_contract(json.loads(line))
+    other = run("embed", "photos", *options, "--resume", "--quality", "90")
+    assert "4 files were marked otherwise (quality was the source's own, is 90)" in other.stderr
+    assert "4 marked, 0 skipped" in other.stderr and "replaced an earlier output" in other.stdout
+    shutil.rmtree("out")
+
+
+def test_a_link_of_its_own_is_given_where_it_is_asked_for(run: Run, served: Served) -> None:
+    draw("in.png", seed=110)
+
+    def link(*options: str) -> str:
+        done = run("embed", "in.png", *MARK, *options, "--server", served.url, "--json")
+        assert done.exit_code == 0, done.stderr
+        return str(json.loads(done.stdout)["link"])
+
+    first = link()
+    assert link() == first and link("--new-link") != first

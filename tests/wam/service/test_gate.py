@@ -22,6 +22,9 @@ from wam.service.rates import client_of
 from wam.service.roles import Role
 from wam.service.settings import Limits
 
+# how a client may see that the other side closed a connection into which it was still sending
+CLOSED = (httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError)
+
 
 @contextmanager
 def connected(served: Served) -> Iterator[socket.socket]:
@@ -40,10 +43,15 @@ def rest(connection: socket.socket) -> bytes:
 
 def emptied(served: Served) -> bool:
     """Whether every picture has left the queue: it leaves after its answer is sent, which a client may see first."""
-    end = time.monotonic() + 20
-    while served.house.admission.count and time.monotonic() < end:
+    return inside(served, 0)
+
+
+def inside(served: Served, count: int) -> bool:
+    """Whether so many pictures are in the house before long."""
+    end = time.monotonic() + 30
+    while served.house.admission.count != count and time.monotonic() < end:
         time.sleep(0.01)
-    return served.house.admission.count == 0
+    return served.house.admission.count == count
 
 
 def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(tmp_path: Path) -> None:
@@ -62,7 +70,7 @@ def test_a_body_that_turns_out_too_large_is_refused_on_the_way(tmp_path: Path) -
         try:
             answer = served.anyone.post("/v1/detect", content=endless())
             assert answer.status_code == 413
-        except (httpx.WriteError, httpx.ReadError):
+        except CLOSED:
             pass  # the connection was closed while the body was being sent
         form = served.anyone.post("/v1/detect", **upload(b"x" * 120_000))
         assert form.status_code == 413 and form.json()["detail"].startswith("body: expected at most 100,000 bytes")
@@ -83,7 +91,8 @@ def test_a_client_that_goes_away_leaves_nothing(served: Served) -> None:
     for _ in range(5):
         with connected(served) as connection:
             connection.sendall(b"POST /v1/detect HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
-    assert emptied(served)
+            assert inside(served, 1)
+        assert emptied(served)
 
 
 def test_requests_a_minute_are_counted_for_each_address_and_key(tmp_path: Path) -> None:
@@ -117,13 +126,11 @@ def test_the_queue_is_bounded_and_one_client_cannot_fill_it(tmp_path: Path) -> N
 
         with ThreadPoolExecutor(12) as executor:
             held = [executor.submit(ask, Role.ANONYMOUS) for _ in range(3)]
-            while served.house.admission.count < 3:
-                time.sleep(0.01)
+            assert inside(served, 3)
             fourth = ask(Role.ANONYMOUS)
             assert fourth.status_code == 429 and "at most 3 pictures of one client" in fourth.json()["detail"]
             held += [executor.submit(ask, Role.MARKER) for _ in range(2)]
-            while served.house.admission.count < 5:
-                time.sleep(0.01)
+            assert inside(served, 5)
             full = ask(Role.ADMIN)
             assert full.status_code == 429 and "expected room, found 5 pictures" in full.json()["detail"]
             assert int(full.headers["retry-after"]) > 0
@@ -141,7 +148,7 @@ def test_a_hundred_large_uploads_at_once_each_get_one_clear_answer(tmp_path: Pat
         def ask(_: int) -> int:
             try:
                 return httpx.post(f"{served.url}/v1/detect", **upload(content), timeout=60).status_code
-            except (httpx.WriteError, httpx.ReadError):
+            except CLOSED:
                 return 429  # refused before its body was read: the connection closed under it
 
         with ThreadPoolExecutor(32) as executor:
@@ -189,12 +196,16 @@ def test_the_log_holds_no_picture_key_record_or_address(served: Served, caplog: 
         served.anyone.post("/v1/embed", **upload(b"no", "name-secret.png", asset="asset-secret\n"), headers=headers)
         served.anyone.get("/v1/records/name-secret", headers=headers)
         served.anyone.get("/v1/about", headers={"Authorization": f"Bearer {key[:-2]}"})
+        end = time.monotonic() + 20  # a line is logged after its answer was sent, which a client may see first
+        while sum('"route"' in one.getMessage() for one in caplog.records) < 7 and time.monotonic() < end:
+            time.sleep(0.01)
     text = "\n".join(record.getMessage() for record in caplog.records if not record.name.startswith("http"))
     lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "wam.service"]
     assert [(line["route"], line["status"]) for line in lines if "route" in line][:4] == [
         ("embed", 200), ("detect", 200), ("show_record", 200), ("list_records", 200)
     ]  # fmt: skip
     assert lines[0]["key"] == made.id and lines[0]["bytes"] > 1000
+    assert len([line for line in lines if "route" in line]) == 7
     for one in (*secret, link, link[3:], key, key.rpartition("_")[2][:20], "127.0.0.1"):
         assert one not in text, one
 
@@ -222,8 +233,9 @@ def test_an_address_is_what_one_client_has() -> None:
 
 def test_metrics_count_what_was_answered(served: Served) -> None:
     served.anyone.get("/healthz")
-    text = served[Role.AUDITOR].get("/metrics").text
-    assert 'wam_requests_total{method="GET",route="healthz",status="200"}' in text
+    counted, end = 'wam_requests_total{method="GET",route="healthz",status="200"}', time.monotonic() + 20
+    while counted not in (text := served[Role.AUDITOR].get("/metrics").text):  # counted once its answer was sent
+        assert time.monotonic() < end
     assert "wam_workers_ready 1.0" in text and "wam_tasks_waiting 0.0" in text
 
 

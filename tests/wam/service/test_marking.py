@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import email.parser
 import email.policy
 import io
 import json
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,7 +17,9 @@ import pytest
 from PIL import Image
 
 from tests.wam.cli.commands import check_contract
-from tests.wam.service.served import Served, picture, upload
+from tests.wam.service.jobs import archive, finished
+from tests.wam.service.served import GENEROUS, Served, in_threads, picture, upload
+from wam.service import batches
 from wam.service.roles import Role
 
 
@@ -114,3 +119,120 @@ def test_many_at_once_get_a_link_each(served: Served) -> None:
 def test_a_record_that_has_no_room_is_the_picture_s_problem(served: Served) -> None:
     answer = embed(served, picture(size=(64, 64)), asset="1", owner="acme", mode="record")
     assert answer.status_code == 422 and answer.json()["detail"].startswith("in.png: ")
+
+
+def test_the_same_picture_for_the_same_record_gets_the_same_link(served: Served) -> None:
+    fields = {"asset": "again", "owner": "acme"}
+    first, second = (embed(served, picture(seed=60), **fields) for _ in range(2))
+    assert first.headers["wam-link"] == second.headers["wam-link"] and first.content == second.content
+    other = embed(served, picture(seed=60), **fields, new_link="true")
+    assert other.headers["wam-link"] != first.headers["wam-link"]
+    assert embed(served, picture(seed=60), **fields, user="u").headers["wam-link"] != first.headers["wam-link"]
+
+
+def start(served: Served, files: dict[str, bytes], role: Role = Role.MARKER, **fields: str) -> httpx.Response:
+    parts = [("file", (name, content, "application/octet-stream")) for name, content in files.items()]
+    return served[role].post("/v1/jobs/embed", files=parts, data=fields)
+
+
+def marked_files(served: Served, job: dict[str, Any], role: Role = Role.MARKER) -> dict[str, bytes]:
+    answer = served[role].get(job["files"])
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/zip"), answer.text
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+def test_an_archive_is_marked_and_comes_back_as_one(served: Served) -> None:
+    content = archive({
+        "a.png": picture(seed=61), "folder/b.png": picture(seed=62), "broken.png": b"no picture", "notes.txt": b"text",
+    })  # fmt: skip
+    answer = start(served, {"photos.zip": content}, owner="job-1", asset_from="name", user="u")
+    job, lines = finished(served, answer)
+    assert {key: job[key] for key in ("kind", "state", "total", "done", "marked", "failed", "passed_over")} == {
+        "kind": "embed", "state": "done", "total": 3, "done": 3, "marked": 2, "failed": 1, "passed_over": 1
+    }  # fmt: skip
+    by_name = {line["image"]: line for line in lines}
+    for line in lines:
+        check_contract(line)
+    assert by_name["broken.png"]["error"].startswith("broken.png: expected") and by_name["broken.png"]["link"] is None
+    files = marked_files(served, job)
+    assert sorted(files) == ["a.png", "folder/b.png"]
+    for name, file in files.items():
+        (mark,) = served[Role.AUDITOR].post("/v1/detect", **upload(file)).json()["watermarks"]
+        assert mark["link"] == by_name[name]["link"] and by_name[name]["output"] == name
+        assert mark["record"] == by_name[name]["record"]
+        assert (mark["record"]["asset"], mark["record"]["owner"]) == (Path(name).stem, "job-1")
+    entries = list(served.house.registry.entries(owner="job-1"))
+    assert sorted(entry.state for entry in entries) == ["discarded", "marked", "marked"]
+    assert served[Role.AUDITOR].get(job["files"]).status_code == 404  # another key's
+    assert served[Role.MARKER].delete(f"/v1/jobs/{job['id']}").status_code == 204
+    assert served[Role.MARKER].get(job["files"]).status_code == 404
+
+
+def test_a_job_that_is_sent_again_gets_the_same_links(served: Served) -> None:
+    files = {"c.png": picture(seed=63), "d.png": picture(seed=64)}
+    first, second = (finished(served, start(served, files, owner="job-2", asset="one")) for _ in range(2))
+    links = [sorted(line["link"] for line in lines) for _, lines in (first, second)]
+    assert links[0] == links[1] and len(set(links[0])) == 2
+    assert marked_files(served, first[0]) == marked_files(served, second[0])
+    assert all("earlier mark" in " ".join(line["notes"]) for line in second[1])
+
+
+def test_names_of_a_job_lead_nowhere_else(served: Served) -> None:
+    content = archive({"C:\\up.png": picture(seed=65), "/abs.png": picture(seed=66), "../../x.png": picture()})
+    job, _ = finished(served, start(served, {"x.zip": content}, owner="job-3", asset_from="name", format="webp"))
+    files = marked_files(served, job)
+    assert sorted(files) == ["C_/up.webp", "abs.webp"] and all(file[:4] == b"RIFF" for file in files.values())
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "said"),
+    [
+        ({"owner": "a"}, 400, "asset: expected asset, or asset_from=name"),
+        ({"owner": "a", "asset": "1", "asset_from": "name"}, 400, "asset: expected asset, or asset_from=name"),
+        ({"owner": "a", "asset_from": "list"}, 400, "asset: expected asset, or asset_from=name"),
+        ({"asset": "1"}, 400, "owner: expected text that is not blank"),
+        ({"owner": "a", "asset": "1", "strength": "loud"}, 400, "strength: expected one of gentle"),
+        (
+            {"owner": "a", "asset": "1", "format": "png"},
+            400,
+            "job: expected another name for each picture, found a.png",
+        ),
+    ],
+)
+def test_a_job_that_makes_no_sense_is_refused_before_it_begins(
+    served: Served, fields: dict[str, str], status: int, said: str
+) -> None:
+    in_use = len(served.house.registry.words())
+    answer = start(served, {"a.png": picture(), "A.jpg": picture()}, **fields)
+    assert answer.status_code == status and answer.json()["detail"].startswith(said), answer.text
+    raw = served[Role.MARKER].post("/v1/jobs/embed", content=b"x", headers={"Content-Type": "application/zip"})
+    assert raw.status_code == 415
+    assert len(served.house.registry.words()) == in_use
+    other = served.anyone.post("/v1/jobs/embed")
+    assert other.status_code == 401
+
+
+def test_a_job_marks_no_more_than_there_is_room_for(tmp_path: Path) -> None:
+    limits = dataclasses.replace(GENEROUS, job_result_bytes=5 * len(picture()) // 2)
+    with in_threads(tmp_path, limits) as served:
+        files = {f"{n}.png": picture(seed=n) for n in range(3)}
+        job, lines = finished(served, start(served, files, owner="a", asset_from="name"))
+        said = [line["error"] for line in lines if line["error"] is not None]
+        assert (job["marked"], len(said)) in ((1, 2), (2, 1)) and all("bytes of marked pictures" in one for one in said)
+        assert len(marked_files(served, job)) == job["marked"] == len(served.house.registry.words())
+
+
+def test_a_job_whose_results_cannot_be_written_says_that_it_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with in_threads(tmp_path) as served:
+        monkeypatch.setattr(batches, "append", full)
+        answer = start(served, {"a.png": picture()}, owner="a", asset="1")
+        assert answer.status_code == 202
+        job, _ = finished(served, answer)
+        assert job["state"] == "failed" and job["files"] is None
+        assert served[Role.MARKER].get(f"/v1/jobs/{job['id']}/files").status_code == 409

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
 import random
 import struct
 import time
-import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.wam.service.jobs import archive, finished
 from tests.wam.service.served import Served, in_threads, picture, upload
 from wam.service.kept import KeptFiles, PrivateFolder
 from wam.service.roles import Role
@@ -100,7 +99,7 @@ def test_bombs_are_refused_before_they_are_decoded(served: Served, size: tuple[i
     answer = served.anyone.post("/v1/detect", **upload(bomb(*size), "bomb.png"))
     assert answer.status_code in (413, 422) and answer.headers["content-type"] == PROBLEM
     assert answer.json()["detail"].startswith("bomb.png: expected at most 50,000,000 pixels")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20  # a machine may be busy; decoding takes minutes
 
 
 def test_animations_are_bounded_too(tmp_path: Path) -> None:
@@ -167,26 +166,6 @@ def test_damaged_pictures_get_one_clear_answer_each(served: Served, marked: byte
             assert answer.headers["content-type"] == PROBLEM and "\n" not in answer.json()["detail"]
 
 
-def archive(files: dict[str, bytes]) -> bytes:
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as opened:
-        for name, content in files.items():
-            opened.writestr(name, content)
-    return stream.getvalue()
-
-
-def finished(served: Served, answer: Any, role: Role = Role.MARKER) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """A job when it is done, and its results."""
-    assert answer.status_code == 202, answer.text
-    end = time.monotonic() + 60
-    while (job := served[role].get(answer.headers["location"]).json())["state"] == "running":
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    lines = served[role].get(job["results"])
-    assert lines.headers["content-type"] == "application/x-ndjson"
-    return job, [json.loads(line) for line in lines.text.splitlines()]
-
-
 def test_an_archive_is_read_with_progress(served: Served, marked: bytes) -> None:
     content = archive({
         "a.png": marked, "folder/b.png": picture(seed=52), "broken.png": b"no picture", "notes.txt": b"text",
@@ -227,15 +206,14 @@ def test_an_archive_that_unpacks_to_too_much_does_not(tmp_path: Path) -> None:
         headers = {"Content-Type": "application/zip"}
         small = archive({"bomb.png": b"\0" * 50_000_000, "fine.png": picture()})
         assert len(small) < 150_000
-        job, lines = finished(served, served[Role.MARKER].post("/v1/jobs", content=small, headers=headers))
+        _, lines = finished(served, served[Role.MARKER].post("/v1/jobs", content=small, headers=headers))
         errors = {line["image"]: line["error"] for line in lines}
         assert errors == {"bomb.png": "bomb.png: expected at most 100,000 bytes, found more", "fine.png": None}
         many = archive({f"{n}.png": b"x" for n in range(3)})
         answer = served[Role.MARKER].post("/v1/jobs", content=many, headers=headers)
         assert answer.status_code == 413 and "at most 2 pictures" in answer.json()["detail"]
-        assert list(served.house.folder.path.iterdir()) == [
-            served.house.jobs.find(job["id"], "", any_client=True).folder
-        ]
+        (folder,) = served.house.folder.path.iterdir()  # of the first job
+        assert (folder / "results.jsonl").read_text().count("\n") == len(lines)
 
 
 def test_a_job_that_is_taken_back_ends(served: Served) -> None:

@@ -21,7 +21,7 @@ EXPECTED = {  # who may use what, written down a second time: a change of the ta
     "metrics": "auditor admin", "list_records": "auditor admin", "show_record": "auditor admin",
     "embed": "marker admin", "withdraw_record": "admin",
     "start_job": "marker auditor admin", "show_job": "marker auditor admin", "job_results": "marker auditor admin",
-    "end_job": "marker auditor admin",
+    "end_job": "marker auditor admin", "job_files": "marker auditor admin", "start_marking_job": "marker admin",
 }  # fmt: skip
 
 

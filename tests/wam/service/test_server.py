@@ -40,8 +40,9 @@ def test_the_head_of_a_request_has_to_come_within_a_time(served: Served, monkeyp
         with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
             connection.sendall(begun)
             assert connection.recv(1000) == b""  # closed
+    monkeypatch.setattr(server.PatientProtocol, "patience", 3.0)
     with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
-        for _ in range(3):  # a connection that asks in time is kept
+        for _ in range(4):  # a connection that asks in time is kept, for longer than it may wait
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             answer = b""
             while not answer.endswith(b'{"status":"ok"}'):
@@ -49,7 +50,7 @@ def test_the_head_of_a_request_has_to_come_within_a_time(served: Served, monkeyp
                 assert more
                 answer += more
             assert answer.startswith(b"HTTP/1.1 200")
-            time.sleep(0.2)
+            time.sleep(1.2)
     assert len(calls) >= 3
 
 
@@ -57,9 +58,14 @@ def test_the_head_of_a_request_has_to_come_within_a_time(served: Served, monkeyp
 def test_what_is_no_http_is_refused(served: Served, head: bytes) -> None:
     parts = urlsplit(served.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
-        connection.sendall(head)
-        connection.shutdown(socket.SHUT_WR)
-        answer = connection.recv(5000)
+        try:
+            connection.sendall(head)
+            connection.shutdown(socket.SHUT_WR)
+            answer = connection.recv(5000)
+        except TimeoutError:
+            raise
+        except OSError:  # closed while more was coming
+            answer = b""
         assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
     assert served.anyone.get("/healthz").status_code == 200
 

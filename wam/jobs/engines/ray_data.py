@@ -19,8 +19,7 @@ from wam.jobs.modes import MarkMode, Reservation, Written, earlier_line
 from wam.jobs.outcome import DetectOutcome, EmbedOutcome
 from wam.jobs.plan import Item, Source
 from wam.models.effort import USUAL, Effort
-from wam.pictures.storage import Location, fetch
-from wam.pipeline.loaded import digest_of
+from wam.pictures.storage import Location, digest_of, fetch
 from wam.pipeline.marking import Marking, Request, mark_one
 from wam.pipeline.read import Examined, ReadSteps, judge
 from wam.pipeline.registered_words import RegisteredWords, Registries

@@ -82,7 +82,7 @@ const COLOURS = 12;
 const $ = (id) => document.getElementById(id);
 let language = (navigator.languages || [navigator.language || "en"])[0].toLowerCase().startsWith("zh") ? "zh" : "en";
 let text = TEXTS[language];
-let key = null, about = null, request = null, shown = null, problems = {}, kept = [];
+let key = null, about = null, request = null, shown = null, problems = {}, kept = [], lookUps = 0;
 
 function make(tag, attributes = {}, ...inside) {
   const element = tag.startsWith("svg:") ? document.createElementNS(SVG, tag.slice(4)) : document.createElement(tag);
@@ -327,18 +327,20 @@ function flip(original) {
 
 async function records(event) {
   if (event) event.preventDefault();
-  const form = new FormData($("records-form")), link = form.get("link").trim();
+  const form = new FormData($("records-form")), link = form.get("link").trim(), mine = ++lookUps;
   refuse("records-problem", null);
   const query = new URLSearchParams();
   for (const name of ["asset", "user"]) if (form.get(name)) query.set(name, form.get(name));
   try {
     const path = link ? `v1/records/${encodeURIComponent(link)}` : `v1/records?${query}`;
     const found = await send("GET", path).answer;
+    if (mine !== lookUps) return; // asked again meanwhile
     const entries = link ? [found] : found.records;
     $("records-said").textContent = text.records(entries.length, !link && found.more);
     $("records-table").hidden = !entries.length;
     $("records-table").tBodies[0].replaceChildren(...entries.map(entry));
   } catch (problem) {
+    if (mine !== lookUps) return;
     $("records-table").hidden = true;
     $("records-said").textContent = "";
     refuse("records-problem", problem || { detail: text.offline });

@@ -1,0 +1,32 @@
+"""Jobs of the tests: archives that are sent, and waiting until they are done."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import zipfile
+from typing import Any
+
+from tests.wam.service.served import Served
+from wam.service.roles import Role
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, content in files.items():
+            opened.writestr(name, content)
+    return stream.getvalue()
+
+
+def finished(served: Served, answer: Any, role: Role = Role.MARKER) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A job when it is done, and its results."""
+    assert answer.status_code == 202, answer.text
+    end = time.monotonic() + 60
+    while (job := served[role].get(answer.headers["location"]).json())["state"] == "running":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    lines = served[role].get(job["results"])
+    assert lines.headers["content-type"] == "application/x-ndjson"
+    return job, [json.loads(line) for line in lines.text.splitlines()]
