@@ -43,6 +43,7 @@ from payload.registry.database import (
 )
 from payload.registry.entry import ERASED, IN_USE, STATES, Entry, State, hash_text, words_of
 from payload.registry.export_import import FIRST_ENTRY, Header, place_of, read_lines, write_lines
+from payload.registry.manifests import Manifests
 from payload.registry.schema import SCHEMA_VERSION, entry_columns, entry_table, registry_table
 from payload.registry.statistics import Statistics
 
@@ -82,6 +83,11 @@ class Registry:
     def name(self) -> str:
         """Name the file, or the URL without its password."""
         return engine_name(self._engine.url)
+
+    @property
+    def manifests(self) -> Manifests:
+        """The manifests of content credentials that are kept beside the records."""
+        return Manifests(self._engine)
 
     @classmethod
     def open(cls, url: str | None = None, *, create: bool = True) -> Registry:

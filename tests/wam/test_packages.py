@@ -182,7 +182,8 @@ def test_extras_name_what_the_default_installation_brings() -> None:
         assert DISTRIBUTIONS.get(module, module) in requirements(extras[extra])
     assert requirements(extras["bench"]) | requirements(extras["meta"]) <= default
     service = requirements(extras["service"])
-    assert {DISTRIBUTIONS.get(module, module) for module in ALL} <= default | service
+    optional = service | requirements(extras["c2pa"])
+    assert {DISTRIBUTIONS.get(module, module) for module in ALL} <= default | optional
 
 
 def test_the_page_says_what_each_command_needs() -> None:

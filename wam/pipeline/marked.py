@@ -39,13 +39,26 @@ class RecordMarks:
 
 
 @dataclass(frozen=True)
+class KeptManifest:
+    """A manifest that was signed into a file: its ``id``, its ``store`` for whoever keeps it, and the ``algorithm`` and
+    ``values`` of the marks that it names; ``pdq``: the picture's fingerprint, where it was taken."""
+
+    id: str
+    store: bytes = field(repr=False)
+    algorithm: str
+    values: tuple[bytes, ...]
+    pdq: int | None = None
+
+
+@dataclass(frozen=True)
 class MarkReport:
     """What a marked file carries and how it differs from its input.
 
     ``words`` the 32-bit words that were marked, one in link mode; ``model`` as NAME@HASH8; size in pixels; ``sha256``
     of the content in hex digits; ``phash`` 64 bits, of the saved picture; ``psnr_db`` and ``ssim`` of the saved picture
     against the input; ``lost`` names what the file could not carry over; ``notes`` what a person should know;
-    ``frames`` of an animation; ``labelled`` with metadata that says the same; ``marks`` in record mode only.
+    ``frames`` of an animation; ``labelled`` with metadata that says the same; ``marks`` in record mode only;
+    ``manifest`` where one was signed.
     """
 
     mode: Mode
@@ -63,6 +76,7 @@ class MarkReport:
     frames: int = 1
     labelled: bool = False
     marks: RecordMarks | None = None
+    manifest: KeptManifest | None = None
 
     @property
     def link(self) -> str | None:
@@ -131,6 +145,7 @@ def marked_file(
 ) -> MarkedFile:
     """The file with its report; ``saved``: the picture that a reader of ``content`` gets."""
     before = loaded.picture
+    lost = tuple(name for name in lost if name not in loaded.carried)
     refuse_loss(loaded, options, lost)
     report = MarkReport(
         mode=options.mode,
