@@ -94,9 +94,9 @@ def _contradictions(findings: Findings, kept: Sequence[ManifestState]) -> Iterat
         for one in kept:
             if one.manifest != said.manifest and _kinds(one.source_types) & GENERATED:
                 yield f"the manifest says {what}, that of its mark says that it was generated"
-    named = frozenset() if label is None or label.value else _kinds([label.source_type])
-    if stated & GENERATED and named and named <= TAKEN:
-        yield f"the manifest says that it was generated, the label says {', '.join(sorted(named))}"
+    labelled = frozenset[str]() if label is None or label.value else _kinds([label.source_type])
+    if stated & GENERATED and labelled and labelled <= TAKEN:
+        yield f"the manifest says that it was generated, the label says {', '.join(sorted(labelled))}"
 
 
 def _reasons(findings: Findings) -> Iterator[str]:

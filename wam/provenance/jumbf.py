@@ -87,3 +87,14 @@ def _label(description: bytes) -> str:
     if len(description) <= _UUID or not description[_UUID] & _LABELLED:
         return ""
     return description[_UUID + 1 :].partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def active_alone(store: bytes) -> bytes:
+    """A manifest store with its active manifest only, the last one; raises ``ValueError``."""
+    whole = read_store(store)
+    if not whole.superboxes:
+        raise ValueError("expected a manifest in the store, found none")
+    first = next(_boxes(store, whole.box.body, whole.box.end))
+    active = whole.superboxes[-1].box
+    inside = store[first.start : first.end] + store[active.start : active.end]
+    return (len(inside) + 8).to_bytes(4, "big") + SUPERBOX + inside

@@ -25,8 +25,12 @@ from wam.service.roles import EVERYBODY, Role, may
 from wam.service.settings import Settings
 
 LOG = logging.getLogger("wam.service")
-FREE = frozenset({"page", "page_style", "page_script", "page_icon", "openapi", "healthz", "readyz", "about"})
-WITH_PICTURE = frozenset({"detect", "detect_url", "embed", "start_job"})  # what needs room in the house
+FREE = frozenset({"page", "page_style", "page_script", "page_icon", "openapi", "healthz", "readyz", "about"}) | {
+    "supported_algorithms", "capabilities", "binding_status", "well_known",
+}  # fmt: skip
+WITH_PICTURE = frozenset(
+    {"detect", "detect_url", "embed", "start_job", "match_content", "match_reference"}
+)  # what needs room in the house
 ENVELOPE = 1 << 16  # bytes of a body that may be around a picture of the largest size
 METHODS = ("GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS")
 POLICY = (
