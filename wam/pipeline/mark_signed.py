@@ -139,7 +139,7 @@ def _source_type(loaded: Loaded, report: MarkReport, credentials: Credentials) -
         return credentials.source_type
     if report.labelled:
         return GENERATED
-    label = read_label(loaded.picture.metadata)
+    label = read_label(loaded.picture.metadata, loaded.picture.settings.segments)
     return None if label is None else label.source_type or None
 
 

@@ -118,7 +118,8 @@ def label_for(loaded: Loaded, options: MarkOptions, record: Record, *, name: str
     ``message`` 32 characters of the mark itself."""
     if not options.label:
         return None
-    return mark_label(read_label(loaded.picture.metadata), owner=record.owner, link=name, message=message)
+    known = read_label(loaded.picture.metadata, loaded.picture.settings.segments)
+    return mark_label(known, owner=record.owner, link=name, message=message)
 
 
 def record_name(record: Record) -> str:

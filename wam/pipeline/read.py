@@ -224,7 +224,7 @@ def examine(marker: Watermarker, picture: Picture, *more: Picture, effort: Effor
     detections = merge(found for found, _ in frames) if more else frames[0][0]
     searches = tuple(search for _, search in frames if search is not None)
     phash = hash_rgb(picture.pixels) if detections else None
-    label = read_label(picture.metadata)
+    label = read_label(picture.metadata, picture.settings.segments)
     records, others = find_records(detections, keys=marker.keys, phash=phash)
     cut = hashes_before_cut(picture.pixels) if any(is_whole(one) for one in others) else ()
     return Examined(
