@@ -25,6 +25,7 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
+    text,
 )
 
 from payload.errors import RegistryError
@@ -35,6 +36,7 @@ MOST_BYTES = 16 << 20  # of a manifest store
 MOST_ID, MOST_ALGORITHM, MOST_VALUE = 200, 200, 512  # characters; a value has two for each byte
 MOST_FOUND = 1000  # manifests that one question gives
 PDQ_BITS = 256
+_LOCK_KEY = 0x77616D32  # on a PostgreSQL server: "wam2" in ASCII
 
 metadata = MetaData()
 
@@ -134,7 +136,7 @@ class Manifests:
             row = connection and connection.execute(select(manifest_table).where(manifest_table.c.id == id)).first()
         if not row:
             return None
-        hashes = (None if text is None else int(text, 16) for text in (row.phash, row.pdq))
+        hashes = (None if digits is None else int(digits, 16) for digits in (row.phash, row.pdq))
         return Manifest(row.id, bytes(row.store), row.kept_at, *hashes)
 
     def bound_to(self, bindings: Sequence[Binding]) -> list[str]:
@@ -177,6 +179,8 @@ class Manifests:
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         with transaction(self._engine, write=True) as connection:
+            if connection.dialect.name == "postgresql":  # two that make the tables at once would fail
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
             metadata.create_all(connection)
             yield connection
 
@@ -196,6 +200,6 @@ def _bind(connection: Connection, id: str, one: Binding) -> None:
         connection.execute(insert(binding_table).values(values))
 
 
-def _require(text: str, most: int, what: str) -> None:
-    if not 0 < len(text) <= most or not text.isprintable():
-        raise RegistryError(f"{what}: expected 1 to {most} printable characters, found {len(text)}; it is not kept")
+def _require(given: str, most: int, what: str) -> None:
+    if not 0 < len(given) <= most or not given.isprintable():
+        raise RegistryError(f"{what}: expected 1 to {most} printable characters, found {len(given)}; it is not kept")
