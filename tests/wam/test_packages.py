@@ -49,7 +49,20 @@ COMMANDS = {
     "wam bench --cost": ("bench", *TINY, "--cost", "short"),
 }
 LOOKS = ("bench", "--limit", "1", "--size", "96", "--workers", "1", "--visibility", "looks")
-SERVING = {"app", "bodies", "front", "gate", "house", "marking", "metrics", "rates", "reading", "records", "server"}
+SERVING = {
+    "app",
+    "bodies",
+    "front",
+    "gate",
+    "house",
+    "marking",
+    "metrics",
+    "rates",
+    "reading",
+    "records",
+    "server",
+    "soft_bindings",
+}
 STATUS = {"wam detect": 1}  # nothing is found, as in grep
 
 
