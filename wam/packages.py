@@ -11,6 +11,7 @@ OWN = ("wam", "attacks", "payload")
 # What is installed under another name than it is imported by.
 DISTRIBUTIONS = {
     "PIL": "pillow",
+    "c2pa": "c2pa-python",
     "flip_evaluator": "flip-evaluator",
     "pycvvdp": "cvvdp",
     "python_multipart": "python-multipart",
@@ -20,6 +21,7 @@ DISTRIBUTIONS = {
     "typing_extensions": "typing-extensions",
 }
 EXTRAS = {
+    "c2pa": "c2pa",
     "flip_evaluator": "visibility",
     "kornia": "bench",
     "matplotlib": "bench",
@@ -50,8 +52,12 @@ _BENCH = (*_MARKS, "kornia", "piq", "torchvision")
 # By command, and by command with an option; all need typer and rich as well.
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "wam embed": _MARKS,
+    "wam embed --c2pa": (*_MARKS, "c2pa"),
     "wam detect": _MARKS,
     "wam watch": _MARKS,
+    "wam verify": (*_MARKS, "c2pa"),
+    "wam recover": (*_MARKS, "c2pa"),
+    "wam c2pa test-certs": ("cryptography",),
     "wam registry": ("numpy", "sqlalchemy", "platformdirs"),
     "wam key": (),
     "wam model list": (),

@@ -26,12 +26,15 @@ from wam.networks.strength import Amount, either
 from wam.pipeline.given import GivenPicture, content_of
 from wam.pipeline.key_file import read_keys
 from wam.pipeline.loaded import load
-from wam.pipeline.mark_link import REUSED, mark_link
-from wam.pipeline.mark_record import mark_record
+from wam.pipeline.mark_link import REUSED, LinkMarking
+from wam.pipeline.mark_record import RecordMarking
+from wam.pipeline.mark_signed import keep_manifest, signed
 from wam.pipeline.marked import MarkedFile
+from wam.pipeline.marking import Request, mark_one
 from wam.pipeline.options import MarkOptions, Mode, key_name
 from wam.pipeline.read import Findings, read
 from wam.pipeline.registered_words import RegisteredWords, label_of
+from wam.provenance.credentials import Credentials
 from wam.watermarker import Watermarker
 from wam.watermarker import load as load_model
 
@@ -73,7 +76,8 @@ class Studio:
     made when the first link is needed. Several, as a list or in ``WAM_REGISTRY`` with ``|`` between, are asked in order
     when pictures are read; links are made in the first. ``key_file``: a secret; None is that of ``WAM_KEY``, if there
     is one. With a key marks are the key's own, and those of the public carrier are read too. ``model``, ``device`` and
-    ``precision`` as in ``wam.load``.
+    ``precision`` as in ``wam.load``. ``credentials``: sign a C2PA manifest into each marked file, kept in the registry
+    too; it needs the package c2pa-python.
 
     In a service, one studio serves all requests. Under asyncio a thread does the work:
 
@@ -91,6 +95,7 @@ class Studio:
         model: str | os.PathLike[str] = DEFAULT,
         device: str = "auto",
         precision: str = AUTO,
+        credentials: Credentials | None = None,
     ) -> None:
         given = [registry] if isinstance(registry, str | os.PathLike | Registry) else list(registry or [])
         self._given: list[str | Registry | None] = [
@@ -102,6 +107,7 @@ class Studio:
         self._opened_ones: dict[int, Registry] = {}  # by their places among those given
         self._words = RegisteredWords()
         self._lock = threading.Lock()
+        self._credentials = credentials
         keys = (*read_keys(key_file), None)
         self.marker: Watermarker = load_model(os.fspath(model), device=device, keys=keys, precision=precision)
 
@@ -149,18 +155,18 @@ class Studio:
         record = _record(asset, owner, user, time)
         content, name = content_of(picture)
         target = None if format is None else f"{name}.{format.removeprefix('.')}"
-        loaded = load(content, name=name, target=target, frames=frames)
+        loaded = load(content, name=name, target=target, frames=frames, keep=options.c2pa)
         if mode == "record":
-            return mark_record(self.marker, loaded, record=record, options=options)
+            return mark_one(self.marker, signed(RecordMarking(options), self._credentials), Request(loaded, record))
         registry = self._opened(create=True)
         assert registry is not None
         wanted = Wanted(record, loaded.digest, timed=time is not None)
         with _reserved(registry, wanted, new_link=new_link) as (entry, reused):
-            done = mark_link(
-                self.marker, loaded, record=entry.record, word=entry.word, label=label_of(registry, entry),
-                words=self._words, options=options,
-            )  # fmt: skip
+            marking = signed(LinkMarking(options, self._words), self._credentials)
+            request = Request(loaded, entry.record, entry.word, label_of(registry, entry))
+            done = mark_one(self.marker, marking, request)
             registry.confirm(entry.word, generation=entry.generation, phash=done.report.phash, again=True)
+            keep_manifest(registry, done.report)
         if not reused:
             return done
         return replace(done, report=replace(done.report, notes=(*done.report.notes, REUSED)))
@@ -227,7 +233,7 @@ class Studio:
             values["strength"] = either(how.get("strength"), how.get("psnr"))
         except ValueError as error:
             raise OptionsError(str(error)) from error
-        options = MarkOptions(**values, key=key_name(self.marker.keys[0]))
+        options = MarkOptions(**values, key=key_name(self.marker.keys[0]), c2pa=self._credentials is not None)
         if options.encrypt and options.key is None:
             raise OptionsError("encrypt: expected a key, found none; give a key file or set WAM_KEY")
         return options

@@ -42,6 +42,7 @@ from payload.registry.database import (
 from payload.registry.entry import ERASED, IN_USE, STATES, Entry, State, hash_text, words_of
 from payload.registry.export_import import Header, place_of, read_lines, write_lines
 from payload.registry.generations import LABELLED, Giving, Scheme
+from payload.registry.manifests import Manifests
 from payload.registry.reservations import Reserved as Reserved
 from payload.registry.reservations import Wanted as Wanted
 from payload.registry.schema import (
@@ -71,6 +72,11 @@ class Registry:
     def name(self) -> str:
         """Name the file, or the URL without its password."""
         return engine_name(self._engine.url)
+
+    @property
+    def manifests(self) -> Manifests:
+        """The manifests of content credentials that are kept beside the records."""
+        return Manifests(self._engine)
 
     @classmethod
     def open(cls, url: str | None = None, *, create: bool = True) -> Registry:

@@ -14,7 +14,7 @@ from wam.networks.baseline_extractor import HandmadeExtractor
 from wam.networks.embedder import Embedder
 from wam.signal.pattern import Carrier
 from wam.signal.pose import Pose
-from wam.signal.specification import BITS
+from wam.signal.specification import BITS, SIGNAL
 from wam.watermarker import Watermarker
 
 THRESHOLD = 27.0  # joint score
@@ -71,6 +71,8 @@ def handmade_marker(*keys: bytes | None) -> Watermarker:
     torch.manual_seed(0)
     calibration = Calibration(threshold=THRESHOLD, null_location=13.5, null_scale=1.35, bit_slope=2.2)
     return Watermarker(
-        LatticeModel(Embedder(), HandmadeExtractor(), carriers, calibration, name="handmade@00000000").eval(),
+        LatticeModel(
+            Embedder(), HandmadeExtractor(), carriers, calibration, name="handmade@00000000", signal=SIGNAL.name
+        ).eval(),
         keys=keys or (None,),
     )

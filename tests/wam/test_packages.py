@@ -50,7 +50,20 @@ COMMANDS = {
     "wam bench --cost": ("bench", *TINY, "--cost", "short"),
 }
 LOOKS = ("bench", "--limit", "1", "--size", "96", "--workers", "1", "--visibility", "looks")
-SERVING = {"app", "bodies", "front", "gate", "house", "marking", "metrics", "rates", "reading", "records", "server"}
+SERVING = {
+    "app",
+    "bodies",
+    "front",
+    "gate",
+    "house",
+    "marking",
+    "metrics",
+    "rates",
+    "reading",
+    "records",
+    "server",
+    "soft_bindings",
+}
 STATUS = {"wam detect": 1}  # nothing is found, as in grep
 SAID = {"wam watch": "note: watching .; Ctrl-C ends it\n1 marked, 0 moved aside\n"}
 
@@ -184,7 +197,8 @@ def test_extras_name_what_the_default_installation_brings() -> None:
         assert DISTRIBUTIONS.get(module, module) in requirements(extras[extra])
     assert requirements(extras["bench"]) | requirements(extras["meta"]) <= default
     service = requirements(extras["service"])
-    assert {DISTRIBUTIONS.get(module, module) for module in ALL} <= default | service
+    optional = service | requirements(extras["c2pa"])
+    assert {DISTRIBUTIONS.get(module, module) for module in ALL} <= default | optional
 
 
 def test_the_page_says_what_each_command_needs() -> None:

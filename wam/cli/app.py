@@ -15,13 +15,16 @@ import typer
 from wam.cli import common
 from wam.cli.attack import attack
 from wam.cli.bench import bench
+from wam.cli.c2pa import c2pa_app
 from wam.cli.detect import detect
 from wam.cli.embed import embed
 from wam.cli.key import key_app
 from wam.cli.model import model_app
 from wam.cli.panels import Commands
+from wam.cli.recover import recover
 from wam.cli.registry import registry_app
 from wam.cli.serve import serve_app
+from wam.cli.verify import verify
 from wam.cli.watch import watch
 from wam.errors import mask_secrets
 from wam.packages import missing
@@ -41,12 +44,15 @@ app = Commands(
 )
 app.command()(embed)
 app.command()(detect)
+app.command()(verify)
+app.command()(recover)
 app.command()(attack)
 app.command()(bench)
 app.command()(watch)
 app.add_typer(serve_app, name="serve")
 app.add_typer(registry_app, name="registry")
 app.add_typer(key_app, name="key")
+app.add_typer(c2pa_app, name="c2pa")
 app.add_typer(model_app, name="model")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wam.cli import common, panels
+from wam.cli import common, panels, sign_options
 from wam.cli.by_server import ServerOption, asked, client_of, embed_by_server, refuse_with_server
 from wam.cli.choices import Device, Engine, Mode
 from wam.cli.lines import note
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wam.jobs.plan import Fields, Item, Source
     from wam.networks.strength import Amount
     from wam.pipeline.options import MarkOptions
+    from wam.provenance.credentials import Credentials
     from wam.watermarker import Watermarker
 
 Asset = Annotated[
@@ -194,6 +195,13 @@ def embed(
     psnr: Psnr = None,
     quality: Quality = None,
     label: LabelOption = False,
+    c2pa: sign_options.C2pa = False,
+    sign_cert: sign_options.SignCert = None,
+    sign_key: sign_options.SignKey = None,
+    tsa: sign_options.Tsa = None,
+    source_type: sign_options.SourceType = None,
+    ai_model: sign_options.AiModel = None,
+    no_training: sign_options.NoTraining = False,
     all_frames: common.FramesOption = False,
     frames: common.OldFramesOption = None,
     registry: common.RegistryOption = None,
@@ -227,10 +235,13 @@ def embed(
     if drop and not in_place:
         common.fail("--drop: expected --in-place with it, found none; other outputs leave the input as it is")
     all_frames = common.take_frames(all_frames, frames)
+    credentials = sign_options.credentials_of(
+        c2pa, sign_cert, sign_key, tsa, source_type, ai_model, no_training=no_training
+    )
     fields = record_fields(asset, asset_from, owner, user, time, backslashes=backslashes)
     unread = common.note_unread(images, out_dir)
     items, left_out = _plan(images, output, out_dir, in_place, fields, follow_links=follow_links)
-    others = (key_file, model, (asset_from or "").partition("csv:")[2] or None)
+    others = (key_file, model, sign_cert, sign_key, (asset_from or "").partition("csv:")[2] or None)
     common.refuse_inputs([item.target for item in items], common.own_files(registry, *others), "choose another")
     _sweep(items)
     if mode is Mode.RECORD and new_link:
@@ -238,7 +249,7 @@ def embed(
     if server is not None:
         refuse_with_server(
             encrypt=encrypt, registry=registry, key_file=key_file, model=model != DEFAULT,
-            engine=engine is not Engine.LOCAL, in_place=in_place and not drop,
+            engine=engine is not Engine.LOCAL, in_place=in_place and not drop, c2pa=c2pa,
         )  # fmt: skip
         asked_for = mark_options(
             mode=mode.value, strength=amount, label=label, frames=all_frames, key=None, encrypt=False,
@@ -262,13 +273,15 @@ def embed(
     keyed = key_name(key)
     options = mark_options(
         mode=mode.value, strength=amount, label=label, frames=all_frames, key=keyed, encrypt=encrypt,
-        quality=quality, keep=in_place and not drop,
+        quality=quality, keep=in_place and not drop, c2pa=c2pa,
     )  # fmt: skip
     if mode is Mode.RECORD and registry is not None:
         common.fail("--registry: expected it without --mode record, found both; leave it out or use --mode link")
     marker = common.loaded(load)
     cluster = Cluster(common.single_threaded(load), address, workers) if engine is Engine.RAY else None
-    with _opened(marker, options, registry, out_dir, new_link=new_link, follow_links=follow_links) as run:
+    with _opened(
+        marker, options, registry, out_dir, new_link=new_link, follow_links=follow_links, credentials=credentials
+    ) as run:
         if resume:
             note_changes(run.journal, items)
         outcomes = _outcomes(marker, cluster, run, items, workers, resume)
@@ -289,6 +302,7 @@ def _opened(
     *,
     new_link: bool,
     follow_links: bool,
+    credentials: Credentials | None,
 ) -> Iterator[MarkMode]:
     """The run in its mode: with a manifest if there is an output folder, and in link mode with the registry."""
     from wam.jobs.journal import Journal
@@ -298,7 +312,10 @@ def _opened(
     records = common.open_registry(registry, create=True) if options.mode == "link" else None
     with open_manifest(out_dir, follow_links=follow_links) as manifest:
         journal = Journal(marker.name, manifest, options, same_as=marker.model.description.same_as, key=marker.keys[0])
-        yield RecordMode(journal) if records is None else LinkMode(records, journal, new_link=new_link)
+        if records is None:
+            yield RecordMode(journal, credentials=credentials)
+        else:
+            yield LinkMode(records, journal, new_link=new_link, credentials=credentials)
 
 
 def _outcomes(

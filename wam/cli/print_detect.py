@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wam.jobs.detect_report import DetectReport, Earlier
     from wam.jobs.listing import Listing
     from wam.jobs.outcome import DetectOutcome
-    from wam.pipeline.contract import DetectObject, LabelObject
+    from wam.pipeline.contract import CredentialsObject, DetectObject, LabelObject
     from wam.watermarker import Watermarker
 
 GAP = 2  # columns between those of a table
@@ -139,7 +139,8 @@ def report_one(outcome: DetectOutcome, model: str, message: str | None, *, folde
 def print_marks(name: str, said: DetectObject, *, folder: bool, several: bool = False) -> None:
     """A line for a picture of a folder; else its marks as a table, or as blocks where that has no room; ``several``
     registries were asked."""
-    columns, label, marks = terminal.width(), _label_line(said["label"]), said["watermarks"]
+    columns, marks = terminal.width(), said["watermarks"]
+    label = _label_line(said["label"]) + _credentials_line(said.get("credentials"))
     if folder:
         typer.echo(picture_line(name, marks, columns, several=several) + label)
         return
@@ -188,3 +189,13 @@ def _label_line(label: LabelObject | None) -> str:
         None: "it names no watermark",
     }
     return f"; label of {show_name(said)}: {verdict[label['agrees']]}"
+
+
+def _credentials_line(said: CredentialsObject | None) -> str:
+    """The state of the manifest and whether it names the watermark that is there; nothing without one."""
+    if said is None or said["state"] == "absent":
+        return ""
+    verdict = {True: ", names the watermark", False: ", NAMES ANOTHER WATERMARK", None: ""}[said["agrees"]]
+    signer = f" by {show_name(said['signer'])}" if said["signer"] else ""
+    why = f" ({show_name(said['problems'][0])})" if said["problems"] else ""
+    return f"; manifest {said['state']}{signer}{verdict}{why}"

@@ -145,8 +145,10 @@ def differences(options: MarkOptions, line: dict[str, Any], *, key: bytes | None
 
 
 def _differences(options: MarkOptions, earlier: dict[str, Any], frames: object, key: bytes | None) -> Iterator[str]:
+    if earlier.get("c2pa") and not options.c2pa:
+        yield "c2pa was on, is off"
     for name, now_ in options.to_dict().items():
-        before = earlier.get(name)
+        before = earlier.get(name, False) if name == "c2pa" else earlier.get(name)
         if name == "key":
             if not names_key(before, key):
                 yield f"key was {'none' if before is None else 'another'}, is {'none' if key is None else 'yours'}"

@@ -29,7 +29,11 @@ from wam.jobs.outcome import EmbedResult
 from wam.jobs.plan import Item
 from wam.pictures.storage import exists
 from wam.pipeline.mark_link import REUSED, LinkMarking
+from wam.pipeline.mark_signed import keep_manifest, signed
+from wam.pipeline.marked import MarkReport
+from wam.pipeline.marking import Marking
 from wam.pipeline.registered_words import RegisteredWords, label_of
+from wam.provenance.credentials import Credentials
 
 CONFIRM_TRIES = 3  # a registry may be busy; the file is written by then
 CONFIRM_PAUSE = 0.5  # seconds
@@ -43,11 +47,17 @@ class LinkMode:
     """The ``MarkMode`` of link mode: the registry gives ids and keeps the records."""
 
     def __init__(
-        self, registry: Registry, journal: Journal, *, new_link: bool = False, confirm_pause: float = CONFIRM_PAUSE
+        self,
+        registry: Registry,
+        journal: Journal,
+        *,
+        new_link: bool = False,
+        confirm_pause: float = CONFIRM_PAUSE,
+        credentials: Credentials | None = None,
     ) -> None:
         self.registry = registry
         self.journal = journal
-        self.marking = LinkMarking(journal.options, RegisteredWords(registry))
+        self.marking: Marking = signed(LinkMarking(journal.options, RegisteredWords(registry)), credentials)
         self.new_link = new_link
         self.confirm_pause = confirm_pause
 
@@ -83,7 +93,7 @@ class LinkMode:
         """Enters a written file; raises ``ConfirmError`` if the registry does not answer: the id then stays pending."""
         entry, output = reservation.entry, os.fspath(item.target)
         assert entry is not None
-        self._confirm(item, entry, written.report.phash, output)
+        self._confirm(item, entry, written.report, output)
         image = os.fspath(item.source.location)
         notes = (REUSED,) if reservation.reused else ()
         return self.journal.note(item, EmbedResult(image, output, written.report, written.replaced, notes))
@@ -124,13 +134,14 @@ class LinkMode:
     def _reservation(self, entry: Entry, *, carried: bool = False, reused: bool = False) -> Reservation:
         return Reservation(entry.record, entry, carried, reused, label_of(self.registry, entry))
 
-    def _confirm(self, item: Item, entry: Entry, phash: int, output: str) -> None:
+    def _confirm(self, item: Item, entry: Entry, report: MarkReport, output: str) -> None:
         for attempt in range(CONFIRM_TRIES):
             try:
                 # again: an earlier mark's id, or one whose confirmation went through though its answer was lost
                 self.registry.confirm(
-                    entry.word, generation=entry.generation, phash=phash, output=mask_secrets(output), again=True
+                    entry.word, generation=entry.generation, phash=report.phash, output=mask_secrets(output), again=True
                 )
+                keep_manifest(self.registry, report)
                 return
             except PayloadError as error:
                 found = str(error)

@@ -13,14 +13,17 @@ from wam.jobs.modes import Reservation, Written, note_failure
 from wam.jobs.outcome import EmbedResult
 from wam.jobs.plan import Item
 from wam.pipeline.mark_record import RecordMarking
+from wam.pipeline.mark_signed import signed
+from wam.pipeline.marking import Marking
+from wam.provenance.credentials import Credentials
 
 
 class RecordMode:
     """The ``MarkMode`` of record mode."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, *, credentials: Credentials | None = None) -> None:
         self.journal = journal
-        self.marking = RecordMarking(journal.options)
+        self.marking: Marking = signed(RecordMarking(journal.options), credentials)
 
     def earlier(self, item: Item) -> dict[str, Any] | None:
         """See ``MarkMode.earlier``."""

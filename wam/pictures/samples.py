@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ class Picture:
     space: AnySpace | None = None  # what ``samples`` mean, unless that is sRGB
     cut_short: bool = False  # the file ends too early: what is missing is filled up, for reading only
     parts: tuple[Part, ...] = ()  # what the file holds beside its picture
+    signed: bytes | None = field(default=None, repr=False)  # the file's content, where it may hold a manifest
 
     @property
     def width(self) -> int:

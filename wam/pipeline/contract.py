@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # torch comes with them: who only says or reads the objects d
     from wam.pipeline.read import AnyReading, Findings
     from wam.pipeline.record_marks import FoundRecord
     from wam.provenance.aigc_label import Label
+    from wam.provenance.manifest_state import State
     from wam.region import Region
     from wam.watermarker import Detection
 
@@ -87,6 +88,35 @@ class LabelObject(TypedDict):
     agrees: Annotated[bool | None, "whether a watermark says the same; null for a label that names no watermark"]
 
 
+class BindingObject(TypedDict):
+    """A mark that a manifest names."""
+
+    alg: Annotated[str, "the algorithm's name; ``wam-lattice-1`` is that of this toolkit"]
+    value: Annotated[str, "in hexadecimal; the 32 bits of one mark"]
+
+
+class CredentialsObject(TypedDict):
+    """The content credentials of the file: its C2PA manifest."""
+
+    state: Annotated[
+        State,
+        "``absent``; ``trusted``: it holds and its signer is; ``valid``: it holds; ``broken``: altered, forged, "
+        "truncated or expired; ``remote``: it is elsewhere and was not fetched; ``unread``: no library for it here",
+    ]
+    manifest: Annotated[str | None, "URN of the active manifest"]
+    signer: Annotated[str | None, "organisation or name in the certificate"]
+    signed_at: Annotated[str | None, "by a time stamping authority"]
+    generator: Annotated[str | None, "the program that made the manifest"]
+    source_types: Annotated[list[str], "IPTC digital source types that its actions state"]
+    actions: Annotated[list[str], "what was done, by name"]
+    bindings: Annotated[list[BindingObject], "the marks that it names"]
+    agrees: Annotated[
+        bool | None,
+        "whether a watermark is one that it names; null where it names none of this toolkit, or does not hold",
+    ]
+    problems: Annotated[list[str], "why it is broken, remote or unread"]
+
+
 class WatermarkObject(TypedDict):
     """One watermark."""
 
@@ -143,6 +173,7 @@ class DetectObject(TypedDict):
     schema: Annotated[Literal[1], "version of this object"]
     error: Annotated[str | None, "null, or the line on standard error"]
     label: Annotated[LabelObject | None, "the label in the metadata, and whether a watermark agrees"]
+    credentials: Annotated[CredentialsObject | None, "the C2PA manifest; null where the file could not be read"]
 
 
 class EmbedObject(TypedDict):
@@ -169,6 +200,7 @@ class EmbedObject(TypedDict):
     frames: Annotated[int | None, "how many were marked"]
     labelled: Annotated[bool | None, "whether the metadata say the same"]
     marks: NotRequired[Annotated[MarksObject | None, "in record mode only: marks read, needed and embedded"]]
+    manifest: NotRequired[Annotated[str, "with content credentials only: URN of the C2PA manifest"]]
 
 
 def embed_object(report: MarkReport, *, image: str, output: str | None, notes: Iterable[str] = ()) -> EmbedObject:
@@ -196,6 +228,8 @@ def embed_object(report: MarkReport, *, image: str, output: str | None, notes: I
     if report.marks is not None:
         marks = report.marks
         values["marks"] = {"read": marks.read, "needed": marks.needed, "embedded": len(report.words)}
+    if report.manifest is not None:
+        values["manifest"] = report.manifest.id
     return values
 
 
@@ -253,6 +287,24 @@ def detect_object(findings: Findings | None, *, image: str, model: str, error: s
         "schema": SCHEMA,
         "error": error,
         "label": None if findings is None or findings.label is None else label_object(findings.label, findings),
+        "credentials": None if findings is None else credentials_object(findings),
+    }
+
+
+def credentials_object(findings: Findings) -> CredentialsObject:
+    """The object for the manifest of a file, compared with its watermarks."""
+    said = findings.credentials
+    return {
+        "state": said.state,
+        "manifest": said.manifest,
+        "signer": said.signer,
+        "signed_at": said.signed_at,
+        "generator": said.generator,
+        "source_types": list(said.source_types),
+        "actions": list(said.actions),
+        "bindings": [{"alg": one.algorithm, "value": one.value.hex()} for one in said.bindings],
+        "agrees": findings.credentials_agree,
+        "problems": list(said.problems),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -29,13 +29,17 @@ COARSE = 58.0  # mean of a quantisation table at quality 50 (ITU-T T.81, table K
 @dataclass(frozen=True)
 class Loaded:
     """A picture that can be marked; ``picture`` of an ``animation`` is its telling frame. ``target``: what errors call
-    the output, and its ``format``; ``digest`` the SHA-256 of its file's content, in hexadecimal digits."""
+    the output, and its ``format``; ``digest`` the SHA-256 of its file's content, in hexadecimal digits; ``content``
+    itself, where it becomes an ingredient of a manifest; ``carried``: what the encoder cannot keep, and a manifest
+    does."""
 
     picture: Picture
     target: str
     format: str
     animation: Animation | None = None
     digest: str | None = None
+    content: bytes | None = field(default=None, repr=False)
+    carried: frozenset[str] = frozenset()
 
     @property
     def pixels(self) -> int:
@@ -52,11 +56,13 @@ def finer(loaded: Loaded, options: MarkOptions) -> int | None:
     return QUALITY[loaded.format] if source < QUALITY[loaded.format] else None
 
 
-def load(content: bytes, *, name: str = "picture", target: str | None = None, frames: bool = False) -> Loaded:
+def load(
+    content: bytes, *, name: str = "picture", target: str | None = None, frames: bool = False, keep: bool = False
+) -> Loaded:
     """Decodes a file that is to be marked; raises ``ImageError`` if it cannot be read, marked or written as named.
 
     ``target``: the output's name, whose extension decides its format; one without, or None, means the input's own.
-    ``frames``: an animation is taken with all its frames.
+    ``frames``: an animation is taken with all its frames; ``keep``: its content is kept beside it.
     """
     animation = decode_animation(content, name=name) if frames else None
     if animation is not None and len(animation.pictures) > 1:
@@ -71,7 +77,7 @@ def load(content: bytes, *, name: str = "picture", target: str | None = None, fr
         found = f"{READ_ONLY_NAMES.get(READ_ONLY.get(suffix, picture.format))}, which is read, not written"
         raise ImageError.about(name, expected="another output format", found=found, remedy="choose -o NAME.png")
     format = picture.format if suffix in ("", ".wm") else format_of(written_as)
-    return Loaded(picture, written_as, format, animation, digest_of(content))
+    return Loaded(picture, written_as, format, animation, digest_of(content), content if keep else None)
 
 
 def is_coarse(loaded: Loaded, quality: int | None) -> bool:

@@ -39,6 +39,18 @@ class RecordMarks:
 
 
 @dataclass(frozen=True)
+class KeptManifest:
+    """A manifest that was signed into a file: its ``id``, its ``store`` for whoever keeps it, and the ``algorithm`` and
+    ``values`` of the marks that it names; ``pdq``: the picture's fingerprint, where it was taken."""
+
+    id: str
+    store: bytes = field(repr=False)
+    algorithm: str
+    values: tuple[bytes, ...]
+    pdq: int | None = None
+
+
+@dataclass(frozen=True)
 class MarkReport:
     """What a marked file carries and how it differs from its input.
 
@@ -46,7 +58,7 @@ class MarkReport:
     of the content in hex digits; ``phash`` 64 bits, of the saved picture; ``psnr_db`` and ``ssim`` of the saved picture
     against the input; ``lost`` names what the file could not carry over; ``notes`` what a person should know;
     ``frames`` of an animation; ``labelled`` with metadata that says the same; ``marks`` in record mode only; the short
-    ``link`` in link mode only.
+    ``link`` in link mode only; ``manifest`` where one was signed.
     """
 
     mode: Mode
@@ -65,6 +77,7 @@ class MarkReport:
     labelled: bool = False
     marks: RecordMarks | None = None
     link: str | None = None
+    manifest: KeptManifest | None = None
 
     @property
     def messages(self) -> list[str]:
@@ -101,7 +114,8 @@ def label_for(loaded: Loaded, options: MarkOptions, record: Record, *, name: str
     ``message`` 32 characters of the mark itself."""
     if not options.label:
         return None
-    return mark_label(read_label(loaded.picture.metadata), owner=record.owner, link=name, message=message)
+    known = read_label(loaded.picture.metadata, loaded.picture.settings.segments)
+    return mark_label(known, owner=record.owner, link=name, message=message)
 
 
 def record_name(record: Record) -> str:
@@ -129,6 +143,7 @@ def marked_file(
 ) -> MarkedFile:
     """The file with its report; ``saved``: the picture that a reader of ``content`` gets."""
     before = loaded.picture
+    lost = tuple(name for name in lost if name not in loaded.carried)
     refuse_loss(loaded, options, lost)
     report = MarkReport(
         mode=options.mode,

@@ -26,7 +26,7 @@ class MarkOptions:
     metadata label; ``frames``: mark all frames of animations, which are refused otherwise; ``key``: what ``key_name``
     says of the secret, None for the public carrier; ``encrypt``: the record, in record mode; ``quality`` of lossy
     outputs, 1 to 100, None for each source's own; ``keep``: refuse to write a file without something that no other copy
-    of the picture can give back, for outputs that take their input's place.
+    of the picture can give back, for outputs that take their input's place; ``c2pa``: sign a manifest into the file.
     """
 
     mode: Mode = "link"
@@ -37,6 +37,7 @@ class MarkOptions:
     encrypt: bool = False
     quality: int | None = None
     keep: bool = False
+    c2pa: bool = False
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
@@ -59,8 +60,10 @@ class MarkOptions:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """For a line of the manifest: what outputs depend on, ``keep`` decides only whether there is one."""
-        return {name: value for name, value in asdict(self).items() if name != "keep"}
+        """For a line of the manifest: what outputs depend on, ``keep`` decides only whether there is one. ``c2pa`` is
+        left out where it is off, as in lines from before it."""
+        left_out = {"keep"} if self.c2pa else {"keep", "c2pa"}
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
 
 def require_mode(mode: Mode, options: MarkOptions) -> None:

@@ -29,6 +29,7 @@ from wam.pipeline.registered_words import RegisteredWords
 from wam.pipeline.transplant import is_whole, link_is_transplanted
 from wam.provenance.aigc_label import Label as MetadataLabel
 from wam.provenance.aigc_label import label_agrees, read_label
+from wam.provenance.manifest_state import ABSENT, ManifestState, may_hold_manifest, read_manifest
 from wam.region import Region, reading_order
 from wam.signal.label import Label
 from wam.signal.mark_grid import SMALLEST_SIDE
@@ -36,6 +37,7 @@ from wam.watermarker import Detection, Watermarker
 
 CUT_SHORT = "the file is cut short: what is there was searched"
 TIME_OVER = "the time was over: what was looked at until then is given"
+WORD_BYTES = 4
 QUICK = "a quick look: at the usual resolution only"
 
 
@@ -102,7 +104,8 @@ AnyReading = Reading | FoundRecord
 class Examined:
     """What a file shows without a registry: its size in pixels, the records in it, the marks that belong to none, faint
     ones too, its 64-bit hash, the label in its metadata, what the search of each frame did, where the model says so,
-    hashes that the picture may have had before it was ``cut``, and the ``reason`` why not all of it was searched."""
+    hashes that the picture may have had before it was ``cut``, the ``reason`` why not all of it was searched, and what
+    its manifest says."""
 
     width: int
     height: int
@@ -114,6 +117,7 @@ class Examined:
     searches: tuple[SearchSummary, ...] = ()
     cut: tuple[int, ...] = ()
     reason: str | None = None
+    credentials: ManifestState = ABSENT
 
     @property
     def hashes(self) -> tuple[int, ...]:
@@ -125,7 +129,7 @@ class Examined:
 class Findings:
     """What a file says: its size in pixels, the marks in it as people read a page, the ``label`` in its metadata, what
     the ``searches`` of its frames did, where the model says so, and the ``reason`` why not all of it was searched, None
-    where it was; how many ``registries`` were asked."""
+    where it was; how many ``registries`` were asked; what the C2PA manifest says, in ``credentials``."""
 
     width: int
     height: int
@@ -134,6 +138,7 @@ class Findings:
     searches: tuple[SearchSummary, ...] = ()
     reason: str | None = None
     registries: int = 0
+    credentials: ManifestState = ABSENT
 
     @property
     def complete(self) -> bool:
@@ -151,6 +156,19 @@ class Findings:
         if self.label is None:
             return None
         return label_agrees(self.label, [_stated(reading) for reading in self.readings])
+
+    @property
+    def credentials_agree(self) -> bool | None:
+        """Whether a watermark is one that the manifest names; None where it names none of this toolkit, or does not
+        hold."""
+        if not self.credentials.holds or not self.credentials.own_values:
+            return None
+        return not set(self.credentials.own_values).isdisjoint(self.values)
+
+    @property
+    def values(self) -> tuple[bytes, ...]:
+        """The words of all marks, as soft bindings have them."""
+        return tuple(value_of(word) for reading in self.readings for word in words_of(reading))
 
 
 def read(
@@ -202,6 +220,8 @@ def open_pictures(content: bytes, *, name: str = "picture", frames: bool = False
         return to_read(decode_animation(content, name=name)) if frames else (decode(content, name=name),)
 
     pictures, cut_short = read_what_is_there(content, open_all)
+    if may_hold_manifest(content):
+        pictures = (replace(pictures[0], signed=content), *pictures[1:])
     return tuple(replace(picture, cut_short=True) for picture in pictures) if cut_short else pictures
 
 
@@ -218,7 +238,7 @@ def examine(marker: Watermarker, picture: Picture, *more: Picture, effort: Effor
     detections = merge(found for found, _ in frames) if more else frames[0][0]
     searches = tuple(search for _, search in frames if search is not None)
     phash = hash_rgb(picture.pixels) if detections else None
-    label = read_label(picture.metadata)
+    label = read_label(picture.metadata, picture.settings.segments)
     plain = [one for one in detections if one.label is None and not one.foreign]  # marks of records have no label
     records, others = find_records(plain, keys=marker.keys, phash=phash)
     others += [one for one in detections if one.label is not None or one.foreign]
@@ -226,6 +246,7 @@ def examine(marker: Watermarker, picture: Picture, *more: Picture, effort: Effor
     return Examined(
         picture.width, picture.height, tuple(others), phash, bounds.present, label, tuple(records), searches, cut,
         _why_incomplete(picture, effort, searches),
+        ABSENT if picture.signed is None else read_manifest(picture.signed, picture.format),
     )  # fmt: skip
 
 
@@ -258,7 +279,7 @@ def judge(examined: Examined, words: RegisteredWords) -> Findings:
     ordered = tuple(found[place] for place in reading_order([one.region for one in found]))
     return Findings(
         examined.width, examined.height, ordered, examined.label, examined.searches, examined.reason,
-        len(words.registries),
+        len(words.registries), examined.credentials,
     )  # fmt: skip
 
 
@@ -293,6 +314,22 @@ def _read_word(detection: Detection, known: Words | None) -> Match:
         presence_log10_p=detection.log10_p,
         label_log10_p=None if detection.label is None else detection.label_log10_p,
     )
+
+
+def words_of(reading: AnyReading) -> tuple[int, ...]:
+    """The words of one mark, or of all marks of a record, as far as they were read."""
+    if isinstance(reading, FoundRecord):
+        return tuple(reading.reading.words)
+    return () if reading.match.word is None else (reading.match.word,)
+
+
+def value_of(word: int) -> bytes:
+    """A word as a soft binding has it: 32 bits, the first one highest.
+
+    >>> value_of(0x01020304)
+    b'\\x01\\x02\\x03\\x04'
+    """
+    return word.to_bytes(WORD_BYTES, "big")
 
 
 def _stated(reading: AnyReading) -> tuple[str | None, str | None, str | None]:

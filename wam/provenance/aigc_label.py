@@ -40,6 +40,8 @@ TC260 = "http://www.tc260.org.cn/ns/AIGC/1.0/"
 IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 MAX_XMP = xmp.MAX_XMP
 
+_NAME = b"AIGC"
+_MOST_NESTED = 6  # objects and texts around a label
 _RDF = xmp.RDF
 _TIFF = "http://ns.adobe.com/tiff/1.0/"
 _JPEG_XMP = xmp.JPEG_START
@@ -109,12 +111,15 @@ def _same(part: tuple[str, str, str], mark: tuple[str | None, str | None, str | 
     return message is None or not code.startswith("message=") or code == f"message={int(message, 2):08x}"
 
 
-def read_label(metadata: Metadata) -> Label | None:
-    """The label of a file, from XMP or else the other places of annex B; None if there is none."""
+def read_label(metadata: Metadata, segments: bytes = b"") -> Label | None:
+    """The label of a file, from XMP or else the other places of annex B and of files met in the wild; None if there is
+    none. ``segments``: the APPn segments of a JPEG, of which one may begin with ``AIGC{``.
+    """
     document = xmp.parse(metadata.xmp)
     stated = list(_properties(document, TC260, "AIGC")) if document else []
     types = list(_properties(document, IPTC, "DigitalSourceType")) if document else []
-    for text in [*stated, *(value for keyword, value in metadata.text if keyword == "AIGC"), *_comment(metadata)]:
+    texts = (value for keyword, value in metadata.text if keyword == "AIGC")
+    for text in [*stated, *texts, *_comment(metadata), *_segment_texts(segments)]:
         label = _from_json(text)
         if label is not None:
             return replace(label, source_type=types[0] if types else "")
@@ -242,13 +247,26 @@ def _labelled(document: minidom.Document, label: Label) -> bytes:
     return xmp.written(document)
 
 
+def _segment_texts(segments: bytes) -> Iterator[str]:
+    """What APPn segments hold that begin with the label's name, right before its JSON or with a NUL between."""
+    for part in _jpeg_segments(segments):
+        if part[4:].startswith(_NAME) and part[4 + len(_NAME) :].lstrip(b"\0 ").startswith(b"{"):
+            yield part[4:].rstrip(b"\0").decode("utf-8", "replace")
+
+
 def _from_json(text: str) -> Label | None:
-    try:
-        stated: Any = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if isinstance(stated, dict) and isinstance(stated.get("AIGC"), dict):
-        stated = stated["AIGC"]
+    """A label as JSON, with its name in front or around it, there as an object or as JSON in a text."""
+    stated: Any = text.strip().removeprefix(_NAME.decode()).lstrip("\0 :")
+    for _ in range(_MOST_NESTED):
+        if isinstance(stated, str):
+            try:
+                stated = json.loads(stated)
+            except (ValueError, RecursionError):
+                return None
+        elif isinstance(stated, dict) and isinstance(stated.get("AIGC"), dict | str):
+            stated = stated["AIGC"]
+        else:
+            break
     if not isinstance(stated, dict) or "Label" not in stated:
         return None
     return Label(**{name: str(stated.get(key) or "") for name, key in _KEYS.items()})

@@ -28,6 +28,7 @@ from wam.service.problems import MEDIA_TYPE, Problem, ProblemObject, bad_request
 from wam.service.rates import Rates
 from wam.service.reading import Reading
 from wam.service.records import RecordAnswer, RecordList, Records
+from wam.service.soft_bindings import BASE, WELL_KNOWN, SoftBindings
 from wam.service.views import ServedDetect
 
 SWEEP_SECONDS = 30.0  # between looks at what was kept long enough
@@ -156,6 +157,64 @@ def _add_routes(app: FastAPI, house: House) -> None:
     add("GET", "/v1/jobs/{id}/results", reading.job_results, _binary("application/x-ndjson") | of_job)
     add("GET", "/v1/jobs/{id}/files", reading.job_files, _binary("application/zip") | of_job | responses(409))
     add("DELETE", "/v1/jobs/{id}", reading.end_job, of_job, status_code=204)
+    _add_bindings(SoftBindings(house), add)
+
+
+def _add_bindings(bindings: SoftBindings, add: Callable[..., None]) -> None:
+    """The Soft Binding Resolution API of C2PA."""
+    match = {"type": "object", "required": ["manifestId"], "properties": {"manifestId": TEXT, "endpoint": TEXT}}
+    match["properties"]["similarityScore"] = {"type": "integer", "minimum": 0, "maximum": 100}  # type: ignore[index]
+    found = _json(
+        {"type": "object", "required": ["matches"], "properties": {"matches": {"type": "array", "items": match}}}
+    )
+    thing = {"type": "object"}
+    asked = responses(400, 401, 403, 413, 414, 415, 422, 429, 500, 503)
+    one = responses(400, 401, 403, 404, 413, 415, 429, 500, 503)
+    binding = _takes({"application/json": _form({"alg": TEXT, "value": TEXT}, "alg", "value")})
+    reference = _form(
+        {"referenceUrl": TEXT, "assetLength": {"type": "integer"}, "assetType": TEXT}, "referenceUrl", "assetLength"
+    )
+    entered = _takes(
+        {
+            "application/json": _form(
+                {"bindingValue": TEXT, "alg": TEXT, "manifestId": TEXT}, "bindingValue", "manifestId"
+            )
+        }
+    )
+    store = _takes({"application/c2pa": FILE})
+    manifest, receipts = BASE + "/manifests/{manifest_id}", BASE + "/manifests/{manifest_id}/receipts"
+    add("GET", f"{BASE}/matches/byBinding", bindings.match_value, found | asked)
+    add("POST", f"{BASE}/matches/byBinding", bindings.match_binding, found | asked, openapi_extra=binding)
+    add(
+        "POST",
+        f"{BASE}/matches/byContent",
+        bindings.match_content,
+        found | asked,
+        openapi_extra=_takes({"image/*": FILE}),
+    )
+    by_reference = _takes({"application/json": reference})
+    add(
+        "POST",
+        f"{BASE}/matches/byReference",
+        bindings.match_reference,
+        found | asked | responses(502),
+        openapi_extra=by_reference,
+    )
+    add("GET", manifest, bindings.fetch_manifest, _binary("application/c2pa") | one)
+    add("DELETE", manifest, bindings.delete_manifest, one, status_code=204)
+    add("POST", f"{BASE}/manifests", bindings.store_manifest, _json(thing) | one | responses(409), openapi_extra=store)
+    add("POST", f"{BASE}/bindings", bindings.store_binding, one, status_code=204, openapi_extra=entered)
+    add("PUT", f"{BASE}/bindings", bindings.replace_binding, one, status_code=204, openapi_extra=entered)
+    add("GET", receipts, bindings.show_receipt, _json(thing) | one)
+    add("POST", receipts, bindings.check_receipt, _json(thing) | one, openapi_extra=_takes({"application/json": thing}))
+    add("GET", f"{BASE}/services/supportedAlgorithms", bindings.supported_algorithms, _json(thing))
+    add("GET", f"{BASE}/services/capabilities", bindings.capabilities, _json(thing))
+    add("GET", f"{BASE}/services/status", bindings.binding_status, _json(thing))
+    add("GET", WELL_KNOWN, bindings.well_known, _json(thing))
+
+
+def _json(schema: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    return {200: {"description": "Successful Response", "content": {"application/json": {"schema": schema}}}}
 
 
 def _model(model: Any, status: int = 200) -> dict[int | str, dict[str, Any]]:

@@ -171,8 +171,8 @@ class Marking:
         return answer
 
     async def _reserve(self, asked: Asked, content: bytes) -> tuple[Reserved, Label | None]:
-        """An id and the label it is marked with: that of an earlier mark of the same picture for the same record, where there is one, as in a run of
-        the command line."""
+        """An id and the label it is marked with: that of an earlier mark of the same picture for the same record,
+        where there is one, as in a run of the command line."""
 
         def reserve(registry: Registry) -> tuple[Reserved, Label | None]:
             wanted = Wanted(asked.record, digest_of(content), timed=asked.timed)

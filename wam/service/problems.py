@@ -26,12 +26,13 @@ BUSY_SECONDS = 5  # after which a client that found no room may ask again
 
 
 class ProblemObject(TypedDict):
-    """The body of every answer that is an error."""
+    """The body of every answer that is an error; ``error`` says what ``detail`` does, under C2PA's name for it."""
 
     type: str
     title: str
     status: int
     detail: str
+    error: str
 
 
 class Problem(Exception):
@@ -48,6 +49,7 @@ class Problem(Exception):
             "title": TITLES[self.kind],
             "status": self.status,
             "detail": self.detail,
+            "error": self.detail,
         }
 
     @property

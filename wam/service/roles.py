@@ -53,6 +53,21 @@ ALLOWED: Mapping[str, frozenset[Role]] = {
     "job_results": WITH_A_KEY,
     "job_files": WITH_A_KEY,
     "end_job": WITH_A_KEY,
+    "match_value": EVERYBODY,
+    "match_binding": EVERYBODY,
+    "match_content": EVERYBODY,
+    "match_reference": EVERYBODY,
+    "fetch_manifest": EVERYBODY,
+    "show_receipt": EVERYBODY,
+    "check_receipt": EVERYBODY,
+    "supported_algorithms": EVERYBODY,
+    "capabilities": EVERYBODY,
+    "binding_status": EVERYBODY,
+    "well_known": EVERYBODY,
+    "store_manifest": MARKERS,
+    "store_binding": MARKERS,
+    "replace_binding": MARKERS,
+    "delete_manifest": ADMINS,
 }
 
 WIDEST: Mapping[Role, View] = {

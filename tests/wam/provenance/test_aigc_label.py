@@ -256,3 +256,52 @@ def test_nothing_is_written_unless_asked() -> None:
     content, _ = encode_image(picture.pixels, like=picture, format="JPEG")
     assert "xmp" not in Image.open(io.BytesIO(content)).info
     assert read_label(picture.metadata) is None
+
+
+def with_segment(payload: bytes, *, code: int = 0xEB) -> bytes:
+    content = saved(sample("RGB"), "JPEG")
+    return content[:2] + bytes([0xFF, code]) + (len(payload) + 2).to_bytes(2, "big") + payload + content[2:]
+
+
+@pytest.mark.parametrize("start", [b"AIGC", b"AIGC\0", b"AIGC "])
+@pytest.mark.parametrize("code", [0xE5, 0xEB, 0xEF])
+def test_an_app_segment_that_begins_with_the_name(start: bytes, code: int) -> None:
+    picture = read_image(with_segment(start + b'{"Label":"2","ContentProducer":"p"}', code=code))
+    assert read_label(picture.metadata) is None
+    assert read_label(picture.metadata, picture.settings.segments) == Label(value="2", producer="p")
+
+
+@pytest.mark.parametrize(
+    "payload", [b"AIGC", b"AIGC{", b'AIGC{"Label"', b"AIGCx{}", b'{"AIGC":{"Label":"1"}}', b"AIGC{}"]
+)
+def test_app_segments_that_are_no_label(payload: bytes) -> None:
+    picture = read_image(with_segment(payload))
+    assert read_label(picture.metadata, picture.settings.segments) is None
+
+
+def test_a_label_in_a_segment_keeps_its_producer_when_the_picture_is_marked() -> None:
+    picture = read_image(with_segment(b'AIGC{"Label":"1","ContentProducer":"p","ProduceID":"x"}'))
+    known = read_label(picture.metadata, picture.settings.segments)
+    label = mark_label(known, owner="acme", link=LINK, message=MESSAGE)
+    assert (label.producer, label.produce_id, label.propagator, label.propagate_id) == ("p", "x", "acme", LINK)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"AIGC":"{\\"Label\\":\\"1\\",\\"ContentProducer\\":\\"p\\"}"}',
+        '{"AIGC":{"AIGC":{"Label":1,"ContentProducer":"p"}}}',
+        '"{\\"Label\\":\\"1\\",\\"ContentProducer\\":\\"p\\"}"',
+        'AIGC{"Label":"1","ContentProducer":"p"}',
+        'AIGC: {"Label":"1","ContentProducer":"p"}',
+    ],
+)
+def test_nested_json(text: str) -> None:
+    assert read_label(Metadata(text=(("AIGC", text),))) == Label(producer="p")
+
+
+def test_nesting_has_an_end() -> None:
+    text = "1"
+    for _ in range(12):
+        text = json.dumps({"AIGC": text})
+    assert read_label(Metadata(text=(("AIGC", text),))) is None

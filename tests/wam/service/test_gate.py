@@ -176,7 +176,7 @@ def test_every_answer_keeps_browsers_strict(served: Served) -> None:
 def test_what_is_not_there_is_a_problem_too(served: Served, method: str, path: str, status: int) -> None:
     answer = served.anyone.request(method, path)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
-    assert set(answer.json()) == {"type", "title", "status", "detail"}
+    assert set(answer.json()) == {"type", "title", "status", "detail", "error"}
     assert status != 405 or answer.headers["allow"]
 
 

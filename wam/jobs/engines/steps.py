@@ -17,7 +17,7 @@ from wam.pipeline.read import ReadSteps
 def load_item(source: Location, target: Location, options: MarkOptions) -> Loaded:
     """A picture that can be marked; raises ``ImageError`` if it cannot be read, marked or written as named."""
     content, name = fetch(source)
-    return load(content, name=name, target=os.fspath(target), frames=options.frames)
+    return load(content, name=name, target=os.fspath(target), frames=options.frames, keep=options.c2pa)
 
 
 def write_marked(marked: MarkedFile, source: Location, target: Location, *, make_folders: bool) -> Written:

@@ -1,0 +1,129 @@
+"""One verdict on a file from all that says where it comes from: mark, manifest, label, and manifests kept of the mark.
+
+| verdict      | means                                                                                       |
+|--------------|---------------------------------------------------------------------------------------------|
+| confirmed    | the manifest of a trusted signer names the mark that is there                                |
+| marked       | a mark whose record is known; no trusted signer says more                                   |
+| signed       | the manifest of a trusted signer, which names no mark of this toolkit                       |
+| unconfirmed  | what anyone may have written: a label, a manifest of any signer, a mark without a record     |
+| contradicted | what is there says different things, or a manifest is broken                                |
+| nothing      | nothing says where it comes from                                                            |
+
+Anyone can make a root and sign with it that a picture of another's, mark and all, was made so or so: a manifest counts
+only where a root vouches for its signer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from wam.pipeline.read import Findings, Reading
+from wam.provenance.manifest_state import ManifestState
+
+Verdict = Literal["confirmed", "marked", "signed", "unconfirmed", "contradicted", "nothing"]
+
+_PREFIX = "digitalsourcetype/"
+GENERATED = frozenset(
+    {"trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "algorithmicMedia", "compositeSynthetic"}
+)
+"""Source types of pictures that a model made, wholly or in part."""
+TAKEN = frozenset(
+    {"digitalCapture", "computationalCapture", "negativeFilm", "positiveFilm", "print", "compositeCapture"}
+    | {"humanEdits", "minorHumanEdits", "digitalCreation", "digitalArt", "screenCapture"}
+)
+"""Source types of pictures that a camera took or a person made."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict with its ``reasons`` and the ``contradictions`` among them, one line each."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    contradictions: tuple[str, ...] = ()
+
+
+def judge_origin(findings: Findings, kept: Sequence[ManifestState] = ()) -> Judgement:
+    """What it all comes to. ``kept``: manifests that the registry has of the marks that were read."""
+    contradictions = tuple(_contradictions(findings, kept))
+    reasons = (*contradictions, *_reasons(findings))
+    if contradictions:
+        return Judgement("contradicted", reasons, contradictions)
+    credentials, verified = findings.credentials, any(_is_known(one) for one in findings.readings)
+    trusted = credentials.state == "trusted"
+    if trusted and findings.credentials_agree:
+        return Judgement("confirmed", reasons)
+    if verified:
+        return Judgement("marked", reasons)
+    if trusted:
+        return Judgement("signed", reasons)
+    if findings.readings or findings.label is not None or credentials.state != "absent":
+        return Judgement("unconfirmed", reasons)
+    return Judgement("nothing", reasons)
+
+
+def _is_known(reading: object) -> bool:
+    """Whether a mark's record is known, and is not that of another picture."""
+    return getattr(reading, "status", None) == "verified" and not getattr(reading, "transplanted", False)
+
+
+def _contradictions(findings: Findings, kept: Sequence[ManifestState]) -> Iterator[str]:
+    said, label = findings.credentials, findings.label
+    if said.state == "broken":
+        yield f"the manifest is broken: {said.problems[0] if said.problems else 'it cannot be read'}"
+    if findings.credentials_agree is False:
+        named = ", ".join(value.hex() for value in said.own_values)
+        found = ", ".join(value.hex() for value in findings.values) or "none"
+        yield f"the manifest names the mark {named}, the picture carries {found}"
+    if findings.label_agrees is False:
+        yield "the label names a mark that the picture does not carry"
+    for reading in findings.readings:
+        if reading.transplanted:
+            yield f"the mark {getattr(reading, 'link', None) or 'of a record'} was made for another picture"
+        if isinstance(reading, Reading) and reading.status == "withdrawn":
+            yield f"the record behind {reading.link} was withdrawn"
+    if not said.holds:
+        return
+    stated = _kinds(said.source_types)
+    if stated <= TAKEN and stated:
+        what = ", ".join(sorted(stated))
+        if label is not None and (label.value or _kinds([label.source_type]) & GENERATED):
+            yield f"the manifest says {what}, the label says that it was generated"
+        for one in kept:
+            if one.manifest != said.manifest and _kinds(one.source_types) & GENERATED:
+                yield f"the manifest says {what}, that of its mark says that it was generated"
+    labelled = frozenset[str]() if label is None or label.value else _kinds([label.source_type])
+    if stated & GENERATED and labelled and labelled <= TAKEN:
+        yield f"the manifest says that it was generated, the label says {', '.join(sorted(labelled))}"
+
+
+def _reasons(findings: Findings) -> Iterator[str]:
+    said = findings.credentials
+    if said.holds:
+        signer = said.signer or "an unnamed signer"
+        trust = "a trusted root vouches for it" if said.state == "trusted" else "who that is, no trusted root says"
+        yield f"the manifest holds, signed by {signer}: {trust}"
+    elif said.state != "broken":
+        why = f": {said.problems[0]}" if said.problems else ""
+        yield {"absent": "there is no manifest", "remote": "the manifest is elsewhere and was not fetched"}.get(
+            said.state, "there is a manifest that was not read"
+        ) + why
+    if findings.credentials_agree:
+        yield "the manifest names the mark that the picture carries"
+    for reading in findings.readings:
+        record = reading.record
+        named = f" of {record.owner}" if record is not None and reading.status == "verified" else ""
+        yield f"a mark, {reading.status}{named}"
+    if not findings.readings:
+        yield "no mark was found"
+    if findings.label is not None:
+        yield "a label says that it was generated" if findings.label.value else "a label states the kind of source"
+    if findings.reason is not None:
+        yield findings.reason
+
+
+def _kinds(uris: Sequence[str]) -> frozenset[str]:
+    """Source types by name."""
+    return frozenset(uri.rpartition(_PREFIX)[2] for uri in uris if _PREFIX in uri)
