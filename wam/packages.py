@@ -11,7 +11,10 @@ OWN = ("wam", "attacks", "payload")
 # What is installed under another name than it is imported by.
 DISTRIBUTIONS = {
     "PIL": "pillow",
+    "cv2": "opencv-python-headless",
     "flip_evaluator": "flip-evaluator",
+    "pillow_heif": "pillow-heif",
+    "pillow_jxl": "pillow-jxl-plugin",
     "pycvvdp": "cvvdp",
     "python_multipart": "python-multipart",
     "prometheus_client": "prometheus-client",
@@ -20,6 +23,7 @@ DISTRIBUTIONS = {
     "typing_extensions": "typing-extensions",
 }
 EXTRAS = {
+    "cv2": "attacks",
     "flip_evaluator": "visibility",
     "kornia": "bench",
     "matplotlib": "bench",

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wam.bench.adversary_lines import ADVERSARY_LEGEND, AdversaryLine, adversary_table
 from wam.bench.cost import CostLine
 from wam.bench.summary import NAMES, CleanRows, Line, NullLine, split_clean
 from wam.networks.strength import shown
@@ -54,6 +55,7 @@ class Report:
     costs: list[CostLine] = field(default_factory=list)
     plots: list[str] = field(default_factory=list)
     absent: tuple[str, ...] = ()
+    adversaries: list[AdversaryLine] = field(default_factory=list)
 
     @property
     def caption(self) -> str:
@@ -98,6 +100,8 @@ def markdown(report: Report) -> str:
         if len(entrants(report.rows)) > 1:
             parts += ["", "## Side by side", "", "Bit accuracy.", "", *_side_by_side(report)]
         parts += ["", "## Attacks", "", *_attack_lines(report.rows)]
+    if report.adversaries:
+        parts += ["", "## Adversary", "", ADVERSARY_LEGEND, "", *_table(*adversary_table(report.adversaries))]
     if report.quality:
         parts += ["", "## Quality of the marked photos", "", "8-bit, against the input.", ""]
         parts += _dict_table(quality_rows(report))
@@ -207,6 +211,7 @@ def _metrics(report: Report) -> dict[str, Any]:
         **report.facts,
         "groups": [asdict(line) for line in report.groups],
         "attacks": [asdict(line) for line in report.rows],
+        "adversary": [asdict(line) for line in report.adversaries],
         "quality": report.quality,
         "false_positives": [asdict(line) for line in report.nulls],
         "cost": [asdict(line) for line in report.costs],

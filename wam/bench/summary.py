@@ -14,7 +14,7 @@ from wam.bench.perception import MODULES
 from wam.bench.plan import Plan
 from wam.bench.quality import ALWAYS
 from wam.bench.results import QUALITY, Result, ResultsFile
-from wam.bench.rows import ALL_GROUPS
+from wam.bench.rows import ADVERSARY, ALL_GROUPS
 from wam.networks.strength import Amount
 
 CONFIDENCE = 0.95
@@ -112,7 +112,7 @@ def row_lines(results: Sequence[Result]) -> list[Line]:
     seen = _qualities(results)
     rows: dict[tuple[str, Amount, str], list[Result]] = {}
     for result in results:
-        if result.group not in (QUALITY, "unmarked"):
+        if result.group not in (QUALITY, ADVERSARY, "unmarked"):
             rows.setdefault((result.key.contender, result.key.strength, result.key.row), []).append(result)
     return [_line(members, seen) for members in rows.values()]
 
@@ -158,7 +158,11 @@ def null_lines(results: Sequence[Result]) -> list[NullLine]:
         for (contender, row), members in rows.items()
     ]
     for contender in dict.fromkeys(result.key.contender for result in results):
-        read = [r for r in results if r.key.contender == contender and r.group != QUALITY and r.error is None]
+        read = [
+            r
+            for r in results
+            if r.key.contender == contender and r.group not in (QUALITY, ADVERSARY) and r.error is None
+        ]
         named = [bool(result.values["foreign"]) for result in read]
         lines.append(_null(contender, "records of another registry named", named, sum(named)))
     return lines

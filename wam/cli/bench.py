@@ -31,9 +31,10 @@ def bench(
     attacks: Annotated[
         str | None,
         typer.Option(
-            metavar="all|wam|NAME[,NAME...]",
+            metavar="all|wam|adversary|NAME[,NAME...]",
             help="Rows to measure: all (the whole protocol), wam (the WAM paper's), a group (valuemetric, geometric, "
-            "splicing, combined, multi), unmarked, or names such as jpeg=80,rotate=10,multi=3; + joins steps, as in "
+            "splicing, combined, multi), adversary (removing and forging, with the price), unmarked, or names "
+            "such as jpeg=80,rotate=10,multi=3; + joins steps, as in "
             "jpeg=80+crop=0.5. Default: all, or none with --negatives or --visibility.",
         ),
     ] = None,
@@ -232,6 +233,7 @@ def _print_json(results: list[Result]) -> None:
 
 def _print_tables(console: Console, outcome: Outcome, out: Path | None) -> None:
     """Groups, then attacks, a line for those of a group where nothing failed, then what should not have been found."""
+    from wam.bench.adversary_lines import ADVERSARY_LEGEND, adversary_table
     from wam.bench.perception import how_to_install
     from wam.bench.report import LEGEND, entrant, quality_text
     from wam.bench.summary import split_clean
@@ -248,6 +250,13 @@ def _print_tables(console: Console, outcome: Outcome, out: Path | None) -> None:
         console.print(f"{name}, {rows}", highlight=False)
     if clean:
         console.print()
+    if report.adversaries:
+        heads, cells = adversary_table(report.adversaries)
+        rows = [dict(zip(heads, row, strict=True)) for row in cells]
+        spared = [name for name in ("seconds", "SSIM", "queries", "silent", "contender") if name in heads]
+        columns = console.width
+        console.print(fitted_table({n: n for n in heads}, rows, spared=spared, texts=heads[:2], columns=columns))
+        console.print(ADVERSARY_LEGEND, style="dim", highlight=False)
     if report.rows:
         console.print(LEGEND, style="dim", highlight=False)
     for quality in report.quality:
