@@ -20,6 +20,7 @@ STRIPES = 3  # columns of a screen's pixel: red, green, blue
 GLOW = 0.15  # share of its light that a stripe lends to its neighbours
 EXPOSURE = 2.0  # times what the stripes let through: a camera sees to it that a screen is not dark
 FINER = 4  # samples of a halftone along a pixel
+LEVELS = 4096  # heights of a cell that are told apart
 ANGLES = (15.0, 75.0, 45.0)  # degrees of the screens of red, green and blue: cyan, magenta, and one between
 
 
@@ -56,15 +57,16 @@ def halftone(images: Tensor, cell: float) -> Tensor:
 
 def _share_below(heights: Tensor) -> Tensor:
     """The share of a cell of (cos + cos) / 2 that lies below each height: thresholds that keep mean values."""
-    table = _heights().to(heights)
-    return torch.searchsorted(table, heights.contiguous()).to(heights) / len(table)
+    return _shares().to(heights)[((heights + 1) * (LEVELS / 2)).long().clamp(0, LEVELS)]
 
 
 @cache
-def _heights() -> Tensor:
-    """(cos + cos) / 2 over a cell, in order."""
+def _shares() -> Tensor:
+    """The same for ``LEVELS`` + 1 heights from -1 to 1."""
     wave = torch.cos((torch.arange(128, dtype=torch.float64) + 0.5) * 2 * math.pi / 128)
-    return ((wave[:, None] + wave) / 2).flatten().sort().values
+    ordered = ((wave[:, None] + wave) / 2).flatten().sort().values
+    levels = torch.linspace(-1, 1, LEVELS + 1, dtype=torch.float64)
+    return torch.searchsorted(ordered, levels) / len(ordered)
 
 
 TABLE: dict[str, Kind] = {

@@ -58,6 +58,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "wam registry": ("numpy", "sqlalchemy", "platformdirs"),
     "wam key": (),
     "wam model list": (),
+    "wam claims": ("torch", "numpy", "shapely", "safetensors"),
     "wam model info": ("torch", "numpy", "shapely", "safetensors"),
     "wam attack": ("torch", "PIL", "numpy", "shapely", "safetensors", "kornia"),
     "wam bench": _BENCH,

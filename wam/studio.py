@@ -159,7 +159,7 @@ class Studio:
             done = mark_link(
                 self.marker, loaded, record=entry.record, word=entry.word, words=self._words, options=options
             )
-            registry.confirm(entry.word, phash=done.report.phash, again=True)
+            registry.confirm(entry.word, phash=done.report.phash, again=True, sketch=done.report.sketch)
         if not reused:
             return done
         return replace(done, report=replace(done.report, notes=(*done.report.notes, REUSED)))

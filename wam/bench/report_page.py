@@ -38,6 +38,8 @@ def page(report: Report, plots: Mapping[str, bytes]) -> str:
     if report.rows:
         several = len(entrants(report.rows)) > 1
         parts += ["<h2>Groups</h2>\n", _html_lines(report.groups, "group", several=several)]
+        if report.kinds:
+            parts += ["<h2>Kinds of pictures</h2>\n", _html_lines(report.kinds, "group", several=several)]
         parts += ["<h2>Attacks</h2>\n", *_html_attacks(report.rows, several=several)]
         parts += [f'<p class="legend">{escape(LEGEND)}</p>\n']
     if report.adversaries:

@@ -23,7 +23,7 @@ from wam.bench.report_page import write_page
 from wam.bench.results import QUALITY, Result, ResultsFile
 from wam.bench.rows import choose_rows, negative_rows
 from wam.bench.runner import Progress, run_plan, usual_workers
-from wam.bench.summary import failures, group_lines, null_lines, quality_lines, results_of, row_lines
+from wam.bench.summary import failures, group_lines, kind_lines, null_lines, quality_lines, results_of, row_lines
 from wam.bench.words import RECORDS
 from wam.models.zoo import default_precision
 from wam.networks.strength import Amount
@@ -112,6 +112,7 @@ def make_report(options: Options, plan: Plan, results: Sequence[Result], costs: 
         rows=rows,
         nulls=null_lines(results),
         adversaries=adversary_lines(results),
+        kinds=kind_lines(results),
         quality=quality,
         failures=failures(results) + [f"{line}: {line.error}" for line in costs if line.error],
         costs=list(costs),

@@ -128,6 +128,26 @@ def group_lines(lines: Sequence[Line]) -> list[Line]:
     return [_group(key[2], groups[key]) for key in keys]
 
 
+def kind_lines(results: Sequence[Result]) -> list[Line]:
+    """A line for each kind of picture, which is the folder that photos lie in below the one that was given: the mean of
+    all rows on marked photos of that kind. None where there are not several."""
+    kinds: dict[tuple[str, Amount, str], list[Result]] = {}
+    for result in results:
+        folder, slash, _ = result.key.photo.partition("/")
+        if slash and result.group not in (QUALITY, ADVERSARY, "unmarked"):
+            kinds.setdefault((result.key.contender, result.key.strength, folder), []).append(result)
+    if len({kind for _, _, kind in kinds}) < 2:
+        return []
+    seen = _qualities(results)
+    lines = []
+    for (_, _, kind), members in sorted(kinds.items(), key=lambda item: (item[0][0], str(item[0][1]), item[0][2])):
+        own = row_lines([*members, *(result for result in results if result.group == QUALITY)])
+        photos = len({result.key.photo for result in members if result.error is None})
+        psnr = rounded(mean({key: value for key, value in seen.items() if key[3].startswith(f"{kind}/")}.values()))
+        lines.append(replace(_group(kind, own), row=f"{len(own)} rows", photos=photos, psnr_db=psnr))
+    return lines
+
+
 def split_clean(lines: Sequence[Line]) -> tuple[list[CleanRows], list[Line]]:
     """Rows where nothing failed, by contender, strength and group, and the other lines one by one."""
     groups: dict[tuple[str, Amount, str], list[Line]] = {}

@@ -15,6 +15,7 @@ import typer
 from wam.cli import common
 from wam.cli.attack import attack
 from wam.cli.bench import bench
+from wam.cli.claims import claims
 from wam.cli.detect import detect
 from wam.cli.embed import embed
 from wam.cli.key import key_app
@@ -42,6 +43,7 @@ app.command()(embed)
 app.command()(detect)
 app.command()(attack)
 app.command()(bench)
+app.command()(claims)
 app.add_typer(serve_app, name="serve")
 app.add_typer(registry_app, name="registry")
 app.add_typer(key_app, name="key")

@@ -377,10 +377,11 @@ def _write_pictures(
 
 def _caption(reading: AnyReading) -> str:
     """A line each for the record, the link, and how sure both are, as far as there is such."""
+    from wam.pipeline.chance import show_chance
     from wam.pipeline.contract import watermark_object
 
     record = reading.record
     said = watermark_object(reading)
     lines = [f"{record.asset} · {record.owner}" if record else "", show_mark(said)]
-    status = f"{show_status(said)}, chance 1e{reading.log10_p:.0f}"
+    status = f"{show_status(said)}, chance {show_chance(reading.log10_p)}"
     return "\n".join(show_name(line) for line in [*lines, status] if line not in ("", "-"))

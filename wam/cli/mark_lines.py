@@ -7,6 +7,7 @@ from typing import Any
 
 from wam.cli import terminal
 from wam.errors import show_name
+from wam.pipeline.chance import show_chance
 
 SHORTEST_NAME = 12  # columns of a picture's name in a folder's line, however many marks follow
 
@@ -23,7 +24,10 @@ def show_mark(mark: Mark) -> str:
 
 def show_status(mark: Mark) -> str:
     """The status, and whether the mark seems to be another picture's."""
-    return str(mark["status"]) + (" (transplanted?)" if mark["transplanted"] else "")
+    if mark["transplanted"]:
+        return f"{mark['status']} (transplanted?)"
+    # a service of before says nothing of it
+    return f"{mark['status']} (unbound)" if mark.get("binding") == "unbound" else str(mark["status"])
 
 
 def _registry(mark: Mark) -> str:
@@ -50,7 +54,7 @@ def cells(mark: Mark, *, several: bool = False) -> dict[str, str]:
         "ingested": time,
         "region x,y wxh": f"{x},{y} {width}x{height}",
         "area": f"{mark['region']['area']:.0%}",
-        "chance": f"1e{mark['log10_p']:.0f}",
+        "chance": show_chance(mark["log10_p"]),
         **({"registry": _registry(mark)} if several else {}),
     }
 

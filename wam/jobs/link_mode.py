@@ -29,6 +29,7 @@ from wam.jobs.outcome import EmbedResult
 from wam.jobs.plan import Item
 from wam.pictures.storage import exists
 from wam.pipeline.mark_link import REUSED, LinkMarking
+from wam.pipeline.marked import MarkReport
 from wam.pipeline.registered_words import RegisteredWords
 
 CONFIRM_TRIES = 3  # a registry may be busy; the file is written by then
@@ -83,7 +84,7 @@ class LinkMode:
         """Enters a written file; raises ``ConfirmError`` if the registry does not answer: the id then stays pending."""
         entry, output = reservation.entry, os.fspath(item.target)
         assert entry is not None
-        self._confirm(item, entry, written.report.phash, output)
+        self._confirm(item, entry, written.report, output)
         image = os.fspath(item.source.location)
         notes = (REUSED,) if reservation.reused else ()
         return self.journal.note(item, EmbedResult(image, output, written.report, written.replaced, notes))
@@ -124,11 +125,13 @@ class LinkMode:
         self.abandon(Reservation(entry.record, entry))
         return None
 
-    def _confirm(self, item: Item, entry: Entry, phash: int, output: str) -> None:
+    def _confirm(self, item: Item, entry: Entry, report: MarkReport, output: str) -> None:
         for attempt in range(CONFIRM_TRIES):
             try:
                 # again: an earlier mark's id, or one whose confirmation went through though its answer was lost
-                self.registry.confirm(entry.word, phash=phash, output=mask_secrets(output), again=True)
+                self.registry.confirm(
+                    entry.word, phash=report.phash, output=mask_secrets(output), again=True, sketch=report.sketch
+                )
                 return
             except PayloadError as error:
                 found = str(error)

@@ -19,6 +19,7 @@ from wam.networks.strength import USUAL_STRENGTH, strength_of
 from wam.networks.watermark_network import WatermarkModel
 from wam.signal.mark_grid import Cell, room, working_side
 from wam.signal.pattern import Carrier
+from wam.signal.pose import Pose
 from wam.signal.specification import TILE, WORKING_SIDE
 
 ARCHITECTURE = "lattice carrier, convolutional embedder and extractor"
@@ -135,7 +136,15 @@ class LatticeModel(WatermarkModel):
                 round(pose.rotation_deg, 2) + 0.0,
                 pose.flipped,
                 placed=float(((pose.offset + TILE / 2) % TILE - TILE / 2).abs().max()) < self.config.presence.placed,
+                to_pattern=None if found.bend is not None else _numbers(pose),
             ),
             key=found.carrier,
             how=found.how,
         )
+
+
+def _numbers(pose: Pose) -> tuple[float, float, float, float, float, float]:
+    """Matrix, row by row, and offset."""
+    (a, b), (c, d) = pose.matrix.cpu().tolist()
+    x, y = pose.offset.cpu().tolist()
+    return a, b, c, d, x, y

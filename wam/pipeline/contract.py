@@ -16,6 +16,7 @@ from typing_extensions import TypedDict  # pydantic, which makes the schema, tak
 from payload import Record, format_time
 from wam.errors import mask_secrets
 from wam.models.protocol import FoundPose
+from wam.pipeline.binding import Binding
 from wam.pipeline.marked import MarkReport, SelfCheckError
 from wam.pipeline.options import Mode
 from wam.pipeline.read import AnyReading, Findings
@@ -102,7 +103,12 @@ class WatermarkObject(TypedDict):
         "``scale`` (1: as a whole picture of this size is marked), ``rotation_deg`` counter-clockwise, ``flipped`` "
         "left to right",
     ]
-    transplanted: Annotated[bool, "true for a whole-picture mark on a picture other than its own"]
+    transplanted: Annotated[bool, "true for a mark on a picture other than its own"]
+    binding: Annotated[
+        Binding | None,
+        "``own``: the mark lies on the picture that was marked, or a part of it; ``other``: on another one; "
+        "``unbound``: that cannot be checked; null without a record",
+    ]
     registry: Annotated[str | None, "the first of the registries asked that knows the word; null where none does"]
     also_in: Annotated[list[str], "other registries asked, in which the word stands for another record"]
     marks: NotRequired[Annotated[MarksObject, "of records only: marks read, needed and embedded"]]
@@ -249,6 +255,7 @@ def watermark_object(reading: AnyReading) -> WatermarkObject:
         "region": region_object(reading.region),
         "pose": pose_object(detection.pose, detection.pose.scale),
         "transplanted": reading.transplanted,
+        "binding": reading.binding,
         "registry": reading.registry,
         "also_in": list(reading.also_in),
     }
@@ -273,6 +280,7 @@ def _found_record_object(found: FoundRecord) -> WatermarkObject:
         "region": region_object(found.region),
         "pose": pose_object(found.detections[0].pose, found.scale),
         "transplanted": found.transplanted,
+        "binding": found.binding,
         "registry": None,
         "also_in": [],
     }

@@ -19,6 +19,7 @@ from wam.pictures.formats import SUFFIXES
 from wam.pictures.quality import is_flat, psnr, ssim
 from wam.pictures.samples import Picture
 from wam.pictures.writer import MOST_GROWTH
+from wam.pipeline.binding import sketch_of
 from wam.pipeline.loaded import Loaded
 from wam.pipeline.options import MarkOptions, Mode
 from wam.provenance.aigc_label import Label, mark_label, read_label
@@ -45,7 +46,8 @@ class MarkReport:
     ``words`` the 32-bit words that were marked, one in link mode; ``model`` as NAME@HASH8; size in pixels; ``sha256``
     of the content in hex digits; ``phash`` 64 bits, of the saved picture; ``psnr_db`` and ``ssim`` of the saved picture
     against the input; ``lost`` names what the file could not carry over; ``notes`` what a person should know;
-    ``frames`` of an animation; ``labelled`` with metadata that says the same; ``marks`` in record mode only.
+    ``frames`` of an animation; ``labelled`` with metadata that says the same; ``marks`` in record mode only;
+    ``sketch`` of the saved picture in link mode only, for the registry.
     """
 
     mode: Mode
@@ -63,6 +65,7 @@ class MarkReport:
     frames: int = 1
     labelled: bool = False
     marks: RecordMarks | None = None
+    sketch: str | None = None
 
     @property
     def link(self) -> str | None:
@@ -148,6 +151,7 @@ def marked_file(
         frames=1 if loaded.animation is None else len(loaded.animation.pictures),
         labelled=options.label and "label" not in lost,
         marks=marks,
+        sketch=sketch_of(saved.pixels) if options.mode == "link" else None,
     )
     return MarkedFile(content, report)
 
