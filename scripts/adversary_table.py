@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ def figures_of(report: Path) -> dict[str, Any]:
     try:
         values = json.loads(place.read_text(encoding="utf-8"))
         kept = {name: values[name] for name in KEPT}
+        kept["command"] = re.sub(r" --(?:out|workers) \S+", "", kept["command"])  # change no figure
         if not kept["adversary"] or any(line["failed"] for line in kept["adversary"]):
             raise ValueError("no rows of an adversary, or some that failed")
         return kept
