@@ -9,6 +9,7 @@ import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,6 +38,32 @@ def avif(images: Tensor, quality: float) -> Tensor:
     return _recode(images, "AVIF", quality)
 
 
+def jpeg_2000(images: Tensor, ratio: float) -> Tensor:
+    """Save and reopen as JPEG 2000 in one ``ratio``th of the raw size, with Pillow's defaults."""
+    if not features.check("jpg_2000"):
+        raise ValueError("jpeg_2000: expected a Pillow with JPEG 2000, found one without; pip install pillow")
+    return _recode(images, "JPEG2000", ratio)
+
+
+def jxl(images: Tensor, quality: float) -> Tensor:
+    """Save and reopen as lossy JPEG XL."""
+    try:
+        import pillow_jxl  # noqa: F401  # it tells Pillow of the format
+    except ModuleNotFoundError as error:
+        raise ValueError("jxl: expected JPEG XL, found none; pip install pillow-jxl-plugin") from error
+    return _recode(images, "JXL", quality)
+
+
+def heic(images: Tensor, quality: float) -> Tensor:
+    """Save and reopen as HEIC."""
+    try:
+        import pillow_heif
+    except ModuleNotFoundError as error:
+        raise ValueError("heic: expected HEIC, found none; pip install pillow-heif") from error
+    pillow_heif.register_heif_opener()
+    return _recode(images, "HEIF", quality)
+
+
 def _recode(images: Tensor, codec: str, quality: float) -> Tensor:
     values = (images.detach() * 255).round().clamp(0, 255).byte()
     arrays = list(values.permute(0, 2, 3, 1).cpu().contiguous().numpy())
@@ -52,14 +79,22 @@ def _recode(images: Tensor, codec: str, quality: float) -> Tensor:
 
 def _recode_one(array: np.ndarray, *, codec: str, quality: int) -> np.ndarray:
     with io.BytesIO() as file:
-        Image.fromarray(array).save(file, codec, quality=quality)
+        Image.fromarray(array).save(file, codec, **_options(codec, quality))
         with Image.open(file) as image:
             return np.array(image.convert("RGB"))
 
 
+def _options(codec: str, quality: int) -> dict[str, Any]:
+    if codec == "JPEG2000":  # without loss unless it is told otherwise
+        return {"quality_mode": "rates", "quality_layers": [quality], "irreversible": True}
+    return {"quality": quality}
+
+
+NEEDS = {"jxl": "pillow_jxl", "heic": "pillow_heif"}  # modules that are not installed with the package
 _QUALITY = Strength(1, 100, whole=True)
 
 TABLE: dict[str, Kind] = {
     name: PixelKind("valuemetric", function, _QUALITY)
-    for name, function in {"jpeg": jpeg, "webp": webp, "avif": avif}.items()
+    for name, function in {"jpeg": jpeg, "webp": webp, "avif": avif, "jxl": jxl, "heic": heic}.items()
 }
+TABLE["jpeg_2000"] = PixelKind("valuemetric", jpeg_2000, Strength(1, 1000, whole=True))

@@ -6,16 +6,36 @@ jpeg=80,crop=0.5
 
 from __future__ import annotations
 
-from attacks import compression, geometric, splicing, valuemetric
+from importlib.util import find_spec
+
+from attacks import compression, denoising, geometric, reproduction, splicing, valuemetric
 from attacks.base import Attack, NamedAttack, UnknownAttackError
 from attacks.combined import CHAINS, Chain
 
-KINDS = {**valuemetric.TABLE, **compression.TABLE, **geometric.TABLE, **splicing.TABLE}
+KINDS = {
+    **valuemetric.TABLE,
+    **compression.TABLE,
+    **denoising.TABLE,
+    **geometric.TABLE,
+    **reproduction.TABLE,
+    **splicing.TABLE,
+}
+_NEEDS = {**compression.NEEDS, **denoising.NEEDS}
 
 
 def names() -> tuple[str, ...]:
     """All names that ``make`` and ``parse`` know."""
     return (*KINDS, *CHAINS)
+
+
+def lacks(name: str) -> str | None:
+    """The module that an attack needs and that is not installed; None where nothing is missing.
+
+    >>> lacks("jpeg") is None
+    True
+    """
+    module = _NEEDS.get(name)
+    return None if module is None or find_spec(module) is not None else module
 
 
 def make(name: str, strength: float | None = None) -> Attack:

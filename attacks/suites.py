@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from attacks.adversary import Adversary, parse_adversary
 from attacks.base import Attack, UnknownAttackError
 from attacks.recipes import Recipe, parse_recipe
-from attacks.registry import make
+from attacks.registry import lacks, make
 
 _ROWS: dict[str, str] = {
     "none": "identity",
@@ -31,6 +32,29 @@ _WAM = """
     · gaussian_blur 3 17 · jpeg 50 80 · inpaint .3 · proportion .1 · collage .1 · combination"""
 # Rows of Table 7 and Appendix D.4 of Sander et al., Watermark Anything with Localized Messages.
 
+_ADVERSARY = """
+    fold 38 40 42 · fold_10 40 · fold_100 40 · copy 40 · copy_10 40 · copy_100 40 · transfer · gradient 40 44 · overmark
+    · oracle 40 · oracle_blur 40"""
+_ADVERSARY_KEYED = "fold 38 40 42 · fold_10 40 · copy 40 · transfer · gradient 40 · overmark"
+_ADVERSARY_PLAIN = """
+    jpeg 20 10 · webp 10 · avif 25 12 · jpeg_2000 50 100 · jxl 20 10 · heic 20 10
+    · nl_means .05 .1 · tv .1 .2 · cv_nl_means 5 10 · cv_bilateral 80 · median 5 9
+    · whatsapp · whatsapp_forwarded · wechat · instagram · x_small · cdn
+    · screenshot_125 · screenshot_150 · phone_photo · print_scan · newspaper"""
+# What somebody does who wants a mark gone, or on another picture; the plain ones are at the price of the picture.
+
+
+def adversary_suite() -> tuple[tuple[Adversary, ...], tuple[Adversary, ...], tuple[Attack, ...]]:
+    """The adversaries on public marks and on keyed ones, and the plain attacks whose packages are installed."""
+    public, keyed = (tuple(map(parse_adversary, _spelled(table))) for table in (_ADVERSARY, _ADVERSARY_KEYED))
+    return public, keyed, tuple(attack for attack in _read(_ADVERSARY_PLAIN) if lacks(attack.name) is None)
+
+
+def missing_packages() -> tuple[str, ...]:
+    """The modules for want of which plain attacks of an adversary are left out."""
+    found = (lacks(attack.name) for attack in _read(_ADVERSARY_PLAIN))
+    return tuple(dict.fromkeys(module for module in found if module is not None))
+
 
 def suite(name: str) -> tuple[Attack, ...]:
     """The attacks of a group of the protocol, of all groups ("all") or of the WAM paper ("wam").
@@ -50,6 +74,12 @@ def scene_suite() -> tuple[Recipe, ...]:
     """The scenes with several marks, for ``composite``."""
     rows = (row.split() for row in _SCENES.split("·"))
     return tuple(parse_recipe(f"{name}={count}") for name, *counts in rows for count in counts)
+
+
+def _spelled(table: str) -> list[str]:
+    """``name`` or ``name=strength`` of each row."""
+    rows = (row.split() for row in table.split("·"))
+    return [f"{name}={one}" if one else name for name, *strengths in rows for one in strengths or [""]]
 
 
 def _read(table: str) -> tuple[Attack, ...]:

@@ -76,7 +76,7 @@ def target_of(link: str, page: str) -> tuple[str, str]:
 def with_links_of_the_site(markdown: str, page: str) -> str:
     """A page, a path of the source tree, with its links as the site needs them.
 
-    >>> with_links_of_the_site("![](../checkpoints/null.png)", "docs/match.md")
+    >>> with_links_of_the_site("![](../checkpoints/null.png)", "docs/what-a-match-means.md")
     '![](checkpoints/null.png)'
     """
 

@@ -12,7 +12,10 @@ OWN = ("wam", "attacks", "payload")
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "c2pa": "c2pa-python",
+    "cv2": "opencv-python-headless",
     "flip_evaluator": "flip-evaluator",
+    "pillow_heif": "pillow-heif",
+    "pillow_jxl": "pillow-jxl-plugin",
     "pycvvdp": "cvvdp",
     "python_multipart": "python-multipart",
     "prometheus_client": "prometheus-client",
@@ -22,6 +25,7 @@ DISTRIBUTIONS = {
 }
 EXTRAS = {
     "c2pa": "c2pa",
+    "cv2": "attacks",
     "flip_evaluator": "visibility",
     "kornia": "bench",
     "matplotlib": "bench",
@@ -61,6 +65,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "wam registry": ("numpy", "sqlalchemy", "platformdirs"),
     "wam key": (),
     "wam model list": (),
+    "wam claims": ("torch", "numpy", "shapely", "safetensors"),
     "wam model info": ("torch", "numpy", "shapely", "safetensors"),
     "wam attack": ("torch", "PIL", "numpy", "shapely", "safetensors", "kornia"),
     "wam bench": _BENCH,

@@ -165,7 +165,10 @@ class Studio:
             marking = signed(LinkMarking(options, self._words), self._credentials)
             request = Request(loaded, entry.record, entry.word, label_of(registry, entry))
             done = mark_one(self.marker, marking, request)
-            registry.confirm(entry.word, generation=entry.generation, phash=done.report.phash, again=True)
+            registry.confirm(
+                entry.word, generation=entry.generation, phash=done.report.phash, again=True,
+                sketch=done.report.sketch,
+            )  # fmt: skip
             keep_manifest(registry, done.report)
         if not reused:
             return done

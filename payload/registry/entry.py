@@ -17,6 +17,7 @@ from payload.phash import PHASH_BITS
 from payload.records.record import Record, format_time, now, parse_time
 from payload.registry.generations import LABELLED, STORED
 from payload.registry.schema import FIRST_GENERATION, SCHEME
+from payload.sketch import Sketch
 
 State = Literal["pending", "marked", "discarded", "withdrawn", "erased"]
 STATES: tuple[State, ...] = get_args(State)
@@ -26,7 +27,7 @@ ERASED = "erased"  # what asset and owner of a record are whose user's data were
 
 _HASH_DIGITS = PHASH_BITS // 4
 _SOURCE_DIGITS = 64  # SHA-256
-_LATER = ("generation", "scheme", "source")  # what exports of version 1 have not
+_LATER = ("generation", "scheme", "source", "sketch")  # what exports of version 1 have not
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Entry:
     words are made of serial numbers and whether marks of it carry a label, see ``generations``, and no two entries of
     one ``generation`` have the same word. ``source`` is the SHA-256
     of the file that was marked, in hexadecimal digits, None where it is not known. ``phash`` is the 64-bit hash of the
-    marked picture and ``output`` where it was written, None until the mark is confirmed; ``updated_at`` is the time of
-    the latest change of ``state``.
+    marked picture and ``output`` where it was written, None until the mark is confirmed; ``sketch``, too, which parts
+    of pictures are compared with (``payload.sketch``). ``updated_at`` is the time of the latest change of ``state``.
     """
 
     serial: int
@@ -51,6 +52,7 @@ class Entry:
     generation: int = FIRST_GENERATION
     scheme: str = SCHEME
     source: str | None = None
+    sketch: str | None = None
 
     @property
     def link(self) -> str:
@@ -75,6 +77,7 @@ class Entry:
             "generation": self.generation,
             "scheme": self.scheme,
             "source": self.source,
+            "sketch": self.sketch,
         }
 
     @classmethod
@@ -91,6 +94,7 @@ class Entry:
             generation=row["generation"],
             scheme=row["scheme"],
             source=row["source"],
+            sketch=row["sketch"],
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -106,6 +110,7 @@ class Entry:
             "generation": self.generation,
             "scheme": self.scheme,
             "source": self.source,
+            "sketch": self.sketch,
         }
 
     @classmethod
@@ -199,3 +204,7 @@ def _check_later(values: Mapping[str, Any]) -> None:
         isinstance(source, str) and len(source) == _SOURCE_DIGITS and set(source) <= set("0123456789abcdef")
     ):
         raise ValueError(f"source: expected {_SOURCE_DIGITS} hexadecimal digits or null, found {source!r}")
+    if values["sketch"] is not None:
+        if not isinstance(values["sketch"], str):
+            raise ValueError(f"sketch: expected text or null, found {values['sketch']!r}")
+        Sketch.from_text(values["sketch"])

@@ -20,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
     insert,
     inspect,
@@ -33,8 +34,9 @@ from payload.codes.id_permutation import SECRET_BYTES
 from payload.errors import RegistryError
 from payload.records.record import MAX_CHARACTERS
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 FIRST_VERSION = 1  # of 0.1 to 0.2
+SKETCHES = 4  # from which on entries have sketches
 LABELLED_WORDS = 3  # from which on a registry says what words it gives out
 AUDITED = 2  # from which on there are generations, sources and the audit log
 REVISION_TABLE = "wam_migration"
@@ -91,6 +93,7 @@ entry_table = Table(
     Column("scheme", String(16), nullable=False, server_default=SCHEME),
     Column("source", String(64)),  # SHA-256 of the file that was marked, in hexadecimal
     Column("claims", Integer, nullable=False, server_default="1"),  # runs that took this id for the same picture
+    Column("sketch", Text),  # of the marked picture, see payload/sketch.py
     UniqueConstraint("generation", "word", name="wam_entry_generation_word"),
 )
 
@@ -120,18 +123,20 @@ audit_table = Table(
 )
 
 _SHIPPED_FIRST = ("serial", "word", "state", "asset", "owner", "user", "ingested_at", "phash", "output", "updated_at")
-_LATER: dict[str, ColumnElement[Any]] = {
-    "generation": literal(FIRST_GENERATION),
-    "scheme": literal(SCHEME),
-    "source": null(),
+# what came later: since which version, and what it is in entries of before
+_LATER: dict[str, tuple[int, ColumnElement[Any]]] = {
+    "generation": (AUDITED, literal(FIRST_GENERATION)),
+    "scheme": (AUDITED, literal(SCHEME)),
+    "source": (AUDITED, null()),
+    "sketch": (SKETCHES, null()),
 }
 
 
 def entry_columns(version: int) -> list[ColumnElement[Any]]:
     """The columns of an entry in a registry of this version; what it has not is as a migration would fill it in."""
     columns: list[ColumnElement[Any]] = [entry_table.c[name] for name in _SHIPPED_FIRST]
-    for name, value in _LATER.items():
-        columns.append(value.label(name) if version < AUDITED else entry_table.c[name])
+    for name, (since, value) in _LATER.items():
+        columns.append(value.label(name) if version < since else entry_table.c[name])
     return columns
 
 

@@ -129,12 +129,13 @@ class Registry:
         phash: int | None = None,
         output: str | None = None,
         again: bool = False,
+        sketch: str | None = None,
     ) -> Entry:
-        """Record that the picture of a pending id was marked, with its 64-bit hash and file; ``again``: it may have
-        been marked before, with the same record."""
+        """Record that the picture of a pending id was marked, with its 64-bit hash, file and sketch; ``again``: it may
+        have been marked before, with the same record."""
         # A file name that is not UTF-8 must not cost the record of a picture already written.
         named = output and output.encode("utf-8", "backslashreplace").decode("utf-8")
-        details = {"phash": hash_text(phash), "output": named}
+        details = {"phash": hash_text(phash), "output": named, "sketch": sketch}
         return self._move(word, generation, "marked", allowed=IN_USE if again else ("pending",), details=details)
 
     def discard(self, word: int, *, generation: int = FIRST_GENERATION) -> Entry:
@@ -161,7 +162,7 @@ class Registry:
         columns = entry_table.c
         gone = {
             "state": "erased", "asset": ERASED, "owner": ERASED, "user": None, "phash": None, "output": None,
-            "source": None, "updated_at": format_time(now()),
+            "source": None, "sketch": None, "updated_at": format_time(now()),
         }  # fmt: skip
         with self._writing() as connection:
             serials = [*connection.execute(select(columns.serial).where(columns.user == user)).scalars()]

@@ -7,7 +7,7 @@ import torch
 from PIL import features
 from torch import Tensor
 
-from attacks import AttackResult, Params, make, names, parse
+from attacks import AttackResult, Params, lacks, make, names, parse
 
 STRENGTHS = {
     "identity": "",
@@ -25,6 +25,15 @@ STRENGTHS = {
     "jpeg": "=80 1",
     "webp": "=80",
     "avif": "=50",
+    "jpeg_2000": "=20",
+    "jxl": "=30",
+    "heic": "=30",
+    "nl_means": "=0.1",
+    "tv": "=0.1",
+    "cv_nl_means": "=5",
+    "cv_bilateral": "=40",
+    "subpixels": "",
+    "halftone": "=2.26 3.5",
     "resize": "=0.32 1.5",
     "aspect": "=0.8 1.25",
     "thumbnail": "=20",
@@ -44,12 +53,23 @@ STRENGTHS = {
     "combination": "",
     "screenshot": "",
     "social": "",
+    "whatsapp": "",
+    "whatsapp_forwarded": "",
+    "wechat": "",
+    "instagram": "",
+    "x_small": "",
+    "cdn": "",
+    "screenshot_125": "",
+    "screenshot_150": "",
+    "phone_photo": "",
+    "print_scan": "",
+    "newspaper": "",
 }
 SPECS = [
     name + ("=" + strength if strength else "")
     for name, strengths in STRENGTHS.items()
     for strength in strengths.removeprefix("=").split(" ")
-    if name != "avif" or features.check("avif")
+    if (name != "avif" or features.check("avif")) and lacks(name) is None
 ]
 IDENTITIES = [
     *("identity", "brightness=1", "contrast=1", "saturation=1", "hue=0", "gamma=1"),

@@ -11,9 +11,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from attacks import Need
+from wam.models.lattice_model import LatticeModel
 from wam.networks.strength import Amount
-from wam.signal.filters import to_pixels
+from wam.signal.filters import resize, sized, to_pixels
 from wam.signal.mark_grid import SMALLEST_SIDE
+from wam.signal.specification import WORKING_SIDE
 from wam.watermarker import Watermarker, load
 
 OTHER_KEY = b"a key that no picture was marked with"
@@ -41,7 +44,7 @@ class Contender(Protocol):
 
     ``decides``: it says whether there is a mark, and where; else it always reads 32 bits. ``adjustable``: it takes a
     strength. ``keyed``: it has keys. ``search``: the digest of the values that it searches with, None where there are
-    none.
+    none. ``offers``: what it gives an adversary.
     """
 
     name: str
@@ -49,9 +52,18 @@ class Contender(Protocol):
     adjustable: bool
     keyed: bool
     search: str | None
+    offers: frozenset[Need]
 
     def embed(self, photo: Tensor, bits: str, *, strength: Amount) -> Tensor:
         """Mark (1, 3, H, W) float in [0, 1]; ``strength`` in dB, None for the method's own."""
+        ...
+
+    def embed_with_other_key(self, photo: Tensor, bits: str, *, strength: Amount) -> Tensor:
+        """The same with the key of ``read_with_other_key``."""
+        ...
+
+    def estimate(self, image: Tensor) -> Tensor:
+        """What its extractor makes of (1, 3, H, W): (1, 1, h, w) at working resolution, differentiable."""
         ...
 
     def read(self, image: Tensor) -> list[Reading]:
@@ -77,6 +89,8 @@ class MarkerContender:
         description = marker.model.description
         self.name = description.name
         self.keyed, self.search = description.keyed, description.search
+        own: tuple[Need, ...] = ("lattice", "extractor") if isinstance(marker.model, LatticeModel) else ()
+        self.offers: frozenset[Need] = frozenset((*own, "others", "detector", "embedder", "original"))
         self._make_other = other
         self._other: Watermarker | None = None
 
@@ -85,13 +99,30 @@ class MarkerContender:
         assert isinstance(marked, Tensor)
         return marked
 
+    def embed_with_other_key(self, photo: Tensor, bits: str, *, strength: Amount) -> Tensor:
+        marked = self._with_other_key().embed(photo, bits, strength=strength).image
+        assert isinstance(marked, Tensor)
+        return marked
+
+    def estimate(self, image: Tensor) -> Tensor:
+        model = self.marker.model
+        if not isinstance(model, LatticeModel):
+            raise ValueError(f"{self.name}: expected a model with an estimate of its pattern, found none")
+        size = int(image.shape[-2]), int(image.shape[-1])
+        device = next(model.parameters()).device
+        working = resize(image.to(device), sized(*size, min(WORKING_SIDE, *size)))
+        return model.extract(working).pattern.cpu()
+
     def read(self, image: Tensor) -> list[Reading]:
         return _readings(self.marker, image)
 
     def read_with_other_key(self, image: Tensor) -> list[Reading]:
+        return _readings(self._with_other_key(), image)
+
+    def _with_other_key(self) -> Watermarker:
         if self._other is None:
             self._other = self._make_other()
-        return _readings(self._other, image)
+        return self._other
 
 
 def _readings(marker: Watermarker, image: Tensor) -> list[Reading]:
@@ -136,6 +167,7 @@ class PeerContender:
     adjustable = False
     keyed = False
     search: str | None = None
+    offers: frozenset[Need] = frozenset({"original"})
 
     def embed(self, photo: Tensor, bits: str, *, strength: Amount) -> Tensor:
         marked = self.embed_bgr(to_bgr(photo), [int(bit) for bit in bits])
@@ -150,6 +182,12 @@ class PeerContender:
 
     def read_with_other_key(self, image: Tensor) -> list[Reading]:
         raise ValueError(f"{self.name}: expected a method with keys, found one without; leave wrong_key out")
+
+    def embed_with_other_key(self, photo: Tensor, bits: str, *, strength: Amount) -> Tensor:
+        raise ValueError(f"{self.name}: expected a method with keys, found one without; leave keyed rows out")
+
+    def estimate(self, image: Tensor) -> Tensor:
+        raise ValueError(f"{self.name}: expected a model with an estimate of its pattern, found none")
 
     def embed_bgr(self, image: npt.NDArray[np.uint8], bits: list[int]) -> npt.NDArray[np.uint8]:
         """Mark (H, W, 3) uint8 in BGR with 32 bits."""

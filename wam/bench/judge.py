@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from payload import Match, bits_from_word, read_word
 from payload.layout import Words
 from wam.bench.contenders import Reading
-from wam.bench.views import View
+from wam.bench.view import View
 from wam.bench.words import WordBook
 
 OVERLAP = 0.1  # IoU from which a detection counts as one of several marks

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from attacks import Need
 from wam.bench.contenders import Build, Contender
 from wam.bench.photos import ImageSet
 from wam.bench.results import QUALITY, Key
-from wam.bench.rows import WRONG_KEY, Row
+from wam.bench.rows import KEYED, WRONG_KEY, Row
 from wam.networks.strength import Amount
 
 MOST_ROWS = 16  # in one task: results reach the disk after each
@@ -24,6 +25,7 @@ class Entrant:
     decides: bool
     keyed: bool
     search: str | None = None
+    offers: frozenset[Need] = frozenset()
 
     @classmethod
     def of(cls, contender: Contender, build: Build, *, strengths: tuple[Amount, ...] = ()) -> Entrant:
@@ -36,6 +38,7 @@ class Entrant:
             contender.decides,
             contender.keyed,
             search=contender.search,
+            offers=contender.offers,
         )
 
 
@@ -108,7 +111,9 @@ def _rows_and_photos(entrant: Entrant, part: Part) -> Iterator[tuple[Row | None,
     for row in part.rows:
         if row.group in ("multi", "unmarked") and not entrant.decides:
             continue
-        if row.null == WRONG_KEY and not entrant.keyed:
+        if (row.null == WRONG_KEY or row.foe == KEYED) and not entrant.keyed:
+            continue
+        if row.adversary is not None and not row.adversary.needs <= entrant.offers:
             continue
         yield from ((row, number) for number in range(part.count(row)))
 

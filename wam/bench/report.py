@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wam.bench.adversary_lines import ADVERSARY_LEGEND, AdversaryLine, adversary_table
 from wam.bench.cost import CostLine
 from wam.bench.summary import NAMES, CleanRows, Line, NullLine, split_clean
 from wam.networks.strength import shown
@@ -54,6 +55,8 @@ class Report:
     costs: list[CostLine] = field(default_factory=list)
     plots: list[str] = field(default_factory=list)
     absent: tuple[str, ...] = ()
+    adversaries: list[AdversaryLine] = field(default_factory=list)
+    kinds: list[Line] = field(default_factory=list)
 
     @property
     def caption(self) -> str:
@@ -96,8 +99,14 @@ def markdown(report: Report) -> str:
     if report.rows:
         parts += ["", "## Groups", "", LEGEND, "", *_line_table(report.groups, "group")]
         if len(entrants(report.rows)) > 1:
-            parts += ["", "## Side by side", "", "Bit accuracy.", "", *_side_by_side(report)]
+            parts += ["", "## Side by side", "", "Bit accuracy, and the share of marks with all 32 bits right.", ""]
+            parts += _side_by_side(report)
+        if report.kinds:
+            parts += ["", "## Kinds of pictures", "", "All rows on the photos of each folder.", ""]
+            parts += _line_table(report.kinds, "group")
         parts += ["", "## Attacks", "", *_attack_lines(report.rows)]
+    if report.adversaries:
+        parts += ["", "## Adversary", "", ADVERSARY_LEGEND, "", *_table(*adversary_table(report.adversaries))]
     if report.quality:
         parts += ["", "## Quality of the marked photos", "", "8-bit, against the input.", ""]
         parts += _dict_table(quality_rows(report))
@@ -142,11 +151,16 @@ def _line_table(lines: Sequence[Line], first: str) -> list[str]:
 def _side_by_side(report: Report) -> list[str]:
     names = entrants(report.rows)
     psnr = {entrant(line): line.psnr_db for line in reversed(report.groups)}
-    values = {(entrant(line), line.row): line.bits for line in report.rows}
+    values = {(entrant(line), line.row): (line.bits, line.words) for line in report.rows}
     rows = [["PSNR, dB", *(cell("psnr_db", psnr.get(name)) for name in names)]]
     for row in dict.fromkeys(line.row for line in report.rows):
-        rows.append([row, *(cell("bits", values.get((name, row))) for name in names)])
+        rows.append([row, *(_bits_and_words(values.get((name, row), (None, None))) for name in names)])
     return _table(["attack", *names], rows)
+
+
+def _bits_and_words(values: tuple[float | None, float | None]) -> str:
+    bits, words = values
+    return "-" if bits is None else f"{cell('bits', bits)}, {cell('words', words)}"
 
 
 def _dict_table(lines: Sequence[dict[str, Any]]) -> list[str]:
@@ -207,6 +221,8 @@ def _metrics(report: Report) -> dict[str, Any]:
         **report.facts,
         "groups": [asdict(line) for line in report.groups],
         "attacks": [asdict(line) for line in report.rows],
+        "kinds": [asdict(line) for line in report.kinds],
+        "adversary": [asdict(line) for line in report.adversaries],
         "quality": report.quality,
         "false_positives": [asdict(line) for line in report.nulls],
         "cost": [asdict(line) for line in report.costs],

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from wam.bench.adversary_lines import ADVERSARY_LEGEND, adversary_table
 from wam.bench.report import COLUMNS, LEGEND, Report, cell, cost_row, entrant, entrants, plain, quality_rows
 from wam.bench.summary import Line, split_clean
 from wam.html_page import Cell, framed, image, table
@@ -37,8 +38,13 @@ def page(report: Report, plots: Mapping[str, bytes]) -> str:
     if report.rows:
         several = len(entrants(report.rows)) > 1
         parts += ["<h2>Groups</h2>\n", _html_lines(report.groups, "group", several=several)]
+        if report.kinds:
+            parts += ["<h2>Kinds of pictures</h2>\n", _html_lines(report.kinds, "group", several=several)]
         parts += ["<h2>Attacks</h2>\n", *_html_attacks(report.rows, several=several)]
         parts += [f'<p class="legend">{escape(LEGEND)}</p>\n']
+    if report.adversaries:
+        parts += ["<h2>Adversary</h2>\n", _html_texts(*adversary_table(report.adversaries))]
+        parts += [f'<p class="legend">{escape(ADVERSARY_LEGEND)}</p>\n']
     for name, content in plots.items():
         kind = "sheet" if name.startswith("contact") else "plot"
         parts.append(f"<h2>{escape(_title(name))}</h2>\n" + image(content, "png", alt=_title(name), name=kind))
@@ -88,6 +94,10 @@ def _html_lines(lines: Sequence[Line], first: str, *, several: bool) -> str:
         figures = [(name, getattr(line, name)) for name in COLUMNS]
         rows.append([*map(Cell, names), *(Cell(cell(name, value), value, numeric=True) for name, value in figures)])
     return table([*heads, *COLUMNS.values()], rows)
+
+
+def _html_texts(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return table(list(heads), [[Cell(text) for text in row] for row in rows])
 
 
 def _html_dicts(lines: Sequence[Mapping[str, Any]]) -> str:

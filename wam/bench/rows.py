@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 from attacks import (
     GROUPS,
+    Adversary,
     Attack,
     Recipe,
     UnknownAttackError,
+    adversary_names,
+    adversary_suite,
     parse,
+    parse_adversary,
     parse_recipe,
     recipe_names,
     scene_suite,
@@ -20,8 +24,9 @@ from attacks import (
 UNMARKED, WRONG_KEY = "unmarked", "wrong_key"
 FLOOR = ("identity", "jpeg=80", "jpeg=50", "rotate=10", "rotate=45", "crop=0.5", "collage=0.25")
 NEGATIVE_ATTACKS = ("identity", "jpeg=50", "rotate=10", "resize=0.5")
-SUITES = ("all", "wam", "floor", *GROUPS, "multi")
-ALL_GROUPS = (*GROUPS, "multi", "unmarked")
+ADVERSARY, KEYED = "adversary", "adversary_keyed"  # what precedes the rows of an adversary, by the mark's key
+SUITES = ("all", "wam", "floor", *GROUPS, "multi", ADVERSARY)
+ALL_GROUPS = (*GROUPS, "multi", ADVERSARY, "unmarked")
 
 
 @dataclass(frozen=True)
@@ -29,26 +34,33 @@ class Row:
     """One line of the tables.
 
     ``attack``: what the marked photo goes through; ``recipe``: a scene instead, with several marks; ``null``:
-    ``UNMARKED`` or ``WRONG_KEY`` where every detection is a false alarm.
+    ``UNMARKED`` or ``WRONG_KEY`` where every detection is a false alarm; ``foe``: ``ADVERSARY`` or ``KEYED`` where the
+    price of the attack is measured as well, which is then ``attack``, or ``adversary`` where it needs more than pixels.
     """
 
     attack: Attack | None = None
     recipe: Recipe | None = None
     null: str | None = None
+    adversary: Adversary | None = None
+    foe: str | None = None
 
     @property
     def name(self) -> str:
         """What ``--attacks`` reads back."""
         if self.recipe is not None:
             return repr(self.recipe)
-        spelled = repr(self.attack).replace(",", "+")
+        spelled = repr(self.adversary or self.attack).replace(",", "+")
+        if self.foe is not None:
+            return f"{self.foe}+{spelled}"
         if self.null is None:
             return spelled
         return self.null if spelled == "identity" else f"{self.null}+{spelled}"
 
     @property
     def group(self) -> str:
-        """The group of the protocol, or "unmarked"."""
+        """The group of the protocol, "adversary" or "unmarked"."""
+        if self.foe is not None:
+            return ADVERSARY
         if self.null is not None:
             return "unmarked"
         if self.recipe is not None:
@@ -65,7 +77,7 @@ class Row:
     @property
     def swept(self) -> tuple[str, float] | None:
         """Name and strength of the one attack on a marked photo, which a plot over strengths is drawn of; else None."""
-        if self.attack is None or self.null is not None or self.attack.strength is None:
+        if self.attack is None or self.null is not None or self.foe is not None or self.attack.strength is None:
             return None
         return self.attack.name, self.attack.strength
 
@@ -95,11 +107,20 @@ def _expand(name: str) -> list[Row]:
         return _scenes()
     if name == "floor":
         return [Row(parse(attack)) for attack in FLOOR]
+    if name == ADVERSARY:
+        public, keyed, plain = adversary_suite()
+        rows = [Row(adversary=each, foe=ADVERSARY) for each in public]
+        rows += [Row(adversary=each, foe=KEYED) for each in keyed]
+        return [*rows, *(Row(attack=each, foe=ADVERSARY) for each in plain)]
     if name == "wam" or name in GROUPS:
         return [Row(attack) for attack in suite(name)]
     first, _, rest = name.partition("+")
     if first in (UNMARKED, WRONG_KEY):
         return [Row(attack=parse(rest.replace("+", ",") or "identity"), null=first)]
+    if first in (ADVERSARY, KEYED):
+        if rest.partition("=")[0] in adversary_names():
+            return [Row(adversary=parse_adversary(rest), foe=first)]
+        return [Row(attack=parse(rest.replace("+", ",")), foe=first)]
     if name.partition("=")[0] in recipe_names():
         return [Row(recipe=parse_recipe(name))]
     try:

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import torch
 
+from wam.bench.adversary_lines import price_of
 from wam.bench.contenders import Contender
 from wam.bench.judge import judge
 from wam.bench.photos import round_to_bytes
@@ -83,7 +84,10 @@ class Workbench:
         started = time.perf_counter()
         readings = contender.read_with_other_key(view.image) if view.other_key else contender.read(view.image)
         seconds = time.perf_counter() - started
-        return judge(view, readings, self.book, decides=contender.decides).to_dict(), seconds
+        values = judge(view, readings, self.book, decides=contender.decides).to_dict()
+        if view.price is not None:
+            values["price"] = price_of(view.image, view.price)
+        return values, seconds
 
 
 def _quality(stage: Stage, number: int) -> dict[str, float | None]:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from attacks.suites import missing_packages
 from wam import __version__
+from wam.bench.adversary_lines import adversary_lines
 from wam.bench.contenders import Build
 from wam.bench.cost import CostLine, measure, measurements
 from wam.bench.perception import absent, described
@@ -21,10 +23,11 @@ from wam.bench.report_page import write_page
 from wam.bench.results import QUALITY, Result, ResultsFile
 from wam.bench.rows import choose_rows, negative_rows
 from wam.bench.runner import Progress, run_plan, usual_workers
-from wam.bench.summary import failures, group_lines, null_lines, quality_lines, results_of, row_lines
+from wam.bench.summary import failures, group_lines, kind_lines, null_lines, quality_lines, results_of, row_lines
 from wam.bench.words import RECORDS
 from wam.models.zoo import default_precision
 from wam.networks.strength import Amount
+from wam.packages import DISTRIBUTIONS
 
 # packaged photos that the rows which search everything are measured on, unless --limit says otherwise
 COSTLY_PHOTOS = 2
@@ -108,6 +111,8 @@ def make_report(options: Options, plan: Plan, results: Sequence[Result], costs: 
         groups=group_lines(rows),
         rows=rows,
         nulls=null_lines(results),
+        adversaries=adversary_lines(results),
+        kinds=kind_lines(results),
         quality=quality,
         failures=failures(results) + [f"{line}: {line.error}" for line in costs if line.error],
         costs=list(costs),
@@ -125,6 +130,7 @@ def make_facts(options: Options, plan: Plan) -> dict[str, str]:
         "seed": str(options.seed),
         "registry": f"{RECORDS} records, which chance matches are counted against",
         "visibility": described(),
+        **_left_out(plan),
         "version": f"wam {__version__}",
         **_searches(plan),
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
@@ -134,6 +140,13 @@ def make_facts(options: Options, plan: Plan) -> dict[str, str]:
 def _is_whole(result: Result) -> bool:
     """Whether a result that was kept has all figures."""
     return result.key.row != QUALITY or is_complete(result.values)
+
+
+def _left_out(plan: Plan) -> dict[str, str]:
+    """The packages for want of which rows of an adversary are not there."""
+    missing = missing_packages() if any(row.foe for part in plan.parts for row in part.rows) else ()
+    names = ", ".join(DISTRIBUTIONS.get(module, module) for module in missing)
+    return {"adversary": f"rows that need {names} are left out: not installed"} if missing else {}
 
 
 def _searches(plan: Plan) -> dict[str, str]:

@@ -16,7 +16,8 @@ from wam.bench.contenders import Contender
 from wam.bench.judge import judge
 from wam.bench.plan import Part
 from wam.bench.rows import Row
-from wam.bench.views import Stage, View
+from wam.bench.view import View
+from wam.bench.views import Stage
 from wam.bench.words import WordBook
 from wam.pictures.files import write_bytes
 from wam.signal.filters import to_pixels

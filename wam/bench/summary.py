@@ -14,7 +14,7 @@ from wam.bench.perception import MODULES
 from wam.bench.plan import Plan
 from wam.bench.quality import ALWAYS
 from wam.bench.results import QUALITY, Result, ResultsFile
-from wam.bench.rows import ALL_GROUPS
+from wam.bench.rows import ADVERSARY, ALL_GROUPS
 from wam.networks.strength import Amount
 
 CONFIDENCE = 0.95
@@ -112,7 +112,7 @@ def row_lines(results: Sequence[Result]) -> list[Line]:
     seen = _qualities(results)
     rows: dict[tuple[str, Amount, str], list[Result]] = {}
     for result in results:
-        if result.group not in (QUALITY, "unmarked"):
+        if result.group not in (QUALITY, ADVERSARY, "unmarked"):
             rows.setdefault((result.key.contender, result.key.strength, result.key.row), []).append(result)
     return [_line(members, seen) for members in rows.values()]
 
@@ -126,6 +126,26 @@ def group_lines(lines: Sequence[Line]) -> list[Line]:
     entrants = list(dict.fromkeys((line.contender, line.strength) for line in lines))
     keys = sorted(groups, key=lambda key: (entrants.index(key[:2]), order[key[2]]))
     return [_group(key[2], groups[key]) for key in keys]
+
+
+def kind_lines(results: Sequence[Result]) -> list[Line]:
+    """A line for each kind of picture, which is the folder that photos lie in below the one that was given: the mean of
+    all rows on marked photos of that kind. None where there are not several."""
+    kinds: dict[tuple[str, Amount, str], list[Result]] = {}
+    for result in results:
+        folder, slash, _ = result.key.photo.partition("/")
+        if slash and result.group not in (QUALITY, ADVERSARY, "unmarked"):
+            kinds.setdefault((result.key.contender, result.key.strength, folder), []).append(result)
+    if len({kind for _, _, kind in kinds}) < 2:
+        return []
+    seen = _qualities(results)
+    lines = []
+    for (_, _, kind), members in sorted(kinds.items(), key=lambda item: (item[0][0], str(item[0][1]), item[0][2])):
+        own = row_lines([*members, *(result for result in results if result.group == QUALITY)])
+        photos = len({result.key.photo for result in members if result.error is None})
+        psnr = rounded(mean({key: value for key, value in seen.items() if key[3].startswith(f"{kind}/")}.values()))
+        lines.append(replace(_group(kind, own), row=f"{len(own)} rows", photos=photos, psnr_db=psnr))
+    return lines
 
 
 def split_clean(lines: Sequence[Line]) -> tuple[list[CleanRows], list[Line]]:
@@ -158,7 +178,11 @@ def null_lines(results: Sequence[Result]) -> list[NullLine]:
         for (contender, row), members in rows.items()
     ]
     for contender in dict.fromkeys(result.key.contender for result in results):
-        read = [r for r in results if r.key.contender == contender and r.group != QUALITY and r.error is None]
+        read = [
+            r
+            for r in results
+            if r.key.contender == contender and r.group not in (QUALITY, ADVERSARY) and r.error is None
+        ]
         named = [bool(result.values["foreign"]) for result in read]
         lines.append(_null(contender, "records of another registry named", named, sum(named)))
     return lines

@@ -16,6 +16,7 @@ from wam.cli import common
 from wam.cli.attack import attack
 from wam.cli.bench import bench
 from wam.cli.c2pa import c2pa_app
+from wam.cli.claims import claims
 from wam.cli.detect import detect
 from wam.cli.embed import embed
 from wam.cli.key import key_app
@@ -49,6 +50,7 @@ app.command()(recover)
 app.command()(attack)
 app.command()(bench)
 app.command()(watch)
+app.command()(claims)
 app.add_typer(serve_app, name="serve")
 app.add_typer(registry_app, name="registry")
 app.add_typer(key_app, name="key")

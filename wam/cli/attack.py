@@ -39,14 +39,21 @@ def attack(
 
     Blur and noise: gaussian_blur, median, sharpness, gaussian_noise.
 
-    Formats: jpeg, webp, avif.
+    Denoisers: nl_means, tv, cv_nl_means, cv_bilateral (these two by OpenCV).
+
+    Formats: jpeg, webp, avif, jpeg_2000, jxl, heic (these two with their extras).
 
     Place: resize, thumbnail, fit, aspect, crop (scaled back), crop_keep, pad,
     rotate, hflip, vflip, perspective.
 
     Parts: proportion, collage, inpaint, overlay_text, overlay_logo.
 
-    Several at once: combination, screenshot, social; nothing: identity.
+    Screens and print: subpixels, halftone, screenshot, screenshot_125,
+    screenshot_150, phone_photo, print_scan, newspaper.
+
+    Services: social, whatsapp, whatsapp_forwarded, wechat, instagram, x_small, cdn.
+
+    Several at once: combination; nothing: identity.
 
     A strength that is missing or wrong is refused with what it may be.
 

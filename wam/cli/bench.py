@@ -31,9 +31,10 @@ def bench(
     attacks: Annotated[
         str | None,
         typer.Option(
-            metavar="all|wam|NAME[,NAME...]",
+            metavar="all|wam|adversary|NAME[,NAME...]",
             help="Rows to measure: all (the whole protocol), wam (the WAM paper's), a group (valuemetric, geometric, "
-            "splicing, combined, multi), unmarked, or names such as jpeg=80,rotate=10,multi=3; + joins steps, as in "
+            "splicing, combined, multi), adversary (removing and forging, with the price), unmarked, or names "
+            "such as jpeg=80,rotate=10,multi=3; + joins steps, as in "
             "jpeg=80+crop=0.5. Default: all, or none with --negatives or --visibility.",
         ),
     ] = None,
@@ -232,6 +233,7 @@ def _print_json(results: list[Result]) -> None:
 
 def _print_tables(console: Console, outcome: Outcome, out: Path | None) -> None:
     """Groups, then attacks, a line for those of a group where nothing failed, then what should not have been found."""
+    from wam.bench.adversary_lines import ADVERSARY_LEGEND, adversary_table
     from wam.bench.perception import how_to_install
     from wam.bench.report import LEGEND, entrant, quality_text
     from wam.bench.summary import split_clean
@@ -239,7 +241,7 @@ def _print_tables(console: Console, outcome: Outcome, out: Path | None) -> None:
     report = outcome.report
     several = len({entrant(line) for line in report.rows}) > 1
     clean, rest = split_clean(report.rows)
-    for lines, first in ((report.groups, "group"), (rest, "attack")):
+    for lines, first in ((report.groups, "group"), (report.kinds, "kind"), (rest, "attack")):
         if lines:
             console.print(_line_table(lines, first, several=several, columns=console.width))
             console.print()
@@ -248,6 +250,15 @@ def _print_tables(console: Console, outcome: Outcome, out: Path | None) -> None:
         console.print(f"{name}, {rows}", highlight=False)
     if clean:
         console.print()
+    if report.adversaries:
+        heads, cells = adversary_table(report.adversaries)
+        cells_by_head = [dict(zip(heads, row, strict=True)) for row in cells]
+        spared = [name for name in ("seconds", "SSIM", "queries", "silent", "contender") if name in heads]
+        columns = console.width
+        console.print(
+            fitted_table({n: n for n in heads}, cells_by_head, spared=spared, texts=heads[:2], columns=columns)
+        )
+        console.print(ADVERSARY_LEGEND, style="dim", highlight=False)
     if report.rows:
         console.print(LEGEND, style="dim", highlight=False)
     for quality in report.quality:
@@ -276,7 +287,7 @@ def _print_tables(console: Console, outcome: Outcome, out: Path | None) -> None:
 
 
 # Columns that a narrow terminal does without, the first first: a name that is cut short names nothing.
-_SPARED = ("psnr_db", "photos", "lowest_db", "worst", "words", "margin_db", "iou", "group", "bits")
+_SPARED = ("psnr_db", "photos", "lowest_db", "worst", "margin_db", "iou", "group", "bits", "words")
 
 
 def _line_table(lines: list[Line], first: str, *, several: bool, columns: int) -> Table:
@@ -284,7 +295,7 @@ def _line_table(lines: list[Line], first: str, *, several: bool, columns: int) -
     from wam.bench.report import COLUMNS, cell, entrant
 
     names = {"contender": "contender"} if several else {}
-    names |= {"group": "group", "attack": "attack"} if first == "attack" else {"group": "group"}
+    names |= {"group": "group", "attack": "attack"} if first == "attack" else {"group": first}
     heads = {**names, **COLUMNS}
     own: dict[str, Callable[[Line], str]] = {
         "contender": entrant,
@@ -294,5 +305,5 @@ def _line_table(lines: list[Line], first: str, *, several: bool, columns: int) -
     rows = [
         {name: own[name](line) if name in own else cell(name, getattr(line, name)) for name in heads} for line in lines
     ]
-    spared = [name for name in _SPARED if name != first]
+    spared = [name for name in _SPARED if first == "attack" or name != "group"]
     return fitted_table(heads, rows, spared=spared, texts=own, columns=columns)

@@ -428,7 +428,9 @@ def _write_pictures(
 
 def _caption(said: WatermarkObject) -> str:
     """A line each for the record, the link, and how sure both are, as far as there is such."""
+    from wam.pipeline.chance import show_chance
+
     record, owner = said["record"], said.get("marked_by")  # where a service shows the owner only
     named = f"{record['asset']} · {record['owner']}" if record else str(owner or "")
-    status = f"{show_status(said)}, chance 1e{said['log10_p']:.0f}"
+    status = f"{show_status(said)}, chance {show_chance(said['log10_p'])}"
     return "\n".join(show_name(line) for line in [named, show_mark(said), status] if line not in ("", "-"))

@@ -7,6 +7,7 @@ from typing import Any
 
 from wam.cli import terminal
 from wam.errors import show_name
+from wam.pipeline.chance import show_chance
 
 NAME_LOG10_P = -6.0  # from which on the chance of a name for a mark of another registry is shown
 SHORTEST_NAME = 12  # columns of a picture's name in a folder's line, however many marks follow
@@ -34,12 +35,15 @@ def _chance(mark: Mark) -> str:
     """Of such a mark where there is none; and where that is not small, of a name for a mark of another registry."""
     name = mark.get("name_log10_p")
     shown = name is not None and name >= NAME_LOG10_P
-    return f"1e{mark['log10_p']:.0f}" + (f" (name 1e{name:.0f})" if shown else "")
+    return show_chance(mark["log10_p"]) + (f" (name 1e{name:.0f})" if shown else "")
 
 
 def show_status(mark: Mark) -> str:
     """The status, and whether the mark seems to be another picture's."""
-    return str(mark["status"]) + (" (transplanted?)" if mark["transplanted"] else "")
+    if mark["transplanted"]:
+        return f"{mark['status']} (transplanted?)"
+    # a service of before says nothing of it
+    return f"{mark['status']} (unbound)" if mark.get("binding") == "unbound" else str(mark["status"])
 
 
 def _registry(mark: Mark) -> str:

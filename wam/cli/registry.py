@@ -233,6 +233,8 @@ def show(
     if as_json:
         common.print_json(values)
         return
+    if entry.sketch is not None:
+        values["sketch"] = "kept"  # five hundred characters that tell people nothing
     for key, value in (values | entry.record.to_dict()).items():
         if key != "record":
             typer.echo(f"{key:12} {'-' if value is None else value}")

@@ -139,7 +139,12 @@ class LinkMode:
             try:
                 # again: an earlier mark's id, or one whose confirmation went through though its answer was lost
                 self.registry.confirm(
-                    entry.word, generation=entry.generation, phash=report.phash, output=mask_secrets(output), again=True
+                    entry.word,
+                    generation=entry.generation,
+                    phash=report.phash,
+                    output=mask_secrets(output),
+                    again=True,
+                    sketch=report.sketch,
                 )
                 keep_manifest(self.registry, report)
                 return

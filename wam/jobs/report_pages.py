@@ -21,6 +21,7 @@ from wam.pictures.files import write_text
 from wam.pictures.overlay import overlay
 from wam.pictures.reader import decode
 from wam.pictures.storage import fetch, locate
+from wam.pipeline.chance import show_chance
 from wam.region import Region
 
 Row = dict[str, Any]
@@ -102,17 +103,25 @@ def _summary(counts: Counter[str]) -> str:
     return text
 
 
+def _status(mark: Row) -> str:
+    """The status, and what is known of the picture that the mark lies on."""
+    doubt = " (transplanted?)" if mark.get("transplanted") else " (unbound)" if mark.get("binding") == "unbound" else ""
+    return f"{mark['status']}{doubt}"
+
+
 def _html_row(thumbnail: str, image: str, number: int, mark: Row, error: str) -> str:
     """One mark, or one picture that could not be read; a number to sort by where the text does not tell."""
     record = mark.get("record") or {}
     region, chance = mark.get("region"), mark.get("log10_p")
-    texts = [image, f"{number or ''}", mark["status"] + (" (transplanted?)" if mark.get("transplanted") else "")]
+    texts = [image, f"{number or ''}", _status(mark)]
     texts += [mark.get("link") or "", *(record.get(name) or "" for name in ("asset", "owner", "user"))]
     texts.append((record.get("ingested_at") or "").replace("T", " ").removesuffix("Z"))
     cells = "".join(f"<td>{escape(show_name(text))}</td>" for text in texts)
     share = "" if region is None else f"{region['area']:.0%}"
     cells += f'<td data-key="{0 if region is None else region["area"]}">{share}</td>'
-    cells += f'<td data-key="{0 if chance is None else chance}">{"" if chance is None else f"1e{chance:.0f}"}</td>'
+    cells += (
+        f'<td data-key="{0 if chance is None else chance}">{"" if chance is None else escape(show_chance(chance))}</td>'
+    )
     return f'<tr class="{escape(mark["status"])}"><td>{thumbnail}</td>{cells}<td>{escape(error)}</td></tr>\n'
 
 

@@ -22,6 +22,7 @@ from wam.networks.watermark_network import WatermarkModel
 from wam.signal.label import FOREIGN, Label
 from wam.signal.mark_grid import Cell, room, working_side
 from wam.signal.pattern import Carrier
+from wam.signal.pose import Pose
 from wam.signal.specification import TILE, WORKING_SIDE
 
 ARCHITECTURE = "lattice carrier, embedder by perception or convolutional, convolutional extractor"
@@ -157,6 +158,7 @@ class LatticeModel(WatermarkModel):
                 round(pose.rotation_deg, 2) + 0.0,
                 pose.flipped,
                 placed=float(((pose.offset + TILE / 2) % TILE - TILE / 2).abs().max()) < self.config.presence.placed,
+                to_pattern=None if found.bend is not None else _numbers(pose),
             ),
             key=found.carrier,
             how=found.how,
@@ -165,3 +167,10 @@ class LatticeModel(WatermarkModel):
             # under a wrong label a likelihood ratio of x or more has a chance of 1 / x at most
             label_log10_p=min(0.0, math.log10(len(labels)) - found.evidence / math.log(10)) if own else 0.0,
         )
+
+
+def _numbers(pose: Pose) -> tuple[float, float, float, float, float, float]:
+    """Matrix, row by row, and offset."""
+    (a, b), (c, d) = pose.matrix.cpu().tolist()
+    x, y = pose.offset.cpu().tolist()
+    return a, b, c, d, x, y

@@ -7,6 +7,7 @@ read              content -> every mark with its record          registered_word
 frames            animations                                     transplant        is a mark on a picture not its own?
 options           how pictures are marked                        contract          the JSON of both, and ``error_line``
 given             what a program gives as a picture              key_file          secrets as people keep them
+binding           does a mark lie on its own picture, or part?   chance            what people are told of one
 
 Safe for threads; no settings of the process, such as its number of threads, are touched.
 """

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, cast, ge
 from typing_extensions import TypedDict  # pydantic, which makes the schema, takes no other before Python 3.12
 
 from payload.records.record import Record, format_time
+from payload.sketch import Binding
 from wam.errors import mask_secrets
 from wam.pipeline.options import Mode
+from wam.provenance.manifest_state import State
 
 if TYPE_CHECKING:  # torch comes with them: who only says or reads the objects does without
     from wam.models.protocol import FoundPose
@@ -23,7 +25,6 @@ if TYPE_CHECKING:  # torch comes with them: who only says or reads the objects d
     from wam.pipeline.read import AnyReading, Findings
     from wam.pipeline.record_marks import FoundRecord
     from wam.provenance.aigc_label import Label
-    from wam.provenance.manifest_state import State
     from wam.region import Region
     from wam.watermarker import Detection
 
@@ -143,7 +144,12 @@ class WatermarkObject(TypedDict):
         "``scale`` (1: as a whole picture of this size is marked), ``rotation_deg`` counter-clockwise, ``flipped`` "
         "left to right",
     ]
-    transplanted: Annotated[bool, "true for a whole-picture mark on a picture other than its own"]
+    transplanted: Annotated[bool, "true for a mark on a picture other than its own"]
+    binding: Annotated[
+        Binding | None,
+        "``own``: the mark lies on the picture that was marked, or a part of it; ``other``: on another one; "
+        "``unbound``: that cannot be checked; null without a record",
+    ]
     registry: Annotated[str | None, "the first of the registries asked that knows the word; null where none does"]
     also_in: Annotated[list[str], "other registries asked, in which the word stands for another record"]
     label: Annotated[
@@ -329,6 +335,7 @@ def watermark_object(reading: AnyReading) -> WatermarkObject:
         "region": region_object(reading.region),
         "pose": pose_object(detection.pose, detection.pose.scale),
         "transplanted": reading.transplanted,
+        "binding": reading.binding,
         "registry": reading.registry,
         "also_in": list(reading.also_in),
         "label": mark_label_object(detection),
@@ -355,6 +362,7 @@ def _found_record_object(found: FoundRecord) -> WatermarkObject:
         "region": region_object(found.region),
         "pose": pose_object(found.detections[0].pose, found.scale),
         "transplanted": found.transplanted,
+        "binding": found.binding,
         "registry": None,
         "also_in": [],
         "label": None,

@@ -19,6 +19,7 @@ from wam.pictures.formats import SUFFIXES
 from wam.pictures.quality import psnr, ssim
 from wam.pictures.samples import Picture
 from wam.pictures.writer import MOST_GROWTH
+from wam.pipeline.binding import sketch_of
 from wam.pipeline.loaded import Loaded
 from wam.pipeline.options import MarkOptions, Mode
 from wam.provenance.aigc_label import Label, mark_label, read_label
@@ -57,8 +58,9 @@ class MarkReport:
     ``words`` the 32-bit words that were marked, one in link mode; ``model`` as NAME@HASH8; size in pixels; ``sha256``
     of the content in hex digits; ``phash`` 64 bits, of the saved picture; ``psnr_db`` and ``ssim`` of the saved picture
     against the input; ``lost`` names what the file could not carry over; ``notes`` what a person should know;
-    ``frames`` of an animation; ``labelled`` with metadata that says the same; ``marks`` in record mode only; the short
-    ``link`` in link mode only; ``manifest`` where one was signed.
+    ``frames`` of an animation; ``labelled`` with metadata that says the same; ``marks`` in record mode only; in link
+    mode only the short ``link``, and the ``sketch`` of the saved picture for the registry; ``manifest`` where one was
+    signed.
     """
 
     mode: Mode
@@ -78,6 +80,7 @@ class MarkReport:
     marks: RecordMarks | None = None
     link: str | None = None
     manifest: KeptManifest | None = None
+    sketch: str | None = None
 
     @property
     def messages(self) -> list[str]:
@@ -162,6 +165,7 @@ def marked_file(
         labelled=options.label and "label" not in lost,
         marks=marks,
         link=link,
+        sketch=sketch_of(saved.pixels) if options.mode == "link" else None,
     )
     return MarkedFile(content, report)
 

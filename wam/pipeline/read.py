@@ -16,17 +16,19 @@ from numpy.typing import NDArray
 from payload import Match, Record, format_link, hash_rgb, hashes_before_cut, read_word
 from payload.layout import Words
 from payload.registry.entry import IN_USE, TAKEN_BACK, Entry
+from payload.sketch import Binding
 from wam.models.effort import USUAL, Effort
 from wam.models.protocol import SearchSummary
 from wam.pictures.animation import decode_animation
 from wam.pictures.files import require_size
 from wam.pictures.reader import decode, read_what_is_there
 from wam.pictures.samples import Picture
+from wam.pipeline.binding import Part, binding_of, part_of
 from wam.pipeline.frames import merge, to_read
 from wam.pipeline.marked import record_name
 from wam.pipeline.record_marks import FoundRecord, find_records
 from wam.pipeline.registered_words import RegisteredWords
-from wam.pipeline.transplant import is_whole, link_is_transplanted
+from wam.pipeline.transplant import is_comparable, is_whole, link_is_transplanted
 from wam.provenance.aigc_label import Label as MetadataLabel
 from wam.provenance.aigc_label import label_agrees, read_label
 from wam.provenance.manifest_state import ABSENT, ManifestState, may_hold_manifest, read_manifest
@@ -43,14 +45,15 @@ QUICK = "a quick look: at the usual resolution only"
 
 @dataclass(frozen=True)
 class Reading:
-    """One watermark of a file with what the registries say of it; ``transplanted``: on a picture other than its own.
+    """One watermark of a file with what the registries say of it; ``binding``: whether it lies on the picture that was
+    marked, as far as that can be checked, None where no record is known.
     ``registry``: the name of the first that knows its word, ``also_in`` those of others in which it stands for another
     record."""
 
     detection: Detection
     match: Match
     entry: Entry | None
-    transplanted: bool
+    binding: Binding | None
     registry: str | None = None
     also_in: tuple[str, ...] = ()
 
@@ -58,6 +61,11 @@ class Reading:
     def status(self) -> str:
         """As in the command-line contract."""
         return self.match.status
+
+    @property
+    def transplanted(self) -> bool:
+        """Whether it lies on a picture other than its own."""
+        return self.binding == "other"
 
     @property
     def record(self) -> Record | None:
@@ -104,8 +112,9 @@ AnyReading = Reading | FoundRecord
 class Examined:
     """What a file shows without a registry: its size in pixels, the records in it, the marks that belong to none, faint
     ones too, its 64-bit hash, the label in its metadata, what the search of each frame did, where the model says so,
-    hashes that the picture may have had before it was ``cut``, the ``reason`` why not all of it was searched, and what
-    its manifest says."""
+    hashes that the picture may have had before it was ``cut``, the ``reason`` why not all of it was searched, what its
+    manifest says, and of each of ``detections`` the part of the picture that it lies on, brought back to how it was
+    marked."""
 
     width: int
     height: int
@@ -118,6 +127,7 @@ class Examined:
     cut: tuple[int, ...] = ()
     reason: str | None = None
     credentials: ManifestState = ABSENT
+    parts: tuple[Part | None, ...] = ()
 
     @property
     def hashes(self) -> tuple[int, ...]:
@@ -247,6 +257,7 @@ def examine(marker: Watermarker, picture: Picture, *more: Picture, effort: Effor
         picture.width, picture.height, tuple(others), phash, bounds.present, label, tuple(records), searches, cut,
         _why_incomplete(picture, effort, searches),
         ABSENT if picture.signed is None else read_manifest(picture.signed, picture.format),
+        tuple(part_of(picture.pixels, one) for one in others) if not more else (),
     )  # fmt: skip
 
 
@@ -267,13 +278,15 @@ def judge(examined: Examined, words: RegisteredWords) -> Findings:
     """
     found: list[AnyReading] = []
     detections = list(examined.detections)
+    parts = [*examined.parts, *(None for _ in detections[len(examined.parts) :])]
     for record in examined.records:
-        links = [] if record.record else [_look_up(one, examined, words) for one in record.detections]
+        links = [] if record.record else [_look_up(one, None, examined, words) for one in record.detections]
         if any(link.status == "verified" for link in links):
             detections += record.detections
+            parts += [None for _ in record.detections]
         else:
             found.append(record)
-    readings = [_look_up(detection, examined, words) for detection in detections]
+    readings = [_look_up(one, part, examined, words) for one, part in zip(detections, parts, strict=True)]
     # a faint mark counts if its word is registered, which the match itself has weighed; any other has to be plain
     found += [r for r in readings if r.status == "verified" or r.detection.log10_p <= examined.present]
     ordered = tuple(found[place] for place in reading_order([one.region for one in found]))
@@ -283,14 +296,14 @@ def judge(examined: Examined, words: RegisteredWords) -> Findings:
     )  # fmt: skip
 
 
-def _look_up(detection: Detection, examined: Examined, words: RegisteredWords) -> Reading:
+def _look_up(detection: Detection, part: Part | None, examined: Examined, words: RegisteredWords) -> Reading:
     label = detection.label
     known = partial(words.get, label=label)
     if detection.foreign:  # of none of these registries: its word says nothing here
-        return Reading(detection, read_word(detection.logits, None, presence_log10_p=detection.log10_p), None, False)
+        return Reading(detection, read_word(detection.logits, None, presence_log10_p=detection.log10_p), None, None)
     match = _read_word(detection, known())
     if not words.registries or match.word is None:
-        return Reading(detection, match, None, False)
+        return Reading(detection, match, None, None)
     found = words.find(match.word, label=label)
     in_use = [(name, entry) for name, entry in found if entry.state in IN_USE]
     if match.status in ("verified", "unregistered") and bool(in_use) != (match.status == "verified"):
@@ -298,13 +311,15 @@ def _look_up(detection: Detection, examined: Examined, words: RegisteredWords) -
         match = _read_word(detection, known(renew=True))
     if match.status != "verified":
         back = next((name for name, entry in found if entry.state in TAKEN_BACK), None)
-        return Reading(detection, match if back is None else replace(match, status="withdrawn"), None, False, back)
+        return Reading(detection, match if back is None else replace(match, status="withdrawn"), None, None, back)
     if not in_use:
-        return Reading(detection, match, None, False)
+        return Reading(detection, match, None, None)
     (name, entry), *others = in_use
     also_in = tuple(other for other, twin in others if (twin.serial, twin.record) != (entry.serial, entry.record))
-    transplanted = link_is_transplanted(detection, examined.hashes, entry.phash)
-    return Reading(detection, match, entry, transplanted, name, also_in)
+    binding = binding_of(part, entry.sketch)
+    if binding == "unbound" and is_comparable(detection, examined.hashes, entry.phash):
+        binding = "other" if link_is_transplanted(detection, examined.hashes, entry.phash) else "own"
+    return Reading(detection, match, entry, binding, name, also_in)
 
 
 def _read_word(detection: Detection, known: Words | None) -> Match:

@@ -23,10 +23,11 @@ from payload import (
 )
 from payload.layout import MOST_MARKS
 from payload.records.frame import too_long
+from payload.sketch import Binding
 from wam.errors import ModelError
 from wam.models.protocol import ManyMarks
 from wam.networks.strength import Amount, checked, keywords
-from wam.pipeline.transplant import record_is_transplanted, record_scale
+from wam.pipeline.transplant import record_binding, record_scale
 from wam.region import Region, outline
 from wam.signal.filters import to_pixels
 from wam.signal.mark_grid import divide
@@ -51,15 +52,20 @@ class RecordPlan:
 class FoundRecord:
     """One record of a picture, or what is left of it, and where it is.
 
-    ``reading`` what its marks say; ``detections`` the marks; ``region`` of all of them together. ``transplanted``: the
-    record names another picture, so it was copied; its status is ``unverified`` then at most.
+    ``reading`` what its marks say; ``detections`` the marks; ``region`` of all of them together. ``binding``: whether
+    it lies on the picture that it names, as far as that can be checked, None where no record was read.
     """
 
     reading: RecordReading
     detections: tuple[Detection, ...]
     region: Region
     coarse_mask: NDArray[np.bool_]
-    transplanted: bool
+    binding: Binding | None
+
+    @property
+    def transplanted(self) -> bool:
+        """Whether the record names another picture: it was copied, and is ``unverified`` at most."""
+        return self.binding == "other"
 
     @property
     def status(self) -> str:
@@ -187,7 +193,7 @@ def _found(reading: RecordReading, detections: Sequence[Detection], phash: int |
     marks = sorted((detections[place] for place in reading.members), key=lambda one: -one.score)
     mask = union(marks)
     region = outline(mask, marks[0].size)
-    return FoundRecord(reading, tuple(marks), region, mask, record_is_transplanted(reading, marks, phash))
+    return FoundRecord(reading, tuple(marks), region, mask, record_binding(reading, marks, phash))
 
 
 def union(detections: Sequence[Detection]) -> NDArray[np.bool_]:

@@ -1,6 +1,7 @@
 """Whether a mark that was read lies on a picture other than its own: residuals can be copied.
 
-Only whole upright pictures can be compared with the hash of the one that was marked.
+By the hash of the picture that was marked, which only whole upright pictures can be compared with; parts are compared
+by ``binding``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from payload import RecordReading, distance, distance_to, shorten
+from payload.sketch import Binding
 from wam.models.protocol import FoundPose
 from wam.signal.mark_grid import WORKING_SIDES, divide, working_side
 from wam.watermarker import Detection
@@ -28,14 +30,29 @@ def is_whole(detection: Detection) -> bool:
     return upright and detection.region.area >= WHOLE
 
 
+def is_comparable(detection: Detection, hashes: Sequence[int], registered: int | None) -> bool:
+    """Whether the hash of a whole picture says anything of a mark."""
+    return bool(hashes) and registered is not None and is_whole(detection)
+
+
 def link_is_transplanted(detection: Detection, hashes: Sequence[int], registered: int | None) -> bool:
     """Whether an upright mark over the whole picture sits on one unlike the ``registered`` one.
 
     ``hashes``: the picture's own of 64 bits, and those that it may have had before it was cut; none: not known.
     """
-    if not hashes or registered is None or not is_whole(detection):
+    if registered is None or not is_comparable(detection, hashes, registered):
         return False
     return min(distance(one, registered) for one in hashes) > DISTANCE
+
+
+def record_binding(reading: RecordReading, marks: Sequence[Detection], phash: int | None) -> Binding | None:
+    """Whether a record is on the picture whose hash it carries; only whole upright ones can be compared. None where no
+    record was read."""
+    if reading.record is None:
+        return None
+    if reading.phash is None or phash is None or not _record_is_whole(reading, marks):
+        return "unbound"
+    return "other" if record_is_transplanted(reading, marks, phash) else "own"
 
 
 def record_is_transplanted(reading: RecordReading, marks: Sequence[Detection], phash: int | None) -> bool:

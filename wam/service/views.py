@@ -1,8 +1,8 @@
 """One result as the public, a partner or the staff are shown it.
 
 The law that asks for public detectors forbids personal data in their answers, and whoever may ask a detector without
-limit learns from exact scores how to wear a mark away (docs/threats.md). The public view therefore says whose mark it
-is and where; its chances are upper bounds in a few grades, and bits and links are left out.
+limit learns from exact scores how to wear a mark away (docs/threat-model.md). The public view therefore says whose
+mark it is and where; its chances are upper bounds in a few grades, and bits and links are left out.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from attacks import Need
 from tests.wam.synthetic import handmade_marker, smooth_picture
 from wam.bench.contenders import Contender, MarkerContender, Reading
 from wam.bench.photos import ImageSet
@@ -26,6 +27,7 @@ class Brightener:
     adjustable = True
     keyed = True
     search: str | None = None
+    offers: frozenset[Need] = frozenset({"original"})
 
     def __init__(self) -> None:
         self.read_images: list[Tensor] = []
@@ -39,6 +41,12 @@ class Brightener:
 
     def read_with_other_key(self, image: Tensor) -> list[Reading]:
         raise RuntimeError("the other key was asked for")
+
+    def embed_with_other_key(self, photo: Tensor, bits: str, *, strength: float | None) -> Tensor:
+        raise RuntimeError("the other key was asked for")
+
+    def estimate(self, image: Tensor) -> Tensor:
+        raise RuntimeError("an estimate was asked for")
 
 
 def light_contender() -> Contender:

@@ -11,6 +11,7 @@ from wam.bench.summary import (
     failures,
     group_lines,
     interval,
+    kind_lines,
     null_lines,
     quality_lines,
     row_lines,
@@ -149,3 +150,17 @@ def test_quality_is_the_mean_of_what_there_is() -> None:
 def test_failures_name_the_photo_once() -> None:
     rows = [result(row, "a.png", error="a.png: expected a picture, found none") for row in ("identity", "hflip")]
     assert failures(rows) == ["a.png (2 rows): expected a picture, found none"]
+
+
+def test_each_kind_of_picture_has_its_row_where_there_are_several() -> None:
+    night = [read("jpeg=50", "night/a.png", 1.0), read("jpeg=20", "night/a.png", 0.5)]
+    foliage = [read("jpeg=50", "foliage/b.png", 1.0), read("jpeg=20", "foliage/b.png", 0.9375)]
+    seen = [
+        result("quality", "night/a.png", "quality", psnr_db=42.0),
+        read("jpeg=20", "night/a.png", 1.0, group="adversary"),
+    ]
+    lines = kind_lines([*night, *foliage, *seen])
+    assert [(line.group, line.photos, line.row) for line in lines] == [("foliage", 1, "2 rows"), ("night", 1, "2 rows")]
+    assert [(line.words, line.tpr, line.psnr_db) for line in lines] == [(0.5, 1.0, None), (0.5, 0.5, 42.0)]
+    assert [line.bits for line in lines] == pytest.approx([0.9688, 0.75], abs=1e-4)
+    assert kind_lines(night) == [] == kind_lines([read("jpeg=50", "a.png", 1.0), read("jpeg=50", "b.png", 1.0)])

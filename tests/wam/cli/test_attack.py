@@ -25,7 +25,7 @@ class TestAttack:
         shown = run("attack", "--help").stdout
         lists = shown[shown.index("Colours:") : shown.index("A strength")]
         listed = re.sub(r"\(.*?\)|[\w ]+:", "", lists)
-        assert sorted(re.findall(r"[a-z_]+", listed)) == sorted(names())
+        assert sorted(re.findall(r"[a-z_0-9]+", listed)) == sorted(names())
 
     def test_what_is_lost_is_said(self, run: Run, photo: Path) -> None:
         grey = np.linspace(0, 65535, 64 * 64, dtype=np.uint16).reshape(64, 64)

@@ -42,7 +42,7 @@ WATERMARK = {
 }  # fmt: skip
 
 
-BEYOND_THE_CONTRACT = {"transplanted": bool, "registry": str, "also_in": list}
+BEYOND_THE_CONTRACT = {"transplanted": bool, "binding": str, "registry": str, "also_in": list}
 
 
 class TestDetect:

@@ -1,0 +1,77 @@
+"""Marks that were copied, whole and in part, against parts of the picture that was marked."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from attacks import parse
+from wam.pipeline.binding import agreement, binding_of, part_of, sketch_of
+from wam.signal.filters import to_pixels
+from wam.watermarker import Watermarker, to_batch
+
+BITS = "0110" * 8
+PARTS = (
+    "identity",
+    "crop_keep=0.6",
+    "crop_keep=0.6,hflip",
+    "rotate=20,jpeg=80",
+    "crop_keep=0.25",
+    "resize=0.6,jpeg=70",
+)
+
+
+@pytest.fixture(scope="module")
+def pictures(shipped: Watermarker, dragonfly: Image.Image, dune: Image.Image) -> dict[str, np.ndarray]:
+    """A photo, marked, and its residual on another one."""
+    own, other = np.asarray(dragonfly), np.asarray(dune)
+    marked = np.asarray(shipped.embed(own, BITS).image)
+    rows, columns = (min(sides) for sides in zip(own.shape[:2], other.shape[:2], strict=True))
+    residual = marked.astype(int) - own
+    forged = (other[:rows, :columns] + residual[:rows, :columns]).clip(0, 255).astype(np.uint8)
+    return {"own": marked, "other": forged}
+
+
+@pytest.mark.parametrize("kind", ["own", "other"])
+@pytest.mark.parametrize("attack", PARTS)
+def test_parts_are_told_by_their_surroundings(
+    shipped: Watermarker, pictures: dict[str, np.ndarray], attack: str, kind: str
+) -> None:
+    sketch = sketch_of(pictures["own"])
+    shown = to_pixels(parse(attack)(to_batch(pictures[kind]), seed=3).images[0].clamp(0, 1))
+    (found,) = shipped.detect(shown)
+    assert found.bits == BITS
+    smooth = (kind, attack) == ("other", "crop_keep=0.25")  # a part of sand and sky, where too little can be compared
+    assert binding_of(part_of(shown, found), sketch) == ("unbound" if smooth else kind)
+
+
+def test_each_mark_of_a_collage_is_compared_for_itself(shipped: Watermarker, pictures: dict[str, np.ndarray]) -> None:
+    sketch = sketch_of(pictures["own"])
+    rows = min(len(picture) for picture in pictures.values())
+
+    def told(width: int) -> list[str]:
+        parts = [picture[:rows, :width] for picture in pictures.values()]
+        collage = np.concatenate(parts, axis=1)
+        return [binding_of(part_of(collage, one), sketch) for one in shipped.detect(collage)]
+
+    apart = told(300)  # the second pattern does not go on where the first ends
+    assert len(apart) == 2 and apart.count("own") == 1
+    assert "own" not in told(330)  # seven tiles: both patterns are one, and half of it lies on another picture
+
+
+def test_nothing_is_said_where_nothing_was_kept_or_nothing_shows(
+    shipped: Watermarker, pictures: dict[str, np.ndarray]
+) -> None:
+    shown = pictures["own"]
+    (found,) = shipped.detect(shown)
+    part = part_of(shown, found)
+    assert binding_of(part, None) == binding_of(None, sketch_of(shown)) == "unbound"
+    assert agreement(part, None) is None
+    assert part is not None
+    cells, seen = part
+    assert binding_of((np.full_like(cells, 128.0), seen), sketch_of(shown)) == "unbound"
+
+
+def test_a_picture_too_small_for_cells_has_no_sketch() -> None:
+    assert sketch_of(np.zeros((12, 200, 3), np.uint8)) is None

@@ -1,0 +1,101 @@
+"""Whether a mark lies on the picture that it was made for: its surroundings against the sketch that a registry keeps.
+
+The pose of a mark says how the marked picture lies in the file, turned, scaled, mirrored or cut, but for whole periods
+of the pattern; so the part that carries the mark is brought back to how it was marked and compared there.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from payload.sketch import CELL, Agreement, Binding, Cells, Flags, Sketch
+from wam.signal.filters import luma, resize, sized
+from wam.signal.specification import TILE, WORKING_SIDE
+from wam.watermarker import Detection, to_batch
+
+Part = tuple[Cells, Flags]
+
+# Of 60 attacked copies of 7 pictures, parts down to a tenth among them, those with 142 clear differences or more: on
+# their own pictures .985 and more of the differences agreed, on 89 others each .812 at most.
+LEAST_EDGES = 80.0  # clear differences between cells below which nothing is said of a part
+OWN, OTHER = 0.9, 0.82  # shares that agree from which it is the own picture, and below which it is another
+SAMPLES = 4  # along a cell
+
+
+def sketch_of(pixels: NDArray[np.uint8]) -> str | None:
+    """What a registry keeps of a marked picture (H, W, 3); None of one too small for it."""
+    grey = luma(to_batch(pixels))
+    height, width = pixels.shape[:2]
+    working = resize(grey, sized(height, width, min(WORKING_SIDE, height, width)))
+    cells = F.avg_pool2d(working, CELL)[0, 0].double().numpy() * 255
+    return Sketch.of(cells).to_text() if min(cells.shape) >= 2 else None
+
+
+def part_of(pixels: NDArray[np.uint8], detection: Detection) -> Part | None:
+    """The mean values, in 8-bit levels, of the cells of a picture (H, W, 3) where a mark lies, brought back to how it
+    was marked, and which of them show the mark's part; None where its pose does not say how."""
+    pose = detection.pose.to_pattern
+    if pose is None or not detection.coarse_mask.any():
+        return None
+    matrix, offset = np.array(pose[:4]).reshape(2, 2), np.array(pose[4:])
+    rows, columns = np.nonzero(detection.coarse_mask)
+    height, width = pixels.shape[:2]
+    step_y, step_x = height / detection.coarse_mask.shape[0], width / detection.coarse_mask.shape[1]
+    corners = np.array(
+        [
+            [(x + dx) * step_x, (y + dy) * step_y]
+            for y, x in zip(rows, columns, strict=True)
+            for dx in (0, 1)
+            for dy in (0, 1)
+        ]
+    )
+    places = corners @ matrix.T + offset
+    first = np.floor(places.min(0) / TILE) * TILE
+    count = np.ceil((places.max(0) - first) / CELL).astype(int)
+    if count.min() < 2 or count.prod() > 1 << 16:
+        return None
+    return _sampled(pixels, detection, np.linalg.inv(matrix), offset, first, (int(count[1]), int(count[0])))
+
+
+def _sampled(
+    pixels: NDArray[np.uint8],
+    detection: Detection,
+    back: NDArray[np.float64],
+    offset: NDArray[np.float64],
+    first: NDArray[np.float64],
+    size: tuple[int, int],
+) -> tuple[Cells, Flags]:
+    """Means over the cells of a grid in the pattern's plane, ``first`` (x, y) its corner, and what the mark covers."""
+    height, width = pixels.shape[:2]
+    along = (np.arange(size[1] * SAMPLES) + 0.5) * CELL / SAMPLES + first[0]
+    down = (np.arange(size[0] * SAMPLES) + 0.5) * CELL / SAMPLES + first[1]
+    x, y = np.meshgrid(along, down)
+    places = (np.stack([x, y], -1) - offset) @ back.T
+    grid = torch.from_numpy(places * 2 / np.array([width, height]) - 1)[None].float()
+    spacing = CELL / SAMPLES * float(np.sqrt(np.abs(np.linalg.det(back))))  # pixels between samples
+    grey = luma(to_batch(pixels))
+    if spacing > 1.5:  # else samples would miss what lies between them
+        grey = resize(grey, (max(1, round(height / spacing)), max(1, round(width / spacing))))
+    values = F.grid_sample(grey, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    mask = torch.from_numpy(detection.coarse_mask)[None, None].float()
+    covered = F.grid_sample(mask, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    cells = F.avg_pool2d(values, SAMPLES)[0, 0].double().numpy() * 255
+    return cells, F.avg_pool2d(covered, SAMPLES)[0, 0].numpy() > 0.75
+
+
+def agreement(part: Part | None, sketch: str | None) -> Agreement | None:
+    """How a part agrees with what the registry keeps; None where either is not there."""
+    if part is None or sketch is None:
+        return None
+    return Sketch.from_text(sketch).compare(*part, period=TILE // CELL)
+
+
+def binding_of(part: Part | None, sketch: str | None) -> Binding:
+    """``own`` picture, an ``other`` one, or ``unbound``: nothing was kept, or the part shows too little."""
+    found = agreement(part, sketch)
+    if found is None or found.edges < LEAST_EDGES:
+        return "unbound"
+    return "own" if found.share >= OWN else "other" if found.share < OTHER else "unbound"

@@ -1,0 +1,81 @@
+"""What is said of a chance to people: a bound that a test bears out, never the model's own number beyond it.
+
+The model's number, ``log10_p`` in the JSON, is the tail of a distribution that was fitted to a few hundred scores and
+goes on far beyond all that was ever tested; it orders marks, and is no evidence of its own size.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A run over unmarked pictures, every picture counted once: ``alarms`` of ``pictures`` had a mark reported in any
+    of their ``views``; a wrong record was named in ``misnamed`` of ``readings``, which are these views and those with
+    marks of another registry or key. ``model`` and ``search`` that read them; ``source``: the table of the run;
+    ``limits``: what weakens it."""
+
+    pictures: int
+    alarms: int
+    views: int
+    misnamed: int
+    readings: int
+    model: str
+    search: str
+    source: str
+    limits: str
+
+    @property
+    def bound(self) -> float:
+        """Of the share of pictures with a report: 95%, one-sided, exact (Clopper and Pearson 1934)."""
+        return _upper(self.alarms, self.pictures)
+
+    @property
+    def misnamed_bound(self) -> float:
+        """The same of the share of readings with a wrong record."""
+        return _upper(self.misnamed, self.readings)
+
+
+def _upper(count: int, total: int) -> float:
+    """The upper end of the interval; of none it is 1 - .05^(1/total)."""
+    if count:
+        from scipy.stats import beta
+
+        return float(beta.ppf(0.95, count + 1, total - count))
+    return float(1 - 0.05 ** (1 / total))
+
+
+TESTED = Tested(
+    pictures=2184,
+    alarms=0,
+    views=2940,
+    misnamed=0,
+    readings=3360,
+    model="lattice32@a27ccc3c",
+    search="d554d2f6f5a8b8a7",
+    source="checkpoints/null-0.3.csv",
+    limits="the pictures were also used in training and evaluation, at most views of 320 pixels",
+)
+"""``tests/wam/pipeline/test_chance.py`` counts the table again."""
+
+
+def show_chance(log10_p: float) -> str:
+    """The chance of a mark as people are told it: no smaller than what was tested.
+
+    >>> show_chance(-45.0), show_chance(-2.0)
+    ('< 1.4e-3, tested', '1e-2')
+    """
+    if log10_p > math.log10(TESTED.bound):
+        return f"1e{log10_p:.0f}"
+    return f"< {_up(TESTED.bound)}, tested"
+
+
+def _up(share: float) -> str:
+    """A share with two digits, rounded up, as 1.4e-3."""
+    exponent = math.floor(math.log10(share))
+    digits = math.ceil(share / 10**exponent * 10 - 1e-9) / 10
+    if digits >= 10:
+        digits, exponent = digits / 10, exponent + 1
+    return f"{digits:.1f}e{exponent}"
