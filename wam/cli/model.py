@@ -52,7 +52,7 @@ def list_models(as_json: common.JsonRowsOption = False) -> None:
             continue
         signal = f"{row['signal']}, {row['size']}, shipped"
         place = signal if row["shipped"] else f"Meta's WAM, not shipped: --model PATH/{row['file']}"
-        typer.echo(f"{row['name']:12} {row['licence']:10} {place}{', the default' if row['default'] else ''}")
+        typer.echo(f"{row['name']:14} {row['licence']:10} {place}{', the default' if row['default'] else ''}")
 
 
 @model_app.command()

@@ -19,8 +19,8 @@ from wam.pipeline.options import MarkOptions, names_key
 
 
 class Journal:
-    """One run's manifest, None where outputs lie beside their inputs; ``model`` as NAME@HASH8, ``same_as`` others that
-    mark just the same; ``key`` is the secret that the options name. Safe for threads."""
+    """One run's manifest, None where outputs lie beside their inputs; ``model`` as NAME@HASH8, ``same_as`` others whose
+    marks are read alike, so that their runs go on; ``key`` is the secret that the options name. Safe for threads."""
 
     def __init__(
         self,

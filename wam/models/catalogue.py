@@ -31,7 +31,7 @@ class Known:
 KNOWN = {
     DEFAULT: Known(
         file="lattice32.safetensors",
-        sha256="275402edf08f2c65c39251f91ae5ddc9d2db5f442316640b4f1e7a646ac10f88",
+        sha256="52b539d8a117d368176ac9ab263a08ab55ec922b9d8bf9e6c25b38835839e1f0",
         licence="MIT",
         signal=SIGNAL.name,
         size="small",

@@ -41,7 +41,7 @@ RECALIBRATE = "python scripts/calibrate.py --photos FOLDER --model FILE --out FI
 @dataclass(frozen=True)
 class Checkpoint:
     """Implements ``wam.models.protocol.Checkpoint``; ``metadata`` as written by training; the networks, in eval mode.
-    ``mask_head`` None: masks are hand-made; ``same_as``: names, as NAME@HASH8, of files with the same networks, whose
+    ``mask_head`` None: masks are hand-made; ``same_as``: names, as NAME@HASH8, of files with the same extractor, whose
     marks are the same."""
 
     path: Path
@@ -93,7 +93,7 @@ class Checkpoint:
         model = LatticeModel(
             self.embedder,
             self.extractor,
-            [Carrier.from_key(key, device=device, signal=self.signal, tilt=self.embedder.tilt) for key in keys],
+            [Carrier.from_key(key, device=device, signal=self.signal) for key in keys],
             self._calibrated(config.digest()),
             name=name,
             licence=self.licence,
@@ -161,7 +161,7 @@ def save_checkpoint(
     """Writes the networks in float16 with what is needed to rebuild them; returns the SHA-256 of the file.
 
     ``signal`` that they were trained for; raises ``ValueError`` for an experiment, which no version of the code reads.
-    ``same_as``: names of other files with the same tensors and calibration.
+    ``same_as``: names of other files whose marks are read alike.
     """
     if signal.version == EXPERIMENT:
         raise ValueError(f"{path}: expected a signal of the product, found an experiment; keep its networks elsewhere")

@@ -20,7 +20,7 @@ from wam.signal.specification import Signal
 class Description:
     """What callers need to know of a model.
 
-    ``name`` as NAME@HASH8; ``same_as`` names of other files that mark just the same; ``present`` and
+    ``name`` as NAME@HASH8; ``same_as`` names of files whose marks are read alike; ``present`` and
     ``faint``: log10 of the chance of a false alarm that a mark may have to be reported, and to have its word looked up
     in a registry. ``licence`` None: not stated. ``keyed``: marks made with one key are not found with another.
     ``signal``: the algorithm of the marks, as ``wam-lattice-1``, and ``search``: the digest of the search's values that
@@ -191,8 +191,8 @@ class Checkpoint(Protocol):
     """A file of weights that was read and checked, and the model it makes.
 
     ``sha256`` hex digest of the file; ``licence`` of the weights, None if not stated; ``parameters`` by network;
-    ``signal`` that the networks were trained for, None if there is no such; ``same_as`` names of files that mark
-    just the same; ``calibration`` what its thresholds are and
+    ``signal`` that the networks were trained for, None if there is no such; ``same_as`` names of files whose
+    marks are read alike; ``calibration`` what its thresholds are and
     rest on, None if it has none; ``metadata`` JSON values as written beside the weights, ``figures`` among them if they
     were measured.
     """

@@ -47,7 +47,7 @@ DEFAULT_LIMITS = MemoryLimits()
 class WatermarkModel(nn.Module):
     """The toolkit's own networks: marked pictures out of bits, and a pattern estimate out of pictures.
 
-    ``carriers[0]`` is the one pictures are marked with; detection tries all of them.
+    ``carriers[0]`` is the one pictures are marked with, tilted as the embedder likes it; detection tries all of them.
     """
 
     def __init__(
@@ -117,6 +117,11 @@ class WatermarkModel(nn.Module):
             gains.update({index: together[place] for place, index in enumerate(indices)})
         return [gains[index] for index in range(len(images))]
 
+    @property
+    def _marking(self) -> Carrier:
+        """What pictures are marked with."""
+        return self.carriers[0].tilted(self.embedder.tilt)
+
     def _hidden(self, working: Tensor, coarseness: Tensor) -> Gains:
         """What pictures at working resolution (B, 3, h, w) hide, as the embedder sees it."""
         gain = self.embedder(working)
@@ -160,7 +165,7 @@ class WatermarkModel(nn.Module):
         """One trial of gains and balance on a picture (1, 3, H, W)."""
         marked = self._mark_strips(copy, bits, gains, side, balance)[0]
         working = (gains.luma.shape[-2], gains.luma.shape[-1])
-        return try_mark(marked, bits, self.carriers[0], working, lambda views: self.extract(views).pattern)
+        return try_mark(marked, bits, self._marking, working, lambda views: self.extract(views).pattern)
 
     def _mark_strips(
         self, images: Tensor, bits: Tensor, gains: Gains, side: int, balance: Balance | None = None
@@ -221,7 +226,7 @@ class WatermarkModel(nn.Module):
         """The marked pixels of one rectangle, (B, 3, height, width)."""
         height, width = images.shape[-2:]
         count = len(images)
-        carrier, working = self.carriers[0], sized(height, width, side)
+        carrier, working = self._marking, sized(height, width, side)
         if balance is not None:
             pattern = render_balanced(carrier, bits, balance, cell, picture=(height, width), working=working)
         else:

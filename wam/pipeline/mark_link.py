@@ -89,36 +89,31 @@ class LinkMarking:
         return draw_apart(requests, of_frame, of_stills)
 
     def finish(self, marker: Watermarker, request: Request, plan: int, pixels: NDArray[np.uint8]) -> MarkedFile:
-        """Encodes and reads back. Where the model chose the strength, a mark that does not read back is made stronger,
-        and that is noted."""
+        """Encodes and reads back. A mark that is not read surely is saved more finely, and made stronger where the
+        model chose the strength; that is noted."""
         loaded, options = request.loaded, self.options
         mark = Own(plan, self.words.and_own(plan, label=request.label), request.label)
         reader = marker.knowing(tuple(dict.fromkeys((*self.words.labels, *([request.label] if request.label else ())))))
         tell("saving and reading back")
         label = label_for(loaded, options, request.record, name=mark.link, message=bits_from_word(plan))
         notes: tuple[str, ...] = ()
-        quality = options.quality
+        quality, present = options.quality, marker.model.description.present
         content, saved, lost = encode(loaded, pixels, label=label, quality=quality)
-        seen = _glance(reader, saved)
+        seen, earlier = _glance(reader, saved), _earlier(reader, loaded)
         fine = finer(loaded, options)
-        if fine is not None and not any(mark.reads(one) for one in seen) and not _earlier(reader, loaded):
+        if fine is not None and not earlier and not mark.is_sure(seen, present):
             quality = fine
             content, saved, lost = encode(loaded, pixels, label=label, quality=quality)
             seen = _glance(reader, saved)
-        stronger = STRONGER if options.strength is None else ()
-        for amount in (*stronger, None):
-            try:
-                self_check(reader, saved, mark, loaded, seen=seen, search=amount is None, quality=quality)
+        for amount in STRONGER if options.strength is None else ():
+            if earlier or mark.is_sure(seen, present):
                 break
-            except SelfCheckError as error:
-                if amount is None or error.over_another:
-                    raise
             (pixels,) = self.draw(marker, [request], [plan], strength=amount)
             content, saved, lost = encode(loaded, pixels, label=label, quality=quality)
             seen = _glance(reader, saved)
-            notes = (
-                f"marked with strength {shown(amount)}, stronger than usual, since it could not be read back otherwise",
-            )
+            reason = "stronger than usual, since it could not be read back otherwise"
+            notes = (f"marked with strength {shown(amount)}, {reason}",)
+        self_check(reader, saved, mark, loaded, seen=seen, earlier=earlier, quality=quality)
         return marked_file(
             loaded, content, saved,
             record=request.record, words=(plan,), link=mark.link, model=marker.name, options=options, lost=lost,
@@ -143,21 +138,20 @@ def self_check(
     loaded: Loaded,
     *,
     seen: list[Detection],
-    search: bool = True,
+    earlier: list[Detection],
     quality: int | None = None,
 ) -> None:
     """Raises ``SelfCheckError`` unless the mark comes back verified from the saved picture, undisturbed by a mark that
-    the input carried before. ``seen`` there at a glance; ``search``: not only so; ``quality`` that it was saved with.
+    the input carried before. ``seen`` there at a glance; ``earlier`` marks of the input; ``quality`` that it was
+    saved with.
     """
     detections = seen
     own = next((one for one in detections if mark.reads(one)), None)
-    if own is None and search:
+    if own is None:
         detections = marker.detect(saved.pixels, max_log10_p=marker.model.description.faint)
         own = next((one for one in detections if mark.reads(one)), None)
-    if own is not None and is_even(own):
-        return
-    earlier = _earlier(marker, loaded)
-    if own is not None and not earlier:
+    # a mark of ours makes up for the bits of an earlier one by its balance: even bits say there was none of Meta's only
+    if own is not None and (not earlier or (marker.model.description.signal is None and is_even(own))):
         return
     expected = bits_from_word(mark.word)
     wrong = min((sum(a != b for a, b in zip(d.bits, expected, strict=True)) for d in detections), default=None)
@@ -188,6 +182,10 @@ class Own:
     def link(self) -> str:
         """Its short link."""
         return format_link(self.word, 0 if self.label is None else self.label.generation)
+
+    def is_sure(self, detections: Sequence[Detection], present: float) -> bool:
+        """Whether it would be reported by who does not know it, from log10 of a chance of ``present``."""
+        return any(one.log10_p <= present and self.reads(one) for one in detections)
 
     def reads(self, detection: Detection) -> bool:
         """Whether a mark is that one."""

@@ -57,13 +57,11 @@ class Carrier:
         *,
         device: torch.device | str = "cpu",
         signal: Signal = SIGNAL,
-        tilt: float | None = None,
         labels: Sequence[Label] = (),
     ) -> Carrier:
         """Draws the carrier of a secret key; ``None`` is the public carrier that every copy of the toolkit reads.
 
-        ``tilt``: power of the frequency that amplitudes grow with; None: the signal's. It changes how a mark looks, not
-        what reads it. ``labels`` that are tried besides none.
+        ``labels`` that are tried besides none.
         """
         key = PUBLIC_KEY if key is None else key
         if not key:
@@ -84,7 +82,7 @@ class Carrier:
         for number, ring in enumerate(rings):
             owner[ring] = generator.permutation(BITS)
             labelled[ring] = (owner[ring] + number) % 2 == 1
-        amplitudes = np.hypot(*frequencies.T) ** (signal.tilt if tilt is None else tilt)
+        amplitudes = np.hypot(*frequencies.T) ** signal.tilt
         amplitudes /= np.sqrt(np.mean(amplitudes**2))
         return cls(
             key,
@@ -95,6 +93,14 @@ class Carrier:
             torch.tensor(labelled, device=device),
             tuple(labels),
         )
+
+    def tilted(self, power: float) -> Carrier:
+        """With amplitudes that grow with that power of the frequency besides: it changes how a mark looks, not what
+        reads it."""
+        if power == 0:
+            return self
+        amplitudes = self.amplitudes * self.frequencies.norm(dim=1) ** power
+        return replace(self, amplitudes=amplitudes / amplitudes.square().mean().sqrt())
 
     @property
     def is_pilot(self) -> Tensor:

@@ -22,7 +22,7 @@ BITS = torch.tensor([[0, 1] * 16])
 
 @pytest.fixture
 def model() -> WatermarkModel:
-    return WatermarkModel(PerceptualEmbedder(), HandmadeExtractor(), [Carrier.from_key(tilt=0.5)]).eval()
+    return WatermarkModel(PerceptualEmbedder(), HandmadeExtractor(), [Carrier.from_key()]).eval()
 
 
 def picture(*, size: tuple[int, int] = (384, 256), seed: int = 0) -> Tensor:

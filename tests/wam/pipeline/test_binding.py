@@ -26,7 +26,7 @@ PARTS = (
 def pictures(shipped: Watermarker, dragonfly: Image.Image, dune: Image.Image) -> dict[str, np.ndarray]:
     """A photo, marked, and its residual on another one."""
     own, other = np.asarray(dragonfly), np.asarray(dune)
-    marked = np.asarray(shipped.embed(own, BITS).image)
+    marked = np.asarray(shipped.embed(own, BITS, strength="strong").image)
     rows, columns = (min(sides) for sides in zip(own.shape[:2], other.shape[:2], strict=True))
     residual = marked.astype(int) - own
     forged = (other[:rows, :columns] + residual[:rows, :columns]).clip(0, 255).astype(np.uint8)

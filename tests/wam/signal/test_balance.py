@@ -16,7 +16,7 @@ MESSAGE = torch.tensor([[0, 1, 1, 0] * 8])
 
 @pytest.fixture(scope="module")
 def carrier() -> Carrier:
-    return Carrier.from_key(tilt=0.5)
+    return Carrier.from_key().tilted(0.5)
 
 
 def render(carrier: Carrier, balance: Balance, cell: Cell, size: tuple[int, int], scale: int = 1) -> Tensor:

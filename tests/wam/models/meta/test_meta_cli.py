@@ -115,10 +115,10 @@ def test_info(run: Run) -> None:
 def test_list(run: Run) -> None:
     shown = {row["name"]: row for row in objects(run("model", "list", "--json"))}
     assert {name: row["licence"] for name, row in shown.items()} == {
-        "lattice32": "MIT", "wam_mit": "MIT", "wam_coco": "CC-BY-NC"
+        "lattice32": "MIT", "lattice32-0.2": "MIT", "wam_mit": "MIT", "wam_coco": "CC-BY-NC"
     }  # fmt: skip
     assert [name for name, row in shown.items() if row["default"]] == ["lattice32"]
-    assert "wam_mit      MIT        Meta's WAM, not shipped: --model PATH/wam_mit.pth" in run("model", "list").stdout
+    assert "wam_mit        MIT        Meta's WAM, not shipped: --model PATH/wam_mit.pth" in run("model", "list").stdout
 
 
 @pytest.mark.parametrize(
