@@ -43,7 +43,6 @@ class Embedder(nn.Module):
     """
 
     law = 1
-    tilt = 0.0  # power of the frequency that the carrier's amplitudes grow with
 
     def __init__(self, *, channels: int = 32) -> None:
         super().__init__()
@@ -54,6 +53,10 @@ class Embedder(nn.Module):
         nn.init.zeros_(self.head.weight)  # training starts from the plain JND
         assert self.head.bias is not None
         nn.init.zeros_(self.head.bias)
+
+    def tilt(self, coarseness: float) -> float:
+        """Power of the frequency that the carrier's amplitudes grow with: see ``PerceptualEmbedder``."""
+        return 0.0
 
     @property
     def shape(self) -> dict[str, int]:

@@ -20,6 +20,8 @@ class Strength:
     @property
     def factors(self) -> tuple[float, ...]:
         """Those that are tried, faintest first."""
+        if self.least == self.most:
+            return (self.least,)
         step = (self.most / self.least) ** (1 / (TRIALS - 1))
         return tuple(self.least * step**number for number in range(TRIALS))
 
@@ -29,9 +31,9 @@ LEAST_DB, MOST_DB = 30.0, 55.0  # PSNR that may be asked for
 
 TRIALS = 4  # at most, of one picture
 STRENGTHS = {
-    "gentle": Strength(vote=0.32, least=0.7, most=1.1, louder_db=-3.0),
-    "normal": Strength(vote=0.36, least=0.9, most=1.4, louder_db=0.0),
-    "strong": Strength(vote=0.42, least=1.4, most=2.8, louder_db=3.0),
+    "gentle": Strength(vote=0.36, least=0.9, most=1.4, louder_db=-3.0),
+    "normal": Strength(vote=0.40, least=1.4, most=1.4, louder_db=0.0),
+    "strong": Strength(vote=0.42, least=2.0, most=2.8, louder_db=3.0),
 }
 USUAL_STRENGTH = "normal"
 

@@ -27,8 +27,10 @@ DARK = 0.35  # more in black, as a share, falling linearly to none at level 96
 CHROMA = 0.35  # levels of chroma (units of Cb) where a picture is of one colour
 BUSY = 4.0  # levels of texture at which that has fallen to a half
 CHROMA_SHARE = 0.4  # levels of chroma for each of luma, at least
+SMALL = 1.1  # times the levels in small pictures, which have few periods of the pattern to be read from
 TILT = 0.5  # .7 dB less is seen at equal reading than without, by ColorVideoVDP on validation photos
-COARSE = (1.25, 2.0)  # pixels of the file for one of the pattern's: chroma from none to all; 4:2:0 takes it below
+COARSE = (1.25, 2.0)  # pixels of the file for one of the pattern's: chroma and tilt from none to all; small pictures
+# lose fine frequencies first, to blur and when they are reduced, and 4:2:0 takes their chroma
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,11 @@ class PerceptualEmbedder(nn.Module):
     ``law``; it has no weights."""
 
     law = 2
-    tilt = TILT  # power of the frequency that the carrier's amplitudes grow with, where eyes see less
+
+    def tilt(self, coarseness: float) -> float:
+        """Power of the frequency that the carrier's amplitudes grow with, where eyes see less: ``coarseness`` in pixels
+        of the file for one at working resolution."""
+        return TILT * min(1.0, max(0.0, (coarseness - COARSE[0]) / (COARSE[1] - COARSE[0])))
 
     @property
     def shape(self) -> dict[str, int]:
@@ -68,6 +74,12 @@ class PerceptualEmbedder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return hidden_luma(images)
+
+
+def hidden(images: Tensor, gain: Tensor, coarseness: Tensor) -> Gains:
+    """Levels of luma and chroma from a gain of luma (B, 1, H, W) by the second law: images (B, 3, H, W) in [0, 1] at
+    working resolution, ``coarseness`` (B,) pixels of the file for one of them."""
+    return Gains(gain, hidden_chroma(images, gain, coarseness)).times(1 + (SMALL - 1) * (1 - _share(coarseness)))
 
 
 def hidden_luma(images: Tensor) -> Tensor:
@@ -81,5 +93,9 @@ def hidden_chroma(images: Tensor, luma_gain: Tensor, coarseness: Tensor) -> Tens
     """Levels of chroma beside a gain of luma (B, 1, H, W): images (B, 3, H, W), ``coarseness`` (B,) pixels of the file
     for one at working resolution -> (B, 1, H, W)."""
     smooth = CHROMA / (1 + (texture(images) / BUSY).square())
-    kept = ((coarseness - COARSE[0]) / (COARSE[1] - COARSE[0])).clamp(0, 1).view(-1, 1, 1, 1).to(luma_gain)
-    return torch.maximum(smooth, CHROMA_SHARE * luma_gain) * kept
+    return torch.maximum(smooth, CHROMA_SHARE * luma_gain) * _share(coarseness).view(-1, 1, 1, 1).to(luma_gain)
+
+
+def _share(coarseness: Tensor) -> Tensor:
+    """From none to all between ``COARSE``."""
+    return ((coarseness - COARSE[0]) / (COARSE[1] - COARSE[0])).clamp(0, 1)

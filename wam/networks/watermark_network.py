@@ -14,7 +14,7 @@ from wam.networks.extractor import STRIDE, ExtractorOutput
 from wam.networks.precision import precision_of
 from wam.networks.strength import USUAL_STRENGTH, strength_of
 from wam.networks.strength_trial import TRIAL_SIDE, Trial, try_mark
-from wam.networks.visibility import Gains, PerceptualEmbedder, hidden_chroma
+from wam.networks.visibility import Gains, PerceptualEmbedder, hidden
 from wam.signal.balance import Balance, render_balanced
 from wam.signal.filters import coloured, resize, sized
 from wam.signal.mark_grid import Cell
@@ -117,15 +117,14 @@ class WatermarkModel(nn.Module):
             gains.update({index: together[place] for place, index in enumerate(indices)})
         return [gains[index] for index in range(len(images))]
 
-    @property
-    def _marking(self) -> Carrier:
-        """What pictures are marked with."""
-        return self.carriers[0].tilted(self.embedder.tilt)
+    def _marking(self, size: tuple[int, int], side: int) -> Carrier:
+        """What pictures of so many pixels are marked with, for a pattern of that short side."""
+        return self.carriers[0].tilted(self.embedder.tilt(min(size) / side))
 
     def _hidden(self, working: Tensor, coarseness: Tensor) -> Gains:
         """What pictures at working resolution (B, 3, h, w) hide, as the embedder sees it."""
         gain = self.embedder(working)
-        return Gains(gain, hidden_chroma(working, gain, coarseness) if self.embedder.law == 2 else None)
+        return hidden(working, gain, coarseness) if self.embedder.law == 2 else Gains(gain)
 
     def _unscaled(self, psnr_db: float | None) -> bool:
         """Whether ``_scaled`` leaves gains as they are: the second law's strength is found by trial, or the most."""
@@ -165,7 +164,8 @@ class WatermarkModel(nn.Module):
         """One trial of gains and balance on a picture (1, 3, H, W)."""
         marked = self._mark_strips(copy, bits, gains, side, balance)[0]
         working = (gains.luma.shape[-2], gains.luma.shape[-1])
-        return try_mark(marked, bits, self._marking, working, lambda views: self.extract(views).pattern)
+        carrier = self._marking((int(copy.shape[-2]), int(copy.shape[-1])), side)
+        return try_mark(marked, bits, carrier, working, lambda views: self.extract(views).pattern)
 
     def _mark_strips(
         self, images: Tensor, bits: Tensor, gains: Gains, side: int, balance: Balance | None = None
@@ -226,7 +226,7 @@ class WatermarkModel(nn.Module):
         """The marked pixels of one rectangle, (B, 3, height, width)."""
         height, width = images.shape[-2:]
         count = len(images)
-        carrier, working = self._marking, sized(height, width, side)
+        carrier, working = self._marking((height, width), side), sized(height, width, side)
         if balance is not None:
             pattern = render_balanced(carrier, bits, balance, cell, picture=(height, width), working=working)
         else:
