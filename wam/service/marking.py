@@ -164,9 +164,9 @@ class Marking:
                     give_up = self.house.registry.discard
                     await asyncio.shield(asyncio.to_thread(give_up, entry.word, generation=generation))
             raise
-        phash = int(answer.said["phash"], 16)
+        phash, sketch = int(answer.said["phash"], 16), answer.said["sketch"]
         await self.house.ask_registry(
-            lambda registry: registry.confirm(entry.word, generation=generation, phash=phash, again=True)
+            lambda registry: registry.confirm(entry.word, generation=generation, phash=phash, again=True, sketch=sketch)
         )
         return answer
 

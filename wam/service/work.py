@@ -124,7 +124,8 @@ class Desk:
         written = f"{PurePosixPath(name).stem}.wm{_suffix(done.content)}"  # as the command names it
         notes = (REUSED,) if task.get("reused") else ()
         said = embed_object(done.report, image=show_name(name), output=written, notes=notes)
-        return {"state": "done", "embed": said, "phash": f"{done.report.phash:016x}"}, [done.content]
+        kept = {"phash": f"{done.report.phash:016x}", "sketch": done.report.sketch}
+        return {"state": "done", "embed": said, **kept}, [done.content]
 
     def _check(self, content: bytes, name: str, *, frames: bool) -> int | None:
         """How many pixels a file says it has, in all its frames; None where its header cannot be read, which the reader

@@ -36,6 +36,8 @@ def test_a_marked_picture_comes_back_with_its_link(served: Served) -> None:
     assert entry["record"] == {"asset": "5", "owner": "acme", "user": "u", "ingested_at": "2026-01-02T03:04:05Z"}
     (mark,) = served[Role.AUDITOR].post("/v1/detect", **upload(answer.content)).json()["watermarks"]
     assert (mark["link"], mark["record"]) == (entry["link"], entry["record"])
+    kept = served.house.registry.find_link(entry["link"])
+    assert kept is not None and kept.sketch  # what parts of it are compared with
 
 
 def test_who_accepts_both_gets_the_object_of_the_command_line_too(served: Served) -> None:
