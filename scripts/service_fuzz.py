@@ -163,7 +163,7 @@ def why_wrong(status: int, kind: str, body: bytes) -> str | None:
         return "no JSON"
     if status == 200:
         return None if {"image", "watermarks", "complete", "error"} <= set(said) else "not the contract's object"
-    if kind != "application/problem+json" or set(said) != {"type", "title", "status", "detail"}:
+    if kind != "application/problem+json" or set(said) != {"type", "title", "status", "detail", "error"}:
         return "no problem+json"
     if "\n" in said["detail"] or not said["detail"].isprintable() or said["status"] != status:
         return "no single clear line"

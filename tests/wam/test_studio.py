@@ -274,7 +274,7 @@ class TestRegistry:
         assert (mark.status, mark.record, mark.link) == ("unregistered", None, done.link)
 
     def test_what_cannot_be_marked_gives_its_id_up(self, studio: wam.Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(module, "mark_link", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        monkeypatch.setattr(module, "mark_one", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             studio.mark(picture(), asset="1", owner="acme")
         assert entries() == [("1", "discarded")]

@@ -25,6 +25,7 @@ def claims(
     Example: wam claims --json
     """
     require_for("wam claims")
+    from wam.models.catalogue import KNOWN
     from wam.models.zoo import open_checkpoint
     from wam.pipeline.chance import TESTED
 
@@ -34,7 +35,9 @@ def claims(
         common.fail(error)
     name = f"{short}@{checkpoint.sha256[:8]}"
     search = (checkpoint.calibration or {}).get("search")
-    tested = TESTED.model in (name, *checkpoint.same_as) and search == TESTED.search
+    # what other files say of themselves is theirs to say
+    shipped = checkpoint.sha256 in {known.sha256 for known in KNOWN.values()}
+    tested = shipped and TESTED.model in (name, *checkpoint.same_as) and search == TESTED.search
     values: dict[str, Any] = {
         "checkpoint": name,
         "tested": tested,

@@ -9,31 +9,28 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Strength:
-    """``vote`` of a worn copy that is aimed for, see ``wam.networks.strength_trial``; ``least`` and ``most``: times
+    """``margin`` of a worn copy that is aimed for, see ``wam.networks.strength_trial``; ``least`` and ``most``: times
     what the picture hides; ``louder_db``: what it is for marks of the first law, which are not tried."""
 
-    vote: float
+    margin: float
     least: float
     most: float
     louder_db: float
 
-    @property
-    def factors(self) -> tuple[float, ...]:
-        """Those that are tried, faintest first."""
-        if self.least == self.most:
-            return (self.least,)
-        step = (self.most / self.least) ** (1 / (TRIALS - 1))
-        return tuple(self.least * step**number for number in range(TRIALS))
+    def factor(self, margin: float) -> float:
+        """Times what a picture hides, which gives that ``margin``: it goes about linearly with the strength."""
+        if margin <= self.margin / self.most:
+            return self.most
+        return max(self.least, self.margin / margin)
 
 
 Amount = str | float | None  # how strong marks are: a name, None for "normal", or a PSNR in dB
 LEAST_DB, MOST_DB = 30.0, 55.0  # PSNR that may be asked for
 
-TRIALS = 4  # at most, of one picture
 STRENGTHS = {
-    "gentle": Strength(vote=0.36, least=0.9, most=1.4, louder_db=-3.0),
-    "normal": Strength(vote=0.40, least=1.4, most=1.4, louder_db=0.0),
-    "strong": Strength(vote=0.42, least=2.0, most=2.8, louder_db=3.0),
+    "gentle": Strength(margin=9.0, least=0.7, most=1.2, louder_db=-3.0),
+    "normal": Strength(margin=15.0, least=0.9, most=1.4, louder_db=0.0),
+    "strong": Strength(margin=24.0, least=1.4, most=2.8, louder_db=3.0),
 }
 USUAL_STRENGTH = "normal"
 

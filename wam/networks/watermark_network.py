@@ -142,27 +142,21 @@ class WatermarkModel(nn.Module):
     def _tried(
         self, image: Tensor, bits: Tensor, gains: Gains, side: int, psnr_db: float | None, strength: str
     ) -> tuple[Gains, Balance]:
-        """Gains of a picture (3, H, W) for its message (1, 32) and the balance of its bits, by trial: the faintest that
-        is read as surely as the strength asks, or those of a PSNR as they are."""
+        """Gains of a picture (3, H, W) for its message (1, 32) and the balance of its bits, by trial: as strong as
+        the strength asks for reading it surely, or those of a PSNR as they are."""
         height, width = image.shape[-2:]
         copy = image[None].detach()
         if min(height, width) > TRIAL_SIDE:
             copy = resize(copy, sized(height, width, TRIAL_SIDE))
-        asked = strength_of(strength)
-        working = (gains.luma.shape[-2], gains.luma.shape[-1])
-        louder, balance = gains, Balance.even(working, copy.device)
-        for factor in asked.factors if psnr_db is None else (1.0,):
-            louder = gains.times(gains.luma.new_full((1,), factor))
-            trial = self._try(copy, bits, louder, side, balance)
-            balance = balance.then(trial.balance)
-            if trial.vote >= asked.vote:
-                break
-        return louder, balance
+        trial = self._try(copy, bits, gains, side)
+        if psnr_db is None:
+            gains = gains.times(gains.luma.new_full((1,), strength_of(strength).factor(trial.margin)))
+        return gains, trial.balance
 
     @torch.no_grad()
-    def _try(self, copy: Tensor, bits: Tensor, gains: Gains, side: int, balance: Balance) -> Trial:
-        """One trial of gains and balance on a picture (1, 3, H, W)."""
-        marked = self._mark_strips(copy, bits, gains, side, balance)[0]
+    def _try(self, copy: Tensor, bits: Tensor, gains: Gains, side: int) -> Trial:
+        """One trial of gains on a picture (1, 3, H, W)."""
+        marked = self._mark_strips(copy, bits, gains, side)[0]
         working = (gains.luma.shape[-2], gains.luma.shape[-1])
         carrier = self._marking((int(copy.shape[-2]), int(copy.shape[-1])), side)
         return try_mark(marked, bits, carrier, working, lambda views: self.extract(views).pattern)

@@ -33,25 +33,13 @@ class Balance:
     factors: Tensor
 
     @classmethod
-    def even(cls, size: tuple[int, int], device: torch.device) -> Balance:
-        """That of a picture of so many working pixels about which nothing is known."""
-        return cls(torch.ones(BITS, *nodes(size), device=device))
-
-    @classmethod
     def of_votes(cls, votes: Tensor) -> Balance:
         """From votes of the bits (32, rows, columns), positive where they are right: what is below the mean of its
         place gets more by as much, what is above less."""
         mean, deviation = votes.mean(0), votes.std(0)
         missing = (mean - votes) / torch.maximum(mean, UNSURE * deviation).clamp(min=1e-6)
-        return cls((1 + missing).clamp(*LOUDNESS)).of_equal_energy()
-
-    def then(self, other: Balance) -> Balance:
-        """This one corrected by another, which was found on a mark made with this one."""
-        return Balance((self.factors * other.factors).clamp(*LOUDNESS)).of_equal_energy()
-
-    def of_equal_energy(self) -> Balance:
-        """The same with a mean square of one at each node."""
-        return Balance(self.factors / self.factors.square().mean(0).sqrt())
+        factors = (1 + missing).clamp(*LOUDNESS)
+        return cls(factors / factors.square().mean(0).sqrt())
 
 
 def nodes(size: tuple[int, int]) -> tuple[int, int]:

@@ -42,7 +42,9 @@ WATERMARK = {
 }  # fmt: skip
 
 
-BEYOND_THE_CONTRACT = {"transplanted": bool, "binding": str, "registry": str, "also_in": list}
+BEYOND_THE_CONTRACT = {
+    "transplanted": bool, "binding": str, "registry": str, "also_in": list, "label": type(None), "name_log10_p": float,
+}  # fmt: skip
 
 
 class TestDetect:

@@ -79,10 +79,11 @@ def test_the_power_of_gains_is_what_is_added() -> None:
     torch.testing.assert_close(gains.times(torch.tensor([1.0, 2.0])).power(), added * torch.tensor([1.0, 4.0]))
 
 
-def test_strengths_are_tried_from_the_faintest_on() -> None:
-    for one in STRENGTHS.values():
-        assert one.factors[0] == one.least and one.factors[-1] == pytest.approx(one.most)
-        assert list(one.factors) == sorted(one.factors)
+def test_the_factor_aims_at_the_margin_within_its_bounds() -> None:
+    normal = STRENGTHS["normal"]
+    assert normal.factor(normal.margin / 1.1) == pytest.approx(1.1)
+    assert normal.factor(100.0) == normal.least
+    assert normal.factor(0.1) == normal.factor(-3.0) == normal.most
 
 
 def test_a_recoded_picture_is_near_and_not_the_same() -> None:

@@ -21,7 +21,7 @@ def test_the_same_seed_is_the_same_files() -> None:
 
 
 def test_a_wrong_answer_is_known() -> None:
-    problem = b'{"type": "t", "title": "t", "status": 422, "detail": "%s"}'
+    problem = b'{"type": "t", "title": "t", "status": 422, "detail": "%s", "error": "e"}'
     kind = "application/problem+json"
     assert why_wrong(500, kind, problem % b"x") == "status 500"
     assert why_wrong(200, "application/json", b"<html>") == "no JSON"

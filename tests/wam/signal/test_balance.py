@@ -50,16 +50,6 @@ def test_weak_bits_get_more_and_no_bit_more_than_the_most() -> None:
     assert float(factors[3] / factors[0]) <= LOUDNESS[1] / LOUDNESS[0]
 
 
-def test_one_after_another_keeps_the_energy() -> None:
-    one, other = drawn((64, 96)), drawn((64, 96), seed=1)
-    both = one.then(other).factors
-    torch.testing.assert_close(both.square().mean(0), torch.ones(nodes((64, 96))))
-    same = Balance.even((64, 96), torch.device("cpu"))
-    torch.testing.assert_close(
-        one.then(same).factors / one.factors.clamp(*LOUDNESS), torch.ones_like(both), atol=0.2, rtol=0
-    )
-
-
 def test_hopeless_places_stay_finite() -> None:
     for votes in (torch.zeros(BITS, 2, 3), -torch.ones(BITS, 2, 3), torch.randn(BITS, 2, 3) - 4):
         factors = Balance.of_votes(votes).factors
