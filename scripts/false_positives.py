@@ -260,16 +260,21 @@ def draw(rows: list[dict[str, str]], calibration: Calibration, description: Desc
 def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--photos", nargs="+", help="folders of unmarked pictures, recursed")
-    options.add_argument("--out", type=Path, required=True, help="name of the table and the plot, without extension")
-    options.add_argument("--model", default=DEFAULT)
+    add_run_options(options, written="the table and the plot")
     options.add_argument("--views", type=int, default=20_000)
-    options.add_argument("--records", type=int, default=20_000, help="in the registry that is asked")
     options.add_argument("--side", type=int, default=256, help="short side that larger pictures are reduced to, pixels")
     options.add_argument("--large", type=int, default=512, help=f"the same for every {LARGE}th view")
+    return options
+
+
+def add_run_options(options: argparse.ArgumentParser, *, written: str) -> None:
+    """Those of every run over unmarked pictures, which leaves a table that the next goes on from."""
+    options.add_argument("--out", type=Path, required=True, help=f"name of {written}, without extension")
+    options.add_argument("--model", default=DEFAULT)
+    options.add_argument("--records", type=int, default=20_000, help="in the registry that is asked")
     options.add_argument("--workers", type=int, default=2, help="processes")
     options.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many")
     options.add_argument("--summary", action="store_true", help="only count what there is")
-    return options
 
 
 def main() -> int:

@@ -40,13 +40,12 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from payload import PayloadError, hash_rgb
-from scripts.false_positives import KINDS, Setup, beginnings, make_registry, marked
+from scripts.false_positives import KINDS, Setup, add_run_options, beginnings, make_registry, marked
 from wam.append_log import append, read
 from wam.bench.parallel import map_forked
 from wam.bench.photos import ImageSet
 from wam.bench.summary import interval
 from wam.errors import ImageError, WamError
-from wam.models.catalogue import DEFAULT
 from wam.models.lattice_model import LatticeModel
 from wam.models.zoo import default_precision
 from wam.pictures.atomic_write import save_atomically
@@ -240,12 +239,7 @@ def parser() -> argparse.ArgumentParser:
         "--pictures", nargs="+", type=Path, metavar="DIR", help="folders of unmarked pictures, by kind"
     )
     options.add_argument("--generated", type=int, default=0, metavar="N", help="so many drawn pictures besides")
-    options.add_argument("--out", type=Path, required=True, help="name of the table, without extension")
-    options.add_argument("--model", default=DEFAULT)
-    options.add_argument("--records", type=int, default=20_000, help="in the registry that is asked")
-    options.add_argument("--workers", type=int, default=2, help="processes")
-    options.add_argument("--minutes", type=float, default=float("inf"), help="stop after so many")
-    options.add_argument("--summary", action="store_true", help="only count what there is")
+    add_run_options(options, written="the table")
     return options
 
 

@@ -41,7 +41,7 @@ import numpy as np
 from payload import Record
 from payload.layout import ID_COUNT
 from payload.registry import Registry
-from payload.registry.store import Wanted
+from payload.registry.reservations import Wanted
 
 OWNERS, USERS = 50, 10_000
 START = datetime(2026, 1, 1, tzinfo=UTC)

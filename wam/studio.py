@@ -17,7 +17,7 @@ from payload import PayloadError, Record, parse_time
 from payload.registry import Registry
 from payload.registry.database import listed, locate
 from payload.registry.entry import Entry
-from payload.registry.store import Wanted
+from payload.registry.reservations import Wanted
 from wam.errors import OptionsError
 from wam.models.catalogue import DEFAULT
 from wam.models.effort import Effort

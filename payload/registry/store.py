@@ -43,8 +43,7 @@ from payload.registry.entry import ERASED, IN_USE, STATES, Entry, State, hash_te
 from payload.registry.export_import import Header, place_of, read_lines, write_lines
 from payload.registry.generations import LABELLED, Giving, Scheme
 from payload.registry.manifests import Manifests
-from payload.registry.reservations import Reserved as Reserved
-from payload.registry.reservations import Wanted as Wanted
+from payload.registry.reservations import Reserved, Wanted
 from payload.registry.schema import (
     AUDITED,
     FIRST_GENERATION,

@@ -9,7 +9,7 @@ import typer
 
 from wam.cli import common
 from wam.errors import WamError
-from wam.models.catalogue import DEFAULT
+from wam.models.catalogue import DEFAULT, KNOWN
 from wam.packages import require_for
 
 
@@ -25,7 +25,6 @@ def claims(
     Example: wam claims --json
     """
     require_for("wam claims")
-    from wam.models.catalogue import KNOWN
     from wam.models.zoo import open_checkpoint
     from wam.pipeline.chance import TESTED
 

@@ -21,7 +21,7 @@ from typing import Any
 from payload import PayloadError
 from payload.registry import Registry
 from payload.registry.entry import IN_USE, Entry
-from payload.registry.store import Wanted
+from payload.registry.reservations import Wanted
 from wam.errors import ImageError, mask_secrets, show_name
 from wam.jobs.journal import Journal
 from wam.jobs.modes import Reservation, Written, note_failure

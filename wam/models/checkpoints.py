@@ -1,8 +1,8 @@
 """Checkpoints: safetensors files that describe themselves, checked by SHA-256 before anything is trusted.
 
 The header holds JSON texts: ``architecture`` rebuilds the networks, ``signal`` is what they were trained for,
-``metadata`` comes from training and calibration, ``same_marks_as`` names files of other hashes with the same tensors
-and calibration. Files of version 0.2.0 have neither signal nor ``calibration.search``: both are what that version had.
+``metadata`` comes from training and calibration, ``same_marks_as`` names files of other hashes whose marks are read
+alike. Files of version 0.2.0 have neither signal nor ``calibration.search``: both are what that version had.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ RECALIBRATE = "python scripts/calibrate.py --photos FOLDER --model FILE --out FI
 class Checkpoint:
     """Implements ``wam.models.protocol.Checkpoint``; ``metadata`` as written by training; the networks, in eval mode.
     ``mask_head`` None: masks are hand-made; ``same_as``: names, as NAME@HASH8, of files with the same extractor, whose
-    marks are the same."""
+    marks are read alike."""
 
     path: Path
     sha256: str

@@ -5,7 +5,7 @@ textured places many levels and smooth ones about one, which is plainly seen the
 (Mantiuk et al. 2024): what is seen of a uniform pattern falls with about the square root of the local texture, and
 counts in the luminance of the display. So amplitudes lie between ``PLAIN`` and ``PLAIN + MOST`` levels, and a share of
 the same pattern goes into chroma, in a direction (``wam.signal.filters.VIOLET``) that takes away from the display's
-luminance what the mark adds to it, leaves the luma of codecs as it is, and is read as further evidence.
+luminance what the mark adds to it and leaves the luma of codecs, which is what readers see, as it is.
 
 The strength of a picture is found by trial: marked, saved as JPEG and read once, in memory.
 """
@@ -65,7 +65,7 @@ class PerceptualEmbedder(nn.Module):
     def tilt(self, coarseness: float) -> float:
         """Power of the frequency that the carrier's amplitudes grow with, where eyes see less: ``coarseness`` in pixels
         of the file for one at working resolution."""
-        return TILT * min(1.0, max(0.0, (coarseness - COARSE[0]) / (COARSE[1] - COARSE[0])))
+        return TILT * float(_share(torch.tensor(coarseness)))
 
     @property
     def shape(self) -> dict[str, int]:

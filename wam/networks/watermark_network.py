@@ -13,7 +13,7 @@ from wam.networks.embedder import Embedder, gains_at_psnr, scale_evenly
 from wam.networks.extractor import STRIDE, ExtractorOutput
 from wam.networks.precision import precision_of
 from wam.networks.strength import USUAL_STRENGTH, strength_of
-from wam.networks.strength_trial import TRIAL_SIDE, Trial, try_mark
+from wam.networks.strength_trial import TRIAL_SIDE, try_mark
 from wam.networks.visibility import Gains, PerceptualEmbedder, hidden
 from wam.signal.balance import Balance, render_balanced
 from wam.signal.filters import coloured, resize, sized
@@ -96,7 +96,8 @@ class WatermarkModel(nn.Module):
         for image, row, own, side in zip(images, bits.split(1), gains, sides, strict=True):
             balance = None
             if self.embedder.law == 2:
-                own, balance = self._tried(image, row, own, side, psnr_db, strength)
+                factor, balance = self._tried(image, row, own, side, psnr_db, strength)
+                own = own.times(own.luma.new_full((1,), factor))
             marked.append(self._mark_strips(image[None], row, own, side, balance)[0])
         return marked
 
@@ -126,40 +127,29 @@ class WatermarkModel(nn.Module):
         gain = self.embedder(working)
         return hidden(working, gain, coarseness) if self.embedder.law == 2 else Gains(gain)
 
-    def _unscaled(self, psnr_db: float | None) -> bool:
-        """Whether ``_scaled`` leaves gains as they are: the second law's strength is found by trial, or the most."""
-        return psnr_db is None and self.embedder.law == 2
-
     def _scaled(self, gains: Gains, working: Tensor, psnr_db: float | None, strength: str) -> Gains:
-        """At the PSNR asked for, or as the first law scales them."""
-        asked = strength_of(strength)
+        """At the PSNR asked for, or as the first law scales them; those of the second stay as they are."""
         if psnr_db is not None:
             return gains_at_psnr(gains, psnr_db)
         if self.embedder.law == 1:
-            return Gains(scale_evenly(gains.luma, working, fainter_db=-asked.louder_db))
+            return Gains(scale_evenly(gains.luma, working, fainter_db=-strength_of(strength).louder_db))
         return gains
 
+    @torch.no_grad()
     def _tried(
         self, image: Tensor, bits: Tensor, gains: Gains, side: int, psnr_db: float | None, strength: str
-    ) -> tuple[Gains, Balance]:
-        """Gains of a picture (3, H, W) for its message (1, 32) and the balance of its bits, by trial: as strong as
-        the strength asks for reading it surely, or those of a PSNR as they are."""
+    ) -> tuple[float, Balance]:
+        """Times the gains of a picture (3, H, W) for its message (1, 32), and the balance of its bits, by trial: as
+        strong as the strength asks for reading it surely, or those of a PSNR as they are."""
         height, width = image.shape[-2:]
-        copy = image[None].detach()
+        copy = image[None]
         if min(height, width) > TRIAL_SIDE:
             copy = resize(copy, sized(height, width, TRIAL_SIDE))
-        trial = self._try(copy, bits, gains, side)
-        if psnr_db is None:
-            gains = gains.times(gains.luma.new_full((1,), strength_of(strength).factor(trial.margin)))
-        return gains, trial.balance
-
-    @torch.no_grad()
-    def _try(self, copy: Tensor, bits: Tensor, gains: Gains, side: int) -> Trial:
-        """One trial of gains on a picture (1, 3, H, W)."""
+        carrier = self._marking((int(copy.shape[-2]), int(copy.shape[-1])), side)
         marked = self._mark_strips(copy, bits, gains, side)[0]
         working = (gains.luma.shape[-2], gains.luma.shape[-1])
-        carrier = self._marking((int(copy.shape[-2]), int(copy.shape[-1])), side)
-        return try_mark(marked, bits, carrier, working, lambda views: self.extract(views).pattern)
+        trial = try_mark(marked, bits, carrier, working, lambda views: self.extract(views).pattern)
+        return 1.0 if psnr_db is not None else strength_of(strength).factor(trial.margin), trial.balance
 
     def _mark_strips(
         self, images: Tensor, bits: Tensor, gains: Gains, side: int, balance: Balance | None = None
@@ -200,7 +190,7 @@ class WatermarkModel(nn.Module):
         marks get the most that their strength allows, as cells are small.
         """
         gains = self._gains(images, sides, psnr_db, strength)
-        if self._unscaled(psnr_db):
+        if psnr_db is None and self.embedder.law == 2:
             gains = [own.times(torch.full_like(own.luma[:, 0, 0, 0], strength_of(strength).most)) for own in gains]
         return [
             self._fill_cells(image[None], bits[index], cells[index], gains[index], sides[index])[0]
@@ -221,13 +211,13 @@ class WatermarkModel(nn.Module):
         height, width = images.shape[-2:]
         count = len(images)
         carrier, working = self._marking((height, width), side), sized(height, width, side)
-        if balance is not None:
-            pattern = render_balanced(carrier, bits, balance, cell, picture=(height, width), working=working)
-        else:
-            steps = torch.tensor([working[1] / width, working[0] / height], device=images.device)
-            matrix = torch.diag(steps).expand(count, 2, 2)
-            offset = (steps * torch.tensor([cell.left, cell.top], device=images.device)).expand(count, 2)
+        steps = torch.tensor([working[1] / width, working[0] / height], device=images.device)
+        matrix = torch.diag(steps).expand(count, 2, 2)
+        offset = (steps * torch.tensor([cell.left, cell.top], device=images.device)).expand(count, 2)
+        if balance is None:
             pattern = carrier.render(bits, matrix, offset, (cell.height, cell.width))
+        else:
+            pattern = render_balanced(carrier, bits, matrix, offset, cell, balance=balance, picture=(height, width))
         part = images[..., cell.top : cell.top + cell.height, cell.left : cell.left + cell.width]
         levels = _gain_in(gains.luma, cell, (height, width))
         if gains.chroma is not None:

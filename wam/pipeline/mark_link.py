@@ -26,7 +26,7 @@ DIFFERENT = 6  # bits in which two words differ at least
 # times the median logit that the mean of so many least ones is at least: .78 in marked photos, .39 at most in photos
 # that were marked with another word before
 EVEN = 0.6
-STRONGER: tuple[Amount, ...] = ("strong", 42.0)  # dB: for what does not read back otherwise, pages of text say
+STRONGER: tuple[Amount, ...] = ("strong", 42.0)  # a name or dB, tried in turn on what is not read surely, as text
 REUSED = "the link of an earlier mark of this picture for this record; --new-link makes another"
 UNDER = 0.5  # share of the input that an earlier mark covers from which a new one lies over it
 

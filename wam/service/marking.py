@@ -20,7 +20,7 @@ from payload import Record, parse_time
 from payload.errors import RegistryError
 from payload.records.record import now
 from payload.registry import Registry
-from payload.registry.store import Reserved, Wanted
+from payload.registry.reservations import Reserved, Wanted
 from wam.errors import WamError, show_name
 from wam.networks.strength import either
 from wam.pictures.storage import digest_of

@@ -67,14 +67,19 @@ def local_votes(estimates: Tensor, bits: Tensor, carrier: Carrier) -> Tensor:
 
 
 def render_balanced(
-    carrier: Carrier, bits: Tensor, balance: Balance, cell: Cell, *, picture: tuple[int, int], working: tuple[int, int]
+    carrier: Carrier,
+    bits: Tensor,
+    matrix: Tensor,
+    offset: Tensor,
+    cell: Cell,
+    *,
+    balance: Balance,
+    picture: tuple[int, int],
 ) -> Tensor:
-    """The pattern of a message (1, 32) in one rectangle of a picture, of unit variance where factors are one: sizes in
-    pixels, ``working`` that of the picture at working resolution -> (1, 1, height, width)."""
+    """As ``Carrier.render`` in one rectangle of a ``picture`` of so many pixels, of unit variance where factors are
+    one: bits (1, 32) at the pose of the rectangle -> (1, 1, height, width)."""
     factors = balance.factors
-    steps = torch.tensor([working[1] / picture[1], working[0] / picture[0]], device=factors.device)
-    offset = steps * torch.tensor([cell.left, cell.top], device=factors.device)
-    across, down = carrier.phasors(torch.diag(steps)[None], offset[None], (cell.height, cell.width))
+    across, down = carrier.phasors(matrix, offset, (cell.height, cell.width))
     loud = torch.cat([factors, torch.ones_like(factors[:1])])[carrier.owner]  # the pilot's -1 picks the last
     scale = carrier.signs(bits)[0] * carrier.amplitudes * (2.0 / len(carrier.phases)) ** 0.5
     rows = _shares(cell.top, cell.height, picture[0], factors.shape[1])

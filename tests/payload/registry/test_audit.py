@@ -15,7 +15,7 @@ from payload.errors import RegistryError
 from payload.records.record import Record
 from payload.registry import Registry
 from payload.registry.database import connect, locate, transaction, write_anew
-from payload.registry.store import Wanted
+from payload.registry.reservations import Wanted
 
 RECORD = Record("123", "acme", "u-1", datetime(2026, 1, 2, tzinfo=UTC))
 

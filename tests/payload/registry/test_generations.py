@@ -18,8 +18,8 @@ from payload.registry import Registry
 from payload.registry.database import connect, locate, transaction
 from payload.registry.entry import Entry
 from payload.registry.generations import LABELLED, Giving
+from payload.registry.reservations import Wanted
 from payload.registry.schema import SCHEME, registry_table
-from payload.registry.store import Wanted
 
 RECORD = Record("123", "acme")
 

@@ -17,8 +17,8 @@ from payload.records.record import Record
 from payload.registry import Registry
 from payload.registry.database import connect, locate, transaction
 from payload.registry.entry import Entry
+from payload.registry.reservations import Wanted
 from payload.registry.schema import registry_table
-from payload.registry.store import Wanted
 
 RECORD = Record("123", "acme", "u-1", datetime(2026, 1, 2, tzinfo=UTC))
 LATER = replace(RECORD, ingested_at=datetime(2026, 1, 3, tzinfo=UTC))
@@ -28,7 +28,7 @@ RESERVE = f"""
 import sys
 from payload.records.record import Record
 from payload.registry import Registry
-from payload.registry.store import Wanted
+from payload.registry.reservations import Wanted
 registry = Registry.open(sys.argv[1])
 for n in range(10):
     (one,) = registry.reserve([Wanted(Record(str(n), "acme"), {SOURCE!r})])

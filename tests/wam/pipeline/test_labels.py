@@ -17,7 +17,7 @@ import wam
 from payload import Record, bits_from_word, encode, read_word
 from payload.layout import ID_COUNT
 from payload.registry import Registry
-from payload.registry.store import Wanted
+from payload.registry.reservations import Wanted
 from tests.wam.synthetic import handmade_marker, smooth_picture
 from wam import studio as module
 from wam.detection.config import DEFAULT_SEARCH

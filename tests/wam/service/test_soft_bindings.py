@@ -15,7 +15,7 @@ pytest.importorskip("cbor2", reason="needs cbor2")
 
 from payload import Record, parse_link
 from payload.registry.manifests import Binding
-from payload.registry.store import Wanted
+from payload.registry.reservations import Wanted
 from tests.wam.provenance.c2pa_files import (
     Certificates,
     assertions_of,

@@ -20,7 +20,9 @@ def carrier() -> Carrier:
 
 
 def render(carrier: Carrier, balance: Balance, cell: Cell, size: tuple[int, int], scale: int = 1) -> Tensor:
-    return render_balanced(carrier, MESSAGE, balance, cell, picture=(size[0] * scale, size[1] * scale), working=size)
+    matrix, offset = torch.eye(2)[None] / scale, torch.tensor([[cell.left, cell.top]]) / scale
+    picture = (size[0] * scale, size[1] * scale)
+    return render_balanced(carrier, MESSAGE, matrix, offset, cell, balance=balance, picture=picture)
 
 
 def drawn(size: tuple[int, int], *, seed: int = 0) -> Balance:
