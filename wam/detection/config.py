@@ -196,7 +196,7 @@ class LevelConfig:
     longest_whole: int = 8192  # pixels of a side of the same: memory goes with it
     # pixels beyond a window that a mark found in it is read in, one after another as long as it goes on there, then in
     # the whole of a level that is read so: larger ones show on a coarser level
-    around: tuple[int, ...] = (96, 400)
+    around: tuple[int, ...] = (96, 200, 400)
     border: int = 8  # pixels within which a mark goes on beyond what it was read in
     most_windows: int = 200  # of a level that are synchronised, most repetitive first
     # windows that show no promise at one lattice after which others on it are left out: facades, halftones and text
@@ -257,6 +257,8 @@ class ClusteringConfig:
     given_pose: float = 10.0  # joint score that a pose which was given, not found among thousands, is ahead by
     evidence: float = 7.0  # standard deviations that a spot shows at least at a given pose: unmarked reach 6, marks 9
     distinct: float = 4.0  # score that the bits in which two messages at one pose differ need by themselves
+    distinct_alike: float = 12.0  # the same where they differ in fewer bits than ``alike_bits``
+    alike_bits: int = 9  # of 32: below it one message that is read badly in places is likelier; of two words .4% are
     clear: float = 1.2  # vote from which a bit is rarely wrong
     clear_alike: int = 2  # clear bits in which two readings of one message differ at most; words differ in six
     same: float = 0.5  # cosine between two readings above which they are one message
@@ -289,12 +291,15 @@ class RegularizationConfig:
     """Islands and straight sides of masks, in cells of the mask head."""
 
     island: float = 0.12  # of the evidence of the largest part that a part has at least
-    whole: float = 0.97  # share of the picture from which a mask is left as it is
+    whole: float = 0.97  # share of the picture from which a mask is taken for that of the whole picture
     least: int = 40  # cells of a mask whose outline is looked for
     margin: int = 8  # cells around a mask in which its outline is looked for
     filled: float = 0.65  # of the smallest rectangle around it that a four-sided mask fills at least
     agreeing: float = 0.9  # intersection over union with the mask that an outline needs
     as_good: float = 0.96  # of the evidence of the mask that it needs
+    as_good_along: float = 0.93  # the same along the mark's or the picture's axes, whatever the agreement
+    as_good_whole: float = 0.985  # the same of a whole picture: a clear hole of 1% of it stays one
+    strays: float = 0.02  # share of the mask's cells beyond either side from which the search for those begins
     limit: float = 3.0  # largest logit that counts: far inside or outside says nothing about an outline
     steps: tuple[float, ...] = (2.0, 1.0, 0.5, 0.25)  # cells by which corners and sides are moved, one after another
     rounds: int = 4  # with each size at most

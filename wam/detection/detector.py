@@ -23,7 +23,7 @@ from wam.detection.crop import Part
 from wam.detection.level_search import Candidate, LevelPlan, Refuted, promising, search_level
 from wam.detection.merging import Found, join_parts
 from wam.detection.perspective_proposals import outlined_bend
-from wam.detection.sliding_windows import Box, Window
+from wam.detection.sliding_windows import Box, Measured, Window
 from wam.detection.small_regions import enlarged, small_windows
 from wam.detection.view import Tally, Unexplained, View
 from wam.networks.extractor import ExtractorOutput
@@ -139,7 +139,7 @@ class _Look:
 
     image: Tensor
     output: ExtractorOutput
-    measured: dict[Box, Window]
+    measured: Measured
 
 
 class _Search:
@@ -196,7 +196,7 @@ class _Search:
     def _look(self, short_side: int, size: tuple[int, int]) -> Looks[None]:
         """One view of the whole picture: (height, width)."""
         image = resize(self.image[None], size)
-        look = _Look(image, (yield image), {})
+        look = _Look(image, (yield image), Measured())
         if self.usual == WORKING_SIDE and (self.finest is None or image.numel() > self.finest.image.numel()):
             self.finest = look
         self.views.append(size)
@@ -271,7 +271,7 @@ class _Search:
         """A look at a part of the finest view."""
         shown = part.cut(finest.image).clamp(0, 1)
         self.views.append(part.shown)
-        return _Look(shown, (yield shown), {})
+        return _Look(shown, (yield shown), Measured())
 
     def _promising(self, look: _Look, part: Part) -> bool:
         """Whether a look at an enlarged window makes a mark of any carrier likely."""

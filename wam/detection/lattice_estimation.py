@@ -33,8 +33,9 @@ Span = tuple[float, float]  # finest and coarsest scale of a comb, pixels per wo
 @dataclass(frozen=True)
 class Autocorrelation:
     """Whitened autocorrelations of a batch of regions of one ``size`` (height, width): ``values`` (B, M, N), 1 at lag
-    zero, which is in the middle; their ``noise`` (B,), root mean square over all lags. ``overlap`` (B, M, N): share of
-    the region's weight that overlaps at each lag; None where all of a region counts, so that it follows from its size.
+    zero, which is in the middle; their ``noise`` (B,), root mean square over all lags, of as much of a region as was
+    available. ``overlap`` (B, M, N): share of the region's weight that overlaps at each lag; None where all of a region
+    counts, so that it follows from its size.
     """
 
     values: Tensor
@@ -104,7 +105,10 @@ def autocorrelation(fields: Tensor, weights: Tensor | None, config: LatticeConfi
         return Autocorrelation.of(values, size)
     cover = torch.fft.irfft2(torch.fft.rfft2(weights, s=sides).abs().square(), s=sides)
     cover = (cover / cover[..., :1, :1].clamp(min=1e-6)).clamp(min=1e-3)
-    return Autocorrelation.of(values, size, torch.fft.fftshift(cover, dim=(-2, -1)))
+    # with less of a region available fewer lags overlap, and those that do are noisier by the root of that share
+    available = weights.sum((-2, -1)).clamp(min=1) / weights[0].numel()
+    noise = noise_of(values) / available.sqrt()
+    return Autocorrelation(values, noise, size, torch.fft.fftshift(cover, dim=(-2, -1)))
 
 
 def noise_of(values: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from wam.detection.message_clustering import Cluster
 from wam.detection.perspective_proposals import tried_bends
 from wam.detection.pose_reading import Proposal, read_at, read_near, with_own_label
 from wam.detection.pose_refinement import refine
-from wam.detection.sliding_windows import BATCH, BATCH_DEVICE, Box, Window, all_boxes, cut, sweep
+from wam.detection.sliding_windows import BATCH, BATCH_DEVICE, Box, Measured, Window, all_boxes, cut, sweep
 from wam.detection.synchronization import (
     Ranked,
     Synchronised,
@@ -70,7 +70,7 @@ class LevelPlan:
 
 
 def search_level(
-    view: View, left: Unexplained, plan: LevelPlan, tally: Tally, measured: dict[Box, Window], *, limit: int
+    view: View, left: Unexplained, plan: LevelPlan, tally: Tally, measured: Measured, *, limit: int
 ) -> Iterator[Candidate]:
     """Yields at most ``limit`` watermarks, and takes each out of what is ``left``. The calibration's chance is for one
     region that ``tally`` counts, and includes that a level has given poses for small parts besides.
@@ -102,9 +102,7 @@ def _how(view: View, way: str, bend: Bend | None) -> str:
     return f"{way} at {width}x{height}{', bend followed' if bend else ''}"
 
 
-def _proposals(
-    view: View, left: Unexplained, plan: LevelPlan, tally: Tally, measured: dict[Box, Window]
-) -> Iterator[Proposal]:
+def _proposals(view: View, left: Unexplained, plan: LevelPlan, tally: Tally, measured: Measured) -> Iterator[Proposal]:
     """Poses worth splitting, lazily: each is sought with what is left at that time."""
     before_all = left.area()
     if plan.expected is not None:
@@ -139,9 +137,7 @@ def _expected(view: View, left: Unexplained, expected: Pose, tally: Tally) -> It
             yield Proposal(expected, "expected pose", given=True, label=FOREIGN)
 
 
-def _whole(
-    view: View, left: Unexplained, plan: LevelPlan, tally: Tally, measured: dict[Box, Window]
-) -> Iterator[Proposal]:
+def _whole(view: View, left: Unexplained, plan: LevelPlan, tally: Tally, measured: Measured) -> Iterator[Proposal]:
     """Poses of the view as a whole; of a small one again as long as something is found."""
     if not view.whole:
         return
@@ -155,25 +151,25 @@ def _whole(
 
 
 def _poses_of_whole(
-    view: View, left: Unexplained, plan: LevelPlan, tally: Tally, measured: dict[Box, Window]
+    view: View, left: Unexplained, plan: LevelPlan, tally: Tally, measured: Measured
 ) -> list[Synchronised]:
     """Poses on the lattices of the whole view; of a large one on those that its windows show together."""
     field, pilot = view.pattern * left.map, view.config.level.pilot
     if view.pattern.numel() <= view.config.level.whole_at_once:
         found = synchronise(field, left.weights(), view.carrier, view.config, thorough=plan.thorough)
     else:
-        boxes = all_boxes(view.size, view.config)
-        swept = sweep(view.pattern, left.map, boxes, view.config, thorough=plan.thorough, fine=plan.fine)
-        measured.update({window.box: window for window in swept.windows})
-        if swept.together is None:
+        if measured.area != left.area():
+            boxes = all_boxes(view.size, view.config)
+            swept = sweep(view.pattern, left.map, boxes, view.config, thorough=plan.thorough, fine=plan.fine)
+            measured.windows.update({window.box: window for window in swept.windows})
+            measured.together, measured.area = swept.together, left.area()
+        if measured.together is None:
             return []
-        found = synchronise_on(swept.together, field, view.carrier, view.config, thorough=plan.thorough)
+        found = synchronise_on(measured.together, field, view.carrier, view.config, thorough=plan.thorough)
     return _worthy(view, field, found, tally, pilot=pilot) if found else []
 
 
-def _windows(
-    view: View, left: Unexplained, plan: LevelPlan, tally: Tally, measured: dict[Box, Window]
-) -> Iterator[Proposal]:
+def _windows(view: View, left: Unexplained, plan: LevelPlan, tally: Tally, measured: Measured) -> Iterator[Proposal]:
     """Poses of windows, the most prominent lattices first; then once more where something was found."""
     own = view.config
     boxes = all_boxes(view.size, own)
@@ -248,14 +244,15 @@ class Refuted:
 
 
 def measure(
-    view: View, left: Unexplained, boxes: list[Box], measured: dict[Box, Window], *, thorough: bool, fine: bool
+    view: View, left: Unexplained, boxes: list[Box], measured: Measured, *, thorough: bool, fine: bool
 ) -> list[Window]:
     """Windows of a view, measured anew where less is left of them than when they were measured."""
+    known = measured.windows
     areas = left.areas(boxes)
-    stale = [box for box, area in zip(boxes, areas, strict=True) if box not in measured or area < measured[box].area]
+    stale = [box for box, area in zip(boxes, areas, strict=True) if box not in known or area < known[box].area]
     for window in sweep(view.pattern, left.map, stale, view.config, thorough=thorough, fine=fine).windows:
-        measured[window.box] = window
-    return [measured[box] for box in boxes]
+        known[window.box] = window
+    return [known[box] for box in boxes]
 
 
 def _in_window(

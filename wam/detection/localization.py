@@ -63,18 +63,20 @@ def message_masks(
         return _handmade(pattern, made, ground.flat, config.localization)
     around = ground.surroundings.expand(len(messages), -1, -1, -1)
     raw = ground.head(torch.cat([evidence(pattern, made), around], dim=1))
-    logits = settled(raw, config.regularization, decided=config.localization.decided)
+    logits = settled(raw, pose, config.regularization, decided=config.localization.decided)
     full = F.interpolate(logits[:, None], scale_factor=STRIDE, mode="bilinear", align_corners=False)[:, 0]
     return full[:, : pattern.shape[0], : pattern.shape[1]]
 
 
-def settled(logits: Tensor, config: RegularizationConfig, *, decided: float) -> Tensor:
-    """Mask logits (M, rows, columns) of a head without islands, and with straight sides where they are as likely;
-    ``decided``: the logit of what changes sides for that."""
+def settled(logits: Tensor, pose: Pose, config: RegularizationConfig, *, decided: float) -> Tensor:
+    """Mask logits (M, rows, columns) of a head without islands, and with straight sides where they are as likely, first
+    of all along the axes of the pose; ``decided``: the logit of what changes sides for that."""
+    matrix = pose.matrix.cpu().double().numpy()
+    normals = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
     shaped = []
     for own in logits.cpu().double().numpy():
         alone = without_islands(own, config)
-        inside = four_sided(alone, config)
+        inside = four_sided(alone, normals, config)
         if inside is not None:  # cells on a side get the logit that puts the side in its place between their centres
             whole = np.where(inside > 0.5, np.maximum(alone, decided), np.minimum(alone, -decided))
             alone = np.where((inside > 0) & (inside < 1), (2 * inside - 1) * decided, whole)

@@ -149,9 +149,15 @@ class _Splitter:
             accepted = settled
         distinct: list[Reading] = []
         for one in sorted(accepted, key=lambda one: -one.score):
-            if all(one.apart_from(other) > self.config.distinct for other in distinct):
+            if all(self._distinct(one, other) for other in distinct):
                 distinct.append(one)
         return distinct[:limit]
+
+    def _distinct(self, one: Reading, other: Reading) -> bool:
+        """Whether one of two messages at this pose stands by itself beside the other, which has the higher score."""
+        differing = int((one.votes.sign() != other.votes.sign()).sum())
+        alike = differing < self.config.alike_bits
+        return one.apart_from(other) > (self.config.distinct_alike if alike else self.config.distinct)
 
     def _next(self, seeds: Tensor, accepted: list[Reading]) -> Reading | None:
         """The message that explains most of what the accepted ones leave, if it is one."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -55,16 +55,27 @@ class Window:
 
 @dataclass(frozen=True)
 class Sweep:
-    """``windows`` in the order of their boxes, and the mean autocorrelation of those that are whole, ``together``."""
+    """``windows`` in the order of their boxes, and ``together``, the mean autocorrelation of those that are whole and
+    show anything."""
 
     windows: list[Window]
     together: Autocorrelation | None
 
 
-def cut(field: Tensor, box: Box) -> Tensor:
+@dataclass
+class Measured:
+    """What was measured of a view's windows so far, for all its carriers: by box, and ``together`` with the pixels that
+    were left of the view, ``area``, when that was taken."""
+
+    windows: dict[Box, Window] = field(default_factory=dict)
+    together: Autocorrelation | None = None
+    area: float = -1.0
+
+
+def cut(values: Tensor, box: Box) -> Tensor:
     """The part of (..., H, W) inside top, left, bottom, right."""
     top, left, bottom, right = box
-    return field[..., top:bottom, left:right]
+    return values[..., top:bottom, left:right]
 
 
 def widened(box: Box, by: int, size: tuple[int, int]) -> Box:
@@ -117,7 +128,8 @@ def sweep(
         if sum(len(pick.numbers) for pick in waiting) >= picks:
             _seek(windows, waiting, config, thorough)
             waiting = []
-        whole = correlation.values[[area >= 0.999 * fields[0].numel() for area in areas]]
+        full = 0.999 * fields[0].numel()
+        whole = correlation.values[[there and area >= full for area, there in zip(areas, shown, strict=True)]]
         total = whole.sum(0) if total is None else total + whole.sum(0)
         count += len(whole)
     _seek(windows, waiting, config, thorough)

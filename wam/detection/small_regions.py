@@ -9,13 +9,11 @@ from __future__ import annotations
 from wam.detection.config import SmallRegionsConfig
 from wam.detection.crop import Part
 from wam.detection.level_search import measure
-from wam.detection.sliding_windows import Box, Window, all_boxes
+from wam.detection.sliding_windows import Box, Measured, Window, all_boxes
 from wam.detection.view import Unexplained, View
 
 
-def small_windows(
-    view: View, left: Unexplained, measured: dict[Box, Window], *, beside_others: bool = False
-) -> list[Window]:
+def small_windows(view: View, left: Unexplained, measured: Measured, *, beside_others: bool = False) -> list[Window]:
     """Windows of the finest view that may hold a small piece, those first that stand out most. ``measured``: windows as
     they were measured before; ``beside_others``: another mark was found in the picture."""
     own = view.config.small_regions

@@ -128,7 +128,7 @@ def test_masks_of_a_head_are_settled_one_by_one() -> None:
     logits[0, 9, 20:24] = 0.3  # a spot on the border
     logits[0, 2, 2] = 1.0
     logits[1, :, 30:] = 2.0
-    first, second = settled(logits, SEARCH.regularization, decided=LOCALIZATION.decided)
+    first, second = settled(logits, posed(0.0, 1.0), SEARCH.regularization, decided=LOCALIZATION.decided)
     assert float(first[2, 2]) < 0 and bool((first[11:29, 11:49] > 0).all()) and float(first[36, 20]) < 0
     assert bool((first[30, 11:49] > 0).all()) and bool((first[9, 11:49] < 0).all())
     assert torch.equal(second > 0, logits[1] > 0)
