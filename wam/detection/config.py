@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from wam.signal.specification import LEVEL_RATIO, TILE
 
 SEARCH_OF_0_2_0 = "0a4b917dcfd64d07"  # digest of the search of version 0.2.0, whose checkpoints name none
-SEARCH_OF_0_3_0 = "d554d2f6f5a8b8a7"  # that of version 0.3.0, which the shipped checkpoint was calibrated with
+SEARCH_OF_0_3_0 = "cdd9b36105c9fb6b"  # that of version 0.3.0, which the shipped checkpoint was calibrated with
 
 
 def _check(sound: bool, what: str, expected: str, found: object) -> None:

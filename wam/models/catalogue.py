@@ -31,14 +31,14 @@ class Known:
 KNOWN = {
     DEFAULT: Known(
         file="lattice32.safetensors",
-        sha256="52b539d8a117d368176ac9ab263a08ab55ec922b9d8bf9e6c25b38835839e1f0",
+        sha256="67c273125791179f40d4ad19811ee04dfb109fa206475db5091c40e65c8bf07d",
         licence="MIT",
         signal=SIGNAL.name,
         size="small",
     ),
     "lattice32-0.2": Known(  # the same extractor, and marks as versions up to 0.2.0 made them
         file="lattice32-0.2.safetensors",
-        sha256="a27ccc3c98bab8e43362f70e98fdb3816d4e8ec6d476202c64b8ef683e06d96e",
+        sha256="79e0345b3f8b402d04b5ec11c78eb36efabaccc0a03bdeb07dbc01ad1f48a59b",
         licence="MIT",
         signal=SIGNAL.name,
         size="small",

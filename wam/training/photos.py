@@ -65,6 +65,12 @@ class Stack:
         return F.grid_sample(planes, grid, mode="bicubic", padding_mode="border", align_corners=False).clamp(0, 1)
 
 
+def photo_files(folder: Path, *, validation: bool | None = None) -> list[Path]:
+    """The pictures of a folder, recursed. ``validation`` True keeps every 32nd, False all others, None everything."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return files if validation is None else [path for i, path in enumerate(files) if (i % 32 == 7) == validation]
+
+
 @dataclass
 class Photos:
     """Decoded pictures, (H, W, 3) uint8 RGB each, and the names of those that could not be read."""
@@ -75,10 +81,8 @@ class Photos:
 
     @classmethod
     def load(cls, folder: Path, *, limit: int | None = None, validation: bool | None = None) -> Photos:
-        """Reads a folder, recursed. ``validation`` True keeps every 32nd picture, False all others, None everything."""
-        files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-        if validation is not None:
-            files = [p for i, p in enumerate(files) if (i % 32 == 7) == validation]
+        """Reads the pictures that ``photo_files`` gives."""
+        files = photo_files(folder, validation=validation)
         pictures, skipped = [], []
         for path in files[:limit]:
             try:
