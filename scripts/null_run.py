@@ -8,8 +8,9 @@ after it.
 A picture's kind is the name of the folder that it lies in: photos/, screenshots/, pages/, scans/ and so on, and
 ``generated`` for those that this script draws, which are counted apart: they are not what people have. Pictures are
 read at their full size, as `wam detect --registry` reads a file, with a registry of 20,000 records, once without and
-once, of every second one, with a mark that is none of the registry's: a word that it does not have, or any word with
-another key, by turns. A picture that was seen before, byte for byte or by its 64-bit hash, is not counted again.
+once, of every second one (--marked-every), with a mark that is none of the registry's: a word that it does not have,
+or any word with another key, by turns. A picture that was seen before, byte for byte or by its 64-bit hash, is not
+counted again.
 
 Rows are appended to OUT.csv, whose first line names checkpoint, search and registry; a run with the same --out goes on
 where it was killed, or stopped by --minutes. What was read with another checkpoint or search is refused: a run is
@@ -148,13 +149,13 @@ def read_source(setup: Setup, task: tuple[Source, str]) -> dict[str, object]:
     }
 
 
-def tasks_of(found: list[Source]) -> list[tuple[Source, str]]:
-    """Each picture without a mark, and every ``MARKED`` th with one that is none of the registry's."""
+def tasks_of(found: list[Source], marked_every: int = MARKED) -> list[tuple[Source, str]]:
+    """Each picture without a mark, and every so many th with one that is none of the registry's."""
     tasks = []
     for place, source in enumerate(found):
         tasks.append((source, KINDS[0]))
-        if place % MARKED == MARKED - 1:
-            tasks.append((source, KINDS[1 + place // MARKED % 2]))
+        if place % marked_every == marked_every - 1:
+            tasks.append((source, KINDS[1 + place // marked_every % 2]))
     return tasks
 
 
@@ -224,7 +225,7 @@ def run(options: argparse.Namespace, model: LatticeModel, setup: Setup, table: P
         save_atomically(table, lambda new: new.write_text(f"{headers[0]}\n{','.join(COLUMNS)}\n", encoding="utf-8"))
     done = {(row["picture"], row["shown"]) for row in read_rows(table, headers)}
     found = sources(options.pictures or [], options.generated)
-    todo = [task for task in tasks_of(found) if (task[0].name, task[1]) not in done]
+    todo = [task for task in tasks_of(found, options.marked_every) if (task[0].name, task[1]) not in done]
     print(f"{len(done)} readings done, {len(todo)} to do", file=sys.stderr, flush=True)
     end = time.monotonic() + 60 * options.minutes
     with closing(map_forked(read_source, setup, todo, workers=options.workers)) as results:
@@ -239,6 +240,9 @@ def parser() -> argparse.ArgumentParser:
         "--pictures", nargs="+", type=Path, metavar="DIR", help="folders of unmarked pictures, by kind"
     )
     options.add_argument("--generated", type=int, default=0, metavar="N", help="so many drawn pictures besides")
+    options.add_argument(
+        "--marked-every", type=int, default=MARKED, metavar="N", help="every so many pictures is read marked besides"
+    )
     add_run_options(options, written="the table")
     return options
 

@@ -21,8 +21,9 @@ class TestModel:
         assert found["signal"] == "wam-lattice-1"
         assert found["calibration"]["search"] == DEFAULT_SEARCH.digest()
         assert found["same_as"] == [
-            "lattice32@a27ccc3c", "lattice32@5d36c822", "lattice32@b4f631c7", "lattice32-0.2@a27ccc3c"
-        ]  # fmt: skip
+            *("lattice32@a27ccc3c", "lattice32@5d36c822", "lattice32@b4f631c7"),
+            *("lattice32-0.2@a27ccc3c", "lattice32@52b539d8"),
+        ]
         shown = run("model", "info").stdout
         assert "wam-lattice-1" in shown and DEFAULT_SEARCH.digest() in shown and "lattice32@b4f631c7" in shown
 

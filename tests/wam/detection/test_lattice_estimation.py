@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 import torch
 from scipy.signal import correlate
 
@@ -127,3 +128,16 @@ def test_regions_are_measured_alike_alone_and_together() -> None:
 
 def lifts(correlation: Autocorrelation) -> torch.Tensor:
     return comb(correlation, SPAN[0], LATTICE).lift(SPAN)
+
+
+def test_noise_is_that_of_as_much_as_was_available() -> None:
+    """A quarter of a region is twice as noisy at short lags as all of it, and its noise says so."""
+    fields = noise((6, *SIZE), seed=5)
+    weights = torch.zeros_like(fields)
+    weights[:, : SIZE[0] // 2, : SIZE[1] // 2] = 1
+    ratios = []
+    for found in (autocorrelation(fields, None, LATTICE), autocorrelation(fields * weights, weights, LATTICE)):
+        rows, columns = (side // 2 for side in found.values.shape[-2:])
+        near = found.values[:, rows - 12 : rows - 3, columns - 12 : columns + 13]
+        ratios.append(float(near.std() / found.noise.mean()))
+    assert ratios[1] == pytest.approx(ratios[0], rel=0.1)

@@ -10,6 +10,7 @@ import torch
 from tests.wam.synthetic import THRESHOLD, message, misplacement, pattern_at, posed, smooth_picture, text
 from wam.detection.config import DEFAULT_SEARCH, SearchConfig
 from wam.detection.level_search import Candidate, LevelPlan, Refuted, mirrored, search_level
+from wam.detection.sliding_windows import Measured
 from wam.detection.view import Tally, Unexplained, View
 from wam.networks.extractor import ExtractorOutput
 from wam.signal.pattern import Carrier
@@ -34,7 +35,7 @@ def found_in(
     output = ExtractorOutput(pattern[None, None], torch.zeros(1, 1, *SIZE))
     view = View(to_batch(smooth_picture(*SIZE)), output, carrier, THRESHOLD, config)
     plan = LevelPlan(expected=UPRIGHT, small_parts=True)
-    return list(search_level(view, Unexplained(torch.ones(SIZE)), plan, Tally(), {}, limit=limit))
+    return list(search_level(view, Unexplained(torch.ones(SIZE)), plan, Tally(), Measured(), limit=limit))
 
 
 def words_of(candidates: list[Candidate]) -> list[str]:
@@ -115,5 +116,5 @@ def test_time_that_is_over_ends_a_level_with_what_was_found(carrier: Carrier) ->
     view = View(to_batch(smooth_picture(*SIZE)), output, carrier, THRESHOLD, DEFAULT_SEARCH)
     tally = Tally(deadline=0.0)
     plan = LevelPlan(expected=UPRIGHT, small_parts=True)
-    found = list(search_level(view, Unexplained(torch.ones(SIZE)), plan, tally, {}, limit=8))
+    found = list(search_level(view, Unexplained(torch.ones(SIZE)), plan, tally, Measured(), limit=8))
     assert words_of(found) == [text(message(0))] and tally.cut_short

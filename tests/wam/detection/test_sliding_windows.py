@@ -70,3 +70,12 @@ def test_what_is_left_of_windows_is_counted() -> None:
     assert left.takes == 1 and left.weights() is left.map
     assert left.areas(boxes) == [left.area(box) for box in boxes] != full
     assert left.area() == SIZE[0] * SIZE[1] - 150 * 567 and left.areas([]) == []
+
+
+def test_blank_windows_are_left_out_of_what_windows_show_together(carrier: Carrier) -> None:
+    boxes = all_boxes(SIZE, SEARCH)
+    everything = sweep(page(carrier), torch.ones(SIZE), boxes, SEARCH).together
+    shown = [box for box in boxes if box[1] < 400]
+    marked = sweep(page(carrier), torch.ones(SIZE), shown, SEARCH).together
+    assert everything is not None and marked is not None and len(shown) < len(boxes)
+    torch.testing.assert_close(everything.values, marked.values)

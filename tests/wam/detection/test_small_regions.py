@@ -11,7 +11,7 @@ from PIL import Image
 from wam.detection.config import DEFAULT_SEARCH as SEARCH
 from wam.detection.config import SearchConfig
 from wam.detection.detector import view_sizes
-from wam.detection.sliding_windows import Window
+from wam.detection.sliding_windows import Measured, Window
 from wam.detection.small_regions import small_windows
 from wam.detection.view import Unexplained, View
 from wam.networks.extractor import ExtractorOutput
@@ -24,7 +24,7 @@ BITS = "01100111000011110000111100001111"
 def windows_of(pattern: torch.Tensor, config: SearchConfig = SEARCH, *, beside_others: bool = False) -> list[Window]:
     output = ExtractorOutput(pattern[None, None], torch.zeros(1, 1, *pattern.shape))
     view = View(torch.zeros(1, 3, *pattern.shape), output, Carrier.from_key(), 17.0, config)
-    return small_windows(view, Unexplained(torch.ones_like(pattern)), {}, beside_others=beside_others)
+    return small_windows(view, Unexplained(torch.ones_like(pattern)), Measured(), beside_others=beside_others)
 
 
 def test_windows_repeat_on_finer_lattices_than_the_levels_span() -> None:
