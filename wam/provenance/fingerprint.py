@@ -14,20 +14,21 @@ from payload.phash import before_cut
 
 BITS = 256
 LEAST_QUALITY = 50  # of 100, by PDQ's own measure of how much a picture shows; below it its authors advise no use
-# as pdqhash gives them: what was done to a picture that looks like another
+# In the order of pdqhash: what was done to a registered picture so that this one came of it, where the fingerprint of
+# this one, changed in a certain way, is the registered one's.
 TURNS = (
     "",
-    "turned by 90° counter-clockwise",
-    "turned by 180°",
     "turned by 90° clockwise",
+    "turned by 180°",
+    "turned by 90° counter-clockwise",
     "mirrored top to bottom",
     "mirrored left to right",
     "mirrored along its diagonal",
     "mirrored along its other diagonal",
 )
-# Pixels of the square that every picture is brought to first: PDQ looks at 64 x 64 cells, and where each is an odd number
-# of pixels, with an odd window of its filter, a mirrored picture gives the mirrored bits, and a scaled one the same but
-# for a few. By PDQ's own sizes small copies are up to 40 bits away; from those fingerprints these are 6 apart.
+# Pixels of the square that every picture is brought to first: PDQ looks at 64 x 64 cells, and where each is an odd
+# number of pixels, with an odd window of its filter, a mirrored picture gives the mirrored bits, and a scaled one the
+# same but for a few. By PDQ's own sizes small copies are up to 40 bits away; from those fingerprints these are 6 apart.
 _SIDE = 320
 
 
