@@ -26,9 +26,10 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from payload import hash_rgb, hashes_before_cut
+from payload.phash import before_cut
 from payload.registry.bands import WITHIN
 from wam.pipeline.transplant import DISTANCE
-from wam.provenance.fingerprint import TURNS, fingerprint, fingerprints_before_cut, turned_fingerprints
+from wam.provenance.fingerprint import TURNS, fingerprint, fingerprints_of, turned_fingerprints
 from wam.training.photos import Photos
 from wam.watermarker import load
 
@@ -130,7 +131,7 @@ COPIES: Mapping[str, Callable[[Pixels], Pixels]] = {
 HASHES: Mapping[str, tuple[Hash, Hash, int]] = {  # of what is kept, of a copy, and how many bits
     "64 bits, guesses": (lambda p: (hash_rgb(p),), lambda p: (hash_rgb(p), *hashes_before_cut(p)), 64),
     "PDQ": (lambda p: _pdq(p), lambda p: _pdq(p), 256),
-    "PDQ, guesses": (lambda p: _pdq(p), lambda p: (*_pdq(p), *fingerprints_before_cut(p)), 256),
+    "PDQ, guesses": (lambda p: _pdq(p), lambda p: (*_pdq(p), *fingerprints_of(before_cut(p))), 256),
 }
 
 

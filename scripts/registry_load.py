@@ -33,6 +33,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from itertools import islice, pairwise
 from multiprocessing import get_context
@@ -223,9 +224,7 @@ def alike(url: str | None, count: int) -> dict[str, Any]:
         for name, ways in (("upright", 1), ("all", 8)):
             asked = [[copy, *(fingerprint(generator) for _ in range(ways - 1))] for copy in copies]
             assert all(registry.similar(one, most=5) for one in asked)
-            found[f"{name}_ms"] = milliseconds(
-                lambda place, asked=asked: registry.similar(asked[place], most=5), range(len(asked))
-            )
+            found[f"{name}_ms"] = milliseconds(partial(_ask, registry, asked), range(len(asked)))
         for name, taken in (("without", False), ("with", True)):
             words = [one.entry.word for one in registry.reserve([Wanted(record(number)) for number in range(SIMILAR)])]
             started = time.perf_counter()
@@ -233,6 +232,10 @@ def alike(url: str | None, count: int) -> dict[str, Any]:
                 registry.confirm(word, phash=word, pdq=fingerprint(generator) if taken else None)
             found[f"confirmed_{name}"] = SIMILAR / (time.perf_counter() - started)
     return found
+
+
+def _ask(registry: Registry, asked: Sequence[Sequence[int]], place: int) -> object:
+    return registry.similar(asked[place], most=5)
 
 
 def print_alike(found: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from payload import Match, Record, format_link, hash_rgb, hashes_before_cut, read_word
 from payload.layout import Words
+from payload.phash import before_cut
 from payload.registry.entry import IN_USE, TAKEN_BACK, Entry
 from payload.sketch import Binding
 from wam.models.effort import USUAL, Effort
@@ -32,7 +33,7 @@ from wam.pipeline.similar import Similar, Wanted, similar_to, wanted
 from wam.pipeline.transplant import UNKNOWN, Hashes, hash_binding, is_whole
 from wam.provenance.aigc_label import Label as MetadataLabel
 from wam.provenance.aigc_label import label_agrees, read_label
-from wam.provenance.fingerprint import fingerprint, fingerprints_before_cut
+from wam.provenance.fingerprint import fingerprint, fingerprints_of
 from wam.provenance.manifest_state import ABSENT, ManifestState, may_hold_manifest, read_manifest
 from wam.region import Region, reading_order
 from wam.signal.label import Label
@@ -271,7 +272,7 @@ def examine(
 def _hashes(pixels: NDArray[np.uint8], phash: int | None) -> Hashes:
     """What a marked picture is compared by as a whole."""
     own = fingerprint(pixels)
-    pdqs = () if own is None else (own, *fingerprints_before_cut(pixels))
+    pdqs = () if own is None else (own, *fingerprints_of(before_cut(pixels)))
     return Hashes((() if phash is None else (phash,)) + hashes_before_cut(pixels), pdqs)
 
 

@@ -18,7 +18,7 @@ from wam.signal.mark_grid import WORKING_SIDES, divide, working_side
 from wam.watermarker import Detection
 
 DISTANCE = 22  # bits of 64: hashes of a marked picture and of another lie around 32, of its copies below 12
-PDQ_DISTANCE = 95  # bits of 256, with what was cut off guessed: .03% of other pictures are as near, see docs/limits.md
+PDQ_DISTANCE = 95  # bits of 256, with what was cut off guessed: .05% of other pictures are as near, see docs/limits.md
 SHORT_DISTANCE = 9  # bits of 32: a marked picture and its copies lie below 5, other pictures around 16
 SAME_SCALE = 0.03  # of marks in a picture that was not cut: larger differences mean that it cannot be compared
 SAME_ANGLE = 2.0  # degrees

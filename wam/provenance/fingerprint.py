@@ -3,14 +3,13 @@ pdqhash is installed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-
-from payload.phash import before_cut
 
 BITS = 256
 LEAST_QUALITY = 50  # of 100, by PDQ's own measure of how much a picture shows; below it its authors advise no use
@@ -59,14 +58,13 @@ def turned_fingerprints(pixels: NDArray[np.uint8]) -> tuple[int, ...]:
     return tuple(map(_number, found)) if quality >= LEAST_QUALITY else ()
 
 
-def fingerprints_before_cut(pixels: NDArray[np.uint8]) -> tuple[int, ...]:
-    """Guesses at fingerprints that a picture had before up to a third of it was cut off at the right or the bottom, as
-    ``payload.hashes_before_cut`` makes them."""
+def fingerprints_of(pictures: Iterable[NDArray[np.uint8]]) -> tuple[int, ...]:
+    """Those of small pictures as they are, whatever they show: guesses at what another was like, say."""
     if not installed():
         return ()
     import pdqhash
 
-    return tuple(_number(pdqhash.compute(guess)[0]) for guess in before_cut(pixels))
+    return tuple(_number(pdqhash.compute(one)[0]) for one in pictures)
 
 
 def _reduced(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
