@@ -10,6 +10,9 @@ one of 10,000 users and times over a year; each has a source, as if a file had b
 reserve, confirm   ids a second that --writers processes reserve (--batch to a transaction) and confirm (one each)
 look-up            milliseconds of one process to find a word, the source of a picture, and the records of an asset,
                    mean, 99th percentile and CPU time of 500
+fingerprints       with --fingerprints instead of the above: seconds to import so many marked records with a fingerprint
+                   each, bytes that they take, confirmations a second with and without, and milliseconds to find what
+                   looks like a picture, as `detect --similar` asks, in all eight ways that it can lie, and as it is
 words              seconds to read the words in use, which `detect` does before its first picture
 list, export ...   seconds and peak memory of the command, in a process of its own, output to a file
 
@@ -30,8 +33,9 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
-from itertools import pairwise
+from itertools import islice, pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -41,12 +45,15 @@ import numpy as np
 from payload import Record
 from payload.layout import ID_COUNT
 from payload.registry import Registry
+from payload.registry.entry import Entry, words_of
+from payload.registry.export_import import Header, write_lines
 from payload.registry.reservations import Wanted
 
 OWNERS, USERS = 50, 10_000
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SECONDS = 365 * 24 * 3600
 LOOK_UPS = 500
+SIMILAR = 200  # pictures that are looked up, and confirmed, with --fingerprints
 CONFIRMED = 2_000  # of all; one transaction each
 MIB = 1 << 20
 
@@ -186,6 +193,63 @@ def measure(url: str | None, count: int, writers: int, batch: int) -> dict[str, 
     return found
 
 
+def fingerprint(generator: np.random.Generator) -> int:
+    """A random one with as many ones as zeros, as all of PDQ are."""
+    return int("".join(map(str, generator.permutation(np.arange(256) % 2))), 2)
+
+
+def marked(secret: bytes, count: int, generator: np.random.Generator) -> Iterator[Entry]:
+    """So many marked entries, each with a fingerprint of its own."""
+    for first in range(0, count, 1024):
+        for serial, word in enumerate(words_of(secret, first, min(1024, count - first)), start=first):
+            yield Entry(serial, word, record(serial), "marked", source=source(serial), pdq=fingerprint(generator))
+
+
+def alike(url: str | None, count: int) -> dict[str, Any]:
+    """All figures of a registry's fingerprints."""
+    with place(url) as (at, folder):
+        generator, secret = np.random.default_rng(6), bytes(range(16))
+        export = folder / "export.jsonl"
+        with export.open("w") as stream:
+            stream.writelines(write_lines(Header(secret, count), marked(secret, count, generator)))
+        registry = Registry.open(at)
+        started = time.perf_counter()
+        with export.open() as stream:
+            registry.import_(stream)
+        found: dict[str, Any] = {"count": count, "import_seconds": time.perf_counter() - started}
+        if url is None:
+            found["bytes"] = sum(path.stat().st_size for path in folder.glob("registry.sqlite*"))
+        known = [one.pdq for one in islice(registry.entries(), SIMILAR) if one.pdq is not None]
+        copies = [pdq ^ sum(1 << int(bit) for bit in generator.choice(256, 20, replace=False)) for pdq in known]
+        for name, ways in (("upright", 1), ("all", 8)):
+            asked = [[copy, *(fingerprint(generator) for _ in range(ways - 1))] for copy in copies]
+            assert all(registry.similar(one, most=5) for one in asked)
+            found[f"{name}_ms"] = milliseconds(partial(_ask, registry, asked), range(len(asked)))
+        for name, taken in (("without", False), ("with", True)):
+            words = [one.entry.word for one in registry.reserve([Wanted(record(number)) for number in range(SIMILAR)])]
+            started = time.perf_counter()
+            for word in words:
+                registry.confirm(word, phash=word, pdq=fingerprint(generator) if taken else None)
+            found[f"confirmed_{name}"] = SIMILAR / (time.perf_counter() - started)
+    return found
+
+
+def _ask(registry: Registry, asked: Sequence[Sequence[int]], place: int) -> object:
+    return registry.similar(asked[place], most=5)
+
+
+def print_alike(found: dict[str, Any]) -> None:
+    """A line for each."""
+    size = f", {found['bytes'] / found['count']:.0f} bytes each" if "bytes" in found else ""
+    print(f"{found['count']:,} fingerprints, imported in {found['import_seconds']:.0f} s{size}")
+    for name in ("upright", "all"):
+        mean, last, busy = found[f"{name}_ms"]
+        print(f"similar, {name:8} {mean:.1f} ms, 99% below {last:.1f} ms; {busy:.1f} ms of CPU time")
+    print(
+        f"confirm      {found['confirmed_with']:.0f}/s with a fingerprint, {found['confirmed_without']:.0f}/s without"
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(
@@ -197,9 +261,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--writers", type=int, default=8, metavar="N")
     parser.add_argument("--batch", type=int, default=500, metavar="N", help="ids to a transaction")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument("--fingerprints", action="store_true", help="measure look-ups of what looks alike")
     given = parser.parse_args(arguments)
     if not 1 <= given.count <= ID_COUNT:
         parser.error(f"--count: expected 1 to {ID_COUNT}, the ids of a registry, found {given.count}")
+    if given.fingerprints:
+        found = alike(given.registry, given.count)
+        if given.json is not None:
+            given.json.write_text(json.dumps(found, indent=1) + "\n")
+        print_alike(found)
+        return
     found = measure(given.registry, given.count, given.writers, given.batch)
     if given.json is not None:
         given.json.write_text(json.dumps(found, indent=1) + "\n")

@@ -34,6 +34,7 @@ from wam.pipeline.marking import Request, mark_one
 from wam.pipeline.options import MarkOptions, Mode, key_name
 from wam.pipeline.read import Findings, read
 from wam.pipeline.registered_words import RegisteredWords, label_of
+from wam.pipeline.similar import check_count
 from wam.provenance.credentials import Credentials
 from wam.watermarker import Watermarker
 from wam.watermarker import load as load_model
@@ -67,6 +68,7 @@ class ReadKeywords(TypedDict, total=False):
     quick: bool
     seconds: float | None
     frames: bool
+    similar: int
 
 
 class Studio:
@@ -167,7 +169,7 @@ class Studio:
             done = mark_one(self.marker, marking, request)
             registry.confirm(
                 entry.word, generation=entry.generation, phash=done.report.phash, again=True,
-                sketch=done.report.sketch,
+                sketch=done.report.sketch, pdq=done.report.pdq,
             )  # fmt: skip
             keep_manifest(registry, done.report)
         if not reused:
@@ -182,18 +184,21 @@ class Studio:
         quick: bool = False,
         seconds: float | None = None,
         frames: bool = False,
+        similar: int = 0,
     ) -> Findings:
         """Every mark of a picture with its record, in ``marks``; none where there are none.
 
         ``thorough``: search on when a mark was found; ``quick``: look at the usual resolution only; ``seconds`` after
         which no further look begins: ``complete`` and ``reason`` say when that was so; ``frames``: all those of an
-        animation. Raises ``ImageError`` for what is no picture, ``PayloadError`` for a registry that was named and is
-        not there, ``ValueError`` for an effort that makes no sense.
+        animation; ``similar``: list so many registered pictures that look alike, in ``similar`` of the result, whether
+        there are marks or not (extra ``[fingerprint]``). Raises ``ImageError`` for what is no picture, ``PayloadError``
+        for a registry that was named and is not there, ``ValueError`` for an effort that makes no sense.
         """
         effort = Effort(thorough=thorough, quick=quick, seconds=seconds)
+        check_count(similar)
         content, name = content_of(picture)
         self._opened(create=False)
-        return read(self.marker, content, name=name, words=self._words, effort=effort, frames=frames)
+        return read(self.marker, content, name=name, words=self._words, effort=effort, frames=frames, similar=similar)
 
     def mark_many(
         self,
@@ -225,6 +230,7 @@ class Studio:
         Effort(
             how.get("thorough", False), how.get("quick", False), how.get("seconds")
         )  # refused now, not once for each
+        check_count(how.get("similar", 0))
         return _in_order(lambda one: self.read(one, **how), pictures, workers)
 
     def _options(self, **how: Unpack[MarkKeywords]) -> MarkOptions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import lru_cache
@@ -15,6 +15,7 @@ from payload.codes.id_permutation import permute
 from payload.codes.short_link import format_link, parse_link_parts
 from payload.phash import PHASH_BITS
 from payload.records.record import Record, format_time, now, parse_time
+from payload.registry.bands import PDQ_BITS, pdq_text
 from payload.registry.generations import LABELLED, STORED
 from payload.registry.schema import FIRST_GENERATION, SCHEME
 from payload.sketch import Sketch
@@ -28,6 +29,7 @@ ERASED = "erased"  # what asset and owner of a record are whose user's data were
 _HASH_DIGITS = PHASH_BITS // 4
 _SOURCE_DIGITS = 64  # SHA-256
 _LATER = ("generation", "scheme", "source", "sketch")  # what exports of version 1 have not
+_LATEST = ("pdq",)  # what those before version 4 have not
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Entry:
     one ``generation`` have the same word. ``source`` is the SHA-256
     of the file that was marked, in hexadecimal digits, None where it is not known. ``phash`` is the 64-bit hash of the
     marked picture and ``output`` where it was written, None until the mark is confirmed; ``sketch``, too, which parts
-    of pictures are compared with (``payload.sketch``). ``updated_at`` is the time of the latest change of ``state``.
+    of pictures are compared with (``payload.sketch``), and ``pdq``, its fingerprint of 256 bits, by which copies
+    without a mark are found. ``updated_at`` is the time of the latest change of ``state``.
     """
 
     serial: int
@@ -53,6 +56,7 @@ class Entry:
     scheme: str = SCHEME
     source: str | None = None
     sketch: str | None = None
+    pdq: int | None = None
 
     @property
     def link(self) -> str:
@@ -78,6 +82,7 @@ class Entry:
             "scheme": self.scheme,
             "source": self.source,
             "sketch": self.sketch,
+            "pdq": pdq_text(self.pdq),
         }
 
     @classmethod
@@ -88,13 +93,14 @@ class Entry:
             word=row["word"],
             record=Record(row["asset"], row["owner"], row["user"], _time(row["ingested_at"])),
             state=row["state"],
-            phash=None if row["phash"] is None else int(row["phash"], 16),
+            phash=_bits(row["phash"]),
             output=row["output"],
             updated_at=_time(row["updated_at"]),
             generation=row["generation"],
             scheme=row["scheme"],
             source=row["source"],
             sketch=row["sketch"],
+            pdq=_bits(row["pdq"]),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -111,12 +117,14 @@ class Entry:
             "scheme": self.scheme,
             "source": self.source,
             "sketch": self.sketch,
+            "pdq": pdq_text(self.pdq),
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any], *, later: bool = True) -> Entry:
-        """Read what ``to_dict`` gives; ``later`` False: as 0.2.0 gave it, which knew one generation and scheme."""
-        _check_keys(values, later=later)
+    def from_dict(cls, values: Mapping[str, Any], *, version: int = 4) -> Entry:
+        """Read what ``to_dict`` gives in an export of that version; 0.2.0, of 1, knew one generation and scheme."""
+        later = version > 1
+        _check_keys(values, lacking=() if version > 3 else _LATEST if later else (*_LATER, *_LATEST))
         if values["state"] not in STATES:
             raise ValueError(f"expected a state of {STATES}, found {values['state']!r}")
         word, generation = parse_link_parts(values["link"])
@@ -127,10 +135,11 @@ class Entry:
             word=word,
             record=Record.from_dict(values["record"]),
             state=values["state"],
-            phash=_hash_from_text(values["phash"]),
+            phash=_bits_from_text(values["phash"], PHASH_BITS),
             output=values["output"],
             updated_at=parse_time(values["updated_at"]),
             **({name: values[name] for name in _LATER} if later else {}),
+            pdq=_bits_from_text(values.get("pdq"), PDQ_BITS),
         )
         for name, written in entry.to_dict().items():  # times with an offset, links in lower case and the like
             if name in values and values[name] != written:
@@ -158,14 +167,19 @@ def hash_text(phash: int | None) -> str | None:
     return f"{phash:0{_HASH_DIGITS}x}"
 
 
-def _hash_from_text(text: Any) -> int | None:
-    """Read 16 hexadecimal digits as a perceptual hash."""
+def _bits(text: str | None) -> int | None:
+    """A hash of the database."""
+    return None if text is None else int(text, 16)
+
+
+def _bits_from_text(text: Any, bits: int) -> int | None:
+    """Read hexadecimal digits as a hash of so many bits."""
     if text is None:
         return None
-    if not isinstance(text, str) or len(text) != _HASH_DIGITS:
-        raise ValueError(f"expected {_HASH_DIGITS} hexadecimal digits, found {text!r}")
+    if not isinstance(text, str) or len(text) != bits // 4:
+        raise ValueError(f"expected {bits // 4} hexadecimal digits, found {text!r}")
     if not set(text) <= set("0123456789abcdef"):  # int() takes signs, blanks and underscores too
-        raise ValueError(f"expected {_HASH_DIGITS} hexadecimal digits, found {text!r}")
+        raise ValueError(f"expected {bits // 4} hexadecimal digits, found {text!r}")
     return int(text, 16)
 
 
@@ -175,9 +189,10 @@ def _time(text: str) -> datetime:
     return parse_time(text)
 
 
-def _check_keys(values: Any, *, later: bool) -> None:
-    """Check the keys of an entry's JSON object and the types that nothing else checks."""
-    expected = {"link"} | {item.name for item in fields(Entry)} - {"word"} - (set() if later else set(_LATER))
+def _check_keys(values: Any, *, lacking: Sequence[str]) -> None:
+    """Check the keys of an entry's JSON object and the types that nothing else checks; ``lacking``: what its version
+    has not."""
+    expected = {"link"} | {item.name for item in fields(Entry)} - {"word"} - set(lacking)
     if not isinstance(values, Mapping) or set(values) != expected:
         found = sorted(values) if isinstance(values, Mapping) else values
         raise ValueError(f"expected the keys {sorted(expected)}, found {found!r}")
@@ -187,7 +202,7 @@ def _check_keys(values: Any, *, later: bool) -> None:
         raise ValueError(f"output: expected text without null characters and lone surrogates, found {output!r}")
     if not texts or type(values["serial"]) is not int:
         raise ValueError(f"expected a whole serial, a link, and an output or null, found {dict(values)!r}")
-    if later:
+    if "generation" in expected:
         _check_later(values)
 
 

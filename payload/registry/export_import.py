@@ -19,9 +19,9 @@ from payload.registry.generations import Giving
 from payload.registry.schema import FIRST_GENERATION, namespace_of
 
 FORMAT = "wam-registry"
-VERSION = 3
-PLAIN = 2  # that of registries which never gave out labelled words, so that 0.3.0's first readers take them
-VERSIONS = (1, PLAIN, VERSION)  # that are read; 1 is that of 0.2.0
+VERSION = 4
+VERSIONS = (1, 2, 3, VERSION)  # that are read: 1 is that of 0.2.0, from 3 on what is given may stand in the header
+GIVING = 3
 _TEXT = json.JSONEncoder(ensure_ascii=False)
 _BLOCK = 1024  # entries whose words are made together
 FIRST_ENTRY = 2  # line of serial 0, counted from 1
@@ -48,7 +48,7 @@ def write_lines(header: Header, entries: Iterable[Entry]) -> Iterator[str]:
     plain = header.giving == Giving()
     first = {
         "format": FORMAT,
-        "version": PLAIN if plain else VERSION,
+        "version": VERSION,
         "secret": header.secret.hex(),
         "namespace": header.namespace.hex(),
         "count": header.count,
@@ -106,7 +106,8 @@ def _header(values: Any, place: str) -> Header:
         count = values["count"]
         if values["secret"] != secret.hex():
             raise ValueError("not as an export writes it")
-        giving = Giving.from_dict(values["giving"]) if values["version"] == VERSION else Giving()
+        stated = values["version"] == GIVING or (values["version"] > GIVING and "giving" in values)
+        giving = Giving.from_dict(values["giving"]) if stated else Giving()
     except (KeyError, TypeError, ValueError) as error:
         raise ImportFileError(
             f"{place}: expected a secret and a count in the header, found others; export again"
@@ -126,7 +127,7 @@ def _entries(numbered: Iterable[tuple[str, str]], header: Header, name: str) -> 
     expected, words, generation, begin, start = 0, list[int](), FIRST_GENERATION, 0, 0
     for place, line in numbered:
         try:
-            entry = Entry.from_dict(_parse(line, place), later=header.version > 1)
+            entry = Entry.from_dict(_parse(line, place), version=header.version)
         except ValueError as error:
             raise ImportFileError(f"{place}: {error}; export again") from error
         if entry.serial != expected:

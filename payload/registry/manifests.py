@@ -1,7 +1,7 @@
 """Manifests of content credentials, kept beside the records of a registry and found again by what binds them to
 pictures: marks by algorithm and value, fingerprints by distance.
 
-Two tables of their own, made when the first manifest is kept: they are no part of the registry's schema and its
+Tables of their own, made when the first manifest is kept: they are no part of the registry's schema and its
 versions, and registries without them have no manifests. A manifest says what its signer signed, no record and no user.
 """
 
@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import numpy as np
 from sqlalchemy import (
     Column,
     Connection,
@@ -30,12 +29,13 @@ from sqlalchemy import (
 
 from payload.errors import RegistryError
 from payload.records.record import format_time, now
+from payload.registry.bands import PDQ_BITS, Bands, pdq_text
 from payload.registry.database import transaction
+from payload.registry.lookalikes import distances
 
 MOST_BYTES = 16 << 20  # of a manifest store
 MOST_ID, MOST_ALGORITHM, MOST_VALUE = 200, 200, 512  # characters; a value has two for each byte
 MOST_FOUND = 1000  # manifests that one question gives
-PDQ_BITS = 256
 _LOCK_KEY = 0x77616D32  # on a PostgreSQL server: "wam2" in ASCII
 
 metadata = MetaData()
@@ -58,6 +58,8 @@ binding_table = Table(
     Column("value", String(MOST_VALUE), primary_key=True),
     Column("manifest", String(MOST_ID), primary_key=True, index=True),
 )
+
+pdq_bands = Bands.named("wam_manifest_band", metadata, String(MOST_ID))
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class Manifests:
             )
         values = {
             "id": id, "store": store, "digest": hashlib.sha256(store).hexdigest(), "kept_at": format_time(now()),
-            "phash": None if phash is None else f"{phash:016x}", "pdq": None if pdq is None else f"{pdq:064x}",
+            "phash": None if phash is None else f"{phash:016x}", "pdq": pdq_text(pdq),
         }  # fmt: skip
         with self._writing() as connection:
             found = connection.execute(select(manifest_table.c.digest).where(manifest_table.c.id == id)).scalar()
@@ -119,6 +121,7 @@ class Manifests:
                 raise RegistryError(f"manifest {id}: expected a new one, found another of this id; it stays as it was")
             if found is None:
                 connection.execute(insert(manifest_table).values(values))
+                pdq_bands.add(connection, [] if pdq is None else [(id, pdq)])
             for one in bindings:
                 _bind(connection, id, one)
 
@@ -153,26 +156,27 @@ class Manifests:
 
     def similar(self, *, pdq: int | None = None, phash: int | None = None, within: int) -> list[Similar]:
         """Manifests whose pictures' hashes differ in ``within`` bits at most, the most alike first: of PDQ, or else of
-        the registry's own hash. All are compared."""
-        column, wanted = (manifest_table.c.pdq, pdq) if pdq is not None else (manifest_table.c.phash, phash)
-        if wanted is None:
-            return []
+        the registry's own hash, of which all are compared."""
         with self._reading() as connection:
             if connection is None:
                 return []
-            rows = connection.execute(select(manifest_table.c.id, column).where(column.is_not(None))).all()
-        if not rows:
-            return []
-        size = PDQ_BITS // 8 if pdq is not None else 8
-        known = np.frombuffer(b"".join(bytes.fromhex(row[1]) for row in rows), np.uint8).reshape(-1, size)
-        own = np.frombuffer(wanted.to_bytes(size, "big"), np.uint8)
-        bits = np.unpackbits(known ^ own, axis=1).sum(1)
-        found = [Similar(row.id, int(apart)) for row, apart in zip(rows, bits, strict=True) if apart <= within]
-        return sorted(found, key=lambda one: (one.bits, one.id))[:MOST_FOUND]
+            if pdq is not None:
+                found = _alike(connection, pdq, within)
+            elif phash is not None:
+                column = manifest_table.c.phash
+                rows = connection.execute(select(manifest_table.c.id, column).where(column.is_not(None))).all()
+                found = [Similar(row.id, (int(row.phash, 16) ^ phash).bit_count()) for row in rows]
+            else:
+                return []
+        near = [one for one in found if one.bits <= within]
+        return sorted(near, key=lambda one: (one.bits, one.id))[:MOST_FOUND]
 
     def delete(self, id: str) -> bool:
         """Remove a manifest and its bindings; False where there is none."""
         with self._writing() as connection:
+            pdq = connection.execute(select(manifest_table.c.pdq).where(manifest_table.c.id == id)).scalar()
+            if pdq is not None:
+                pdq_bands.remove(connection, id, int(pdq, 16))
             connection.execute(delete(binding_table).where(binding_table.c.manifest == id))
             return bool(connection.execute(delete(manifest_table).where(manifest_table.c.id == id)).rowcount)
 
@@ -181,7 +185,11 @@ class Manifests:
         with transaction(self._engine, write=True) as connection:
             if connection.dialect.name == "postgresql":  # two that make the tables at once would fail
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+            indexed = inspect(connection).has_table(pdq_bands.table.name)
             metadata.create_all(connection)
+            if not indexed:  # manifests may have been kept before there was an index
+                kept = select(manifest_table.c.id, manifest_table.c.pdq).where(manifest_table.c.pdq.is_not(None))
+                pdq_bands.add(connection, [(id, int(pdq, 16)) for id, pdq in connection.execute(kept)])
             yield connection
 
     @contextmanager
@@ -189,6 +197,19 @@ class Manifests:
         """None where no manifest was ever kept."""
         with transaction(self._engine) as connection:
             yield connection if inspect(connection).has_table(manifest_table.name) else None
+
+
+def _alike(connection: Connection, pdq: int, within: int) -> list[Similar]:
+    """Manifests whose PDQ may be as near; all of them, where they were kept before there was an index."""
+    chosen = select(manifest_table.c.id, manifest_table.c.pdq).where(manifest_table.c.pdq.is_not(None))
+    if inspect(connection).has_table(pdq_bands.table.name):
+        ids = pdq_bands.candidates(connection, [pdq], within)
+        groups = [ids[start : start + MOST_FOUND] for start in range(0, len(ids), MOST_FOUND)]
+        rows = [row for some in groups for row in connection.execute(chosen.where(manifest_table.c.id.in_(some)))]
+    else:
+        rows = [*connection.execute(chosen)]
+    apart = distances([row.pdq for row in rows], [pdq])
+    return [Similar(row.id, bits) for row, (bits, _) in zip(rows, apart, strict=True)]
 
 
 def _bind(connection: Connection, id: str, one: Binding) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, select
 
-from payload.errors import ImportFileError
+from payload.codes.short_link import format_link
+from payload.errors import ImportFileError, UnknownLinkError
 from payload.registry import schema
 from payload.registry.entry import IN_USE, Entry
 from payload.registry.export_import import FIRST_ENTRY, Header, place_of
@@ -30,6 +31,20 @@ def find(connection: Connection, word: int, generation: int, version: int) -> En
         return None
     row = connection.execute(by_word(version), {"sought": word, "of": generation}).mappings().one_or_none()
     return None if row is None else Entry.from_row(row)
+
+
+def found(connection: Connection, word: int, generation: int) -> Entry:
+    """Look up a word that has an entry, in a registry of this version; raise ``UnknownLinkError`` for one that has
+    none."""
+    entry = find(connection, word, generation, SCHEMA_VERSION)
+    if entry is None:
+        raise unknown(format_link(word, generation))
+    return entry
+
+
+def unknown(link: str) -> UnknownLinkError:
+    """Say that a link has no entry."""
+    return UnknownLinkError(f"expected an entry for link {link}, found none; check the registry")
 
 
 @lru_cache(maxsize=SCHEMA_VERSION)  # making the statement takes as long as carrying it out
@@ -83,13 +98,17 @@ def read_header(connection: Connection, version: int) -> Header:
 
 
 def check_conflicts(connection: Connection, entries: Iterable[Entry], name: str, version: int) -> None:
-    """Refuse entries that the registry holds with other contents; ``version`` of the export, the first had no
-    sources."""
+    """Refuse entries that the registry holds with other contents; ``version`` of the export: the first had no sources,
+    those before the fourth no fingerprints."""
     imported = {entry.serial: entry for entry in entries}
     present = select(*entry_columns(SCHEMA_VERSION)).where(entry_table.c.serial.between(min(imported), max(imported)))
     for row in connection.execute(present).mappings():
-        entry = Entry.from_row(row)
-        if (replace(entry, source=None) if version == 1 else entry) != imported[entry.serial]:
+        entry = known = Entry.from_row(row)
+        if version < 4:
+            known = replace(known, pdq=None)
+        if version == 1:
+            known = replace(known, source=None)
+        if known != imported[entry.serial]:
             raise ImportFileError(
                 f"{place_of(name, entry.serial + FIRST_ENTRY)}: link {entry.link}: expected the entry that is already "
                 "here, found another; import into a new registry"

@@ -33,9 +33,11 @@ from sqlalchemy import (
 from payload.codes.id_permutation import SECRET_BYTES
 from payload.errors import RegistryError
 from payload.records.record import MAX_CHARACTERS
+from payload.registry.bands import PDQ_BITS, Bands
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 FIRST_VERSION = 1  # of 0.1 to 0.2
+FINGERPRINTS = 5  # from which on entries have fingerprints, with an index of them
 SKETCHES = 4  # from which on entries have sketches
 LABELLED_WORDS = 3  # from which on a registry says what words it gives out
 AUDITED = 2  # from which on there are generations, sources and the audit log
@@ -94,6 +96,7 @@ entry_table = Table(
     Column("source", String(64)),  # SHA-256 of the file that was marked, in hexadecimal
     Column("claims", Integer, nullable=False, server_default="1"),  # runs that took this id for the same picture
     Column("sketch", Text),  # of the marked picture, see payload/sketch.py
+    Column("pdq", String(PDQ_BITS // 4)),  # its fingerprint, in hexadecimal
     UniqueConstraint("generation", "word", name="wam_entry_generation_word"),
 )
 
@@ -107,6 +110,8 @@ INDEXES = {
 }
 for _name, _columns in INDEXES.items():
     Index(_name, *(entry_table.c[_column] for _column in _columns))
+
+fingerprint_bands = Bands.named("wam_fingerprint_band", metadata, _Serial)
 
 audit_table = Table(
     "wam_audit",
@@ -129,6 +134,7 @@ _LATER: dict[str, tuple[int, ColumnElement[Any]]] = {
     "scheme": (AUDITED, literal(SCHEME)),
     "source": (AUDITED, null()),
     "sketch": (SKETCHES, null()),
+    "pdq": (FINGERPRINTS, null()),
 }
 
 

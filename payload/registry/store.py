@@ -14,22 +14,22 @@ from __future__ import annotations
 
 import builtins
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
-from sqlalchemy import Connection, Engine, false, func, insert, select, update
+from sqlalchemy import Connection, Engine, false, func, select
 
 from payload.codes.short_link import format_link, parse_link_parts
-from payload.errors import ImportFileError, RegistryError, UnknownLinkError
+from payload.errors import RegistryError, UnknownLinkError
 from payload.layout import Words
-from payload.records.record import Record, format_time, now
-from payload.registry import audit, queries, reservations, schema
+from payload.records.record import Record, format_time
+from payload.registry import audit, changes, exchange, lookalikes, queries, reservations, schema
 from payload.registry.audit import AuditLine, AuditReport, Event
+from payload.registry.bands import WITHIN
 from payload.registry.database import (
     ENVIRONMENT_VARIABLE,
     connect,
@@ -39,17 +39,18 @@ from payload.registry.database import (
     transaction,
     write_anew,
 )
-from payload.registry.entry import ERASED, IN_USE, STATES, Entry, State, hash_text, words_of
-from payload.registry.export_import import Header, place_of, read_lines, write_lines
+from payload.registry.entry import IN_USE, STATES, Entry, State, words_of
+from payload.registry.export_import import Header, read_lines, write_lines
 from payload.registry.generations import LABELLED, Giving, Scheme
+from payload.registry.lookalikes import Lookalike
 from payload.registry.manifests import Manifests
 from payload.registry.reservations import Reserved, Wanted
 from payload.registry.schema import (
     AUDITED,
+    FINGERPRINTS,
     FIRST_GENERATION,
     FIRST_VERSION,
     SCHEMA_VERSION,
-    entry_columns,
     entry_table,
     registry_table,
 )
@@ -129,54 +130,42 @@ class Registry:
         output: str | None = None,
         again: bool = False,
         sketch: str | None = None,
+        pdq: int | None = None,
     ) -> Entry:
-        """Record that the picture of a pending id was marked, with its 64-bit hash, file and sketch; ``again``: it may
-        have been marked before, with the same record."""
-        # A file name that is not UTF-8 must not cost the record of a picture already written.
-        named = output and output.encode("utf-8", "backslashreplace").decode("utf-8")
-        details = {"phash": hash_text(phash), "output": named, "sketch": sketch}
-        return self._move(word, generation, "marked", allowed=IN_USE if again else ("pending",), details=details)
+        """Record that the picture of a pending id was marked, with its 64-bit hash, file, sketch and fingerprint of 256
+        bits (``pdq``); ``again``: it may have been marked before, with the same record."""
+        seen: dict[str, Any] = {"phash": phash, "output": output, "sketch": sketch, "pdq": pdq}
+        with self._writing() as connection:
+            return changes.confirm(connection, word, generation, again=again, **seen)
 
     def discard(self, word: int, *, generation: int = FIRST_GENERATION) -> Entry:
         """Give up a pending id whose picture could not be marked; it stays pending where another run took it, too."""
-        shared = (entry_table.c.state == "pending") & (entry_table.c.claims > 1)
-        mine = queries.is_word(word, generation)
-        less = update(entry_table).where(mine, shared).values(claims=entry_table.c.claims - 1)
         with self._writing() as connection:
-            if connection.execute(less).rowcount:
-                return self._found(queries.find(connection, word, generation, SCHEMA_VERSION), word, generation)
-        return self._move(word, generation, "discarded", allowed=("pending",))
+            return changes.discard(connection, word, generation)
 
     def withdraw(self, link: str) -> Entry:
         """Take back a record: its id stays allocated, and detections no longer name it."""
-        return self._move(*parse_link_parts(link), "withdrawn", allowed=IN_USE)
+        word, generation = parse_link_parts(link)
+        with self._writing() as connection:
+            return changes.withdraw(connection, word, generation)
 
     def erase(self, user: str) -> int:
-        """Erase what is known of a user's pictures: asset, owner, user, file, hashes. The ids stay taken, no detection
-        names them; the times and the audit log stay. Returns the number of entries.
+        """Erase what is known of a user's pictures: asset, owner, user, file, hashes, fingerprints. The ids stay taken,
+        no detection names them; the times and the audit log stay. Returns the number of entries.
 
         What was exported or is in manifests and reports is not touched. In SQLite the file is written anew, so that
         nothing of it is left there; in PostgreSQL that is for the server's VACUUM.
         """
-        columns = entry_table.c
-        gone = {
-            "state": "erased", "asset": ERASED, "owner": ERASED, "user": None, "phash": None, "output": None,
-            "source": None, "sketch": None, "updated_at": format_time(now()),
-        }  # fmt: skip
         with self._writing() as connection:
-            serials = [*connection.execute(select(columns.serial).where(columns.user == user)).scalars()]
-            connection.execute(update(entry_table).where(columns.user == user).values(gone))
-            audit.forget(connection, serials)
-            audit.append_all(connection, [{"event": "erased", "serial": serial, "count": 1} for serial in serials])
-        if serials and self._engine.dialect.name == "sqlite":
+            count = changes.erase(connection, user)
+        if count and self._engine.dialect.name == "sqlite":
             write_anew(self._engine)
-        return len(serials)
+        return count
 
     def log_look_up(self, word: int, *, generation: int = FIRST_GENERATION) -> None:
         """Enter in the audit log that an entry was looked up, for houses that have to account for that."""
         with self._writing() as connection:
-            entry = self._found(queries.find(connection, word, generation, SCHEMA_VERSION), word, generation)
-            audit.append(connection, "looked-up", serial=entry.serial)
+            audit.append(connection, "looked-up", serial=queries.found(connection, word, generation).serial)
 
     def link_of(self, serial: int) -> str:
         """The link of a serial number; of one that is not allocated as if it were of the current generation."""
@@ -253,8 +242,22 @@ class Registry:
         """Look up a short link, whatever the state of its entry."""
         entry = self.find_link(link)
         if entry is None:
-            raise _unknown(link, self.name)
+            raise UnknownLinkError(f"registry {self.name}: {queries.unknown(link)}")
         return entry
+
+    def similar(self, pdqs: Sequence[int], *, most: int, within: int = WITHIN) -> builtins.list[Lookalike]:
+        """The marked pictures, ``most`` of them, whose fingerprints differ in ``within`` bits at most from one of those
+        given, the nearest first; none in a registry of an earlier version, which has no fingerprints."""
+        with transaction(self._engine) as connection:
+            if self._seen(connection) < FINGERPRINTS:
+                return []
+            return lookalikes.nearest(connection, pdqs, within=within, most=most)
+
+    @property
+    def size(self) -> int:
+        """How many ids were given out."""
+        with transaction(self._engine) as connection:
+            return queries.read_header(connection, FIRST_VERSION).count
 
     def entries(
         self,
@@ -327,26 +330,9 @@ class Registry:
         """
         header, entries = read_lines(stream, name)
         with self._writing() as connection:
-            present = queries.read_header(connection, SCHEMA_VERSION)
-            if present.count and present.secret != header.secret:
-                raise ImportFileError(
-                    f"{place_of(name, 1)}: expected an export of registry {self.name}, found one of another; "
-                    "import it into a new registry"
-                )
-            while batch := list(islice(entries, queries.BATCH)):
-                if batch[0].serial < present.count:
-                    queries.check_conflicts(connection, batch, name, header.version)
-                new = [entry.to_row() for entry in batch if entry.serial >= present.count]
-                if new:
-                    connection.execute(insert(entry_table), new)
-            count = max(present.count, header.count)
-            merged = {"secret": header.secret.hex(), "next_serial": count, "namespace": header.namespace.hex()}
-            connection.execute(update(registry_table).values(merged))
-            if (header.count, header.giving.generation) >= (present.count, present.giving.generation):
-                reservations.set_giving(connection, header.giving)
-            audit.append_entries(connection, "imported", present.count, count - present.count)
+            count = exchange.take_in(connection, header, entries, registry=self.name, name=name)
         self._namespace = None  # an import brings its own
-        return count - present.count
+        return count
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -364,47 +350,3 @@ class Registry:
         if self._version < SCHEMA_VERSION:
             self._version = schema.check_version(schema.version_of(connection))
         return self._version
-
-    def _move(
-        self,
-        word: int,
-        generation: int,
-        state: State,
-        *,
-        allowed: tuple[State, ...],
-        details: dict[str, str | None] | None = None,
-    ) -> Entry:
-        """Change the state of one entry that is in one of the allowed states."""
-        chosen = (
-            update(entry_table)
-            .where(queries.is_word(word, generation), entry_table.c.state.in_(allowed))
-            .values(state=state, updated_at=format_time(now()), **(details or {}))
-            .returning(*entry_columns(SCHEMA_VERSION))
-        )
-        with self._writing() as connection:
-            row = connection.execute(chosen).mappings().one_or_none()
-            known = queries.find(connection, word, generation, SCHEMA_VERSION) if row is None else None
-            entry = known if row is None else Entry.from_row(row)
-            if row is not None and entry is not None:
-                audit.append(connection, _EVENTS[state], serial=entry.serial)
-        found = self._found(entry, word, generation)
-        if row is None:
-            raise RegistryError(
-                f"registry {self.name}: link {found.link}: expected it {' or '.join(allowed)}, "
-                f"found it {found.state}; it cannot become {state}"
-            )
-        return found
-
-    def _found(self, entry: Entry | None, word: int, generation: int) -> Entry:
-        """The entry of a word; raise that it has none."""
-        if entry is None:
-            raise _unknown(format_link(word, generation), self.name)
-        return entry
-
-
-_EVENTS: Mapping[State, audit.Event] = {"marked": "marked", "discarded": "discarded", "withdrawn": "withdrawn"}
-
-
-def _unknown(link: str, name: str) -> UnknownLinkError:
-    """Say that a link has no entry."""
-    return UnknownLinkError(f"registry {name}: expected an entry for link {link}, found none; check the registry")

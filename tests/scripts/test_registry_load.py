@@ -43,6 +43,14 @@ def test_a_registry_that_holds_something_is_refused(tmp_path: Path) -> None:
         main(["--count", "3000000"])
 
 
+def test_fingerprints_are_looked_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--fingerprints", "--count", "300", "--json", str(tmp_path / "found.json")])
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["count"] == 300 and found["bytes"] > 300 * 300
+    assert found["upright_ms"][0] > 0 and found["all_ms"][0] > 0 and found["confirmed_with"] > 0
+    assert capsys.readouterr().out.startswith("300 fingerprints, imported in ")
+
+
 @pytest.mark.slow
 def test_a_trial_run(tmp_path: Path) -> None:
     command = [sys.executable, "scripts/registry_load.py", "--count", "1000", "--writers", "2"]

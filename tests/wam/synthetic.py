@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from wam.detection.calibration import Calibration
@@ -36,6 +37,13 @@ def smooth_picture(height: int = 128, width: int = 128, *, seed: int = 0) -> np.
     slopes = np.stack([60 + 120 * x / width, 60 + 120 * y / height, 80 + 60 * (x / width + y / height)], -1)
     grain = np.random.default_rng(seed).normal(0, 1, (height, width, 1))
     return (slopes + grain).astype(np.uint8)
+
+
+def varied_picture(*, seed: int = 0, side: int = 128) -> np.ndarray:
+    """(side, side, 3) uint8 with large light and dark places of its own, of which a fingerprint can be taken."""
+    places = np.random.default_rng(seed).uniform(-60, 60, (8, 8)).astype(np.float32)
+    larger = np.asarray(Image.fromarray(places).resize((side, side), Image.Resampling.BICUBIC))
+    return np.clip(smooth_picture(side, side, seed=seed) + larger[..., None], 0, 255).astype(np.uint8)
 
 
 def posed(angle_deg: float, scale: float, *, flipped: bool = False, offset: tuple[float, float] = (0.0, 0.0)) -> Pose:

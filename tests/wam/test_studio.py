@@ -19,7 +19,7 @@ from PIL import Image
 import wam
 from payload import PayloadError, Record, RecordTooLongError
 from payload.registry import Registry
-from tests.wam.synthetic import handmade_marker, smooth_picture
+from tests.wam.synthetic import handmade_marker, smooth_picture, varied_picture
 from wam import studio as module
 from wam.errors import ImageError, WamError
 from wam.pipeline.contract import detect_object
@@ -73,6 +73,18 @@ def entries(registry: str = "marks.db") -> list[tuple[str, str]]:
 def assets(found: Findings | Exception) -> list[str]:
     assert isinstance(found, Findings)
     return [mark.record.asset for mark in found.marks if mark.record]
+
+
+def test_a_copy_without_its_mark_leads_to_the_record(studio: wam.Studio) -> None:
+    source = Image.fromarray(varied_picture())
+    done = studio.mark(source, asset="123", owner="acme", user="u-77")
+    found = studio.read(source, similar=3)
+    assert found.marks == () and found.similar is not None
+    (one,) = found.similar.pictures
+    assert (one.entry.link, one.entry.record.user, one.turned) == (done.link, "u-77", "") and one.distance <= 30
+    assert found.similar.among == 1 and studio.read(source).similar is None
+    with pytest.raises(ValueError, match="expected 1 to 100 pictures, found 101"):
+        studio.read(source, similar=101)
 
 
 def test_the_lines_of_the_readme(studio: wam.Studio) -> None:

@@ -18,6 +18,7 @@ from wam.cli.bench import bench
 from wam.cli.c2pa import c2pa_app
 from wam.cli.claims import claims
 from wam.cli.detect import detect
+from wam.cli.detect_options import DetectCommand
 from wam.cli.embed import embed
 from wam.cli.key import key_app
 from wam.cli.model import model_app
@@ -44,7 +45,7 @@ app = Commands(
     help="Invisible image watermarks that survive crops, turns, re-compression and collage, and say where they are.",
 )
 app.command()(embed)
-app.command()(detect)
+app.command(cls=DetectCommand)(detect)
 app.command()(verify)
 app.command()(recover)
 app.command()(attack)

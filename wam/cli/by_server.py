@@ -111,9 +111,10 @@ def detect_by_server(
                 report.add_said(source, said)
             if said["reason"] is not None:
                 warn(f"{show_name(name)}: {said['reason']}")
-            if as_json and (said["watermarks"] or said["error"] is not None or not only_found):
+            found = bool(said["watermarks"] or said.get("similar", {}).get("pictures"))
+            if as_json and (found or said["error"] is not None or not only_found):
                 common.print_json(said)
-            elif said["error"] is None and (said["watermarks"] or not only_found):
+            elif said["error"] is None and (found or not only_found):
                 print_marks(show_name(name), said, folder=listing.has_folder)
             advance(None, None if listing.total is None else listing.total - counts.before)
     common.say_unread(listing.unread)

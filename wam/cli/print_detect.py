@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from time import monotonic
@@ -14,7 +14,9 @@ from wam.cli import common, terminal
 from wam.cli.lines import warn
 from wam.cli.mark_lines import block, cells, picture_line
 from wam.cli.print_search import explain
+from wam.cli.print_similar import line_of, print_similar
 from wam.cli.progress import progress
+from wam.cli.tables import fits, print_table
 from wam.errors import show_name
 from wam.pipeline.error_line import error_line
 
@@ -22,10 +24,8 @@ if TYPE_CHECKING:
     from wam.jobs.detect_report import DetectReport, Earlier
     from wam.jobs.listing import Listing
     from wam.jobs.outcome import DetectOutcome
-    from wam.pipeline.contract import CredentialsObject, DetectObject, LabelObject
+    from wam.pipeline.contract import CredentialsObject, DetectObject, LabelObject, WatermarkObject
     from wam.watermarker import Watermarker
-
-GAP = 2  # columns between those of a table
 
 
 @dataclass
@@ -95,7 +95,7 @@ def report_all(
                 report.add(outcome, model=marker.name, message=message)
             if message is not None:
                 common.report(message)
-            if outcome.readings or message is not None or not only_found:
+            if outcome.readings or outcome.alike or message is not None or not only_found:
                 report_one(outcome, marker.name, message, folder=listing.has_folder, as_json=as_json)
             if verbose and outcome.findings is not None:
                 for line in explain(str(outcome.source.location), outcome.findings, marker.keys):
@@ -137,45 +137,30 @@ def report_one(outcome: DetectOutcome, model: str, message: str | None, *, folde
 
 
 def print_marks(name: str, said: DetectObject, *, folder: bool, several: bool = False) -> None:
-    """A line for a picture of a folder; else its marks as a table, or as blocks where that has no room; ``several``
-    registries were asked."""
-    columns, marks = terminal.width(), said["watermarks"]
+    """A line for a picture of a folder; else its marks, and what looks alike, each as a table, or as blocks where that
+    has no room; ``several`` registries were asked."""
+    columns, marks, similar = terminal.width(), said["watermarks"], said.get("similar")
     label = _label_line(said["label"]) + _credentials_line(said.get("credentials"))
     if folder:
-        typer.echo(picture_line(name, marks, columns, several=several) + label)
+        alike = "" if similar is None else line_of(similar)
+        typer.echo(picture_line(name, marks, columns, several=several) + label + alike)
         return
     count = f"{len(marks)} watermark{'s' if len(marks) > 1 else ''}" if marks else "no watermark"
     typer.echo(f"{name}: {count}{label}")
-    if not marks:
-        return
+    if marks:
+        _print_marks(marks, columns, several=several)
+    if similar is not None:
+        print_similar(similar, columns, several=several)
+
+
+def _print_marks(marks: Sequence[WatermarkObject], columns: int | None, *, several: bool) -> None:
     rows = [cells(mark, several=several) for mark in marks]
-    if columns is None or _width(rows) <= columns:
-        _print_table(rows)
+    if columns is None or fits(rows, columns):
+        print_table(rows)
         return
     for number, mark in enumerate(marks, start=1):
         typer.echo()
         typer.echo("\n".join(block(number, mark, columns, several=several)))
-
-
-def _width(rows: Sequence[Mapping[str, str]]) -> int:
-    """Columns of a table that cuts nothing."""
-    return (
-        sum(max(terminal.length(text) for text in (head, *(row[head] for row in rows))) + GAP for head in rows[0]) - GAP
-    )
-
-
-def _print_table(rows: Sequence[Mapping[str, str]]) -> None:
-    """A row for each mark, nothing cut."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
-    for head in rows[0]:
-        table.add_column(head, no_wrap=True)
-    for row in rows:
-        table.add_row(*map(Text, row.values()))
-    Console(width=_width(rows) + GAP).print(table)
 
 
 def _label_line(label: LabelObject | None) -> str:

@@ -145,6 +145,7 @@ class LinkMode:
                     output=mask_secrets(output),
                     again=True,
                     sketch=report.sketch,
+                    pdq=report.pdq,
                 )
                 keep_manifest(self.registry, report)
                 return

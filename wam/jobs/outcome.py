@@ -9,6 +9,7 @@ from wam.jobs.plan import Item, Source
 from wam.pipeline.contract import DetectObject, EmbedObject, detect_object, embed_object
 from wam.pipeline.marked import MarkReport
 from wam.pipeline.read import AnyReading, Findings
+from wam.pipeline.similar import Lookalike
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,12 @@ class DetectOutcome:
     def readings(self) -> tuple[AnyReading, ...]:
         """Its marks."""
         return () if self.findings is None else self.findings.readings
+
+    @property
+    def alike(self) -> tuple[Lookalike, ...]:
+        """Registered pictures that look alike, where such were asked for."""
+        similar = None if self.findings is None else self.findings.similar
+        return () if similar is None else similar.pictures
 
     def to_dict(self, *, model: str, message: str | None) -> DetectObject:
         """The contract's object for one image; ``message``: the line on its error."""

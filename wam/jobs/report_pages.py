@@ -29,8 +29,9 @@ Write = Callable[[TextIO, Iterable[Row]], None]
 
 COLUMNS = (
     "image", "number", "status", "link", "asset", "owner", "user", "ingested_at", "x", "y", "width", "height", "area",
-    "log10_p", "transplanted", "error", "registry",
+    "log10_p", "transplanted", "error", "registry", "distance", "turned",
 )  # fmt: skip
+ALIKE = "looks like"  # in place of a mark's status
 THUMBNAIL = 240  # pixels of the longer side
 MOST_THUMBNAILS = 2000  # of a page, some 10 kB each
 QUALITY = 70  # of a thumbnail's JPEG
@@ -42,7 +43,8 @@ def write_page(path: Path, rows: Iterable[Row]) -> None:
 
 
 def write_csv(stream: TextIO, rows: Iterable[Row]) -> None:
-    """A row for each mark, and one for each picture without any or that could not be read."""
+    """A row for each mark, and one for each picture without any or that could not be read; then one for each registered
+    picture that looks alike, whose status says so."""
     writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for values in rows:
@@ -52,6 +54,16 @@ def write_csv(stream: TextIO, rows: Iterable[Row]) -> None:
             status = "none" if values["error"] is None else "not read"
             cells = {"image": values["image"], "status": status, "error": values["error"]}
             writer.writerow({name: _plain(text) for name, text in cells.items()})
+        for one in alike(values):
+            cells = {"image": values["image"], "status": ALIKE, **one["record"]}
+            cells |= {name: one[name] for name in ("link", "registry", "distance", "turned")}
+            writer.writerow({name: _plain(text) for name, text in cells.items()})
+
+
+def alike(values: Row) -> list[Row]:
+    """The registered pictures that look alike, where such were looked for."""
+    found: list[Row] = (values.get("similar") or {}).get("pictures", [])
+    return found
 
 
 def _mark_cells(values: Row, number: int, mark: Row) -> dict[str, Any]:
@@ -80,12 +92,16 @@ def write_html(stream: TextIO, rows: Iterable[Row]) -> None:
     for values in rows:
         kind = "failed" if values["error"] is not None else "marked" if values["watermarks"] else "unmarked"
         counts[kind] += 1
+        counts[ALIKE] += bool(alike(values))
         if kind == "failed":
             lines.append(_html_row("", values["image"], 0, {"status": "not read"}, values["error"]))
         elif kind == "marked":
             thumbnail = _thumbnail(values) if counts["marked"] <= MOST_THUMBNAILS else ""
             for number, mark in enumerate(values["watermarks"], start=1):
                 lines.append(_html_row(thumbnail if number == 1 else "", values["image"], number, mark, ""))
+        for one in alike(values):
+            apart = f"{one['distance']} of 256 bits differ{', ' if one['turned'] else ''}{one['turned']}: no watermark"
+            lines.append(_html_row("", values["image"], 0, {**one, "status": ALIKE}, apart))
     body, style = (
         resources.files("wam.jobs").joinpath(f"report_page.{kind}").read_text(encoding="utf-8")
         for kind in ("html", "css")
@@ -98,6 +114,8 @@ def write_html(stream: TextIO, rows: Iterable[Row]) -> None:
 
 def _summary(counts: Counter[str]) -> str:
     text = f"{counts['marked']:,} with watermarks, {counts['unmarked']:,} without, {counts['failed']:,} not read"
+    if counts[ALIKE]:
+        text += f"; {counts[ALIKE]:,} look like registered pictures"
     if counts["marked"] > MOST_THUMBNAILS:
         text += f"; thumbnails of the first {MOST_THUMBNAILS:,}"
     return text
@@ -156,8 +174,8 @@ def _scaled(region: Region, scale: float) -> Region:
 
 
 def only_found(rows: Iterable[Row]) -> Iterator[Row]:
-    """The rows of pictures with marks, and of those that could not be read."""
-    return (values for values in rows if values["watermarks"] or values["error"] is not None)
+    """The rows of pictures with marks or that look like registered ones, and of those that could not be read."""
+    return (values for values in rows if values["watermarks"] or alike(values) or values["error"] is not None)
 
 
 WRITERS: Mapping[str, Write] = {".csv": write_csv, ".html": write_html}

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, cast, ge
 
 from typing_extensions import TypedDict  # pydantic, which makes the schema, takes no other before Python 3.12
 
-from payload.records.record import Record, format_time
+from payload.records.record import Record
 from payload.sketch import Binding
 from wam.errors import mask_secrets
+from wam.pipeline.contract_records import LookalikeObject as LookalikeObject
+from wam.pipeline.contract_records import RecordObject, SimilarObject, record_object, similar_object
 from wam.pipeline.options import Mode
 from wam.provenance.manifest_state import State
 
@@ -32,15 +34,6 @@ SCHEMA: Literal[1] = 1
 """Version of the objects."""
 
 Status = Literal["verified", "unverified", "withdrawn", "unregistered", "unreadable"]
-
-
-class RecordObject(TypedDict):
-    """What a mark stands for."""
-
-    asset: str
-    owner: str
-    user: str | None
-    ingested_at: Annotated[str, "RFC 3339, UTC, to the second"]
 
 
 class RegionObject(TypedDict):
@@ -180,6 +173,11 @@ class DetectObject(TypedDict):
     error: Annotated[str | None, "null, or the line on standard error"]
     label: Annotated[LabelObject | None, "the label in the metadata, and whether a watermark agrees"]
     credentials: Annotated[CredentialsObject | None, "the C2PA manifest; null where the file could not be read"]
+    similar: NotRequired[
+        Annotated[
+            SimilarObject, "with ``--similar`` only: registered pictures that look alike, which no watermark says"
+        ]
+    ]
 
 
 class EmbedObject(TypedDict):
@@ -282,7 +280,7 @@ def _is_of_self_check(error: BaseException) -> bool:
 
 def detect_object(findings: Findings | None, *, image: str, model: str, error: str | None = None) -> DetectObject:
     """The object for a file that was read, or that could not be: ``findings`` None and ``error`` the line on it."""
-    return {
+    values: DetectObject = {
         "image": mask_secrets(image),
         "width": None if findings is None else findings.width,
         "height": None if findings is None else findings.height,
@@ -295,6 +293,9 @@ def detect_object(findings: Findings | None, *, image: str, model: str, error: s
         "label": None if findings is None or findings.label is None else label_object(findings.label, findings),
         "credentials": None if findings is None else credentials_object(findings),
     }
+    if findings is not None and findings.similar is not None:
+        values["similar"] = similar_object(findings.similar)
+    return values
 
 
 def credentials_object(findings: Findings) -> CredentialsObject:
@@ -367,16 +368,6 @@ def _found_record_object(found: FoundRecord) -> WatermarkObject:
         "also_in": [],
         "label": None,
         "name_log10_p": None,
-    }
-
-
-def record_object(record: Record) -> RecordObject:
-    """The object for a record."""
-    return {
-        "asset": record.asset,
-        "owner": record.owner,
-        "user": record.user,
-        "ingested_at": format_time(record.ingested_at),
     }
 
 

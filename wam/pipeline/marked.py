@@ -23,6 +23,7 @@ from wam.pipeline.binding import sketch_of
 from wam.pipeline.loaded import Loaded
 from wam.pipeline.options import MarkOptions, Mode
 from wam.provenance.aigc_label import Label, mark_label, read_label
+from wam.provenance.fingerprint import fingerprint
 
 
 class SelfCheckError(ImageError):
@@ -59,8 +60,8 @@ class MarkReport:
     of the content in hex digits; ``phash`` 64 bits, of the saved picture; ``psnr_db`` and ``ssim`` of the saved picture
     against the input; ``lost`` names what the file could not carry over; ``notes`` what a person should know;
     ``frames`` of an animation; ``labelled`` with metadata that says the same; ``marks`` in record mode only; in link
-    mode only the short ``link``, and the ``sketch`` of the saved picture for the registry; ``manifest`` where one was
-    signed.
+    mode only the short ``link``, and for the registry the ``sketch`` of the saved picture and its fingerprint
+    (``pdq``), where that can be taken; ``manifest`` where one was signed.
     """
 
     mode: Mode
@@ -81,6 +82,7 @@ class MarkReport:
     link: str | None = None
     manifest: KeptManifest | None = None
     sketch: str | None = None
+    pdq: int | None = None
 
     @property
     def messages(self) -> list[str]:
@@ -148,6 +150,7 @@ def marked_file(
     before = loaded.picture
     lost = tuple(name for name in lost if name not in loaded.carried)
     refuse_loss(loaded, options, lost)
+    kept = options.mode == "link"  # a registry keeps what it looks like
     report = MarkReport(
         mode=options.mode,
         record=record,
@@ -165,7 +168,8 @@ def marked_file(
         labelled=options.label and "label" not in lost,
         marks=marks,
         link=link,
-        sketch=sketch_of(saved.pixels) if options.mode == "link" else None,
+        sketch=sketch_of(saved.pixels) if kept else None,
+        pdq=fingerprint(saved.pixels) if kept else None,
     )
     return MarkedFile(content, report)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from payload import Match, Record, format_link, hash_rgb, hashes_before_cut, read_word
 from payload.layout import Words
+from payload.phash import before_cut
 from payload.registry.entry import IN_USE, TAKEN_BACK, Entry
 from payload.sketch import Binding
 from wam.models.effort import USUAL, Effort
@@ -28,9 +29,11 @@ from wam.pipeline.frames import merge, to_read
 from wam.pipeline.marked import record_name
 from wam.pipeline.record_marks import FoundRecord, find_records
 from wam.pipeline.registered_words import RegisteredWords
-from wam.pipeline.transplant import is_comparable, is_whole, link_is_transplanted
+from wam.pipeline.similar import Similar, Wanted, similar_to, wanted
+from wam.pipeline.transplant import UNKNOWN, Hashes, hash_binding, is_whole
 from wam.provenance.aigc_label import Label as MetadataLabel
 from wam.provenance.aigc_label import label_agrees, read_label
+from wam.provenance.fingerprint import fingerprint, fingerprints_of
 from wam.provenance.manifest_state import ABSENT, ManifestState, may_hold_manifest, read_manifest
 from wam.region import Region, reading_order
 from wam.signal.label import Label
@@ -112,9 +115,10 @@ AnyReading = Reading | FoundRecord
 class Examined:
     """What a file shows without a registry: its size in pixels, the records in it, the marks that belong to none, faint
     ones too, its 64-bit hash, the label in its metadata, what the search of each frame did, where the model says so,
-    hashes that the picture may have had before it was ``cut``, the ``reason`` why not all of it was searched, what its
-    manifest says, and of each of ``detections`` the part of the picture that it lies on, brought back to how it was
-    marked."""
+    ``hashes`` of the picture, as it is and may have been before it was cut, where a mark lies over all of it, the
+    ``reason`` why not all of it was searched, what its manifest says, of each of ``detections`` the part of the picture
+    that it lies on, brought back to how it was marked, and what is ``asked`` of pictures that look alike, None for
+    nothing."""
 
     width: int
     height: int
@@ -124,22 +128,19 @@ class Examined:
     label: MetadataLabel | None = None
     records: tuple[FoundRecord, ...] = ()
     searches: tuple[SearchSummary, ...] = ()
-    cut: tuple[int, ...] = ()
+    hashes: Hashes = UNKNOWN
     reason: str | None = None
     credentials: ManifestState = ABSENT
     parts: tuple[Part | None, ...] = ()
-
-    @property
-    def hashes(self) -> tuple[int, ...]:
-        """The picture's own hash and those it may have had before it was cut; empty where none was needed."""
-        return () if self.phash is None else (self.phash, *self.cut)
+    asked: Wanted | None = None
 
 
 @dataclass(frozen=True)
 class Findings:
     """What a file says: its size in pixels, the marks in it as people read a page, the ``label`` in its metadata, what
     the ``searches`` of its frames did, where the model says so, and the ``reason`` why not all of it was searched, None
-    where it was; how many ``registries`` were asked; what the C2PA manifest says, in ``credentials``."""
+    where it was; how many ``registries`` were asked; what the C2PA manifest says, in ``credentials``; the registered
+    pictures that look alike, in ``similar``, None where that was not asked for."""
 
     width: int
     height: int
@@ -149,6 +150,7 @@ class Findings:
     reason: str | None = None
     registries: int = 0
     credentials: ManifestState = ABSENT
+    similar: Similar | None = None
 
     @property
     def complete(self) -> bool:
@@ -189,14 +191,15 @@ def read(
     words: RegisteredWords | None = None,
     effort: Effort = USUAL,
     frames: bool = False,
+    similar: int = 0,
 ) -> Findings:
     """Every mark of one file with its record; raises ``ImageError`` for content that is no picture to be searched.
 
     ``name``: what errors call it. ``words``: those in use in a registry, to be kept from one picture to the next; None:
-    no record is known. ``effort`` and ``frames`` as in ``examine`` and ``open_pictures``.
+    no record is known. ``effort``, ``similar`` and ``frames`` as in ``examine`` and ``open_pictures``.
     """
     words = words or RegisteredWords()
-    steps = ReadSteps(marker, effort=effort, frames=frames, labels=words.labels)
+    steps = ReadSteps(marker, effort=effort, frames=frames, labels=words.labels, similar=similar)
     return judge(steps.examine(steps.open(content, name=name)), words)
 
 
@@ -212,6 +215,7 @@ class ReadSteps:
     effort: Effort = USUAL
     frames: bool = False
     labels: tuple[Label, ...] = ()
+    similar: int = 0
 
     def open(self, content: bytes, *, name: str = "picture") -> tuple[Picture, ...]:
         """See ``open_pictures``."""
@@ -219,7 +223,7 @@ class ReadSteps:
 
     def examine(self, pictures: Sequence[Picture]) -> Examined:
         """See ``examine``."""
-        return examine(self.marker.knowing(self.labels), *pictures, effort=self.effort)
+        return examine(self.marker.knowing(self.labels), *pictures, effort=self.effort, similar=self.similar)
 
 
 def open_pictures(content: bytes, *, name: str = "picture", frames: bool = False) -> tuple[Picture, ...]:
@@ -235,10 +239,13 @@ def open_pictures(content: bytes, *, name: str = "picture", frames: bool = False
     return tuple(replace(picture, cut_short=True) for picture in pictures) if cut_short else pictures
 
 
-def examine(marker: Watermarker, picture: Picture, *more: Picture, effort: Effort = USUAL) -> Examined:
+def examine(
+    marker: Watermarker, picture: Picture, *more: Picture, effort: Effort = USUAL, similar: int = 0
+) -> Examined:
     """Every mark of one picture, however faint; raises ``ImageError`` for one that is too small to be looked at.
 
-    ``more``: further frames of an animation, whose marks are gathered. ``effort``: how much is looked for, in each.
+    ``more``: further frames of an animation, whose marks are gathered. ``effort``: how much is looked for, in each;
+    ``similar``: how many registered pictures that look alike are to be listed.
     """
     require_size(picture, SMALLEST_SIDE)
     bounds = marker.model.description
@@ -252,13 +259,21 @@ def examine(marker: Watermarker, picture: Picture, *more: Picture, effort: Effor
     plain = [one for one in detections if one.label is None and not one.foreign]  # marks of records have no label
     records, others = find_records(plain, keys=marker.keys, phash=phash)
     others += [one for one in detections if one.label is not None or one.foreign]
-    cut = hashes_before_cut(picture.pixels) if any(is_whole(one) for one in others) else ()
+    hashes = _hashes(picture.pixels, phash) if any(is_whole(one) for one in others) else UNKNOWN
     return Examined(
-        picture.width, picture.height, tuple(others), phash, bounds.present, label, tuple(records), searches, cut,
+        picture.width, picture.height, tuple(others), phash, bounds.present, label, tuple(records), searches, hashes,
         _why_incomplete(picture, effort, searches),
         ABSENT if picture.signed is None else read_manifest(picture.signed, picture.format),
         tuple(part_of(picture.pixels, one) for one in others) if not more else (),
+        wanted(picture.pixels, similar),
     )  # fmt: skip
+
+
+def _hashes(pixels: NDArray[np.uint8], phash: int | None) -> Hashes:
+    """What a marked picture is compared by as a whole."""
+    own = fingerprint(pixels)
+    pdqs = () if own is None else (own, *fingerprints_of(before_cut(pixels)))
+    return Hashes((() if phash is None else (phash,)) + hashes_before_cut(pixels), pdqs)
 
 
 def _why_incomplete(picture: Picture, effort: Effort, searches: Sequence[SearchSummary]) -> str | None:
@@ -293,6 +308,7 @@ def judge(examined: Examined, words: RegisteredWords) -> Findings:
     return Findings(
         examined.width, examined.height, ordered, examined.label, examined.searches, examined.reason,
         len(words.registries), examined.credentials,
+        None if examined.asked is None else similar_to(examined.asked, words.registries),
     )  # fmt: skip
 
 
@@ -317,9 +333,14 @@ def _look_up(detection: Detection, part: Part | None, examined: Examined, words:
     (name, entry), *others = in_use
     also_in = tuple(other for other, twin in others if (twin.serial, twin.record) != (entry.serial, entry.record))
     binding = binding_of(part, entry.sketch)
-    if binding == "unbound" and is_comparable(detection, examined.hashes, entry.phash):
-        binding = "other" if link_is_transplanted(detection, examined.hashes, entry.phash) else "own"
+    if binding == "unbound":
+        binding = hash_binding(detection, examined.hashes, _kept(entry))
     return Reading(detection, match, entry, binding, name, also_in)
+
+
+def _kept(entry: Entry) -> Hashes:
+    """What a registry knows of a marked picture."""
+    return Hashes(() if entry.phash is None else (entry.phash,), () if entry.pdq is None else (entry.pdq,))
 
 
 def _read_word(detection: Detection, known: Words | None) -> Match:

@@ -9,16 +9,16 @@ from typing import Literal
 from payload import hash_rgb
 from payload.phash import PHASH_BITS
 from payload.registry import Registry
-from payload.registry.manifests import PDQ_BITS, Binding, Manifest
+from payload.registry.bands import PDQ_BITS, WITHIN
+from payload.registry.manifests import Binding, Manifest
 from wam.pictures.samples import Picture
 from wam.pipeline.read import Findings, value_of, words_of
-from wam.provenance.fingerprint import fingerprint
+from wam.provenance.fingerprint import fingerprint, installed
 from wam.provenance.manifest_state import ManifestState, read_store
 from wam.signal.specification import SIGNAL
 
 Way = Literal["mark", "fingerprint"]
 
-PDQ_WITHIN = 31  # bits of 256 that pictures of one origin differ in at most, as PDQ's authors advise
 PHASH_WITHIN = 6  # bits of 64, where PDQ is not installed: two times 64 random bits are as near once in 2 * 10^11
 
 
@@ -70,11 +70,13 @@ def _agrees(manifest: Manifest, values: Sequence[bytes]) -> bool:
 
 def _alike(picture: Picture, registries: Sequence[Registry]) -> list[Recovered]:
     pdq, phash = fingerprint(picture.pixels), hash_rgb(picture.pixels)
+    if pdq is None and installed():  # it shows too little for either
+        return []
     found: dict[str, Recovered] = {}
     for registry in registries:
         manifests = registry.manifests
         if pdq is not None:
-            alike, bits = manifests.similar(pdq=pdq, within=PDQ_WITHIN), PDQ_BITS
+            alike, bits = manifests.similar(pdq=pdq, within=WITHIN), PDQ_BITS
         else:
             alike, bits = manifests.similar(phash=phash, within=PHASH_WITHIN), PHASH_BITS
         for one in alike:

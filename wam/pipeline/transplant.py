@@ -1,12 +1,13 @@
 """Whether a mark that was read lies on a picture other than its own: residuals can be copied.
 
-By the hash of the picture that was marked, which only whole upright pictures can be compared with; parts are compared
-by ``binding``.
+By hashes of the picture that was marked, which only whole upright pictures can be compared with; parts are compared by
+``binding``, whole ones too, and these say what that leaves open.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from wam.signal.mark_grid import WORKING_SIDES, divide, working_side
 from wam.watermarker import Detection
 
 DISTANCE = 22  # bits of 64: hashes of a marked picture and of another lie around 32, of its copies below 12
+PDQ_DISTANCE = 95  # bits of 256, with what was cut off guessed: .05% of other pictures are as near, see docs/limits.md
 SHORT_DISTANCE = 9  # bits of 32: a marked picture and its copies lie below 5, other pictures around 16
 SAME_SCALE = 0.03  # of marks in a picture that was not cut: larger differences mean that it cannot be compared
 SAME_ANGLE = 2.0  # degrees
@@ -30,19 +32,33 @@ def is_whole(detection: Detection) -> bool:
     return upright and detection.region.area >= WHOLE
 
 
-def is_comparable(detection: Detection, hashes: Sequence[int], registered: int | None) -> bool:
-    """Whether the hash of a whole picture says anything of a mark."""
-    return bool(hashes) and registered is not None and is_whole(detection)
+@dataclass(frozen=True)
+class Hashes:
+    """What a whole picture looks like: its hashes of 64 bits and its fingerprints (``pdqs``), each as it is and as it
+    may have been before it was cut; none where they are not known. Of a marked picture a registry has one of each."""
+
+    phashes: tuple[int, ...] = ()
+    pdqs: tuple[int, ...] = ()
 
 
-def link_is_transplanted(detection: Detection, hashes: Sequence[int], registered: int | None) -> bool:
-    """Whether an upright mark over the whole picture sits on one unlike the ``registered`` one.
+UNKNOWN = Hashes()
 
-    ``hashes``: the picture's own of 64 bits, and those that it may have had before it was cut; none: not known.
-    """
-    if registered is None or not is_comparable(detection, hashes, registered):
-        return False
-    return min(distance(one, registered) for one in hashes) > DISTANCE
+
+def hash_binding(detection: Detection, seen: Hashes, kept: Hashes) -> Binding:
+    """Whether an upright mark over the whole picture sits on the one that was marked: ``own`` where the fingerprints
+    are near, or without such the hashes of 64 bits, ``other`` where the latter are far apart."""
+    if not is_whole(detection):
+        return "unbound"
+    pdq, phash = _nearest(seen.pdqs, kept.pdqs), _nearest(seen.phashes, kept.phashes)
+    if pdq is not None and pdq <= PDQ_DISTANCE:
+        return "own"
+    if phash is None:
+        return "unbound"
+    return "other" if phash > DISTANCE else "unbound" if pdq is not None else "own"
+
+
+def _nearest(seen: Sequence[int], kept: Sequence[int]) -> int | None:
+    return min((distance(one, other) for one in seen for other in kept), default=None)
 
 
 def record_binding(reading: RecordReading, marks: Sequence[Detection], phash: int | None) -> Binding | None:

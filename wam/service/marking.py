@@ -164,9 +164,11 @@ class Marking:
                     give_up = self.house.registry.discard
                     await asyncio.shield(asyncio.to_thread(give_up, entry.word, generation=generation))
             raise
-        phash, sketch = int(answer.said["phash"], 16), answer.said["sketch"]
+        kept = answer.said
+        seen: dict[str, Any] = {"phash": int(kept["phash"], 16), "sketch": kept["sketch"]}
+        seen["pdq"] = None if kept["pdq"] is None else int(kept["pdq"], 16)
         await self.house.ask_registry(
-            lambda registry: registry.confirm(entry.word, generation=generation, phash=phash, again=True, sketch=sketch)
+            lambda registry: registry.confirm(entry.word, generation=generation, again=True, **seen)
         )
         return answer
 

@@ -13,6 +13,7 @@ from starlette.datastructures import UploadFile
 from wam.errors import WamError, mask_secrets
 from wam.models.effort import Effort
 from wam.pipeline.contract import DetectObject
+from wam.pipeline.similar import MOST, check_count
 from wam.service.batches import Job
 from wam.service.bodies import UPLOAD, form_of, media_type, picture_of, wrong_type
 from wam.service.far_jobs import FarJob
@@ -34,6 +35,10 @@ SecondsQuery = Annotated[
     Query(gt=0, le=86400, description="Begin no further look after so many seconds; the service has a bound too."),
 ]
 ViewQuery = Annotated[View | None, Query(description="Show no more than this view does.")]
+SimilarQuery = Annotated[
+    int,
+    Query(ge=0, le=MOST, description="List so many registered pictures that look alike; for the staff view only."),
+]
 NameQuery = Annotated[str | None, Query(max_length=1024, description="What the answer and errors call the picture.")]
 
 
@@ -53,11 +58,13 @@ class Reading:
         seconds: SecondsQuery = None,
         view: ViewQuery = None,
         name: NameQuery = None,
+        similar: SimilarQuery = 0,
     ) -> Response:
         """Every watermark of a picture: a multipart form with a ``file``, or the picture as the body."""
         effort = _effort(thorough, quick, seconds or self.house.settings.limits.seconds)
+        self._check_similar(request, view, similar)
         given = await picture_of(request, name, max_bytes=self.house.settings.limits.max_bytes)
-        return await self._detected(request, given.content, given.name, effort, overlay, frames, view)
+        return await self._detected(request, given.content, given.name, effort, overlay, frames, view, similar)
 
     async def detect_url(
         self,
@@ -155,11 +162,14 @@ class Reading:
         overlay: bool,
         frames: bool,
         view: View | None,
+        similar: int = 0,
     ) -> Response:
         """The answer of ``detect``, with links where they were asked for."""
         shown = self.house.view(request, view)
         lane = Lane.LONG if effort.thorough or frames else Lane.SHORT
-        answer = await self._read(content, name, effort, str(shown) if overlay else "", frames, lane=lane)
+        answer = await self._read(
+            content, name, effort, str(shown) if overlay else "", frames, lane=lane, similar=similar
+        )
         said: ServedDetect = served(cast(DetectObject, answer.said["detect"]), shown)
         if answer.contents:
             client, kinds = caller_of(request).client, ["image/jpeg", *["image/png"] * (len(answer.contents) - 1)]
@@ -170,8 +180,21 @@ class Reading:
             said["overlay"], said["masks"] = links[0], links[1:]
         return JSONResponse(said)
 
+    def _check_similar(self, request: Request, view: View | None, similar: int) -> None:
+        """Registered pictures are listed for those who may see all records: a picture that looks alike proves nothing
+        that the others could use, and says what the registry holds."""
+        if not similar:
+            return
+        if self.house.view(request, view) is not View.STAFF:
+            line = "similar: expected a caller who is shown all records, found another; leave it out"
+            raise Problem(403, "not-allowed", line)
+        try:
+            check_count(similar)
+        except WamError as error:
+            raise bad_request(str(error)) from None
+
     async def _read(
-        self, content: bytes, name: str, effort: Effort, overlay: str, frames: bool, *, lane: Lane
+        self, content: bytes, name: str, effort: Effort, overlay: str, frames: bool, *, lane: Lane, similar: int = 0
     ) -> Message:
         limits = self.house.settings.limits
         seconds = min(effort.seconds or limits.seconds, limits.seconds)
@@ -183,6 +206,7 @@ class Reading:
             "thorough": effort.thorough,
             "quick": effort.quick,
             "seconds": seconds,
+            "similar": similar,
         }
         return await self.house.work(said, content, name, limits.seconds + limits.grace, lane)
 

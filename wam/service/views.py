@@ -36,7 +36,10 @@ def served(found: DetectObject, view: View) -> ServedDetect:
     label = found["label"]
     if label is not None and view is View.PUBLIC:
         label = _public_label(label)
-    return {**found, "watermarks": marks, "label": label, "view": view}  # type: ignore[typeddict-item]
+    shown: ServedDetect = {**found, "watermarks": marks, "label": label, "view": view}  # type: ignore[typeddict-item]
+    if view is not View.STAFF:  # a likeness proves nothing that others could use, and tells of the registry
+        shown.pop("similar", None)
+    return shown
 
 
 def _watermark(mark: WatermarkObject, view: View) -> ServedWatermark:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from payload import PayloadError, Record, RecordTooLongError, parse_time
 from payload.registry import Registry
+from payload.registry.bands import pdq_text
 from wam.errors import ImageError, WamError, is_out_of_memory, show_name
 from wam.models.effort import Effort
 from wam.pictures.formats import ANIMATED
@@ -99,7 +100,8 @@ class Desk:
         if most is not None and pixels is not None and pixels > most:
             return {"state": "long"}, []
         effort = Effort(thorough=task["thorough"], quick=task["quick"], seconds=task["seconds"])
-        steps = ReadSteps(self.marker, effort=effort, frames=frames, labels=self.words.labels)
+        similar = int(task.get("similar", 0))
+        steps = ReadSteps(self.marker, effort=effort, frames=frames, labels=self.words.labels, similar=similar)
         pictures = steps.open(content, name=name)
         findings = judge(steps.examine(pictures), self.words)
         said = detect_object(findings, image=show_name(name), model=self.marker.name)
@@ -124,7 +126,8 @@ class Desk:
         written = f"{PurePosixPath(name).stem}.wm{_suffix(done.content)}"  # as the command names it
         notes = (REUSED,) if task.get("reused") else ()
         said = embed_object(done.report, image=show_name(name), output=written, notes=notes)
-        kept = {"phash": f"{done.report.phash:016x}", "sketch": done.report.sketch}
+        report = done.report
+        kept = {"phash": f"{report.phash:016x}", "sketch": report.sketch, "pdq": pdq_text(report.pdq)}
         return {"state": "done", "embed": said, **kept}, [done.content]
 
     def _check(self, content: bytes, name: str, *, frames: bool) -> int | None:

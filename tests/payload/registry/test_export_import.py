@@ -108,7 +108,7 @@ Damage = Callable[[str], str]
 DAMAGES: dict[str, tuple[Damage, str]] = {
     "empty": (lambda text: "", "line 1: expected JSON"),
     "another file": (lambda text: '{"a": 1}\n', "expected a header"),
-    "newer": (lambda text: edited(text, 1, version=4), "expected version 3 or older, found 4; update wam"),
+    "newer": (lambda text: edited(text, 1, version=5), "expected version 4 or older, found 5; update wam"),
     "short secret": (lambda text: edited(text, 1, secret="00"), "a secret of 16 bytes"),
     "no secret": (lambda text: edited(text, 1, secret=None), "expected a secret and a count"),
     "count as text": (lambda text: edited(text, 1, count="4"), "a count up to"),
@@ -127,7 +127,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "bad serial": (lambda text: edited(text, 2, serial=0.0), "line 2: expected a whole serial"),
     "bad record": (lambda text: edited(text, 2, record={}), "line 2: record: expected the keys"),
     "other bytes": (lambda text: text.replace("✓", "\udcff", 1), "line 2: expected text in UTF-8"),
-    "true as a version": (lambda text: edited(text, 1, version=True), "expected version 3 or older, found True"),
+    "true as a version": (lambda text: edited(text, 1, version=True), "expected version 4 or older, found True"),
     "true as a serial": (lambda text: edited(text, 3, serial=True), "line 3: expected a whole serial"),
     "blanks in the secret": (
         lambda text: edited(text, 1, secret=json.loads(text.splitlines()[0])["secret"].upper() + " "),

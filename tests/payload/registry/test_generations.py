@@ -126,17 +126,26 @@ def exported(registry: Registry) -> str:
 
 def test_an_export_holds_schemes_and_generations(three: Registry, registry: Registry) -> None:
     text = exported(three)
-    assert json.loads(text.splitlines()[0])["version"] == 3
+    assert json.loads(text.splitlines()[0])["version"] == 4
     assert registry.import_(io.StringIO(text)) == 7
     assert exported(registry) == text and registry.giving == three.giving
     assert allocate(registry, 1)[0].link == allocate(three, 1)[0].link
     assert registry.import_(io.StringIO(text)) == 0 and registry.giving == three.giving
 
 
-def test_an_export_of_plain_words_is_what_it_was(registry: Registry) -> None:
+def test_an_export_of_plain_words_says_nothing_of_generations(registry: Registry) -> None:
     allocate(registry, 2)
     first, *entries = map(json.loads, exported(registry).splitlines())
-    assert first["version"] == 2 and "giving" not in first and len(entries) == 2
+    assert first["version"] == 4 and "giving" not in first and len(entries) == 2
+
+
+def test_an_export_of_version_3_is_read_and_has_to_say_what_is_given(three: Registry, registry: Registry) -> None:
+    header, *entries = map(json.loads, exported(three).splitlines())
+    old = [header | {"version": 3}, *({name: one[name] for name in one if name != "pdq"} for one in entries)]
+    with pytest.raises(ImportFileError, match="expected a secret and a count in the header"):
+        registry.import_(io.StringIO(json.dumps({name: old[0][name] for name in old[0] if name != "giving"}) + "\n"))
+    assert registry.import_(io.StringIO("".join(json.dumps(one) + "\n" for one in old))) == 7
+    assert registry.giving == three.giving and [*registry.entries()] == [*three.entries()]
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,13 @@ import threading
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from payload import Record
 from payload.errors import RegistryError
 from payload.registry import Registry
-from payload.registry.manifests import MOST_BYTES, Binding, Similar
+from payload.registry.database import connect, locate, transaction
+from payload.registry.manifests import MOST_BYTES, Binding, Similar, pdq_bands
 
 ID, OTHER = "urn:c2pa:1", "urn:c2pa:2"
 MARK = Binding("wam-lattice-1", b"\1\2\3\4")
@@ -19,7 +21,7 @@ MARK = Binding("wam-lattice-1", b"\1\2\3\4")
 def test_a_registry_without_manifests_has_none(registry: Registry) -> None:
     manifests = registry.manifests
     assert manifests.find(ID) is None and manifests.bound_to([MARK]) == []
-    assert manifests.similar(pdq=1, within=256) == [] and manifests.similar(within=64) == []
+    assert manifests.similar(pdq=1, within=31) == [] and manifests.similar(within=64) == []
     assert manifests.bind(ID, MARK) is False and manifests.delete(ID) is False
 
 
@@ -66,6 +68,20 @@ def test_pictures_that_look_alike_the_most_alike_first(registry: Registry) -> No
     assert registry.manifests.similar(pdq=wanted, within=3) == [Similar(OTHER, 0), Similar(ID, 3)]
     assert registry.manifests.similar(pdq=wanted, within=2) == [Similar(OTHER, 0)]
     assert registry.manifests.similar(phash=0, within=4) == [Similar(ID, 1), Similar(OTHER, 4)]
+
+
+def test_manifests_that_were_kept_before_there_was_an_index_are_found(registry_url: str) -> None:
+    registry = Registry.open(registry_url)
+    registry.manifests.keep(ID, b"one", pdq=0b1)
+    with transaction(connect(locate(registry_url), create=False), write=True) as connection:
+        pdq_bands.table.drop(connection)
+    assert registry.manifests.similar(pdq=0, within=31) == [Similar(ID, 1)]
+    registry.manifests.keep(OTHER, b"two", pdq=0b111)
+    assert registry.manifests.similar(pdq=0, within=31) == [Similar(ID, 1), Similar(OTHER, 3)]
+    assert registry.manifests.delete(ID) and registry.manifests.similar(pdq=0, within=31) == [Similar(OTHER, 3)]
+    with transaction(connect(locate(registry_url), create=False)) as connection:
+        owners = connection.execute(select(pdq_bands.table.c.owner)).scalars()
+        assert [*owners] == [OTHER] * 16
 
 
 @pytest.mark.parametrize("id", ["", "x" * 300, "a\nb", "a\0b"])

@@ -224,7 +224,7 @@ def test_an_old_export_and_a_new_one_are_of_the_same_registry(shipped: Path, tmp
     added = original.allocate(RECORD)
     stream = io.StringIO()
     original.export(stream)
-    assert json.loads(stream.getvalue().splitlines()[0])["version"] == 2
+    assert json.loads(stream.getvalue().splitlines()[0])["version"] == 4
     stream.seek(0)
     assert restored.import_(stream) == 1 and restored.show(added.link) == added
     assert original.import_(io.StringIO(old_export)) == 0  # what 0.2.0 wrote is still taken for the same
@@ -242,6 +242,22 @@ def test_a_registry_of_version_2_gives_out_plain_words_until_it_is_told_otherwis
         assert schema.version_of(connection) == 2  # reading left it as it was
     assert registry.give("labelled").labelled == range(1)
     assert registry.allocate(RECORD).labelled and [*registry.entries()][:3] == entries
+    assert registry.verify_audit().problem is None
+
+
+def test_a_registry_of_version_4_gets_fingerprints_when_it_is_first_written_to(first: str) -> None:
+    with transaction(connect_to_nothing(first), write=True) as connection:
+        migrate(connection, found=1, to="0004")
+        connection.execute(text("UPDATE wam_entry SET sketch = '2x2:oA=='"))
+    registry = Registry.open(first, create=False)
+    entries = [*registry.entries()]
+    assert [(entry.sketch, entry.pdq) for entry in entries] == [("2x2:oA==", None)] * 3
+    assert registry.similar([7], most=5) == [] and registry.size == 3
+    with transaction(connect_to_nothing(first)) as connection:
+        assert schema.version_of(connection) == 4  # reading left it as it was
+    marked = registry.confirm(entries[1].word, pdq=7, again=True)
+    assert [one.entry for one in registry.similar([7], most=5)] == [marked]
+    assert [*registry.entries()] == [entries[0], marked, entries[2]]
     assert registry.verify_audit().problem is None
 
 

@@ -380,12 +380,9 @@ class TestRecover:
         from tests.wam.provenance.c2pa_files import picture
 
         Path("noise.png").write_bytes(picture("PNG", size=128))
-        from tests.wam.synthetic import smooth_picture
+        from tests.wam.synthetic import varied_picture
 
-        pixels = smooth_picture(200, 260)
-        pixels[40:120, 60:200] //= 2
-        pixels[130:180, 20:90] = 255 - pixels[130:180, 20:90]
-        Image.fromarray(pixels).save("source.png")
+        Image.fromarray(varied_picture(side=200)).save("source.png")
         signed = sign(run, Path("source.png"), "-o", "signed.png")
         result = run("recover", "source.png", "--json")
         assert result.exit_code == 0, result.stdout

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.wam.cli.commands import check_contract
 from tests.wam.service.served import Served, picture, upload
+from tests.wam.synthetic import varied_picture
 from wam.service.roles import Role
 
 SECRETS = ("asset-77", "user-88")
@@ -76,3 +79,20 @@ def test_a_record_that_anyone_can_have_written_names_nobody(served: Served) -> N
     assert (mark["status"], mark["marked_by"], mark["record"]) == ("unverified", None, None)
     (mark,) = shown(served, marked.content, Role.AUDITOR)["watermarks"]
     assert (mark["marked_by"], mark["record"]["owner"]) == (None, "somebody")
+
+
+def test_only_staff_are_shown_what_looks_alike(served: Served) -> None:
+    stream = io.BytesIO()
+    Image.fromarray(varied_picture(seed=9)).save(stream, "PNG")
+    source = stream.getvalue()
+    form = {"files": {"file": ("p.png", source)}, "data": {"asset": "asset-9", "owner": "acme", "user": "user-9"}}
+    link = served[Role.MARKER].post("/v1/embed", **form).headers["Wam-Link"]
+    for role in (Role.ANONYMOUS, Role.MARKER):
+        refused = served[role].post("/v1/detect?similar=3&view=staff", **upload(source))
+        assert refused.status_code == 403 and "asset-9" not in refused.text and "user-9" not in refused.text
+    assert served[Role.AUDITOR].post("/v1/detect?similar=3&view=public", **upload(source)).status_code == 403
+    said = served[Role.AUDITOR].post("/v1/detect?similar=3", **upload(source)).json()
+    assert said["watermarks"] == [] and [one["link"] for one in said["similar"]["pictures"]] == [link]
+    assert said["similar"]["pictures"][0]["record"]["user"] == "user-9"
+    assert "similar" not in served[Role.AUDITOR].post("/v1/detect", **upload(source)).json()
+    assert served[Role.AUDITOR].post("/v1/detect?similar=101", **upload(source)).status_code in (400, 422)

@@ -95,11 +95,13 @@ def detect_locally(
     *,
     effort: Effort = USUAL,
     frames: bool = False,
+    similar: int = 0,
     workers: int | None = None,
     draw: Draw | None = None,
     start_worker: Callable[[], None] | None = None,
 ) -> Generator[DetectOutcome]:
-    """Reads all sources, in order, with ``frames`` all frames of animations. They are asked for as workers get on.
+    """Reads all sources, in order, with ``frames`` all frames of animations, and lists ``similar`` registered pictures
+    that look alike. They are asked for as workers get on.
 
     ``draw`` is given the place of each source, its picture and its readings, in the worker's thread; ``start_worker``
     is called first there.
@@ -109,7 +111,7 @@ def detect_locally(
     def read(chunk: Sequence[tuple[int, Source]]) -> list[DetectOutcome]:
         ((index, source),) = chunk
         try:
-            steps = ReadSteps(marker, effort=effort, frames=frames, labels=words.labels)
+            steps = ReadSteps(marker, effort=effort, frames=frames, labels=words.labels, similar=similar)
             pictures = open_source(steps, source)
             with gate.passing(sum(picture.width * picture.height for picture in pictures)):
                 findings = judge(steps.examine(pictures), words)

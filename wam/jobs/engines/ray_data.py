@@ -116,10 +116,11 @@ def detect_on_cluster(
     *,
     effort: Effort = USUAL,
     frames: bool = False,
+    similar: int = 0,
 ) -> Generator[DetectOutcome]:
     """Reads all sources, in order; as ``detect_locally``, without pictures. They are asked for a wave at a time."""
     words = RegisteredWords(registry)
-    options = {"load": cluster.load, "effort": effort, "frames": frames, "labels": words.labels}
+    options = {"load": cluster.load, "effort": effort, "frames": frames, "labels": words.labels, "similar": similar}
     with connected(cluster) as ray:
         rest = iter(sources)
         while wave := list(islice(rest, WAVE)):
@@ -166,9 +167,9 @@ class _MarkWorker(Worker):
 
 
 class _DetectWorker(Worker):
-    def __init__(self, load: Load, effort: Effort, frames: bool, labels: tuple[Label, ...]) -> None:
+    def __init__(self, load: Load, effort: Effort, frames: bool, labels: tuple[Label, ...], similar: int) -> None:
         super().__init__(load)
-        self.steps = ReadSteps(self.marker, effort=effort, frames=frames, labels=labels)
+        self.steps = ReadSteps(self.marker, effort=effort, frames=frames, labels=labels, similar=similar)
 
     def work(self, task: Task) -> Examined:
         assert isinstance(task, _DetectTask)

@@ -1,0 +1,75 @@
+"""What ``wam detect --similar`` says: registered pictures that look like one, which are no watermarks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import typer
+
+from wam.cli import terminal
+from wam.cli.tables import fits, print_table
+from wam.errors import show_name
+
+if TYPE_CHECKING:
+    from wam.pipeline.contract_records import LookalikeObject, SimilarObject
+
+BITS = 256
+
+
+def print_similar(said: SimilarObject, columns: int | None, *, several: bool = False) -> None:
+    """A line on all of them, then each as a row of a table, or as a block where that has no room; ``several``
+    registries were asked."""
+    if said["reason"] is not None:
+        typer.echo(f"looks like: not looked for, since {said['reason']}")
+        return
+    if not said["pictures"]:
+        typer.echo(f"looks like no registered picture, among {said['among']:,}")
+        return
+    count = len(said["pictures"])
+    typer.echo(f"looks like {count} registered picture{'s' if count > 1 else ''}: no watermark and no proof")
+    typer.echo(f"by chance among {said['among']:,} records: {share(said['false_match'])}, as far as was tested")
+    rows = [_cells(one, several=several) for one in said["pictures"]]
+    if columns is None or fits(rows, columns):
+        print_table(rows)
+        return
+    for row in rows:
+        known = [(key, value) for key, value in row.items() if value != "-"]
+        typer.echo("\n".join(["", *terminal.block(known, columns, whole=("bits", "link"))]))
+
+
+def line_of(said: SimilarObject) -> str:
+    """The end of a picture's line in a folder: the nearest, and how many more; nothing without any."""
+    if not said["pictures"]:
+        return ""
+    first, more = said["pictures"][0], len(said["pictures"]) - 1
+    record = first["record"]
+    named = " ".join(show_name(text) for text in (record["asset"], record["owner"], record["user"]) if text)
+    rest = f", {more} more" if more else ""
+    return f"; looks like {first['link']} {named} ({first['distance']} of {BITS} bits{rest})"
+
+
+def share(chance: float) -> str:
+    """A chance at most, as people read it.
+
+    >>> share(0.0014), share(1.0), share(0.14), share(0.0000014)
+    ('at most .14%', 'not known', 'at most 14%', 'at most .00014%')
+    """
+    if chance >= 1:
+        return "not known"
+    text = f"{100 * chance:.2g}" if chance >= 1e-3 else f"{100 * chance:.6f}".rstrip("0")
+    return f"at most {text.removeprefix('0')}%"
+
+
+def _cells(one: LookalikeObject, *, several: bool) -> Mapping[str, str]:
+    record = one["record"]
+    return {
+        "bits": str(one["distance"]),
+        "link": one["link"],
+        "asset": show_name(record["asset"]),
+        "owner": show_name(record["owner"]),
+        "user": show_name(record["user"] or "-"),
+        "ingested": record["ingested_at"],
+        "how": one["turned"] or "-",
+        **({"registry": show_name(one["registry"])} if several else {}),
+    }
