@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from wam.signal.specification import LEVEL_RATIO, TILE
 
 SEARCH_OF_0_2_0 = "0a4b917dcfd64d07"  # digest of the search of version 0.2.0, whose checkpoints name none
-SEARCH_OF_0_3_0 = "cdd9b36105c9fb6b"  # that of version 0.3.0, which the shipped checkpoint was calibrated with
+SEARCH_OF_0_3_0 = "4ade9941c4a6beba"  # that of version 0.3.0, which the shipped checkpoint was calibrated with
 
 
 def _check(sound: bool, what: str, expected: str, found: object) -> None:
@@ -257,8 +257,11 @@ class ClusteringConfig:
     given_pose: float = 10.0  # joint score that a pose which was given, not found among thousands, is ahead by
     evidence: float = 7.0  # standard deviations that a spot shows at least at a given pose: unmarked reach 6, marks 9
     distinct: float = 4.0  # score that the bits in which two messages at one pose differ need by themselves
-    distinct_alike: float = 12.0  # the same where they differ in fewer bits than ``alike_bits``
-    alike_bits: int = 9  # of 32: below it one message that is read badly in places is likelier; of two words .4% are
+    alike_bits: int = 9  # of 32: of two words .4% differ in fewer
+    overshadowed: float = 3.0  # times the score of a message that one so much alike has which may be all there is
+    # the same as ``distinct`` in that case; of neighbours with messages of their own that differ in six to eight bits
+    # scores are within 2.7 of one another, and the differing bits have 4 to 10 (28 tenths of validation photos)
+    distinct_overshadowed: float = 12.0
     clear: float = 1.2  # vote from which a bit is rarely wrong
     clear_alike: int = 2  # clear bits in which two readings of one message differ at most; words differ in six
     same: float = 0.5  # cosine between two readings above which they are one message

@@ -115,6 +115,14 @@ def reads_alike(one: Tensor, other: Tensor, config: ClusteringConfig) -> bool:
     return differ <= config.clear_alike and float(F.cosine_similarity(one, other, dim=0)) > config.same
 
 
+def stands_beside(one: Reading, other: Reading, config: ClusteringConfig) -> bool:
+    """Whether the weaker of two messages at one pose is a message of its own. One that differs little and is much
+    weaker is likelier the other, read badly in places."""
+    differing = int((one.votes.sign() != other.votes.sign()).sum())
+    shadow = differing < config.alike_bits and other.score > config.overshadowed * one.score
+    return one.apart_from(other) > (config.distinct_overshadowed if shadow else config.distinct)
+
+
 class _Splitter:
     """The blocks of one estimate at one pose, and the messages told apart so far."""
 
@@ -149,15 +157,9 @@ class _Splitter:
             accepted = settled
         distinct: list[Reading] = []
         for one in sorted(accepted, key=lambda one: -one.score):
-            if all(self._distinct(one, other) for other in distinct):
+            if all(stands_beside(one, other, self.config) for other in distinct):
                 distinct.append(one)
         return distinct[:limit]
-
-    def _distinct(self, one: Reading, other: Reading) -> bool:
-        """Whether one of two messages at this pose stands by itself beside the other, which has the higher score."""
-        differing = int((one.votes.sign() != other.votes.sign()).sum())
-        alike = differing < self.config.alike_bits
-        return one.apart_from(other) > (self.config.distinct_alike if alike else self.config.distinct)
 
     def _next(self, seeds: Tensor, accepted: list[Reading]) -> Reading | None:
         """The message that explains most of what the accepted ones leave, if it is one."""

@@ -31,14 +31,14 @@ class Known:
 KNOWN = {
     DEFAULT: Known(
         file="lattice32.safetensors",
-        sha256="67c273125791179f40d4ad19811ee04dfb109fa206475db5091c40e65c8bf07d",
+        sha256="e47c9c4e8e71c8090f3a250dc4194bfb30651ebddeb54ab9a3caf0ba1f94724a",
         licence="MIT",
         signal=SIGNAL.name,
         size="small",
     ),
     "lattice32-0.2": Known(  # the same extractor, and marks as versions up to 0.2.0 made them
         file="lattice32-0.2.safetensors",
-        sha256="79e0345b3f8b402d04b5ec11c78eb36efabaccc0a03bdeb07dbc01ad1f48a59b",
+        sha256="54e3b629a5382f29224ce7eb4a9e1be8c011af90204dc7fa209984eb6c4c13a7",
         licence="MIT",
         signal=SIGNAL.name,
         size="small",

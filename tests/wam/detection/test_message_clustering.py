@@ -9,7 +9,14 @@ import torch.nn.functional as F
 from tests.wam.synthetic import THRESHOLD, message, noise, pattern_at, posed, text
 from wam.detection.config import DEFAULT_SEARCH as SEARCH
 from wam.detection.localization import Ground
-from wam.detection.message_clustering import Cluster, local_votes, reads_alike, split_messages
+from wam.detection.message_clustering import (
+    Cluster,
+    Reading,
+    local_votes,
+    reads_alike,
+    split_messages,
+    stands_beside,
+)
 from wam.signal.demodulation import block_votes
 from wam.signal.pattern import Carrier
 
@@ -146,3 +153,30 @@ def test_local_votes_agree_where_the_message_is(carrier: Carrier) -> None:
     half = agreement.shape[1] // 2
     assert float(agreement[:, 2 : half - 4].min()) > 0.8
     assert float(agreement[:, half + 4 : -2].max()) < 0.6
+
+
+def reading(votes: torch.Tensor, score: float, evidence: float) -> Reading:
+    """A message whose every bit has that evidence in the window it is judged in."""
+    window = torch.stack([votes.sign() * evidence, torch.zeros(32)])
+    nothing = torch.zeros(1)
+    return Reading(votes, score, nothing, window, nothing, nothing, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("differing", "score", "evidence", "own"),
+    [
+        (7, 80.0, 1.0, True),  # a neighbour as strong
+        (7, 20.0, 1.0, False),  # a shadow of the first
+        (7, 20.0, 2.0, True),  # as weak, but sure of the bits in which it differs
+        (12, 20.0, 1.0, True),  # two words
+        (7, 80.0, 0.5, False),
+    ],
+)
+def test_a_weak_message_that_is_nearly_the_first_has_to_show_more(
+    differing: int, score: float, evidence: float, own: bool
+) -> None:
+    first = 2.0 * torch.ones(32)
+    second = first.clone()
+    second[:differing] *= -1
+    strong, weak = reading(first, 100.0, 3.0), reading(second, score, evidence)
+    assert stands_beside(weak, strong, SEARCH.clustering) is own
