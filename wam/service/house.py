@@ -15,7 +15,6 @@ from payload.errors import RegistryError, RegistryFullError, UnknownLinkError
 from payload.registry import Registry
 from wam.errors import show_name
 from wam.service.batches import Jobs
-from wam.service.far_jobs import FarJobs
 from wam.service.fetch_url import Fetcher
 from wam.service.gate import Caller
 from wam.service.kept import KeptFiles, PrivateFolder
@@ -51,7 +50,8 @@ class House:
             if store is None
             else SharedResults(store, seconds=seconds, most=most)
         )
-        self.jobs = Jobs(self.folder, limits, pool.count, far=None if store is None else FarJobs(store))
+        jobs = store or Store(str(settings.jobs or self.folder.path))
+        self.jobs = Jobs(jobs, self.folder, limits, pool.count)
 
     def view(self, request: Request, asked: View | None = None) -> View:
         """What the caller of a request is shown."""
