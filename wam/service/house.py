@@ -20,12 +20,13 @@ from wam.service.gate import Caller
 from wam.service.kept import KeptFiles, PrivateFolder
 from wam.service.messages import Message
 from wam.service.metrics import Metrics
-from wam.service.pool import ClosedError, DiedError, Lane, OverrunError, Pool
+from wam.service.pool import Pool
 from wam.service.problems import Problem, bad_request, unavailable
 from wam.service.rates import Admission
 from wam.service.roles import View, view_of
 from wam.service.settings import Settings
 from wam.service.shared import Results, SharedResults, Store
+from wam.service.worker import ClosedError, DiedError, Lane, OverrunError
 
 LOG = logging.getLogger("wam.service")
 FAULT = "the service failed; its log says where"
@@ -42,6 +43,7 @@ class House:
         self.admission = Admission(limits.queue + pool.count, limits.at_once)
         self.metrics = Metrics(lambda: pool.waiting, lambda: len(pool.pids), lambda: self.admission.count)
         pool.restarted = self.metrics.restarted
+        pool.together = self.metrics.together
         self.folder = PrivateFolder()
         store = None if settings.shared is None else Store(settings.shared)
         seconds, most = settings.link_seconds, settings.link_bytes

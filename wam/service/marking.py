@@ -24,8 +24,8 @@ from wam.service.asked import Asked, asked_of
 from wam.service.bodies import UPLOAD, picture_of, wrong_type
 from wam.service.house import FAULT, House, caller_of
 from wam.service.messages import Message
-from wam.service.pool import Lane
 from wam.service.problems import Problem
+from wam.service.worker import Lane
 from wam.signal.label import Label
 
 MEDIA_TYPES = {"jpg": "jpeg", "tif": "tiff"}  # by an extension that is none itself

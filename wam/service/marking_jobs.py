@@ -25,8 +25,8 @@ from wam.service.job import Job
 from wam.service.job_files import Member
 from wam.service.job_uploads import checked_outputs
 from wam.service.marking import Marking
-from wam.service.pool import Lane
 from wam.service.problems import Problem, bad_request
+from wam.service.worker import Lane
 
 ASSET_FROM = "asset_from"  # where each picture's asset comes from
 NAME, LIST = "name", "list"

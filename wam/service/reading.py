@@ -18,10 +18,10 @@ from wam.service.house import House, caller_of
 from wam.service.job import FarJob, Job
 from wam.service.job_files import Member
 from wam.service.messages import Message
-from wam.service.pool import Lane
 from wam.service.problems import Problem, bad_request
 from wam.service.roles import Role, View
 from wam.service.views import ServedDetect, served
+from wam.service.worker import Lane
 
 ARCHIVES = ("application/zip", "application/x-zip-compressed")
 
