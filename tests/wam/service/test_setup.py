@@ -60,7 +60,7 @@ def test_there_is_one_worker_for_each_gpu_or_else_for_each_cpu_and_two_at_least(
 ) -> None:
     found = Accelerators(tuple(map(str, range(gpus))), mps)
     assert default_workers(device, 6, found) == count
-    assert default_workers("cpu", 0, found) == 1
+    assert default_workers("cpu", 0, found) == 2
 
 
 def test_each_gpu_has_its_worker_and_more_of_them_are_spread() -> None:
