@@ -118,6 +118,7 @@ def _add_routes(app: FastAPI, house: House) -> None:
         ("/", front.page),
         ("/page.css", front.page_style),
         ("/page.js", front.page_script),
+        ("/texts.js", front.page_texts),
         ("/icon.svg", front.page_icon),
     ):
         add("GET", path, handler, {}, include_in_schema=False)

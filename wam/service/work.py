@@ -22,7 +22,8 @@ from wam.pictures.formats import ANIMATED
 from wam.pictures.overlay import overlay as draw_overlay
 from wam.pictures.reader import check_header, is_still, open_content, undecodable
 from wam.pictures.samples import Picture
-from wam.pipeline.contract import detect_object, embed_object
+from wam.pipeline.caption import caption
+from wam.pipeline.contract import DetectObject, detect_object, embed_object
 from wam.pipeline.error_line import error_line
 from wam.pipeline.loaded import load
 from wam.pipeline.mark_link import REUSED, mark_link
@@ -31,7 +32,9 @@ from wam.pipeline.options import MarkOptions
 from wam.pipeline.read import AnyReading, Examined, ReadSteps, judge
 from wam.pipeline.registered_words import RegisteredWords
 from wam.service.messages import receive, send
+from wam.service.roles import View
 from wam.service.setup import Setup
+from wam.service.views import served
 from wam.signal.label import Label
 
 OVERLAY_SIDE = 2048  # pixels of an overlay's longer side
@@ -131,7 +134,10 @@ class Desk:
             said = detect_object(findings, image=show_name(name), model=self.marker.name)
             drawn: list[bytes] = []
             if task["overlay"] and findings.readings:
-                drawn = [_overlay(pictures[0], findings.readings, task["overlay"]), *map(_mask, findings.readings)]
+                drawn = [
+                    _overlay(pictures[0], findings.readings, said, View(task["overlay"])),
+                    *map(_mask, findings.readings),
+                ]
             return {"state": "done", "detect": said}, drawn
         except Exception as error:
             return self._problem(name, error), []
@@ -250,14 +256,9 @@ def _suffix(content: bytes) -> str:
     return {"JPEG": ".jpg", "MPO": ".jpg", "HEIF": ".heic", "TIFF": ".tif"}.get(format, f".{format.lower()}")
 
 
-def _overlay(picture: Picture, readings: tuple[AnyReading, ...], view: str) -> bytes:
+def _overlay(picture: Picture, readings: tuple[AnyReading, ...], said: DetectObject, view: View) -> bytes:
     """The picture with its marks outlined, in JPEG; captions as far as the view allows."""
-    captions = []
-    for one in readings:
-        record = one.record
-        named = "" if record is None else record.owner if view == "public" else f"{record.asset} · {record.owner}"
-        lines = [named, "" if view == "public" else getattr(one, "link", None) or "", one.status]
-        captions.append("\n".join(show_name(line) for line in lines if line))
+    captions = [caption(mark) for mark in served(said, view)["watermarks"]]
     drawn = draw_overlay(picture.pixels, [one.region for one in readings], captions)
     drawn.thumbnail((OVERLAY_SIDE, OVERLAY_SIDE))
     stream = io.BytesIO()
