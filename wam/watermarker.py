@@ -177,17 +177,7 @@ class Watermarker:
         """As ``detect`` of each picture, of any sizes and kinds, in their order; a model that can puts views of one
         size through its network together. ``seconds`` for all of them."""
         effort = Effort(thorough=thorough, quick=quick, seconds=seconds)
-        batches = [to_batch(image) for image in images]
-        for batch in batches:
-            _check_single(batch)
-        model = self.model
-        with torch.inference_mode():
-            pictures = [batch[0].to(self.device) for batch in batches]
-            if isinstance(model, ManyPictures):
-                every = model.find_many(pictures, effort=effort)
-            else:
-                every = [self._find(picture, effort)[0] for picture in pictures]
-        return [self._described(findings, batch, max_log10_p) for findings, batch in zip(every, batches, strict=True)]
+        return [found for found, _ in self.detect_and_explain_many(images, effort=effort, max_log10_p=max_log10_p)]
 
     def glance(self, image: AnyImage, *, max_log10_p: float | None = None) -> list[Detection]:
         """As ``detect`` with ``quick``: of a picture that lies in the file as it was marked."""
@@ -202,6 +192,26 @@ class Watermarker:
         with torch.inference_mode():
             findings, summary = self._find(batch[0].to(self.device), effort)
         return self._described(findings, batch, max_log10_p), summary
+
+    def detect_and_explain_many(
+        self, images: Iterable[AnyImage], *, effort: Effort = USUAL, max_log10_p: float | None = None
+    ) -> list[tuple[list[Detection], SearchSummary | None]]:
+        """As ``detect_and_explain`` of each picture, looked at together as in ``detect_many``."""
+        batches = [to_batch(image) for image in images]
+        for batch in batches:
+            _check_single(batch)
+        model = self.model
+        every: Sequence[tuple[list[Finding], SearchSummary | None]]
+        with torch.inference_mode():
+            pictures = [batch[0].to(self.device) for batch in batches]
+            if isinstance(model, ManyPictures):
+                every = model.find_many(pictures, effort=effort)
+            else:
+                every = [self._find(picture, effort) for picture in pictures]
+        return [
+            (self._described(findings, batch, max_log10_p), summary)
+            for (findings, summary), batch in zip(every, batches, strict=True)
+        ]
 
     def _described(self, findings: list[Finding], batch: Tensor, max_log10_p: float | None) -> list[Detection]:
         """Findings in a picture (1, 3, H, W), what is too likely by chance left out, surest first."""

@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from scripts import service_load
-from tests.wam.service.served import in_threads, picture, upload
-from wam.service.roles import Role
+from tests.wam.service.served import in_threads, picture
+from tests.wam.synthetic import handmade_marker
+from wam.studio import Studio
 
 
-def test_figures_are_those_of_the_requests(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+class Light(Studio):
+    """With the model of the tests."""
+
+    def __init__(self, registry: str) -> None:
+        super().__init__(registry)
+        self.marker = handmade_marker()
+
+
+def test_figures_are_those_of_the_requests(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_load, "Studio", Light)
     folder = tmp_path / "pictures"
     folder.mkdir()
+    for number in range(2):
+        (folder / f"{number}.png").write_bytes(picture(seed=number))
+    line = ["--pictures", str(folder), "--requests", "12", "--at-once", "3", "--loop", "4", "--pid", str(os.getpid())]
     with in_threads(tmp_path) as served:
-        marked = served[Role.MARKER].post("/v1/embed", **upload(picture(seed=1), asset="1", owner="a")).content
-        (folder / "0.png").write_bytes(marked)
-        (folder / "1.png").write_bytes(picture(seed=2))
-        service_load.main(["--url", served.url, "--pictures", str(folder), "--requests", "12", "--at-once", "3"])
-    (line,) = capsys.readouterr().out.splitlines()
-    said = json.loads(line)["service"]
-    assert (said["requests"], said["statuses"]) == (12, {"200": 12})
-    assert said["with_marks"] >= 2 and 0 < said["p50_seconds"] <= said["p95_seconds"] <= said["longest_seconds"]
+        service_load.main(["--url", served.url, *line])
+    service, memory, loop = map(json.loads, capsys.readouterr().out.splitlines())
+    said = service["service"]
+    assert (said["requests"], said["statuses"], said["with_marks"]) == (12, {"200": 12}, 2)
+    assert 0 < said["p50_seconds"] <= said["p95_seconds"] <= said["longest_seconds"]
+    assert len(memory["memory_mib"]) == 3 and all(one > 50 for one in memory["memory_mib"])
+    assert loop["loop"]["pictures"] == 4
+    assert loop["ratio"] == pytest.approx(said["per_second"] / loop["loop"]["per_second"], rel=0.01)
 
 
 def test_a_folder_without_pictures_is_said(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from time import monotonic
@@ -96,7 +96,7 @@ def detect_by_server(
 
     started = monotonic()
     with progress("detecting", listing.total) as advance:
-        for (_, source), outcome in _side_by_side(read, enumerate(sources), workers or AT_ONCE):
+        for (_, source), outcome in side_by_side(read, enumerate(sources), workers or AT_ONCE):
             name = str(source.location)
             if isinstance(outcome, Exception):
                 if debug:
@@ -130,9 +130,8 @@ def embed_by_server(
     """Has the service mark each picture, writes what comes back, enters it in the ``journal`` and prints it; True when
     none of them failed. ``resume`` skips what the journal knows as done."""
     from wam.cli.print_embed import all_there, marked_lines, say_done_before, summary_line
-    from wam.pipeline.contract import earlier_object, failed_object
+    from wam.pipeline.contract import earlier_object
 
-    options, model = journal.options, journal.model
     counts: Counter[str] = Counter()
     written: list[Path] = []
     started = monotonic()
@@ -143,21 +142,15 @@ def embed_by_server(
         earlier = journal.finished(item) if resume else None
         if earlier is not None:
             return "done before", earlier_object(earlier)
-        return "marked", _marked_by(client, item, journal, counts, new_link=new_link)
+        return "marked", marked_by(client, item, journal, counts, new_link=new_link)
 
     try:
         with progress("embedding", len(items)) as advance:
-            for item, outcome in _side_by_side(mark, items, workers or AT_ONCE):
-                name = str(item.source.location)
+            for item, outcome in side_by_side(mark, items, workers or AT_ONCE):
                 if isinstance(outcome, Exception):
                     if debug:
                         raise outcome
-                    kind, line = "failed", error_line(name, outcome)
-                    said = failed_object(
-                        image=name, mode=options.mode, record=item.record, model=model, error=outcome, message=line
-                    )
-                    journal.fail(item, said)
-                    common.report(line)
+                    kind, said = "failed", say_failed(item, outcome, journal)
                 else:
                     kind, said = outcome
                     if kind == "marked" and isinstance(item.target, Path):
@@ -178,7 +171,21 @@ def embed_by_server(
     return not counts["failed"]
 
 
-def _marked_by(client: Client, item: Item, journal: Journal, counts: Counter[str], *, new_link: bool) -> EmbedObject:
+def say_failed(item: Item, error: Exception, journal: Journal) -> EmbedObject:
+    """Prints why a picture was not marked, and enters that; the object for it."""
+    from wam.pipeline.contract import failed_object
+
+    name = str(item.source.location)
+    line = error_line(name, error)
+    said = failed_object(
+        image=name, mode=journal.options.mode, record=item.record, model=journal.model, error=error, message=line
+    )
+    journal.fail(item, said)
+    common.report(line)
+    return said
+
+
+def marked_by(client: Client, item: Item, journal: Journal, counts: Counter[str], *, new_link: bool) -> EmbedObject:
     """Has one picture marked, writes it and enters it."""
     from wam.pictures.files import format_of
     from wam.pictures.storage import digest_of, exists, fetch, write_content
@@ -206,9 +213,9 @@ def _marked_by(client: Client, item: Item, journal: Journal, counts: Counter[str
     return said
 
 
-def _side_by_side(
+def side_by_side(
     work: Callable[[Given], Done], given: Iterable[Given], count: int
-) -> Iterator[tuple[Given, Done | Exception]]:
+) -> Generator[tuple[Given, Done | Exception]]:
     """What ``work`` makes of each, or its error, in order; so many are under way at once."""
 
     def attempt(one: Given) -> Done | Exception:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from wam.cli import common
 from wam.cli.choices import Engine
-from wam.cli.mark_lines import show_mark, show_status
-from wam.errors import WamError, show_name
+from wam.errors import WamError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,8 +104,9 @@ def _write_pictures(
             place.parent.mkdir(parents=True, exist_ok=True)
     if overlay is not None:
         from wam.pictures.overlay import overlay as draw
+        from wam.pipeline.caption import caption
 
-        captions = [_caption(one) for one in said]
+        captions = [caption(one) for one in said]
         write_picture(overlay, draw(picture().pixels, regions, captions))
     if mask is not None:
         from PIL import Image
@@ -117,16 +117,6 @@ def _write_pictures(
             if inside[1] is not None:
                 refuse_links_out([place], [inside[1]])
             write_picture(place, pixels)
-
-
-def _caption(said: WatermarkObject) -> str:
-    """A line each for the record, the link, and how sure both are, as far as there is such."""
-    from wam.pipeline.chance import show_chance
-
-    record, owner = said["record"], said.get("marked_by")  # where a service shows the owner only
-    named = f"{record['asset']} · {record['owner']}" if record else str(owner or "")
-    status = f"{show_status(said)}, chance {show_chance(said['log10_p'])}"
-    return "\n".join(show_name(line) for line in [named, show_mark(said), status] if line not in ("", "-"))
 
 
 def draw_read(draw: DrawMarks, left: list[int], place: int, picture: Picture, readings: Sequence[AnyReading]) -> None:

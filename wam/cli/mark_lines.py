@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from wam.cli import terminal
 from wam.errors import show_name
+from wam.pipeline.caption import Mark, show_mark, show_status
 from wam.pipeline.chance import show_chance
 
 NAME_LOG10_P = -6.0  # from which on the chance of a name for a mark of another registry is shown
 SHORTEST_NAME = 12  # columns of a picture's name in a folder's line, however many marks follow
-
-
-Mark = Mapping[str, Any]  # a watermark as the contract has it, here or from a service
-
-
-def show_mark(mark: Mark) -> str:
-    """The short link, or how much of a record there is, or that it is a mark of another registry."""
-    if mark["mode"] == "record":
-        return f"record, {mark['marks']['read']} of {mark['marks']['embedded'] or '?'} marks"
-    if _is_foreign(mark):
-        return "another registry's"
-    return mark["link"] or "-"
-
-
-def _is_foreign(mark: Mark) -> bool:
-    """Whether a mark says that it is of a registry that was not asked; services of 0.2.0 say nothing of it."""
-    label = mark.get("label")
-    return label is not None and not label["known"]
 
 
 def _chance(mark: Mark) -> str:
@@ -36,14 +18,6 @@ def _chance(mark: Mark) -> str:
     name = mark.get("name_log10_p")
     shown = name is not None and name >= NAME_LOG10_P
     return show_chance(mark["log10_p"]) + (f" (name 1e{name:.0f})" if shown else "")
-
-
-def show_status(mark: Mark) -> str:
-    """The status, and whether the mark seems to be another picture's."""
-    if mark["transplanted"]:
-        return f"{mark['status']} (transplanted?)"
-    # a service of before says nothing of it
-    return f"{mark['status']} (unbound)" if mark.get("binding") == "unbound" else str(mark["status"])
 
 
 def _registry(mark: Mark) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from wam.errors import show_name
+from wam.pipeline.chance import show_chance
 
 if TYPE_CHECKING:
     from wam.models.protocol import SearchSummary
@@ -69,11 +70,13 @@ def _mark(reading: AnyReading, detection: Detection, searches: tuple[SearchSumma
     threshold = f" (threshold {searches[0].threshold:.1f})" if searches else ""
     pose = detection.pose
     angle = round(pose.rotation_deg, 1) + 0.0  # no minus zero
+    word = show_chance(reading.log10_p)  # of a record: of all its marks
+    whole = "" if word == show_chance(detection.log10_p) else f" as a mark, {word} with all of it"
     turned = f"scale {pose.scale:.2f}, turned {angle:.1f} degrees{', mirrored' if pose.flipped else ''}"
     return (
         f"{reading.link or reading.status}: {detection.how or 'one pass at one size'}; "
-        f"score {detection.score:.1f}{threshold}, log10_p {detection.log10_p:.1f} as a mark, "
-        f"{reading.log10_p:.1f} with its word; {_label(detection)}{turned}; region {x},{y} {width}x{height}"
+        f"score {detection.score:.1f}{threshold}, chance {show_chance(detection.log10_p)}{whole}; "
+        f"{_label(detection)}{turned}; region {x},{y} {width}x{height}"
     )
 
 

@@ -11,7 +11,7 @@ import typer
 from wam.cli import common, panels
 from wam.cli.choices import Device, KeyRole, PublicView
 from wam.cli.lines import note
-from wam.errors import WamError
+from wam.errors import WamError, show_name
 from wam.models.catalogue import DEFAULT
 from wam.packages import require_for
 
@@ -67,7 +67,18 @@ def serve(
             min=1,
             metavar="N",
             rich_help_panel=panels.RUNNING,
-            help="Processes that read and mark; default: one for each GPU, or for each CPU where there is none.",
+            help="Processes that read and mark; default: one for each GPU, or for each CPU, two at least.",
+        ),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            "--batch",
+            min=1,
+            max=64,
+            metavar="N",
+            rich_help_panel=panels.RUNNING,
+            help="Pictures of several requests that one process reads together; default: 8 on a GPU, 1 on CPUs.",
         ),
     ] = None,
     api_keys: ApiKeysOption = None,
@@ -142,6 +153,16 @@ def serve(
             "--queue", min=0, rich_help_panel=panels.BOUNDS, help="Pictures that may wait; more are answered 429."
         ),
     ] = 16,
+    jobs: Annotated[
+        Path | None,
+        typer.Option(
+            "--jobs",
+            metavar="DIR",
+            rich_help_panel=panels.RUNNING,
+            help="Folder for jobs, which outlive the process there. Default: beside the registry's file, or --shared.",
+            parser=common.local_path,
+        ),
+    ] = None,
     shared: Annotated[
         str | None,
         typer.Option(
@@ -173,10 +194,11 @@ def serve(
         return
     require_for("wam serve")
     from wam.service.server import build, run
-    from wam.service.setup import Accelerators, Setup, accelerators, default_workers
+    from wam.service.setup import Accelerators, Setup, accelerators, default_batch, default_workers
 
     settings = _settings(
-        public_view, fetch_urls, open_metrics, rate, seconds, max_size, max_pixels, memory, queue, shared, rates
+        public_view, fetch_urls, open_metrics, rate, seconds, max_size, max_pixels, memory, queue, shared, rates,
+        _jobs_folder(jobs, registry, shared),
     )  # fmt: skip
     load = common.single_threaded(common.marker_loader(model, device, [*common.read_keys(key_file), None]))
     records = common.open_registry(registry, create=True)
@@ -187,7 +209,7 @@ def serve(
     gpus = found.gpus if device in (Device.AUTO, Device.CUDA) else ()
     setup = Setup(load, registry, limits.max_pixels, limits.max_frames, gpus)
     try:
-        house = build(setup, count, records, settings)
+        house = build(setup, count, records, settings, batch=batch or default_batch(device.value, found))
     except WamError as error:
         common.fail(f"--{error}")
     note(f"http://{host}:{port}/ is the page, /openapi.json the API; Ctrl-C ends it")
@@ -297,6 +319,7 @@ def _settings(
     queue: int,
     shared: str | None,
     rates: str | None,
+    jobs: Path | None,
 ) -> Settings:
     """The same as the service takes it."""
     from wam.service.roles import View
@@ -310,4 +333,29 @@ def _settings(
         queue=queue,
         address_rate=rate,
     )
-    return Settings(limits, View(public_view.value), fetch_urls, open_metrics=open_metrics, shared=shared, rates=rates)
+    return Settings(
+        limits, View(public_view.value), fetch_urls, open_metrics=open_metrics, shared=shared, rates=rates, jobs=jobs
+    )
+
+
+def _jobs_folder(given: Path | None, registry: str | None, shared: str | None) -> Path | None:
+    """Where jobs lie, made for this user only; None where they are in what machines share."""
+    from payload.errors import RegistryError
+    from payload.registry.database import files_of
+    from wam.service.api_keys import default_place
+
+    if given is not None and shared is not None:
+        common.fail("--jobs: expected it without --shared, found both; jobs are in what machines share")
+    if shared is not None:
+        return None
+    try:
+        files = files_of(registry)
+    except RegistryError as error:
+        common.fail(f"--{error}")
+    folder = given or (files[0].with_name(f"{files[0].name}.jobs") if files else default_place().with_name("jobs"))
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        name, found = show_name(str(folder)), error.strerror or str(error)
+        common.fail(f"--jobs: expected a folder that can be made, found {name}: {found}; name another")
+    return folder

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import time as clock
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
-from itertools import islice
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wam.cli import common, panels
+from wam.cli.by_server import ServerOption, refuse_with_server
 from wam.cli.choices import Device, Mode
 from wam.cli.embed import (
     Asset,
@@ -30,28 +27,20 @@ from wam.cli.embed import (
     Time,
     User,
     amount_of,
-    mark_options,
-    open_manifest,
     record_fields,
 )
-from wam.cli.lines import note, warn
-from wam.errors import ImageError, WamError, show_name
+from wam.cli.lines import note
+from wam.cli.watch_here import FOUND, marking, reading
+from wam.cli.watch_there import marking_by_server, reading_by_server
+from wam.cli.watched import Watched, Work
+from wam.errors import show_name
 from wam.models.catalogue import DEFAULT
-from wam.models.effort import Effort
 from wam.packages import require_for
-from wam.pipeline.error_line import error_line
 
 if TYPE_CHECKING:
-    from payload.registry import Registry
-    from wam.jobs.detect_report import DetectReport
-    from wam.jobs.modes import MarkMode
-    from wam.jobs.plan import Fields, Source
     from wam.pictures.storage import Location
-    from wam.watermarker import Watermarker
 
-BATCH = 256  # files of one run
 FAILED = "failed"  # below the folder that is watched
-FOUND = "found.jsonl"  # below the folder that is written to
 
 Folder = Annotated[
     Path,
@@ -164,6 +153,7 @@ def watch(
     model: common.ModelOption = DEFAULT,
     device: common.DeviceOption = Device.AUTO,
     workers: common.WorkersOption = None,
+    server: ServerOption = None,
     as_json: common.JsonOption = False,
     debug: common.DebugOption = False,
 ) -> None:
@@ -195,25 +185,38 @@ def watch(
         _refuse_with_read([option for option, value in given.items() if value])
         if not isinstance(place, Path):
             common.fail(f"--read: expected a folder of this machine for the report, found {show_name(out)}; name one")
-        load = common.marker_loader(model, device, [*common.read_keys(key_file), None])
-        opened = _reading(load, place, registry, frames=all_frames, workers=workers, as_json=as_json)
+    elif mode is Mode.RECORD and new_link:
+        common.fail("--new-link: expected it without --mode record, found both; a record in the pixels has no link")
+    if server is not None:
+        refuse_with_server(encrypt=encrypt, registry=registry, key_file=key_file, model=model != DEFAULT)
+    opened: AbstractContextManager[Work]
+    if read:
+        assert isinstance(place, Path)
+        if server is not None:
+            opened = reading_by_server(server, place, frames=all_frames, workers=workers, as_json=as_json)
+        else:
+            load = common.marker_loader(model, device, [*common.read_keys(key_file), None])
+            opened = reading(load, place, registry, frames=all_frames, workers=workers, as_json=as_json)
     else:
-        amount = amount_of(strength, psnr)
         fields = record_fields(asset, asset_from, owner, user, time, backslashes=backslashes)
-        if mode is Mode.RECORD and new_link:
-            common.fail("--new-link: expected it without --mode record, found both; a record in the pixels has no link")
-        key = next(iter(common.read_keys(key_file)), None)
         options = {
-            "mode": mode.value, "strength": amount, "label": label, "frames": all_frames, "encrypt": encrypt,
-            "quality": quality,
+            "mode": mode.value, "strength": amount_of(strength, psnr), "label": label, "frames": all_frames,
+            "encrypt": encrypt, "quality": quality,
         }  # fmt: skip
-        load = common.marker_loader(model, device, [key])
-        opened = _marking(
-            load, place, registry, fields, options, key=key, new_link=new_link, follow_links=follow_links,
-            workers=workers, as_json=as_json,
-        )  # fmt: skip
+        if server is not None:
+            opened = marking_by_server(
+                server, place, fields, options, new_link=new_link, follow_links=follow_links, workers=workers,
+                as_json=as_json,
+            )  # fmt: skip
+        else:
+            key = next(iter(common.read_keys(key_file)), None)
+            load = common.marker_loader(model, device, [key])
+            opened = marking(
+                load, place, registry, fields, options, key=key, new_link=new_link, follow_links=follow_links,
+                workers=workers, as_json=as_json,
+            )  # fmt: skip
     with opened as work:
-        watched = _Watch(work, folder, aside, done, place, settle=settle, patience=patience, debug=debug)
+        watched = Watched(work, folder, aside, done, place, settle=settle, patience=patience, debug=debug)
         note(f"watching {show_name(str(folder))}; Ctrl-C ends it")
         try:
             watched.run(every, once=once)
@@ -243,208 +246,3 @@ def _check_folders(folder: Path, out: Location, aside: Path, done: Path | None) 
 def _refuse_with_read(options: Sequence[str]) -> None:
     if options:
         common.fail(f"--read: expected it without {options[0]}, found both; what is read is not marked")
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What is done to pictures: ``known`` says whether an earlier run has done one in this state, ``do`` yields each
-    with its error or None, after it was said, but for errors, which ``fail`` says; ``verb`` for the line at the end."""
-
-    known: Callable[[Source, str], bool]
-    do: Callable[[Sequence[Source]], Iterator[tuple[Source, Exception | None]]]
-    fail: Callable[[Source, Exception], None]
-    verb: str
-
-
-class _Watch:
-    """One folder that is watched."""
-
-    def __init__(
-        self, work: _Work, folder: Path, aside: Path, done: Path | None, out: Location, *, settle: float,
-        patience: float, debug: bool,
-    ) -> None:  # fmt: skip
-        from wam.jobs.arrivals import Arrivals
-
-        without = [one for one in (aside, done, out) if isinstance(one, Path)]
-        self.arrivals = Arrivals(folder, self._known, without=without, settle=settle, patience=patience)
-        self.finished = self.failed = 0
-        self._work, self._aside, self._done, self._debug = work, aside, done, debug
-        self.away = False
-
-    def run(self, every: float, *, once: bool) -> None:
-        """Looks and works until it is interrupted, or once all is done; raises ``WamError`` where it cannot go on."""
-        while True:
-            ready = iter(self._look())
-            while some := list(islice(ready, BATCH)):
-                self._do(some)
-            if once and (self.away or self.arrivals.stuck):
-                return
-            clock.sleep(every)
-
-    def _known(self, source: Source, state: str) -> bool:
-        """Whether an earlier run has done a file; one that it could not move any more is moved now."""
-        known = self._work.known(source, state)
-        if known and self._done is not None:
-            self._move(source, self._done)
-        return known
-
-    def _look(self) -> list[Source]:
-        """What has arrived; a folder that is away is said once, and waited for."""
-        try:
-            found = self.arrivals.look()
-        except OSError as error:
-            if not self.away:
-                name, found_instead = show_name(str(self.arrivals.folder)), error.strerror or str(error)
-                warn(f"{name}: expected a folder that can be listed, found: {found_instead}; waiting for it")
-            self.away = True
-            return []
-        self.away = False
-        return found
-
-    def _do(self, sources: Sequence[Source]) -> None:
-        from wam.jobs.arrivals import is_its_own
-        from wam.jobs.detect_report import ReportError
-        from wam.jobs.manifest import ManifestError
-
-        for source, error in self._work.do(sources):
-            if error is None:
-                self.finished += 1
-                self.arrivals.finish(source)
-                if self._done is not None:
-                    self._move(source, self._done)
-            elif isinstance(error, ManifestError | ReportError) or self._debug:  # nothing can be noted any more
-                raise error
-            elif not os.path.lexists(source.location):
-                continue  # taken away again
-            elif not is_its_own(error, source):
-                warn(f"{error_line(str(source.location), error)}; it is tried again")
-                self.arrivals.put_off(source)
-            elif not self.arrivals.may_change(source):
-                self.failed += 1
-                self._work.fail(source, error)
-                self.arrivals.finish(source)
-                self._move(source, self._aside, why=error_line(str(source.location), error))
-
-    def _move(self, source: Source, folder: Path, *, why: str | None = None) -> None:
-        from wam.jobs.arrivals import move
-
-        try:
-            move(source, folder, why=why)
-        except WamError as error:
-            common.report(error)
-
-
-@contextmanager
-def _marking(
-    load: Callable[[], Watermarker], out: Location, registry: str | None, fields: Callable[[Source], Fields],
-    options: dict[str, Any], *, key: bytes | None, new_link: bool, follow_links: bool, workers: int | None,
-    as_json: bool,
-) -> Iterator[_Work]:  # fmt: skip
-    """Marking, with the manifest of the output folder and in link mode the registry."""
-    from wam.cli.print_embed import report_one
-    from wam.jobs.engines.local import embed_locally
-    from wam.jobs.journal import Journal
-    from wam.jobs.link_mode import LinkMode
-    from wam.jobs.outcome import EmbedOutcome
-    from wam.jobs.plan import Item, PlanError, refuse_links_out
-    from wam.jobs.record_mode import RecordMode
-    from wam.pictures.storage import join
-    from wam.pipeline.options import key_name
-
-    chosen = mark_options(key=key_name(key), **options)
-    records: Registry | None = common.open_registry(registry, create=True) if chosen.mode == "link" else None
-    marker = common.loaded(load)
-    with open_manifest(str(out), follow_links=follow_links) as manifest:
-        assert manifest is not None
-        journal = Journal(marker.name, manifest, chosen, same_as=marker.model.description.same_as, key=key)
-        run: MarkMode = RecordMode(journal) if records is None else LinkMode(records, journal, new_link=new_link)
-        # Lines of earlier runs: of what is done the state is enough, what was begun is taken up again.
-        marked = {
-            name: line.get("source")
-            for name, line in manifest.done.items()
-            if line.get("status") in ("marked", "failed")
-        }
-        for name in marked:
-            del manifest.done[name]
-
-        def known(source: Source, state: str) -> bool:
-            return marked.pop(source.name, None) == state
-
-        def item_of(source: Source) -> Item:
-            target = join(out, source.name)
-            try:
-                if not follow_links:
-                    refuse_links_out([target], [out])
-                values = fields(source)
-                return Item(source, target, values.record(), timed=bool(values.time))
-            except (ValueError, PlanError) as error:
-                return Item(source, target, None, problem=str(error))
-
-        def do(sources: Sequence[Source]) -> Iterator[tuple[Source, Exception | None]]:
-            items = [item_of(source) for source in sources]
-            outcomes = embed_locally(marker, run, items, workers=workers, start_worker=common.one_thread)
-            with closing(outcomes):
-                for outcome in outcomes:
-                    source = outcome.item.source
-                    if outcome.error is None:
-                        manifest.done.pop(source.name, None)  # what was begun is done: the next of that name is new
-                        report_one(run, outcome, folder=True, as_json=as_json)
-                    yield source, outcome.error
-
-        def fail(source: Source, error: Exception) -> None:
-            report_one(run, EmbedOutcome(item_of(source), error=error), folder=True, as_json=as_json)
-            manifest.done.pop(source.name, None)
-
-        yield _Work(known, do, fail, "marked")
-
-
-@contextmanager
-def _reading(
-    load: Callable[[], Watermarker], out: Path, registry: str | None, *, frames: bool, workers: int | None,
-    as_json: bool,
-) -> Iterator[_Work]:  # fmt: skip
-    """Reading, with a report in the output folder that earlier runs have begun."""
-    from wam.cli.print_detect import report_one
-    from wam.jobs.detect_report import DetectReport
-    from wam.jobs.engines.local import detect_locally
-    from wam.jobs.outcome import DetectOutcome
-    from wam.pipeline.read import CUT_SHORT
-
-    records = common.open_registries(None if registry is None else [registry])
-    marker = common.loaded(load)
-    effort = Effort()
-    settings = {"model": marker.name, **asdict(effort), "frames": frames}
-    try:
-        report: DetectReport = DetectReport(out / FOUND, settings, resume=True, keys=marker.keys)
-    except WamError as error:
-        common.fail(error)
-
-    def known(source: Source, state: str) -> bool:
-        return report.earlier(source) is not None
-
-    def say(outcome: DetectOutcome) -> None:
-        message = None if outcome.error is None else error_line(str(outcome.source.location), outcome.error)
-        report.add(outcome, model=marker.name, message=message)
-        if message is not None:
-            common.report(message)
-        report_one(outcome, marker.name, message, folder=True, as_json=as_json)
-
-    def do(sources: Sequence[Source]) -> Iterator[tuple[Source, Exception | None]]:
-        outcomes = detect_locally(
-            marker, records, sources, effort=effort, frames=frames, workers=workers, start_worker=common.one_thread
-        )
-        with closing(outcomes):
-            for outcome in outcomes:
-                reason = None if outcome.findings is None else outcome.findings.reason
-                if reason is not None and CUT_SHORT in reason:  # it may still be on its way
-                    name = str(outcome.source.location)
-                    yield (
-                        outcome.source,
-                        ImageError.about(name, expected="a whole file", found=reason, remedy="copy it again"),
-                    )
-                    continue
-                if outcome.error is None:
-                    say(outcome)
-                yield outcome.source, outcome.error
-
-    yield _Work(known, do, lambda source, error: say(DetectOutcome(source, error=error)), "read")

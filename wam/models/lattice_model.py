@@ -110,15 +110,20 @@ class LatticeModel(WatermarkModel):
 
     def find_and_explain(self, image: Tensor, *, effort: Effort = USUAL) -> tuple[list[Finding], SearchSummary]:
         """See ``Explains.find_and_explain``."""
-        (result,) = self._search([image], effort)
-        threshold = self.calibration.threshold
-        summary = SearchSummary(result.views, result.tried, result.strongest, threshold, result.cut_short)
-        return self._findings(result, image), summary
+        return self.find_many([image], effort=effort)[0]
 
-    def find_many(self, images: Sequence[Tensor], *, effort: Effort = USUAL) -> list[list[Finding]]:
-        """See ``ManyPictures.find_many``; the time of an effort is for all together."""
-        results = self._search(images, effort)
-        return [self._findings(result, image) for result, image in zip(results, images, strict=True)]
+    def find_many(
+        self, images: Sequence[Tensor], *, effort: Effort = USUAL
+    ) -> list[tuple[list[Finding], SearchSummary]]:
+        """See ``ManyPictures.find_many``."""
+        threshold = self.calibration.threshold
+        return [
+            (
+                self._findings(result, image),
+                SearchSummary(result.views, result.tried, result.strongest, threshold, result.cut_short),
+            )
+            for result, image in zip(self._search(images, effort), images, strict=True)
+        ]
 
     def per_pixel(self, image: Tensor) -> Tensor:
         """See ``Model.per_pixel``."""

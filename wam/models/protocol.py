@@ -136,8 +136,10 @@ class Explains(Protocol):
 class ManyPictures(Protocol):
     """A model that looks at several pictures together, with the same results as one by one."""
 
-    def find_many(self, images: Sequence[Tensor], *, effort: Effort = USUAL) -> list[list[Finding]]:
-        """As ``Model.find`` of pictures (3, H, W) of any sizes."""
+    def find_many(
+        self, images: Sequence[Tensor], *, effort: Effort = USUAL
+    ) -> list[tuple[list[Finding], SearchSummary]]:
+        """As ``Explains.find_and_explain`` of pictures (3, H, W) of any sizes; the time of an effort is for all."""
         ...
 
 

@@ -69,7 +69,16 @@ def show_chance(log10_p: float) -> str:
     """
     if log10_p > math.log10(TESTED.bound):
         return f"1e{log10_p:.0f}"
-    return f"< {_up(TESTED.bound)}, tested"
+    return f"{smallest_shown()}, tested"
+
+
+def smallest_shown() -> str:
+    """The smallest chance that people are told.
+
+    >>> smallest_shown()
+    '< 1.4e-3'
+    """
+    return f"< {_up(TESTED.bound)}"
 
 
 def _up(share: float) -> str:

@@ -225,6 +225,19 @@ class ReadSteps:
         """See ``examine``."""
         return examine(self.marker.knowing(self.labels), *pictures, effort=self.effort, similar=self.similar)
 
+    def examine_many(self, pictures: Sequence[Picture]) -> list[Examined]:
+        """As ``examine`` of each, one to a file; a model that can looks at views of one size together. The time of the
+        effort is for all."""
+        marker = self.marker.knowing(self.labels)
+        for picture in pictures:
+            require_size(picture, SMALLEST_SIDE)
+        faint = marker.model.description.faint
+        every = marker.detect_and_explain_many([one.pixels for one in pictures], effort=self.effort, max_log10_p=faint)
+        return [
+            _examined(marker, picture, [found], effort=self.effort, similar=self.similar)
+            for picture, found in zip(pictures, every, strict=True)
+        ]
+
 
 def open_pictures(content: bytes, *, name: str = "picture", frames: bool = False) -> tuple[Picture, ...]:
     """The picture of a file; with ``frames`` all those of an animation, the telling one first. Of a file that is cut
@@ -252,6 +265,19 @@ def examine(
     frames = [
         marker.detect_and_explain(one.pixels, effort=effort, max_log10_p=bounds.faint) for one in (picture, *more)
     ]
+    return _examined(marker, picture, frames, effort=effort, similar=similar)
+
+
+def _examined(
+    marker: Watermarker,
+    picture: Picture,
+    frames: Sequence[tuple[Sequence[Detection], SearchSummary | None]],
+    *,
+    effort: Effort,
+    similar: int,
+) -> Examined:
+    """What the search has found in each frame of a picture, and all else that it shows."""
+    bounds, more = marker.model.description, len(frames) > 1
     detections = merge(found for found, _ in frames) if more else frames[0][0]
     searches = tuple(search for _, search in frames if search is not None)
     phash = hash_rgb(picture.pixels) if detections else None

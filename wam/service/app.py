@@ -19,11 +19,12 @@ from wam import __version__
 from wam.errors import show_name
 from wam.networks.strength import LEAST_DB, MOST_DB, STRENGTHS
 from wam.service.api_keys import KeyStore
-from wam.service.batches import JobObject
 from wam.service.front import About, Front
 from wam.service.gate import Gate
 from wam.service.house import House
+from wam.service.job import JobObject
 from wam.service.marking import LINK_HEADER, Marking
+from wam.service.marking_jobs import MarkingJobs
 from wam.service.problems import MEDIA_TYPE, Problem, ProblemObject, bad_request, responses
 from wam.service.rates import Rates
 from wam.service.reading import Reading
@@ -107,6 +108,7 @@ class _Made:
 
 def _add_routes(app: FastAPI, house: House) -> None:
     front, reading, marking, records = Front(house), Reading(house), Marking(house), Records(house)
+    marking_jobs = MarkingJobs(house, marking)
 
     def add(method: str, path: str, handler: Handler, said: dict[int | str, dict[str, Any]], **more: Any) -> None:
         name = handler.__name__
@@ -116,6 +118,7 @@ def _add_routes(app: FastAPI, house: House) -> None:
         ("/", front.page),
         ("/page.css", front.page_style),
         ("/page.js", front.page_script),
+        ("/texts.js", front.page_texts),
         ("/icon.svg", front.page_icon),
     ):
         add("GET", path, handler, {}, include_in_schema=False)
@@ -149,9 +152,13 @@ def _add_routes(app: FastAPI, house: House) -> None:
     started = _model(JobObject, 202) | responses(*REFUSED)
     add("POST", "/v1/jobs", reading.start_job, started, status_code=202, openapi_extra=_takes(several))
     marks = {name: schema for name, schema in MARK_FIELDS.items() if name != "file"}
-    marks |= {"asset_from": {"type": "string", "enum": ["name"]}, "file": {"type": "array", "items": FILE}}
+    marks |= {
+        "asset_from": {"type": "string", "enum": ["name"]},
+        "file": {"type": "array", "items": FILE},
+        "list": FILE,
+    }
     many = {"multipart/form-data": _form(marks, "file")}
-    add("POST", "/v1/jobs/embed", marking.start_marking_job, started, status_code=202, openapi_extra=_takes(many))
+    add("POST", "/v1/jobs/embed", marking_jobs.start_marking_job, started, status_code=202, openapi_extra=_takes(many))
     of_job = responses(401, 403, 404, 429)
     add("GET", "/v1/jobs/{id}", reading.show_job, _model(JobObject) | of_job)
     add("GET", "/v1/jobs/{id}/results", reading.job_results, _binary("application/x-ndjson") | of_job)
@@ -256,10 +263,10 @@ def _described(app: FastAPI) -> dict[str, Any]:
 
 async def _sweep(house: House) -> None:
     while True:
-        await asyncio.sleep(SWEEP_SECONDS)
+        await house.jobs.sweep()  # first: jobs of a service that is gone may be waiting
         with suppress(Problem):  # a store that does not answer now
             await asyncio.to_thread(house.kept.sweep)
-        await house.jobs.sweep()
+        await asyncio.sleep(SWEEP_SECONDS)
 
 
 async def _say_problem(_: Request, error: Exception) -> Response:

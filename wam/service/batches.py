@@ -1,6 +1,9 @@
 """Jobs: many pictures in one upload, read or marked one after another behind all other requests, with progress.
 
-A job belongs to the key that started it and to this process: what is not done when the service ends is not done.
+A job belongs to the key that started it, and lies in the store (``job_files``) from its upload to the end of the time
+that its results are kept. The service that took it works on it; when that ends, or is killed, another that has the
+store goes on with what was not done, or the same one when it is there again. What was done in the last second before
+may be done twice: reading says the same again, and marking takes the id up that the picture has.
 """
 
 from __future__ import annotations
@@ -8,397 +11,301 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import secrets
 import shutil
-import threading
-import time
 import traceback
-import zipfile
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import IO, Annotated, Any, Literal
+from pathlib import Path
+from typing import IO, Any, cast
 
-from typing_extensions import TypedDict
-
-from wam.append_log import append
 from wam.errors import show_name
-from wam.pictures.kinds import READ_SUFFIXES
-from wam.service.far_jobs import FarJob, FarJobs, Notes
+from wam.service.job import FarJob, Job, JobObject, Kind, TakenError
+from wam.service.job_files import CHUNK, JobFiles, Member, Plan, Standing, ids, now
+from wam.service.job_uploads import Uploads, pictures_in
 from wam.service.kept import PrivateFolder
-from wam.service.problems import Problem, bad_request, too_many, unavailable
+from wam.service.presence import Presence
+from wam.service.problems import Problem, bad_request, too_many
 from wam.service.settings import Limits
+from wam.service.shared import Store
 
 LOG = logging.getLogger("wam.service")
 FAULT = "the service failed; its log says where"
-CHUNK = 1 << 16
-MARKED = "marked.zip"  # of a job that marks, in its folder
-Kind = Literal["detect", "embed"]
-State = Literal["running", "done", "failed", "ended"]
-
-
-class JobObject(TypedDict):
-    """How far a job is."""
-
-    id: str
-    kind: Annotated[Kind, "whether it reads pictures or marks them"]
-    state: Annotated[State, "failed: the service could not go on with it; ended: taken back before it was done"]
-    total: Annotated[int, "pictures in the upload"]
-    done: Annotated[int, "of which so many were worked on"]
-    found: Annotated[int, "pictures with a watermark, of a job that reads"]
-    marked: Annotated[int, "pictures that were marked, of a job that marks"]
-    failed: Annotated[int, "pictures that could not be read or marked"]
-    passed_over: Annotated[int, "files that are named as no kind of picture"]
-    results: Annotated[str, "link of what was said of each picture so far, one JSON object a line"]
-    files: Annotated[str | None, "link of a ZIP archive of the marked pictures, when a job that marks is done"]
-
-
-@dataclass
-class Job:
-    """One upload and what became of it."""
-
-    id: str
-    client: str
-    folder: Path
-    kind: Kind = "detect"
-    total: int = 0
-    done: int = 0
-    found: int = 0
-    marked: int = 0
-    failed: int = 0
-    passed_over: int = 0
-    state: State = "running"
-    ended_at: float | None = None
-    task: asyncio.Task[None] | None = field(default=None, repr=False)
-    kept: dict[str, Path] = field(default_factory=dict, repr=False)  # marked pictures by the names they will have
-    notes: Notes = field(default_factory=Notes, repr=False)  # for other machines, where there are some
-    _bytes: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-
-    @property
-    def results(self) -> Path:
-        """JSON Lines, which grow."""
-        return self.folder / "results.jsonl"
-
-    def to_dict(self) -> JobObject:
-        """For the answer."""
-        return {
-            "id": self.id,
-            "kind": self.kind,
-            "state": self.state,
-            "total": self.total,
-            "done": self.done,
-            "found": self.found,
-            "marked": self.marked,
-            "failed": self.failed,
-            "passed_over": self.passed_over,
-            "results": f"/v1/jobs/{self.id}/results",
-            "files": f"/v1/jobs/{self.id}/files" if self.archive is not None else None,
-        }
-
-    @property
-    def archive(self) -> Path | None:
-        """The marked pictures, None as long as there are none to be fetched."""
-        return self.folder / MARKED if self.state == "done" and self.kind == "embed" else None
-
-    def new_file(self) -> Path:
-        """The name of a file in the folder that is not there yet."""
-        return self.folder / secrets.token_hex(16)
-
-    def keep(self, place: Path, content: bytes, most: int) -> None:
-        """Writes a marked picture; raises ``Problem`` for more than ``most`` bytes of them in all, or a full disk."""
-        with self._lock:
-            if self._bytes + len(content) > most:
-                raise Problem(
-                    413, "too-large", f"job: expected at most {most:,} bytes of marked pictures, found more; send less"
-                )
-            self._bytes += len(content)
-        try:
-            handle = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-        except OSError:
-            raise unavailable("job: expected room for a marked picture, found none; tell who runs this") from None
-
-    def drop(self, place: Path) -> None:
-        """Removes what was written of a picture that was not marked after all."""
-        with suppress(OSError):
-            size = place.stat().st_size
-            place.unlink()
-            with self._lock:
-                self._bytes -= size
-
-    def pack(self) -> None:
-        """Puts the marked pictures into one archive, and removes them one by one as they are in it."""
-        with zipfile.ZipFile(self.folder / MARKED, "w", zipfile.ZIP_STORED) as archive:
-            for name, place in self.kept.items():
-                archive.write(place, name)
-                place.unlink()
-
-
-WorkOne = Callable[[Job, bytes, str], Awaitable[dict[str, Any]]]
-Check = Callable[[list[str]], None]
+AWAY = 503  # the status of a problem that passes: a registry, say, that does not answer for a moment
+AGAIN_SECONDS = (1.0, 5.0, 20.0, 60.0)  # before a picture that had such a problem is tried again
+TRIES = 5  # times that a job is taken up without a picture that is done in between: it may be what ends services
+WorkOne = Callable[[Job, int, bytes, Member], Awaitable[dict[str, Any]]]
+Failed = Callable[[Job, int, str], Mapping[str, Any]]
+PlanAll = Callable[[list[str]], Sequence[Any]]
 
 
 class Jobs:
-    """All jobs of a service; for the thread of its event loop."""
+    """All jobs of a service and of those that share its ``store``; for the thread of its event loop."""
 
-    def __init__(self, folder: PrivateFolder, limits: Limits, at_once: int, *, far: FarJobs | None = None) -> None:
-        self._folder, self._limits, self._at_once, self._far = folder, limits, at_once, far
+    def __init__(self, store: Store, folder: PrivateFolder, limits: Limits, at_once: int) -> None:
+        self._store, self._folder, self._limits, self._at_once = store, folder, limits, at_once
+        self._presence = Presence(store)
         self._jobs: dict[str, Job] = {}
+        self._work: dict[Kind, tuple[WorkOne, Failed]] = {}
+
+    def can(self, kind: Kind, work_one: WorkOne, failed: Failed) -> None:
+        """Says how a picture of such jobs is worked on: ``work_one`` answers with the contract's object for it, also
+        where the job was begun by another service, or raises ``Problem``, which ``failed`` makes an object of."""
+        self._work[kind] = work_one, failed
 
     async def start(
-        self,
-        client: str,
-        uploads: Sequence[tuple[str, IO[bytes]]],
-        work_one: WorkOne,
-        *,
-        kind: Kind = "detect",
-        check: Check | None = None,
-    ) -> Job:
-        """Takes an archive (ZIP) or files over and begins; raises ``Problem``. ``work_one`` answers with the contract's
-        object for a picture of this name; ``check`` may refuse the names of all, before the first is worked on."""
-        await self.sweep()
-        if sum(job.state == "running" for job in self._jobs.values()) >= self._limits.jobs:
+        self, client: str, uploads: Sequence[tuple[str, IO[bytes]]], kind: Kind, asked: Any, *,
+        plan_all: PlanAll | None = None,
+    ) -> Job:  # fmt: skip
+        """Takes an archive (ZIP) or files over and begins; raises ``Problem``. ``plan_all`` is given the names of all
+        pictures and says what is asked for of each alone, or refuses them before the first is worked on."""
+        if not self._has_room:
             raise too_many(f"jobs: expected at most {self._limits.jobs} at a time, found more; wait for one to end", 60)
-        place = self._folder.new_file()
-        place.mkdir(mode=0o700)
-        job = Job(secrets.token_urlsafe(12), client, place, kind)
+        job = Job(client, JobFiles(self._store, secrets.token_urlsafe(12)), kind)
         self._jobs[job.id] = job
         try:
+            await job.tell(self._presence.name, whole=True)
             members, job.passed_over = await asyncio.to_thread(self._take_over, job, uploads)
-            if check is not None:
-                check([name for _, name in members])
+            if plan_all is not None:
+                each = plan_all([one.name for one in members])
+                members = [Member(one.upload, one.name, more) for one, more in zip(members, each, strict=True)]
+            job.plan = Plan(asked, tuple(members), len(uploads))
+            await asyncio.to_thread(job.files.put_plan, job.plan)
         except BaseException:
-            await self._remove(job)
+            self._jobs.pop(job.id, None)
+            with suppress(Problem):  # what stays there is swept later
+                await asyncio.shield(asyncio.to_thread(job.files.remove))
             raise
-        job.total = len(members)
-        await self._tell(job, now=True)
-        job.task = asyncio.create_task(self._run(job, members, work_one))
+        job.task = asyncio.create_task(self._run(job))
         return job
 
     async def find(self, id: str, client: str, *, any_client: bool) -> Job | FarJob:
-        """A job of this client's, or of any, here or on another machine; raises ``Problem``."""
+        """A job of this client's, or of any, here or of another service; raises ``Problem``."""
         job: Job | FarJob | None = self._jobs.get(id)
-        if job is None and self._far is not None:
-            job = await self._far.find(id)
+        if job is None:
+            files = JobFiles(self._store, id)
+            told = await asyncio.to_thread(files.standing)
+            job = None if told is None else FarJob(told.client, files, cast(JobObject, told.said))
         if job is None or not (any_client or job.client == client):
             raise Problem(404, "not-found", "job: expected one of yours, found none; results are kept for a while only")
         return job
 
-    def results(self, job: Job | FarJob) -> AsyncIterator[bytes]:
-        """What was said of its pictures so far, one JSON object a line."""
-        return chunks(job.results) if isinstance(job, Job) else self._there.results(job)
+    async def results(self, job: Job | FarJob) -> AsyncIterator[bytes]:
+        """What was said of its pictures so far, one JSON object a line; raises ``Problem``."""
+        if isinstance(job, Job) and not job.is_over:
+            with suppress(TakenError):
+                await job.tell(self._presence.name, whole=True)
+        return _lines(job.files)
 
-    def archive(self, job: Job | FarJob) -> AsyncIterator[bytes] | None:
+    async def archive(self, job: Job | FarJob) -> AsyncIterator[bytes] | None:
         """The pictures that it marked; None as long as there are none to be fetched."""
-        if isinstance(job, Job):
-            return None if job.archive is None else chunks(job.archive)
-        return None if job.said["files"] is None else self._there.archive(job)
-
-    @property
-    def _there(self) -> FarJobs:
-        assert self._far is not None, "a job of another machine comes from what is told of it"
-        return self._far
+        if job.to_dict()["files"] is None:
+            return None
+        stream = await asyncio.to_thread(job.files.archive)
+        return None if stream is None else _chunks(stream)
 
     async def end(self, job: Job | FarJob) -> None:
         """Takes a job back: nothing more of it is read, and what was found is removed."""
         if isinstance(job, FarJob):
-            await self._there.end(job.id)
+            told = await asyncio.to_thread(job.files.standing)
+            if told is not None and told.is_running and not self._presence.is_gone(told.owner, told.at):
+                await asyncio.to_thread(job.files.end)  # whoever works on it removes it
+            else:
+                await asyncio.to_thread(job.files.remove)
             return
+        await self._stop(job)
+        if job.state == "running":
+            job.state = "ended"
+        await asyncio.to_thread(job.files.remove)
+        self._jobs.pop(job.id, None)
+
+    async def sweep(self) -> None:
+        """Removes jobs that were done long ago, tells that the others go on, and takes up what nobody works on any
+        more; nothing where the store does not answer."""
+        for job in list(self._jobs.values()):
+            if job.task is None:  # it is taken over right now
+                continue
+            if job.is_over:
+                self._jobs.pop(job.id, None)
+                continue
+            try:
+                await job.tell(self._presence.name, whole=True)
+            except TakenError:
+                await self._stop(job)
+                await self._leave(job)
+            except Problem:
+                continue
+        with suppress(Problem):
+            for id in await asyncio.to_thread(ids, self._store):
+                if id not in self._jobs:
+                    await self._look_at(JobFiles(self._store, id))
+
+    async def close(self) -> None:
+        """Lets go of all: another service goes on with them, or this one when it is there again."""
+        for job in list(self._jobs.values()):
+            await self._stop(job)
+            if job.state == "running":
+                with suppress(Problem, TakenError):
+                    await job.tell(None, whole=True)
+        self._jobs.clear()
+        self._presence.close()
+
+    async def _look_at(self, files: JobFiles) -> None:
+        """Does what is to be done about a job that is not this service's."""
+        told = await asyncio.to_thread(files.standing)
+        if told is None:
+            return
+        if not told.is_running:
+            if told.at < now() - self._limits.job_seconds:
+                await asyncio.to_thread(files.remove)
+            return
+        mine = told.owner == self._presence.name  # and not among those that are worked on
+        gone = mine or await asyncio.to_thread(self._presence.is_gone, told.owner, told.at)
+        if gone and self._has_room and told.said["kind"] in self._work:
+            await self._take_up(files, told)
+
+    @property
+    def _has_room(self) -> bool:
+        return sum(job.state == "running" for job in self._jobs.values()) < self._limits.jobs
+
+    async def _take_up(self, files: JobFiles, told: Standing) -> None:
+        """Goes on with a job, unless another service does so."""
+        plan = await asyncio.to_thread(files.plan)
+        if plan is None or await asyncio.to_thread(lambda: files.is_ended):
+            await asyncio.to_thread(files.remove)
+            return
+        claim = told.claim + 1
+        while not await asyncio.to_thread(files.claim, claim):
+            if not await asyncio.to_thread(files.is_old_claim, claim):
+                return  # another service is about to go on with it
+            claim += 1
+        said = cast(JobObject, told.said)
+        tries = 0 if told.owner is None else told.tries + 1  # nothing went wrong where it was let go
+        job = Job(told.client, files, said["kind"], plan, said["passed_over"], claim, tries)
+        for number, line in await asyncio.to_thread(list, files.lines()):
+            job.count(number, json.loads(line))
+        if job.kind == "embed":
+            job.sizes = await asyncio.to_thread(files.kept_sizes)
+        self._jobs[job.id] = job
+        job.task = asyncio.create_task(self._run(job))
+
+    async def _run(self, job: Job) -> None:
+        """Works on all that is not done, as many at a time as there are workers."""
+        copies, uploads = self._folder.new_file(), None
+        try:
+            if job.tries > TRIES:
+                raise RuntimeError("a job that ends services")
+            with suppress(Problem):
+                await job.tell(self._presence.name, whole=True)
+            left = [number for number in range(len(job.plan.members)) if number not in job.done]
+            if left:
+                uploads = await asyncio.to_thread(self._opened, job, copies)
+                await self._work_on(job, left, uploads)
+            if job.kind == "embed":
+                await asyncio.to_thread(job.files.pack, {number: job.kept[number] for number in sorted(job.kept)})
+            await job.tell(self._presence.name, whole=True, state="done")
+            await asyncio.to_thread(job.files.remove_work, job.plan.uploads)
+        except Exception as error:  # a full disk, say: whoever asks is told
+            await self._give_up(job, error)
+        finally:
+            if uploads is not None:
+                uploads.close()
+            shutil.rmtree(copies, ignore_errors=True)
+
+    async def _work_on(self, job: Job, left: Sequence[int], uploads: Uploads) -> None:
+        waiting = iter(left)
+
+        async def work_some() -> None:
+            for number in waiting:  # shared: each is taken once
+                said = await self._said_of(job, number, uploads)
+                job.add(number, said)
+                with suppress(Problem):  # a store that does not answer for a moment holds nothing up
+                    await job.tell(self._presence.name, whole=False)
+
+        async with asyncio.TaskGroup() as group:  # where one fails, the others end
+            for _ in range(self._at_once):
+                group.create_task(work_some())
+
+    async def _said_of(self, job: Job, number: int, uploads: Uploads) -> Mapping[str, Any]:
+        member, (work_one, failed) = job.plan.members[number], self._work[job.kind]
+        for pause in (*AGAIN_SECONDS, None):
+            try:
+                content = await asyncio.to_thread(uploads.content, member.upload, member.name)
+                return await work_one(job, number, content, member)
+            except Problem as problem:
+                if problem.status != AWAY or pause is None:
+                    return failed(job, number, problem.detail)
+                await asyncio.sleep(pause)
+            except Exception as error:  # of one picture: the others are not to wait for it in vain
+                _log_fault(error)
+                return failed(job, number, f"{show_name(member.name)}: {FAULT}")
+        raise AssertionError("the last attempt returns")
+
+    async def _give_up(self, job: Job, error: Exception) -> None:
+        """A job that cannot be gone on with here."""
+        faults = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
+        taken = next((one for one in faults if isinstance(one, TakenError)), None)
+        if taken is not None:
+            await self._leave(job)
+            return
+        job.state = "failed"
+        _log_fault(faults[0])
+        with suppress(Problem, TakenError):
+            await job.tell(self._presence.name, whole=True)
+            await asyncio.to_thread(job.files.remove_work, job.plan.uploads)
+
+    async def _leave(self, job: Job) -> None:
+        """A job that is not this service's any more: what was taken back goes, what another goes on with stays."""
+        job.state = "ended"
+        self._jobs.pop(job.id, None)
+        with suppress(Problem):
+            if await asyncio.to_thread(lambda: job.files.is_ended):
+                await asyncio.to_thread(job.files.remove)
+
+    async def _stop(self, job: Job) -> None:
         if job.task is not None:
             job.task.cancel()
             with suppress(asyncio.CancelledError):
                 await job.task
-        if job.state == "running":
-            job.state = "ended"
-        await self._remove(job)
 
-    async def sweep(self) -> None:
-        """Removes jobs that were done long ago, and tells that the others go on."""
-        old = time.monotonic() - self._limits.job_seconds
-        for job in [one for one in self._jobs.values() if one.ended_at is not None and one.ended_at < old]:
-            await self._remove(job)
-        if self._far is not None:
-            for job in [one for one in self._jobs.values() if one.state == "running"]:
-                if not await self._tell(job, now=True):
-                    await self.end(job)
-            await self._far.sweep(self._limits.job_seconds)
-
-    async def close(self) -> None:
-        """Ends all."""
-        for job in list(self._jobs.values()):
-            await self.end(job)
-
-    async def _remove(self, job: Job) -> None:
-        self._jobs.pop(job.id, None)
-        await asyncio.to_thread(shutil.rmtree, job.folder, ignore_errors=True)
-        if self._far is not None:
-            with suppress(Problem):  # what stays there is swept later
-                await self._far.remove(job.id)
-
-    async def _tell(self, job: Job, *, now: bool = False) -> bool:
-        """Tells other machines how far a job is; False where one of them has taken it back. A store that does not
-        answer for a moment holds nothing up."""
-        if self._far is None:
-            return True
-        said: dict[str, Any] = dict(job.to_dict())
-        try:
-            return await self._far.note(job.id, job.client, said, job.notes, now=now, archive=job.archive)
-        except Problem:
-            return True
-
-    def _take_over(self, job: Job, uploads: Sequence[tuple[str, IO[bytes]]]) -> tuple[list[tuple[Path, str]], int]:
-        """Copies an upload to the job's folder; pictures as a file of it each, and a name, and how many were no
-        pictures. A file beside members of an archive is itself one."""
-        members: list[tuple[Path, str]] = []
+    def _take_over(self, job: Job, uploads: Sequence[tuple[str, IO[bytes]]]) -> tuple[list[Member], int]:
+        """Puts an upload into the store; its pictures, and how many were none. A file beside members of an archive is
+        itself one."""
+        members: list[Member] = []
         passed_over = 0
         for number, (name, stream) in enumerate(uploads):
-            copy = job.folder / str(number)
-            with open(copy, "xb") as target:
-                shutil.copyfileobj(stream, target)
-            is_archive = zipfile.is_zipfile(copy) and PurePosixPath(name).suffix.lower() not in READ_SUFFIXES
-            names = list(_names_in(copy, name)) if is_archive else [name]
-            wanted = [one for one in names if PurePosixPath(one).suffix.lower() in READ_SUFFIXES]
-            passed_over += len(names) - len(wanted)
-            members += [(copy, one) for one in wanted]
+            job.files.put_upload(number, stream)
+            names, others = pictures_in(stream, name)
+            members += [Member(number, one) for one in names]
+            passed_over += others
             if len(members) > self._limits.job_files:
-                raise Problem(
-                    413,
-                    "too-large",
-                    f"job: expected at most {self._limits.job_files:,} pictures, found more; send less",
-                )
+                line = f"job: expected at most {self._limits.job_files:,} pictures, found more; send less"
+                raise Problem(413, "too-large", line)
         if not members:
             raise bad_request("job: expected pictures or a ZIP archive with some, found none")
         return members, passed_over
 
-    async def _run(self, job: Job, members: list[tuple[Path, str]], work_one: WorkOne) -> None:
-        """Works on all, as many at a time as there are workers; results come as they are ready."""
-        waiting = iter(members)
-
-        async def work_some() -> None:
-            for copy, name in waiting:  # shared: each is taken once
-                said = await self._work(job, copy, name, work_one)
-                line = json.dumps(said, ensure_ascii=True) + "\n"
-                await asyncio.to_thread(append, job.results, line)
-                if self._far is not None:
-                    job.notes.fresh.append(line)
-                job.done += 1
-                job.failed += said["error"] is not None
-                job.found += bool(said.get("watermarks"))
-                job.marked += job.kind == "embed" and said["error"] is None
-                if not await self._tell(job):
-                    raise _TakenBackError
-
-        try:
-            async with asyncio.TaskGroup() as group:  # where one fails, the others end
-                for _ in range(self._at_once):
-                    group.create_task(work_some())
-            if job.kind == "embed":
-                await asyncio.to_thread(job.pack)
-            job.state = "done"
-        except Exception as error:  # a full disk, say: whoever asks is told
-            faults = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
-            job.state = "ended" if any(isinstance(one, _TakenBackError) for one in faults) else "failed"
-            if job.state == "failed":
-                _log_fault(faults[0])
-        job.ended_at = time.monotonic()
-        for copy in {copy for copy, _ in members}:
-            copy.unlink(missing_ok=True)
-        if job.state == "ended":
-            await self._remove(job)
-        else:
-            await self._tell(job, now=True)
-
-    async def _work(self, job: Job, copy: Path, name: str, work_one: WorkOne) -> dict[str, Any]:
-        try:
-            content = await asyncio.to_thread(_content_of, copy, name, self._limits.max_bytes)
-            return await work_one(job, content, name)
-        except Problem as problem:
-            return failed(name, problem.detail)
-        except Exception as error:  # of one picture: the others are not to wait for it in vain
-            _log_fault(error)
-            return failed(name, f"{show_name(name)}: {FAULT}")
+    def _opened(self, job: Job, copies: Path) -> Uploads:
+        copies.mkdir(mode=0o700)
+        places = [job.files.upload(number, copies) for number in range(job.plan.uploads)]
+        return Uploads(places, self._limits.max_bytes)
 
 
-class _TakenBackError(Exception):
-    """A job that was taken back on another machine."""
+async def _lines(files: JobFiles) -> AsyncIterator[bytes]:
+    lines = files.lines()
+    while (line := await asyncio.to_thread(next, lines, None)) is not None:
+        yield f"{line[1]}\n".encode()
 
 
-async def chunks(path: Path) -> AsyncIterator[bytes]:
-    """A file bit by bit; nothing where there is none."""
-    with suppress(FileNotFoundError), open(path, "rb") as stream:
+async def _chunks(stream: IO[bytes]) -> AsyncIterator[bytes]:
+    """A file bit by bit."""
+    with stream:
         while chunk := await asyncio.to_thread(stream.read, CHUNK):
             yield chunk
 
 
-def checked_outputs(names: Sequence[str], format: str | None) -> list[str]:
-    """What marked pictures are called in an archive, each below its top whatever the names say; raises ``Problem`` for
-    two of one name, also where a file system takes them for one.
-
-    >>> checked_outputs(["a/b.png", "../c.jpg", "C:\\\\d.png"], None), checked_outputs(["a/b.tif"], "png")
-    (['a/b.png', 'c.jpg', 'C_/d.png'], ['a/b.png'])
-    """
-    outputs = []
-    for name in names:
-        parts = [part for part in name.replace("\\", "/").split("/") if part.strip(". ")]
-        path = PurePosixPath(*([part.replace(":", "_") for part in parts] or ["upload"]))
-        outputs.append(str(path if format is None else path.with_suffix(f".{format}")))
-    twice = next((name for name, count in Counter(map(str.casefold, outputs)).items() if count > 1), None)
-    if twice is not None:
-        raise bad_request(f"job: expected another name for each picture, found {show_name(twice)} twice; rename one")
-    return outputs
-
-
 def _log_fault(error: BaseException) -> None:
     """Where it was, and no message: that may hold what is in a picture or its record."""
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    LOG.error(json.dumps({"fault": type(error).__name__, "at": f"{where.filename}:{where.lineno}"}))
-
-
-def failed(name: str, line: str) -> dict[str, Any]:
-    """The object for a picture that could not be read."""
-    return {
-        "image": show_name(name), "width": None, "height": None, "model": "", "watermarks": [], "complete": False,
-        "reason": None, "schema": 1, "error": show_name(line), "label": None,
-    }  # fmt: skip
-
-
-def _names_in(archive: Path, name: str) -> Iterator[str]:
-    """The files of an archive; folders, and what systems hide there, left out."""
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            for one in opened.infolist():
-                path = PurePosixPath(one.filename)
-                if not one.is_dir() and not any(part.startswith((".", "__MACOSX")) for part in path.parts):
-                    yield one.filename
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise bad_request(f"{show_name(name)}: expected a ZIP archive, found a damaged one; pack it again") from error
-
-
-def _content_of(copy: Path, name: str, most: int) -> bytes:
-    """A picture of an upload: never more than is allowed is unpacked, whatever the archive says of its size."""
-    too_large = Problem(413, "too-large", f"{show_name(name)}: expected at most {most:,} bytes, found more")
-    if not zipfile.is_zipfile(copy):
-        if copy.stat().st_size > most:
-            raise too_large
-        return copy.read_bytes()
-    try:
-        with zipfile.ZipFile(copy) as opened:
-            if name not in opened.NameToInfo:  # a picture that is an archive as well
-                return copy.read_bytes()
-            with opened.open(name) as stream:
-                content = stream.read(most + 1)
-    except (zipfile.BadZipFile, OSError, RuntimeError, ValueError, NotImplementedError, EOFError) as error:
-        line = f"{show_name(name)}: expected a file that can be unpacked, found a damaged or encrypted one"
-        raise Problem(422, "picture", line) from error
-    except Exception as error:  # zlib and lzma have errors of their own
-        raise Problem(
-            422, "picture", f"{show_name(name)}: expected a file that can be unpacked, found a damaged one"
-        ) from error
-    if len(content) > most:
-        raise too_large
-    return content
+    steps = traceback.extract_tb(error.__traceback__)
+    where = f"{steps[-1].filename}:{steps[-1].lineno}" if steps else None
+    LOG.error(json.dumps({"fault": type(error).__name__, "at": where}))

@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 
 from payload.errors import RegistryError
 from wam import __version__
+from wam.pipeline.chance import TESTED, smallest_shown
 from wam.service.house import House, caller_of
 from wam.service.metrics import MEDIA_TYPE as METRICS_TYPE
 from wam.service.problems import unavailable
@@ -32,6 +33,8 @@ class About(TypedDict):
     max_bytes: int
     max_pixels: int
     seconds: Annotated[float, "of search at most"]
+    chance_bound: Annotated[float, "people are told of no smaller chance of a mark: this one was tested"]
+    chance_shown: Annotated[str, "the same as text"]
 
 
 class Front:
@@ -51,6 +54,10 @@ class Front:
     async def page_script(self) -> Response:
         """Its program."""
         return _asset("page.js", "text/javascript")
+
+    async def page_texts(self) -> Response:
+        """What it says."""
+        return _asset("texts.js", "text/javascript")
 
     async def page_icon(self) -> Response:
         """Its icon."""
@@ -87,6 +94,8 @@ class Front:
             "max_bytes": settings.limits.max_bytes,
             "max_pixels": settings.limits.max_pixels,
             "seconds": settings.limits.seconds,
+            "chance_bound": TESTED.bound,
+            "chance_shown": smallest_shown(),
         }
         return JSONResponse(said)
 

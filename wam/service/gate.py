@@ -25,9 +25,12 @@ from wam.service.roles import EVERYBODY, Role, may
 from wam.service.settings import Settings
 
 LOG = logging.getLogger("wam.service")
-FREE = frozenset({"page", "page_style", "page_script", "page_icon", "openapi", "healthz", "readyz", "about"}) | {
-    "supported_algorithms", "capabilities", "binding_status", "well_known",
-}  # fmt: skip
+FREE = frozenset(
+    {
+        "page", "page_style", "page_script", "page_texts", "page_icon", "openapi", "healthz", "readyz", "about",
+        "supported_algorithms", "capabilities", "binding_status", "well_known",
+    }
+)  # fmt: skip
 JOBS = frozenset({"start_job", "start_marking_job"})
 WITH_PICTURE = (  # what needs room in the house
     frozenset({"detect", "detect_url", "embed", "match_content", "match_reference"}) | JOBS

@@ -15,18 +15,18 @@ from payload.errors import RegistryError, RegistryFullError, UnknownLinkError
 from payload.registry import Registry
 from wam.errors import show_name
 from wam.service.batches import Jobs
-from wam.service.far_jobs import FarJobs
 from wam.service.fetch_url import Fetcher
 from wam.service.gate import Caller
 from wam.service.kept import KeptFiles, PrivateFolder
 from wam.service.messages import Message
 from wam.service.metrics import Metrics
-from wam.service.pool import ClosedError, DiedError, Lane, OverrunError, Pool
+from wam.service.pool import Pool
 from wam.service.problems import Problem, bad_request, unavailable
 from wam.service.rates import Admission
 from wam.service.roles import View, view_of
 from wam.service.settings import Settings
 from wam.service.shared import Results, SharedResults, Store
+from wam.service.worker import ClosedError, DiedError, Lane, OverrunError
 
 LOG = logging.getLogger("wam.service")
 FAULT = "the service failed; its log says where"
@@ -43,6 +43,7 @@ class House:
         self.admission = Admission(limits.queue + pool.count, limits.at_once)
         self.metrics = Metrics(lambda: pool.waiting, lambda: len(pool.pids), lambda: self.admission.count)
         pool.restarted = self.metrics.restarted
+        pool.together = self.metrics.together
         self.folder = PrivateFolder()
         store = None if settings.shared is None else Store(settings.shared)
         seconds, most = settings.link_seconds, settings.link_bytes
@@ -51,7 +52,8 @@ class House:
             if store is None
             else SharedResults(store, seconds=seconds, most=most)
         )
-        self.jobs = Jobs(self.folder, limits, pool.count, far=None if store is None else FarJobs(store))
+        jobs = store or Store(str(settings.jobs or self.folder.path))
+        self.jobs = Jobs(jobs, self.folder, limits, pool.count)
 
     def view(self, request: Request, asked: View | None = None) -> View:
         """What the caller of a request is shown."""

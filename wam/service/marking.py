@@ -5,59 +5,47 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from urllib.parse import quote
 
 from fastapi import Request
-from fastapi.responses import JSONResponse, Response
-from starlette.datastructures import UploadFile
+from fastapi.responses import Response
 
-from payload import Record, parse_time
 from payload.errors import RegistryError
-from payload.records.record import now
 from payload.registry import Registry
+from payload.registry.entry import IN_USE
 from payload.registry.reservations import Reserved, Wanted
-from wam.errors import WamError, show_name
-from wam.networks.strength import either
 from wam.pictures.storage import digest_of
-from wam.pipeline.contract import EmbedObject, failed_object
-from wam.pipeline.options import MarkOptions
+from wam.pipeline.contract import EmbedObject
 from wam.pipeline.registered_words import label_of
-from wam.service.batches import Job, checked_outputs
-from wam.service.bodies import UPLOAD, form_of, media_type, number_of, picture_of, switch_of, wrong_type
-from wam.service.gate import Caller
+from wam.service.asked import Asked, asked_of
+from wam.service.bodies import UPLOAD, picture_of, wrong_type
 from wam.service.house import FAULT, House, caller_of
 from wam.service.messages import Message
-from wam.service.pool import Lane
-from wam.service.problems import Problem, bad_request
+from wam.service.problems import Problem
+from wam.service.worker import Lane
 from wam.signal.label import Label
 
-FIELDS = (
-    "asset", "owner", "user", "time", "mode", "label", "frames", "strength", "psnr", "quality", "format", "new_link",
-)  # fmt: skip
-ASSET_FROM = "asset_from"  # of a job: where each picture's asset comes from
-NAME = "name"
 MEDIA_TYPES = {"jpg": "jpeg", "tif": "tiff"}  # by an extension that is none itself
 LINK_HEADER = "Wam-Link"
 
 
-Keep = Callable[[Message], Awaitable[None]]
+class Keeper(Protocol):
+    """What remembers a marked picture where the service may end in the middle of marking it: a job."""
 
+    async def link(self) -> str | None:
+        """The id that a service before this one reserved for it."""
+        ...
 
-@dataclass(frozen=True)
-class Asked:
-    """What a form asks for: the ``record``, whether its time was given (``timed``), how pictures are marked, in which
-    ``format``, None for each one's own, and whether with a link of its own even for one that was marked before."""
+    async def reserved(self, link: str) -> None:
+        """Told of the id that is reserved for it, before it is marked."""
+        ...
 
-    record: Record
-    timed: bool
-    options: MarkOptions
-    format: str | None
-    new_link: bool
+    async def keep(self, content: bytes) -> None:
+        """Keeps it, before its id is confirmed; raises ``Problem``."""
+        ...
 
 
 class Marking:
@@ -71,71 +59,16 @@ class Marking:
         given = await picture_of(request, None, max_bytes=self.house.settings.limits.max_bytes)
         if given.fields is None:
             raise wrong_type("multipart/form-data")
-        asked = _asked(given.fields, caller_of(request))
+        asked = asked_of(given.fields, caller_of(request))
         target = None if asked.format is None else f"{PurePosixPath(given.name).stem or UPLOAD}.{asked.format}"
-        answer = await self._mark(asked, given.content, given.name, target, Lane.LONG)
+        answer = await self.mark(asked, given.content, given.name, target, Lane.LONG)
         return _marked(request, cast(EmbedObject, answer.said["embed"]), answer.contents[0])
 
-    async def start_marking_job(self, request: Request) -> Response:
-        """Marks many pictures: a form with ``file`` several times, or a ZIP archive in it, and the fields that marking
-        one takes; ``asset`` for all of them, or ``asset_from`` = ``name``."""
-        if media_type(request) != "multipart/form-data":
-            raise wrong_type("multipart/form-data")
-        limits = self.house.settings.limits
-        form = await form_of(request, files=limits.job_files)
-        try:
-            fields = {key: one for key, one in form.multi_items() if isinstance(one, str)}
-            of_name = fields.pop(ASSET_FROM, None)
-            if of_name not in (None, NAME) or (of_name is None) == ("asset" not in fields):
-                raise bad_request("asset: expected asset, or asset_from=name, found neither or both; give one")
-            asked = _asked(fields if of_name is None else {**fields, "asset": NAME}, caller_of(request))
-            files = [one for _, one in form.multi_items() if isinstance(one, UploadFile)]
-            uploads = [(one.filename or UPLOAD, one.file) for one in files]
-
-            async def mark_one(job: Job, content: bytes, name: str) -> dict[str, Any]:
-                return await self._marked_in(job, asked, content, name, from_name=of_name is not None)
-
-            def check(names: list[str]) -> None:
-                checked_outputs(names, asked.format)
-
-            job = await self.house.jobs.start(caller_of(request).client, uploads, mark_one, kind="embed", check=check)
-        finally:
-            await form.close()
-        return JSONResponse(job.to_dict(), status_code=202, headers={"Location": f"/v1/jobs/{job.id}"})
-
-    async def _marked_in(self, job: Job, asked: Asked, content: bytes, name: str, *, from_name: bool) -> dict[str, Any]:
-        """One picture of a job: the object of ``wam embed --json``, and the marked file where the job keeps it."""
-        record: Record | None = None
-        (output,) = checked_outputs([name], asked.format)
-        place = job.new_file()
-        try:
-            record = _named(asked.record, output) if from_name else asked.record
-
-            async def keep(answer: Message) -> None:
-                await asyncio.to_thread(
-                    job.keep, place, answer.contents[0], self.house.settings.limits.job_result_bytes
-                )
-
-            one = replace(asked, record=record)
-            answer = await self._mark(one, content, name, PurePosixPath(output).name, Lane.BULK, keep=keep)
-        except Problem as problem:
-            job.drop(place)
-            said = failed_object(
-                image=show_name(name), mode=asked.options.mode, record=record, model=self.house.pool.model, error=None,
-                message=show_name(problem.detail),
-            )  # fmt: skip
-            return dict(said)
-        except BaseException:
-            job.drop(place)
-            raise
-        job.kept[output] = place
-        return {**answer.said["embed"], "image": show_name(name), "output": output}
-
-    async def _mark(
-        self, asked: Asked, content: bytes, name: str, target: str | None, lane: Lane, *, keep: Keep | None = None
+    async def mark(
+        self, asked: Asked, content: bytes, name: str, target: str | None, lane: Lane, *, keeper: Keeper | None = None
     ) -> Message:
         """The marked picture, with an id of the registry in link mode; it is confirmed when the file is here, and where
-        there is a ``keep``, kept, and else given up: it outlives the worker."""
+        there is a ``keeper``, kept, and else given up: it outlives the worker."""
         options = asked.options
         said: dict[str, Any] = {
             "do": "embed",
@@ -151,13 +84,13 @@ class Marking:
             },
         }
         if options.mode == "record":
-            return await self._done(said, content, name, lane, keep)
-        reserved, label = await self._reserve(asked, content)
+            return await self._done(said, content, name, lane, keeper)
+        reserved, label = await self._reserve(asked, content, keeper)
         entry, generation = reserved.entry, reserved.entry.generation
         said |= {"word": entry.word, "record": entry.record.to_dict(), "reused": reserved.reused}
         said |= {"label": None if label is None else [label.namespace, label.generation]}
         try:
-            answer = await self._done(said, content, name, lane, keep)
+            answer = await self._done(said, content, name, lane, keeper)
         except BaseException:
             if entry.state == "pending":
                 with suppress(RegistryError):  # else it stays pending, which names no file
@@ -172,62 +105,34 @@ class Marking:
         )
         return answer
 
-    async def _reserve(self, asked: Asked, content: bytes) -> tuple[Reserved, Label | None]:
+    async def _reserve(self, asked: Asked, content: bytes, keeper: Keeper | None) -> tuple[Reserved, Label | None]:
         """An id and the label it is marked with: that of an earlier mark of the same picture for the same record,
-        where there is one, as in a run of the command line."""
+        where there is one, as in a run of the command line. One of its own is remembered by who keeps the picture."""
+        earlier = await keeper.link() if keeper is not None and asked.new_link else None
 
         def reserve(registry: Registry) -> tuple[Reserved, Label | None]:
+            entry = None if earlier is None else registry.find_link(earlier)
+            if entry is not None and entry.state in IN_USE:
+                return Reserved(entry, False), label_of(registry, entry)
             wanted = Wanted(asked.record, digest_of(content), timed=asked.timed)
             (reserved,) = registry.reserve([wanted], new_link=asked.new_link)
             return reserved, label_of(registry, reserved.entry)
 
-        return await self.house.ask_registry(reserve)
+        made = await self.house.ask_registry(reserve)
+        if keeper is not None and asked.new_link:
+            await keeper.reserved(made[0].entry.link)
+        return made
 
-    async def _done(self, said: dict[str, Any], content: bytes, name: str, lane: Lane, keep: Keep | None) -> Message:
+    async def _done(
+        self, said: dict[str, Any], content: bytes, name: str, lane: Lane, keeper: Keeper | None
+    ) -> Message:
         limits = self.house.settings.limits
         answer = await self.house.work(said, content, name, limits.mark_seconds + limits.grace, lane)
         if len(answer.contents) != 1:
             raise Problem(500, "fault", FAULT)
-        if keep is not None:
-            await keep(answer)
+        if keeper is not None:
+            await keeper.keep(answer.contents[0])
         return answer
-
-
-def _named(record: Record, name: str) -> Record:
-    """The record with a picture's name, without folder and extension, for its asset; raises ``Problem``."""
-    try:
-        return replace(record, asset=PurePosixPath(name).stem)
-    except ValueError as error:
-        raise bad_request(show_name(str(error))) from None
-
-
-def _asked(fields: Mapping[str, str], caller: Caller) -> Asked:
-    """What a form asks for; raises ``Problem``."""
-    unknown = sorted(set(fields) - set(FIELDS))
-    if unknown:
-        raise bad_request(f"form: expected {', '.join(FIELDS)}, found another field; leave it out")
-    own = None if caller.key is None else caller.key.owner
-    owner = fields.get("owner") or own or ""
-    if own is not None and owner != own:
-        raise Problem(403, "not-allowed", "owner: expected the one that this key is for, found another")
-    format = fields.get("format") or None
-    if format is not None and not (format.isascii() and format.isalnum()):
-        raise bad_request("format: expected an extension such as png or jpg, found another")
-    try:
-        time, quality = fields.get("time"), number_of(fields, "quality")
-        when = parse_time(time) if time else now()
-        record = Record(fields.get("asset", ""), owner, fields.get("user") or None, when)
-        options = MarkOptions(
-            mode=cast(Any, fields.get("mode") or "link"),
-            strength=either(fields.get("strength") or None, number_of(fields, "psnr")),
-            label=switch_of(fields, "label"),
-            frames=switch_of(fields, "frames"),
-            quality=None if quality is None else round(quality),
-        )
-        new_link = switch_of(fields, "new_link")
-    except (ValueError, OverflowError, WamError) as error:
-        raise bad_request(show_name(str(error))) from None
-    return Asked(record, bool(time), options, format, new_link)
 
 
 def _marked(request: Request, said: EmbedObject, content: bytes) -> Response:

@@ -1,139 +1,48 @@
 """Worker processes: each holds a loaded model and does one task at a time, and none of them is trusted to end.
 
 One that takes longer than its task may, needs more memory, or dies is killed and replaced; the task fails, or goes to
-another once where the worker died of something else. With two workers or more, the first is kept for short pictures, so
-that long searches never fill all. Nothing here knows of HTTP.
+another once where the worker died of something else. Nothing here knows of HTTP.
+
+Long searches never block short ones: with two workers or more, the first is kept for short pictures. It hands on what
+has too many pixels before it looks, and what its search is not through with after ``SHORT_SECONDS``; that is gone on
+with by another, from the start.
+
+Where workers are told to ``batch``, tasks of one kind that wait are done by one worker together, which GPUs are quicker
+at; a worker that has one waits a few milliseconds for more. A batch that ends its worker is done again one by one.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
-from enum import IntEnum
-from pathlib import Path
 from typing import Any
 
 from wam.errors import WamError
-from wam.service.messages import Message, receive, send
-from wam.service.setup import Setup, begin, start_context
+from wam.service.messages import Message, receive
+from wam.service.setup import Setup
+from wam.service.worker import ClosedError, DiedError, Lane, OverrunError, Task, Worker
 
 LOG = logging.getLogger("wam.service")
 START_SECONDS = 300.0  # for a worker to load its model
-LOOK_SECONDS = 0.05  # between looks at what a worker needs
 IDLE_SECONDS = 0.5  # between looks at whether an idle worker is still there
-END_SECONDS = 2.0  # for a worker to end by itself
+SHORT_SECONDS = 8.0  # of search, after which the worker for short pictures hands one on
+BATCH_WAIT = 0.004  # seconds that a worker waits for more to do together
 TRIES = 2  # of a task whose worker died
 AGAIN_SECONDS = 2.0  # before a worker that cannot start is started again
-PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0  # bytes; Windows has no /proc to ask either
-
-
-class PoolError(Exception):
-    """A task that was not done."""
-
-
-class OverrunError(PoolError):
-    """It took too much ``of`` time or memory, and its worker was killed."""
-
-    def __init__(self, of: str) -> None:
-        super().__init__(f"too much {of}")
-        self.of = of
-
-
-class DiedError(PoolError):
-    """Its workers died."""
-
-
-class ClosedError(PoolError):
-    """The pool ends."""
-
-
-class Lane(IntEnum):
-    """How a task waits: before all others, as one that takes long, or until nobody else does."""
-
-    SHORT = 0
-    LONG = 1
-    BULK = 2
-
-
-@dataclass
-class _Task:
-    said: dict[str, Any]
-    contents: tuple[bytes, ...]
-    seconds: float
-    lane: Lane
-    future: Future[Message] = field(default_factory=Future)
-    tries: int = 0
-    number: int = 0
-
-
-class _Worker:
-    """One process and the connection to it."""
-
-    def __init__(self, setup: Setup, place: int, stopped: Callable[[], bool]) -> None:
-        self.stopped = stopped
-        context = start_context()
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(
-            target=begin, args=(theirs, setup, place), daemon=True, name="wam-service-worker"
-        )
-        self.process.start()
-        theirs.close()  # so that its end is noticed
-        self.done = 0
-
-    def ask(self, task: _Task, memory: int, most_pixels: int | None) -> Message:
-        """The answer to a task; raises ``PoolError``, after which the process is gone."""
-        try:
-            send(self.connection, {**task.said, "most_pixels": most_pixels}, task.contents)
-        except (OSError, ValueError) as error:
-            self.kill()
-            raise DiedError from error
-        return self.answer(task.seconds, memory)
-
-    def answer(self, seconds: float, memory: int) -> Message:
-        """What it says within a time and with so much memory; raises ``PoolError`` likewise."""
-        end = time.monotonic() + seconds
-        try:
-            while not self.connection.poll(LOOK_SECONDS):
-                if self.stopped():
-                    self.kill()
-                    raise ClosedError
-                if time.monotonic() > end:
-                    self.kill()
-                    raise OverrunError("time")
-                if resident(self.process.pid) > memory:
-                    self.kill()
-                    raise OverrunError("memory")
-            return receive(self.connection)
-        except (EOFError, OSError, ValueError, KeyError) as error:
-            self.kill()
-            raise DiedError from error
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.join()
-        self.connection.close()
-
-    def end(self) -> None:
-        """Lets it end by itself, which it does when it is idle; nothing more for one that was killed."""
-        self.connection.close()
-        self.process.join(END_SECONDS)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
 
 
 class Pool:
     """So many workers; ``start`` it, ``submit`` tasks from any thread, ``close`` it.
 
     ``memory``: bytes of a worker's process; ``short_pixels``: what the worker for short pictures takes at most;
-    ``recycle``: tasks after which a worker is replaced; ``restarted``: told why one was.
+    ``recycle``: tasks after which a worker is replaced; ``batch``: how many one does together at most, and
+    ``batch_wait`` seconds that it waits for more than one. ``restarted`` is told why a worker was replaced, and
+    ``together`` how many tasks were done in one go.
     """
 
     def __init__(
@@ -144,14 +53,20 @@ class Pool:
         memory: int,
         short_pixels: int,
         recycle: int,
+        batch: int = 1,
+        batch_wait: float = BATCH_WAIT,
+        short_seconds: float = SHORT_SECONDS,
     ) -> None:
         self.setup, self.count = setup, count
         self.model = ""
-        self._memory, self._short_pixels, self._recycle = memory, short_pixels, recycle
+        self._memory, self._recycle = memory, recycle
+        self._bounds = {"most_pixels": short_pixels, "most_seconds": short_seconds}  # of the worker for short ones
+        self._batch, self._batch_wait = batch, batch_wait
         self.restarted: Callable[[str], object] = LOG.debug
+        self.together: Callable[[int], object] = lambda _: None
         self._changed = threading.Condition()
-        self._lanes: dict[Lane, deque[_Task]] = {lane: deque() for lane in Lane}
-        self._workers: dict[int, _Worker] = {}
+        self._lanes: dict[Lane, deque[Task]] = {lane: deque() for lane in Lane}
+        self._workers: dict[int, Worker] = {}
         self._first: Future[None] = Future()
         self._closed = False
         self._number = 0
@@ -174,7 +89,7 @@ class Pool:
         self, said: dict[str, Any], *contents: bytes, seconds: float, lane: Lane = Lane.SHORT
     ) -> Future[Message]:
         """The answer to come; it fails with a ``PoolError``. ``seconds`` that a worker may take."""
-        task = _Task(said, contents, seconds, lane)
+        task = Task(said, contents, seconds, lane)
         with self._changed:
             if self._closed:
                 task.future.set_exception(ClosedError())
@@ -206,7 +121,7 @@ class Pool:
                 lane.clear()
             self._changed.notify_all()
         for task in tasks:
-            _fail(task, ClosedError())
+            task.fail(ClosedError())
         for thread in self._threads:
             if thread.ident is not None and thread is not threading.current_thread():
                 thread.join()
@@ -232,9 +147,9 @@ class Pool:
                 self.restarted(why)
             worker.end()
 
-    def _made(self, place: int) -> _Worker | None:
+    def _made(self, place: int) -> Worker | None:
         """A worker that is ready; None where there is none."""
-        worker = _Worker(self.setup, place, lambda: self._closed)
+        worker = Worker(self.setup, place, lambda: self._closed)
         end = time.monotonic() + START_SECONDS
         line = "a worker could not be started"
         try:
@@ -256,43 +171,73 @@ class Pool:
                 self._first.set_exception(WamError(line))
         return None
 
-    def _serve(self, worker: _Worker, reserved: bool) -> str:
+    def _serve(self, worker: Worker, reserved: bool) -> str:
         """Does tasks until the worker is no more; says why."""
         while True:
             task = self._take(reserved)
             if self._closed:
                 if task is not None:
-                    _fail(task, ClosedError())
+                    task.fail(ClosedError())
                 return "closed"
             if task is None:
                 if not worker.process.is_alive():
                     return "died"
                 continue
+            tasks = [task, *self._more_like(task)]
             try:
-                answer = worker.ask(task, self._memory, self._short_pixels if reserved else None)
+                answers = worker.ask(tasks, self._memory, self._bounds if reserved else {})
             except ClosedError as error:
-                _fail(task, error)
+                for one in tasks:
+                    one.fail(error)
                 return "closed"
-            except OverrunError as error:
-                _fail(task, error)
-                return error.of
-            except DiedError as error:
-                task.tries += 1
-                if task.tries < TRIES:
-                    self._put_back(task)
+            except (OverrunError, DiedError) as error:
+                self._not_done(tasks, error)
+                return error.of if isinstance(error, OverrunError) else "died"
+            self.together(len(tasks))
+            for one, answer in zip(tasks, answers, strict=True):
+                if answer.said.get("state") == "long":
+                    one.lane = Lane.LONG
+                    self._put_back(one)
                 else:
-                    _fail(task, error)
-                return "died"
-            if answer.said.get("state") == "long":
-                task.lane = Lane.LONG
-                self._put_back(task)
-            else:
-                task.future.set_result(answer)
-            worker.done += 1
+                    one.future.set_result(answer)
+            worker.done += len(tasks)
             if worker.done >= self._recycle:
                 return "recycled"
 
-    def _take(self, reserved: bool) -> _Task | None:
+    def _not_done(self, tasks: list[Task], error: OverrunError | DiedError) -> None:
+        """What becomes of tasks that their worker ended with: those of a batch are done alone, since it is one of them
+        at most that is to blame; one that was alone is tried once more where the worker died."""
+        for task in reversed(tasks):
+            if len(tasks) > 1:
+                task.alone = True
+                self._put_back(task)
+                continue
+            task.tries += 1
+            if isinstance(error, OverrunError) or task.tries >= TRIES:
+                task.fail(error)
+            else:
+                self._put_back(task)
+
+    def _more_like(self, task: Task) -> list[Task]:
+        """Tasks that can be done with one, of those that wait or come in a moment."""
+        more: list[Task] = []
+        if self._batch == 1 or task.kin is None:
+            return more
+        end = time.monotonic() + self._batch_wait
+        with self._changed:
+            while not self._closed:
+                lane = self._lanes[task.lane]
+                alike = [one for one in lane if one.kin == task.kin][: self._batch - 1 - len(more)]
+                for one in alike:
+                    lane.remove(one)
+                more += [one for one in alike if one.future.running() or one.future.set_running_or_notify_cancel()]
+                left = end - time.monotonic()
+                if len(more) == self._batch - 1 or left <= 0:
+                    break
+                self._changed.wait(left)
+        return more
+
+    def _take(self, reserved: bool) -> Task | None:
         """The next task for a worker, or None after a while: what waits longest, bulk where nothing else does."""
         lanes = [Lane.SHORT] if reserved else [Lane.SHORT, Lane.LONG]
         with self._changed:
@@ -311,25 +256,11 @@ class Pool:
                     self._changed.wait(IDLE_SECONDS)
             return None
 
-    def _put_back(self, task: _Task) -> None:
+    def _put_back(self, task: Task) -> None:
         """In front of its lane again."""
         with self._changed:
             if self._closed:
-                _fail(task, ClosedError())
+                task.fail(ClosedError())
                 return
             self._lanes[task.lane].appendleft(task)
             self._changed.notify_all()
-
-
-def _fail(task: _Task, error: PoolError) -> None:
-    if not task.future.done():
-        with suppress(Exception):  # cancelled meanwhile
-            task.future.set_exception(error)
-
-
-def resident(pid: int | None) -> int:
-    """Bytes of memory that a process has at the moment; 0 where the system does not say."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
-    except (OSError, IndexError, ValueError):
-        return 0

@@ -10,19 +10,19 @@ from fastapi import Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.datastructures import UploadFile
 
-from wam.errors import WamError, mask_secrets
+from wam.errors import WamError, mask_secrets, show_name
 from wam.models.effort import Effort
-from wam.pipeline.contract import DetectObject
+from wam.pipeline.contract import DetectObject, detect_object
 from wam.pipeline.similar import MOST, check_count
-from wam.service.batches import Job
 from wam.service.bodies import UPLOAD, form_of, media_type, picture_of, wrong_type
-from wam.service.far_jobs import FarJob
 from wam.service.house import House, caller_of
+from wam.service.job import FarJob, Job
+from wam.service.job_files import Member
 from wam.service.messages import Message
-from wam.service.pool import Lane
 from wam.service.problems import Problem, bad_request
 from wam.service.roles import Role, View
 from wam.service.views import ServedDetect, served
+from wam.service.worker import Lane
 
 ARCHIVES = ("application/zip", "application/x-zip-compressed")
 
@@ -47,6 +47,7 @@ class Reading:
 
     def __init__(self, house: House) -> None:
         self.house = house
+        house.jobs.can("detect", self._read_one, _failed)
 
     async def detect(
         self,
@@ -103,29 +104,30 @@ class Reading:
     async def start_job(self, request: Request, quick: QuickQuery = False, view: ViewQuery = None) -> Response:
         """Reads many pictures: a form with ``file`` several times, or a ZIP archive."""
         shown, client = self.house.view(request, view), caller_of(request).client
-        effort = _effort(False, quick, self.house.settings.limits.seconds)
-
-        async def read_one(_: Job, content: bytes, name: str) -> dict[str, Any]:
-            answer = await self._read(content, name, effort, "", False, lane=Lane.BULK)
-            return dict(served(cast(DetectObject, answer.said["detect"]), shown))
-
+        asked = {"quick": quick, "view": shown}
         if media_type(request) in ARCHIVES:
             with self.house.folder.unnamed() as stream:
                 async for chunk in request.stream():
                     await asyncio.to_thread(stream.write, chunk)
                 stream.seek(0)
-                job = await self.house.jobs.start(client, [("upload.zip", stream)], read_one)
+                job = await self.house.jobs.start(client, [("upload.zip", stream)], "detect", asked)
         elif media_type(request) == "multipart/form-data":
             form = await form_of(request, files=self.house.settings.limits.job_files)
             try:
                 files = [one for _, one in form.multi_items() if isinstance(one, UploadFile)]
                 uploads = [(one.filename or UPLOAD, one.file) for one in files]
-                job = await self.house.jobs.start(client, uploads, read_one)
+                job = await self.house.jobs.start(client, uploads, "detect", asked)
             finally:
                 await form.close()
         else:
             raise wrong_type("application/zip or multipart/form-data")
         return JSONResponse(job.to_dict(), status_code=202, headers={"Location": f"/v1/jobs/{job.id}"})
+
+    async def _read_one(self, job: Job, _: int, content: bytes, member: Member) -> dict[str, Any]:
+        """One picture of a job."""
+        effort = _effort(False, bool(job.plan.asked["quick"]), self.house.settings.limits.seconds)
+        answer = await self._read(content, member.name, effort, "", False, lane=Lane.BULK)
+        return dict(served(cast(DetectObject, answer.said["detect"]), View(job.plan.asked["view"])))
 
     async def show_job(self, request: Request, id: str) -> Response:
         """How far a job is."""
@@ -133,12 +135,12 @@ class Reading:
 
     async def job_results(self, request: Request, id: str) -> Response:
         """What was found so far, one JSON object a line."""
-        lines = self.house.jobs.results(await self._job(request, id))
+        lines = await self.house.jobs.results(await self._job(request, id))
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
     async def job_files(self, request: Request, id: str) -> Response:
         """The pictures that a job marked, as a ZIP archive."""
-        archive = self.house.jobs.archive(await self._job(request, id))
+        archive = await self.house.jobs.archive(await self._job(request, id))
         if archive is None:
             raise Problem(409, "conflict", "job: expected one that marks and is done, found another; ask for it first")
         headers = {"Content-Disposition": 'attachment; filename="marked.zip"'}
@@ -209,6 +211,12 @@ class Reading:
             "similar": similar,
         }
         return await self.house.work(said, content, name, limits.seconds + limits.grace, lane)
+
+
+def _failed(job: Job, number: int, line: str) -> DetectObject:
+    """The object for a picture of a job that could not be read."""
+    name = show_name(job.plan.members[number].name)
+    return detect_object(None, image=name, model="", error=show_name(line))
 
 
 def _effort(thorough: bool, quick: bool, seconds: float) -> Effort:

@@ -34,6 +34,7 @@ ALLOWED: Mapping[str, frozenset[Role]] = {
     "page": EVERYBODY,
     "page_style": EVERYBODY,
     "page_script": EVERYBODY,
+    "page_texts": EVERYBODY,
     "page_icon": EVERYBODY,
     "openapi": EVERYBODY,
     "healthz": EVERYBODY,

@@ -78,11 +78,14 @@ class PatientProtocol(H11Protocol):
 
 
 def build(
-    setup: Setup, workers: int, registry: Registry, settings: Settings, *, fetcher: Fetcher | None = None
-) -> House:
-    """A service with its pool, which is not started yet."""
+    setup: Setup, workers: int, registry: Registry, settings: Settings, *, batch: int = 1,
+    fetcher: Fetcher | None = None,
+) -> House:  # fmt: skip
+    """A service with its pool, which is not started yet; ``batch``: pictures that a worker reads together."""
     limits = settings.limits
-    pool = Pool(setup, workers, memory=limits.memory, short_pixels=limits.short_pixels, recycle=limits.recycle)
+    pool = Pool(
+        setup, workers, memory=limits.memory, short_pixels=limits.short_pixels, recycle=limits.recycle, batch=batch
+    )
     return House(pool, registry, settings, fetcher=fetcher)
 
 

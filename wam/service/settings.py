@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 from wam.errors import OptionsError
 from wam.service.roles import View
@@ -58,8 +59,10 @@ class Limits:
 class Settings:
     """A deployment. ``public_view``: what callers without a key are shown; ``fetch_urls``: pictures may be named by
     URL; ``link_seconds``: how long overlays and masks can be fetched, ``link_bytes``: how much of them is kept;
-    ``open_metrics``: metrics without a key. Of several machines that serve as one: ``shared``, an fsspec URL or folder
-    for what any of them may be asked for, and ``rates``, a URL of the package limits where requests are counted."""
+    ``open_metrics``: metrics without a key; ``jobs``: a folder where jobs lie until their results are over, so that
+    they outlive the process, None for one that goes with it. Of several machines that serve as one: ``shared``, an
+    fsspec URL or folder for what any of them may be asked for, jobs too, and ``rates``, a URL of the package limits
+    where requests are counted."""
 
     limits: Limits = Limits()
     public_view: View = View.PUBLIC
@@ -67,5 +70,6 @@ class Settings:
     link_seconds: float = 600.0
     link_bytes: int = 512 << 20
     open_metrics: bool = False
+    jobs: Path | None = None
     shared: str | None = None
     rates: str | None = None

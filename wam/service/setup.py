@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 FORKSERVER = "forkserver"
 WORK = "wam.service.work"
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+LEAST = 2  # workers
+BATCH = 8  # pictures that a worker reads together on a GPU
 COUNT_SECONDS = 120.0  # for a process to say what there is: it imports torch
 
 
@@ -52,19 +54,31 @@ def begin(connection: Connection, setup: Setup, place: int) -> None:
 
 def default_workers(device: str, cpus: int, found: Accelerators) -> int:
     """How many workers a service has for a ``device`` (auto, cpu, cuda, mps): one for each GPU, since two that share
-    one hold its memory twice and wait for one another; one for each CPU where the networks run there.
+    one hold its memory twice and wait for one another; one for each CPU where the networks run there. Two at least:
+    one of them is for short pictures, so that a long search holds nobody up.
 
     >>> two = Accelerators(gpus=("0", "1"))
     >>> default_workers("auto", 8, two), default_workers("cuda", 8, two), default_workers("cpu", 8, two)
     (2, 2, 8)
     >>> default_workers("auto", 8, Accelerators()), default_workers("auto", 8, Accelerators(mps=True))
-    (8, 1)
-    >>> default_workers("cuda", 8, Accelerators()), default_workers("mps", 8, two)
-    (1, 1)
+    (8, 2)
+    >>> default_workers("cuda", 8, Accelerators()), default_workers("cpu", 1, two)
+    (2, 2)
     """
     if device == "cpu" or (device == "auto" and not found.gpus and not found.mps):
-        return max(1, cpus)
-    return max(1, len(found.gpus)) if device != "mps" else 1
+        return max(LEAST, cpus)
+    return max(LEAST, len(found.gpus)) if device != "mps" else LEAST
+
+
+def default_batch(device: str, found: Accelerators) -> int:
+    """How many pictures a worker reads together: several on a GPU; on CPUs it would gain nothing.
+
+    >>> default_batch("auto", Accelerators(gpus=("0",))), default_batch("cpu", Accelerators(gpus=("0",)))
+    (8, 1)
+    >>> default_batch("auto", Accelerators()), default_batch("mps", Accelerators(mps=True))
+    (1, 8)
+    """
+    return BATCH if device != "cpu" and (found.gpus or found.mps) else 1
 
 
 def gpu_of(place: int, gpus: Sequence[str]) -> str | None:

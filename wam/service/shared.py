@@ -7,12 +7,13 @@ import hashlib
 import json
 import logging
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from time import time
-from typing import Any, BinaryIO, Protocol
+from typing import IO, Any, BinaryIO, Protocol
 
 from wam.errors import OptionsError, mask_secrets, show_name
 from wam.service.problems import unavailable
@@ -60,7 +61,12 @@ class Store:
                 f"{show_name(str(error))}; name another"
             ) from error
         self._root = str(path).rstrip("/")
-        self._is_local = "file" in (self._system.protocol, *self._system.protocol)
+        protocol = self._system.protocol
+        self._is_local = "file" in ((protocol,) if isinstance(protocol, str) else protocol)
+
+    def path(self, name: str) -> Path | None:
+        """Where a file is on this machine; None for one that is elsewhere."""
+        return Path(self._place(name)) if self._is_local else None
 
     def put(self, name: str, content: bytes) -> None:
         """Writes a file, whole for whoever reads it."""
@@ -74,12 +80,44 @@ class Store:
             self._system.pipe_file(part, content)
             self._system.mv(part, place)
 
-    def put_file(self, name: str, path: str) -> None:
-        """The same with the content of a file of this machine."""
+    def put_new(self, name: str, content: bytes) -> bool:
+        """Writes a file unless there is one of this name; False where there is. Of several machines that try one does,
+        where the store can do that: folders, and objects with conditional writes."""
         with self._problems():
             place = self._place(name)
             self._system.makedirs(self._system._parent(place), exist_ok=True)
-            self._system.put_file(path, place)
+            try:
+                if self._is_local:
+                    with open(place, "xb") as stream:
+                        stream.write(content)
+                else:
+                    self._system.pipe_file(place, content, mode="create")
+            except FileExistsError:
+                return False
+            return True
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[IO[bytes]]:
+        """A file to be written bit by bit, which is there when all of it is."""
+        with self._problems():
+            place = self._place(name)
+            self._system.makedirs(self._system._parent(place), exist_ok=True)
+            part = f"{place}.{secrets.token_hex(8)}.part" if self._is_local else place
+            stream = self._system.open(part, "wb")
+        try:
+            yield stream
+        except BaseException:
+            with suppress(Exception):
+                if self._is_local:
+                    stream.close()
+                    Path(part).unlink()
+                else:
+                    stream.discard()  # closing it would write what there is
+            raise
+        with self._problems():
+            stream.close()
+            if self._is_local:
+                self._system.mv(part, place)
 
     def get(self, name: str) -> bytes | None:
         """A file's content; None where there is none."""
@@ -97,15 +135,31 @@ class Store:
             except FileNotFoundError:
                 return None
 
-    def list(self, folder: str) -> list[Found]:
-        """The files below a folder, by name."""
+    def list(self, folder: str, *, prefix: bool = False) -> list[Found]:
+        """The files below a folder, by name; with ``prefix`` those of the folder itself whose names begin so."""
+        above, _, begin = folder.rpartition("/") if prefix else (folder, "", "")
         with self._problems():
             try:
-                entries = self._system.find(self._place(folder), detail=True).values()
+                place = self._place(above)
+                entries = (
+                    self._system.ls(place, detail=True) if prefix else self._system.find(place, detail=True).values()
+                )
             except FileNotFoundError:
                 return []
-            found = [self._found(entry) for entry in entries]
-            return sorted((one for one in found if not one.name.endswith(".part")), key=lambda one: one.name)
+            found = [self._found(entry) for entry in entries if entry["type"] == "file"]
+            wanted = [
+                one for one in found if not one.name.endswith(".part") and one.name.startswith(f"{above}/{begin}")
+            ]
+            return sorted(wanted, key=lambda one: one.name)
+
+    def folders(self, folder: str) -> Sequence[str]:
+        """The names of the folders in one."""
+        with self._problems():
+            try:
+                entries = self._system.ls(self._place(folder), detail=True)
+            except FileNotFoundError:
+                return []
+            return sorted(str(one["name"]).rpartition("/")[2] for one in entries if one["type"] == "directory")
 
     def open(self, name: str) -> BinaryIO:
         """A file to be read bit by bit; raises ``FileNotFoundError``."""

@@ -29,8 +29,8 @@ from wam.provenance.jumbf import active_alone
 from wam.provenance.manifest_state import C2PA_MIME, ManifestState, read_store
 from wam.service.bodies import UPLOAD, media_type, wrong_type
 from wam.service.house import House
-from wam.service.pool import Lane
 from wam.service.problems import Problem, bad_request, unavailable
+from wam.service.worker import Lane
 from wam.signal.specification import SIGNAL
 
 BASE = "/c2pa/v1"

@@ -7,6 +7,7 @@ import io
 import signal
 import traceback
 import warnings
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import PurePosixPath
 from typing import Any
@@ -22,20 +23,28 @@ from wam.pictures.formats import ANIMATED
 from wam.pictures.overlay import overlay as draw_overlay
 from wam.pictures.reader import check_header, is_still, open_content, undecodable
 from wam.pictures.samples import Picture
-from wam.pipeline.contract import detect_object, embed_object
+from wam.pipeline.caption import caption
+from wam.pipeline.contract import DetectObject, detect_object, embed_object
 from wam.pipeline.error_line import error_line
 from wam.pipeline.loaded import load
 from wam.pipeline.mark_link import REUSED, mark_link
 from wam.pipeline.mark_record import mark_record
 from wam.pipeline.options import MarkOptions
-from wam.pipeline.read import AnyReading, ReadSteps, judge
+from wam.pipeline.read import AnyReading, Examined, ReadSteps, judge
 from wam.pipeline.registered_words import RegisteredWords
 from wam.service.messages import receive, send
+from wam.service.roles import View
 from wam.service.setup import Setup
+from wam.service.views import served
 from wam.signal.label import Label
 
 OVERLAY_SIDE = 2048  # pixels of an overlay's longer side
 OVERLAY_QUALITY = 90
+
+
+Answer = tuple[dict[str, Any], list[bytes]]
+LONG: Answer = ({"state": "long"}, [])  # for another worker, which has more time
+TOGETHER = 16_000_000  # pixels of pictures that are looked at together, at most
 
 
 class _TooLargeError(ImageError):
@@ -57,7 +66,10 @@ def work(connection: Connection, setup: Setup) -> None:
             task = receive(connection)
         except (EOFError, OSError):
             return
-        answer, contents = desk.do(task.said, task.contents)
+        if task.said["do"] == "batch":
+            answer, contents = _together(desk.do_many(task.said["tasks"], task.contents))
+        else:
+            answer, contents = desk.do(task.said, task.contents)
         try:
             send(connection, answer, contents)
         except OSError:
@@ -72,7 +84,7 @@ class Desk:
         self.marker = setup.load()
         self.words = RegisteredWords(Registry.open(setup.registry, create=False))
 
-    def do(self, task: dict[str, Any], contents: tuple[bytes, ...]) -> tuple[dict[str, Any], list[bytes]]:
+    def do(self, task: dict[str, Any], contents: tuple[bytes, ...]) -> Answer:
         """One task; whatever goes wrong is an answer too."""
         name = str(task["name"])
         try:
@@ -81,6 +93,68 @@ class Desk:
             return self._embed(task, name, contents[0])
         except Exception as error:
             return self._problem(name, error), []
+
+    def do_many(self, tasks: Sequence[dict[str, Any]], contents: Sequence[bytes]) -> list[Answer]:
+        """As ``do`` of each of several pictures that are to be read with the same effort, frames left out; looked at
+        together. What cannot be done so is done alone."""
+        answers: dict[int, Answer] = {}
+        opened: dict[int, Picture] = {}
+        for place, (task, content) in enumerate(zip(tasks, contents, strict=True)):
+            name = str(task["name"])
+            try:
+                answer = self._handed_on(task, name, content)
+                if answer is not None:
+                    answers[place] = answer
+                else:
+                    opened[place] = self._steps(task).open(content, name=name)[0]
+            except Exception as error:
+                answers[place] = self._problem(name, error), []
+        for group in _groups({place: one.width * one.height for place, one in opened.items()}):
+            pictures = [opened.pop(place) for place in group]
+            for place, picture, examined in zip(group, pictures, self._examined(tasks[0], pictures), strict=True):
+                if examined is None:
+                    answers[place] = self.do(tasks[place], (contents[place],))
+                else:
+                    answers[place] = self._read(tasks[place], (picture,), examined)
+        return [answers[place] for place in range(len(tasks))]
+
+    def _examined(self, task: dict[str, Any], pictures: Sequence[Picture]) -> list[Examined | None]:
+        """What pictures show; None for those that have to be looked at alone: the time was over for all, or one of them
+        cannot be looked at."""
+        try:
+            every = self._steps(task).examine_many(pictures)
+        except Exception:
+            return [None] * len(pictures)
+        return [None if any(search.cut_short for search in one.searches) else one for one in every]
+
+    def _read(self, task: dict[str, Any], pictures: Sequence[Picture], examined: Examined) -> Answer:
+        """What is said of a picture; whatever goes wrong is an answer too."""
+        name = str(task["name"])
+        try:
+            findings = judge(examined, self.words)
+            said = detect_object(findings, image=show_name(name), model=self.marker.name)
+            drawn: list[bytes] = []
+            if task["overlay"] and findings.readings:
+                drawn = [
+                    _overlay(pictures[0], findings.readings, said, View(task["overlay"])),
+                    *map(_mask, findings.readings),
+                ]
+            return {"state": "done", "detect": said}, drawn
+        except Exception as error:
+            return self._problem(name, error), []
+
+    def _steps(self, task: dict[str, Any]) -> ReadSteps:
+        most = task.get("most_seconds")
+        seconds = task["seconds"] if most is None else min(task["seconds"], most)
+        effort = Effort(thorough=task["thorough"], quick=task["quick"], seconds=seconds)
+        frames, similar = bool(task["frames"]), int(task.get("similar", 0))
+        return ReadSteps(self.marker, effort=effort, frames=frames, labels=self.words.labels, similar=similar)
+
+    def _handed_on(self, task: dict[str, Any], name: str, content: bytes) -> Answer | None:
+        """The answer for a picture that has too many pixels for this worker; raises ``ImageError`` for one that has too
+        many for all."""
+        most, pixels = task.get("most_pixels"), self._check(content, name, frames=bool(task["frames"]))
+        return LONG if most is not None and pixels is not None and pixels > most else None
 
     def _problem(self, name: str, error: Exception) -> dict[str, Any]:
         if isinstance(error, ImageError | RecordTooLongError) or is_out_of_memory(error):
@@ -94,23 +168,19 @@ class Desk:
         # no message: it may hold what is in the picture or its record
         return {"state": "fault", "where": f"{type(error).__name__} at {where.filename}:{where.lineno}"}
 
-    def _detect(self, task: dict[str, Any], name: str, content: bytes) -> tuple[dict[str, Any], list[bytes]]:
-        frames, most = bool(task["frames"]), task["most_pixels"]
-        pixels = self._check(content, name, frames=frames)
-        if most is not None and pixels is not None and pixels > most:
-            return {"state": "long"}, []
-        effort = Effort(thorough=task["thorough"], quick=task["quick"], seconds=task["seconds"])
-        similar = int(task.get("similar", 0))
-        steps = ReadSteps(self.marker, effort=effort, frames=frames, labels=self.words.labels, similar=similar)
+    def _detect(self, task: dict[str, Any], name: str, content: bytes) -> Answer:
+        answer = self._handed_on(task, name, content)
+        if answer is not None:
+            return answer
+        steps = self._steps(task)
         pictures = steps.open(content, name=name)
-        findings = judge(steps.examine(pictures), self.words)
-        said = detect_object(findings, image=show_name(name), model=self.marker.name)
-        drawn: list[bytes] = []
-        if task["overlay"] and findings.readings:
-            drawn = [_overlay(pictures[0], findings.readings, task["overlay"]), *map(_mask, findings.readings)]
-        return {"state": "done", "detect": said}, drawn
+        examined = steps.examine(pictures)
+        is_over = any(search.cut_short for search in examined.searches)
+        if is_over and (steps.effort.seconds or 0) < task["seconds"]:
+            return LONG
+        return self._read(task, pictures, examined)
 
-    def _embed(self, task: dict[str, Any], name: str, content: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    def _embed(self, task: dict[str, Any], name: str, content: bytes) -> Answer:
         options = MarkOptions(**task["options"])
         fields = task["record"]
         record = Record(fields["asset"], fields["owner"], fields["user"], parse_time(fields["ingested_at"]))
@@ -163,6 +233,25 @@ class Desk:
             return pixels
 
 
+def _together(answers: Sequence[Answer]) -> Answer:
+    """Several answers as one message."""
+    said = {"state": "batch", "answers": [one for one, _ in answers], "counts": [len(more) for _, more in answers]}
+    return said, [content for _, more in answers for content in more]
+
+
+def _groups(pixels: dict[int, int]) -> list[list[int]]:
+    """Places of pictures that are looked at together, by how many pixels each has."""
+    groups: list[list[int]] = []
+    room = 0
+    for place, count in pixels.items():
+        if count > room or not groups:
+            groups.append([])
+            room = TOGETHER
+        groups[-1].append(place)
+        room -= count
+    return groups
+
+
 def _suffix(content: bytes) -> str:
     """The extension of a file that was just written."""
     with Image.open(io.BytesIO(content)) as image:
@@ -170,14 +259,9 @@ def _suffix(content: bytes) -> str:
     return {"JPEG": ".jpg", "MPO": ".jpg", "HEIF": ".heic", "TIFF": ".tif"}.get(format, f".{format.lower()}")
 
 
-def _overlay(picture: Picture, readings: tuple[AnyReading, ...], view: str) -> bytes:
+def _overlay(picture: Picture, readings: tuple[AnyReading, ...], said: DetectObject, view: View) -> bytes:
     """The picture with its marks outlined, in JPEG; captions as far as the view allows."""
-    captions = []
-    for one in readings:
-        record = one.record
-        named = "" if record is None else record.owner if view == "public" else f"{record.asset} · {record.owner}"
-        lines = [named, "" if view == "public" else getattr(one, "link", None) or "", one.status]
-        captions.append("\n".join(show_name(line) for line in lines if line))
+    captions = [caption(mark) for mark in served(said, view)["watermarks"]]
     drawn = draw_overlay(picture.pixels, [one.region for one in readings], captions)
     drawn.thumbnail((OVERLAY_SIDE, OVERLAY_SIDE))
     stream = io.BytesIO()

@@ -17,7 +17,7 @@ from typer.testing import Result
 import wam
 from payload.registry import Registry
 from tests.wam.cli.commands import Run, check_contract, draw, files
-from wam.cli import watch as command
+from wam.cli import watched as command
 
 ROOT = Path(wam.__file__).parents[1]
 QUICK = ("--once", "--settle", "0.1", "--every", "0.05", "--patience", "0.3")

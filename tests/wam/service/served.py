@@ -25,12 +25,13 @@ from wam.service.api_keys import KeyStore
 from wam.service.fetch_url import Fetcher
 from wam.service.house import House
 from wam.service.messages import Message
-from wam.service.pool import Lane, Pool
+from wam.service.pool import Pool
 from wam.service.roles import Role
 from wam.service.server import config_of
 from wam.service.settings import Limits, Settings
 from wam.service.setup import Setup
 from wam.service.work import Desk
+from wam.service.worker import Lane
 from wam.watermarker import Watermarker
 
 GENEROUS = Limits(address_rate=100_000, key_rate=100_000, wrong_keys=100_000, at_once=1000, queue=1000)
@@ -145,18 +146,27 @@ def upload(content: bytes, name: str = "in.png", **fields: str) -> dict[str, Any
 def troubled_marker() -> Watermarker:
     """The light model, but that pictures of some widths keep it asleep, take all memory, or end the process."""
     marker = handmade_marker()
-    look = marker.detect_and_explain
+    look, look_at_many = marker.detect_and_explain, marker.detect_and_explain_many
 
     def troubled(pixels: Any, **how: Any) -> Any:
-        width = pixels.shape[1]
-        if width == SLEEPY:
-            time.sleep(600)
-        if width == HUNGRY:
-            hoard = [np.ones(1 << 22) for _ in range(256)]  # 8 GiB
-            time.sleep(600 + len(hoard))
-        if width == DEADLY:
-            os.kill(os.getpid(), signal.SIGKILL)
+        _trouble(pixels.shape[1])
         return look(pixels, **how)
 
+    def troubled_many(pictures: Any, **how: Any) -> Any:
+        for pixels in pictures:
+            _trouble(pixels.shape[1])
+        return look_at_many(pictures, **how)
+
     object.__setattr__(marker, "detect_and_explain", troubled)
+    object.__setattr__(marker, "detect_and_explain_many", troubled_many)
     return marker
+
+
+def _trouble(width: int) -> None:
+    if width == SLEEPY:
+        time.sleep(600)
+    if width == HUNGRY:
+        hoard = [np.ones(1 << 22) for _ in range(256)]  # 8 GiB
+        time.sleep(600 + len(hoard))
+    if width == DEADLY:
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.wam.cli.commands import Run, check_contract, draw
+from tests.wam.cli.commands import Run, check_contract, draw, files
 from tests.wam.service.served import GENEROUS, Served, in_threads, picture
 from wam.errors import OptionsError
 from wam.service.client import Client, ServerError
@@ -171,3 +171,46 @@ def test_a_link_of_its_own_is_given_where_it_is_asked_for(run: Run, served: Serv
 
     first = link()
     assert link() == first and link("--new-link") != first
+
+
+WATCH = ("--once", "--settle", "0.1", "--every", "0.05", "--patience", "0.3")
+
+
+def test_a_folder_is_watched_with_the_service_s_model_and_registry(run: Run, served: Served) -> None:
+    draw("in/a.png", seed=71)
+    draw("in/sub/b.png", seed=72)
+    Path("in/broken.png").write_bytes(b"no picture")
+    line = ("watch", "in", "out", *WATCH, "--asset-from", "name", "--owner", "watched", "--server", served.url)
+    first = run(*line)
+    assert first.exit_code == 1 and first.stderr.endswith("2 marked, 1 moved aside\n"), first.stderr
+    assert "in/failed/broken.png.why.txt" in files() and "in/a.png -> out/a.png" in first.stdout
+    draw("in/c.png", seed=73)
+    Path("out/manifest.jsonl").write_text(  # killed after b was written, before that was noted
+        "".join(one for one in Path("out/manifest.jsonl").read_text().splitlines(True) if '"sub/b.png"' not in one)
+    )
+    second = run(*line, "--json")
+    assert second.exit_code == 0 and second.stderr.endswith("2 marked, 0 moved aside\n"), second.stderr
+    said = {one["image"]: one for one in map(json.loads, second.stdout.splitlines())}
+    assert sorted(said) == ["in/c.png", "in/sub/b.png"]
+    entries = list(served.house.registry.entries(owner="watched"))
+    assert sorted((one.record.asset, one.state) for one in entries if one.state != "discarded") == [
+        ("a", "marked"), ("b", "marked"), ("c", "marked"),
+    ]  # fmt: skip
+    read = run("watch", "out", "found", *WATCH, "--read", "--server", served.url)
+    assert read.stderr.endswith("3 read, 0 moved aside\n") and "watched" in read.stdout, read.stderr
+    again = run("watch", "out", "found", *WATCH, "--read", "--server", served.url)
+    assert again.stderr.endswith("0 read, 0 moved aside\n")
+
+
+def test_a_service_that_goes_away_is_waited_for_and_no_picture_is_moved_aside(
+    run: Run, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAM_API_KEY", "wam_wrong_key")  # refused: not the picture's fault either
+    draw("in/a.png", seed=74)
+    line = ("watch", "in", "out", *WATCH, "--asset", "1", "--owner", "a", "--server", served.url)
+    real = Client.about
+    monkeypatch.setattr(Client, "about", lambda self: {"model": "m", "view": "public"})
+    done = run(*line)
+    assert done.exit_code == 1 and "it is tried again" in done.stderr and files() == ["in/a.png", "out/manifest.jsonl"]
+    monkeypatch.setattr(Client, "about", real)
+    assert run(*line, "--registry", "x").stderr.startswith("error: --server: expected it without --registry")

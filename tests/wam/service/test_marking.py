@@ -7,6 +7,7 @@ import email.parser
 import email.policy
 import io
 import json
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,8 +20,9 @@ from PIL import Image
 from tests.wam.cli.commands import check_contract
 from tests.wam.service.jobs import archive, finished
 from tests.wam.service.served import GENEROUS, Served, in_threads, picture, upload
-from wam.service import batches
+from wam.service.problems import unavailable
 from wam.service.roles import Role
+from wam.service.shared import Store
 
 
 def embed(served: Served, content: bytes, role: Role = Role.MARKER, **fields: str) -> httpx.Response:
@@ -190,9 +192,9 @@ def test_names_of_a_job_lead_nowhere_else(served: Served) -> None:
 @pytest.mark.parametrize(
     ("fields", "status", "said"),
     [
-        ({"owner": "a"}, 400, "asset: expected asset, or asset_from=name"),
-        ({"owner": "a", "asset": "1", "asset_from": "name"}, 400, "asset: expected asset, or asset_from=name"),
-        ({"owner": "a", "asset_from": "list"}, 400, "asset: expected asset, or asset_from=name"),
+        ({"owner": "a"}, 400, "asset: expected asset, asset_from=name or a list"),
+        ({"owner": "a", "asset": "1", "asset_from": "name"}, 400, "asset: expected asset, asset_from=name or a list"),
+        ({"owner": "a", "asset_from": "list"}, 400, "asset: expected asset, asset_from=name or a list"),
         ({"asset": "1"}, 400, "owner: expected text that is not blank"),
         ({"owner": "a", "asset": "1", "strength": "loud"}, 400, "strength: expected one of gentle"),
         (
@@ -228,13 +230,20 @@ def test_a_job_marks_no_more_than_there_is_room_for(tmp_path: Path) -> None:
 def test_a_job_whose_results_cannot_be_written_says_that_it_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
     with in_threads(tmp_path) as served:
-        monkeypatch.setattr(batches, "append", full)
+        real = Store.put
+
+        def full(self: Store, name: str, content: bytes) -> None:
+            if "results" in name:
+                raise unavailable("store: full")
+            real(self, name, content)
+
+        monkeypatch.setattr(Store, "put", full)
         answer = start(served, {"a.png": picture()}, owner="a", asset="1")
         assert answer.status_code == 202
-        job, _ = finished(served, answer)
+        end = time.monotonic() + 30
+        while (job := served[Role.MARKER].get(answer.headers["location"]).json())["state"] == "running":
+            assert time.monotonic() < end
+            time.sleep(0.05)
         assert job["state"] == "failed" and job["files"] is None
         assert served[Role.MARKER].get(f"/v1/jobs/{job['id']}/files").status_code == 409

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import time
@@ -12,13 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from payload.registry import Registry
 from tests.wam.service.served import DEADLY, HUNGRY, SLEEPY, picture, troubled_marker
+from tests.wam.synthetic import handmade_marker, smooth_picture
 from wam.errors import ModelError, WamError
 from wam.service.messages import Message
-from wam.service.pool import ClosedError, DiedError, Lane, OverrunError, Pool
+from wam.service.pool import Pool
 from wam.service.setup import Setup
+from wam.service.work import Desk
+from wam.service.worker import ClosedError, DiedError, Lane, OverrunError
 from wam.watermarker import Watermarker
 
 GIB = 1 << 30
@@ -179,6 +184,56 @@ def test_workers_are_replaced_after_a_while_and_close_ends_what_waits(place: str
             one.result(1)
     with pytest.raises(ProcessLookupError):
         os.kill(last, 0)
+
+
+def test_what_waits_is_read_together_with_the_same_answers(place: str) -> None:
+    desk = Desk(Setup(handmade_marker, place, 10**6, 10))
+    marked = desk.marker.embed(smooth_picture(128, 160, seed=3), "01" * 16).image
+    stream = io.BytesIO()
+    Image.fromarray(marked).save(stream, "PNG")
+    contents = [
+        picture(seed=1), stream.getvalue(), b"no picture", picture(size=(160, 128), seed=2), picture(size=(20, 20)),
+        picture(size=(1200, 1200)), stream.getvalue(),
+    ]  # fmt: skip
+    tasks = [{**DETECT, "name": f"{number}.png"} for number in range(len(contents))]
+    tasks[1]["overlay"] = "staff"
+    alone = [desk.do(task, (content,)) for task, content in zip(tasks, contents, strict=True)]
+    together = desk.do_many(tasks, contents)
+    assert [one["state"] for one, _ in alone] == ["done", "done", "refused", "done", "refused", "refused", "done"]
+    assert together == alone and len(together[1][1]) == 2 and together[6][0]["detect"]["watermarks"]
+    over = [{**task, "seconds": 1e-6, "most_pixels": 20_000} for task in tasks]
+    said = [one for one, _ in desk.do_many(over, contents)]
+    assert said == [desk.do(task, (content,))[0] for task, content in zip(over, contents, strict=True)]
+    assert said[1] == {"state": "long"} and said[0]["detect"]["complete"] is False
+
+
+def test_a_search_that_takes_long_is_handed_on_by_the_worker_for_short_pictures(place: str) -> None:
+    desk = Desk(Setup(handmade_marker, place, 10**6, 10))
+    content = (picture(size=(500, 500)),)
+    assert desk.do({**DETECT, "most_seconds": 1e-6}, content)[0] == {"state": "long"}
+    assert desk.do({**DETECT, "seconds": 1e-6, "most_seconds": 5.0}, content)[0]["detect"]["complete"] is False
+    assert desk.do({**DETECT, "most_seconds": 60.0}, content)[0]["detect"]["complete"] is True
+
+
+def test_a_worker_does_those_together_that_wait_and_one_that_ends_it_alone(place: str) -> None:
+    pool = Pool(
+        Setup(troubled_marker, place, 10**6, 10), 1, memory=3 * GIB, short_pixels=1, recycle=10**6, batch=3,
+        batch_wait=1.0,
+    )  # fmt: skip
+    counts: list[int] = []
+    pool.together = counts.append
+    pool.start()
+    try:
+        answers = [read(pool), read(pool), read(pool, quick=True), read(pool)]
+        assert [one.result(60).said["state"] for one in answers] == ["done"] * 4
+        assert sorted(counts) == [1, 3]  # of one kind, as many as allowed
+        answers = [read(pool), read(pool, width=DEADLY), read(pool)]
+        with pytest.raises(DiedError):
+            answers[1].result(120)
+        assert [answers[place].result(60).said["state"] for place in (0, 2)] == ["done"] * 2
+        assert sorted(counts[2:]) == [1, 1]
+    finally:
+        pool.close()
 
 
 def no_model() -> Watermarker:

@@ -51,14 +51,16 @@ def test_the_process_that_serves_imports_no_torch(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("device", "gpus", "mps", "count"),
     [
-        ("auto", 0, False, 6), ("auto", 1, False, 1), ("auto", 4, False, 4), ("auto", 0, True, 1), ("cpu", 4, True, 6),
-        ("cuda", 3, False, 3), ("cuda", 0, False, 1), ("mps", 0, True, 1),
+        ("auto", 0, False, 6), ("auto", 1, False, 2), ("auto", 4, False, 4), ("auto", 0, True, 2), ("cpu", 4, True, 6),
+        ("cuda", 3, False, 3), ("cuda", 0, False, 2), ("mps", 0, True, 2),
     ],
 )  # fmt: skip
-def test_there_is_one_worker_for_each_gpu_or_else_for_each_cpu(device: str, gpus: int, mps: bool, count: int) -> None:
+def test_there_is_one_worker_for_each_gpu_or_else_for_each_cpu_and_two_at_least(
+    device: str, gpus: int, mps: bool, count: int
+) -> None:
     found = Accelerators(tuple(map(str, range(gpus))), mps)
     assert default_workers(device, 6, found) == count
-    assert default_workers("cpu", 0, found) == 1
+    assert default_workers("cpu", 0, found) == 2
 
 
 def test_each_gpu_has_its_worker_and_more_of_them_are_spread() -> None:

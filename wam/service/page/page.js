@@ -1,81 +1,5 @@
 "use strict";
 // The page of the service: asks its own API and nothing else. No key is kept beyond the page.
-const TEXTS = {
-  en: {
-    brand: "Watermark check", other: "中文", skip: "Skip to the content", views: "Views", viewCheck: "Check", viewMark: "Mark", viewRecords: "Records",
-    signIn: "Staff", signOut: "Sign out", keyLabel: "API key", keyUse: "Use it", keyWrong: "This key is not known here, or was revoked.",
-    keyIs: (role) => `Signed in as ${role}.`, checkTitle: "Is there a watermark in this picture?",
-    checkLead: "The picture is read here and is not kept.", choose: "Choose a picture", dropOr: "or drop it here, or paste it",
-    bounds: (mib, mp) => `Up to ${mib} MiB and ${mp} megapixels.`, urlLabel: "or its address (URL)", urlCheck: "Check",
-    progress: "Progress", sending: (p) => `Sending the picture: ${p}%`, searching: (s) => `Looking for watermarks: ${s} s`, cancel: "Cancel",
-    noProof: "No watermark found is no proof of anything: most pictures carry none, and a mark can be removed. A mark that is found says what was marked, not who did what with it.",
-    none: "No watermark found", noneLead: "No mark of the kind that this service reads was found in this picture. That does not say where it comes from, or whether it was generated.",
-    some: (n) => (n === 1 ? "One watermark found" : `${n} watermarks found`), someLead: (n) => (n === 1 ? "It is outlined on the picture." : "Each is outlined on the picture and has a card."),
-    partial: (why) => `Not all was looked at: ${why}.`, tooLarge: (mib) => `This picture is larger than ${mib} MiB. Use a smaller copy.`,
-    offline: "The service cannot be reached. Try again in a moment.", alt: (n) => `The picture, with ${n} marked regions`, mark: "Watermark",
-    by: (who) => `Marked by ${who}`, owner: "Owner", asset: "Asset", user: "User", time: "Time", link: "Link", state: "State", where: "Where",
-    whole: "nearly the whole picture", share: (p) => `${p}% of the picture`, sure: "Chance by the model", below: (e) => `1 in 10${raised(e)} at most`, unsure: "not stated",
-    labelSays: "The file's metadata say that it was generated.", labelAgrees: "A watermark says the same.",
-    transplanted: "This mark seems to come from another picture: it may have been copied.",
-    status: {
-      verified: ["Marked by a known owner", "The mark belongs to a record of this registry. It says what was marked and for whom, not that the picture is unchanged."],
-      unverified: ["A record that anyone can have written", "The mark holds a complete record without a proof of its author. Do not rely on it alone."],
-      withdrawn: ["A mark that was taken back", "The registry knows this mark, and its owner has withdrawn it. It no longer stands for anything."],
-      unregistered: ["A mark of somebody else", "The mark is sound, but no record of this registry belongs to it. It may be of another service."],
-      unreadable: ["A mark that cannot be read", "There is a mark, worn too far to say which. A better copy of the picture may help."],
-    },
-    markTitle: "Mark a picture", picture: "Picture", label: "Also write the label of generated pictures into its metadata", markDo: "Mark",
-    marking: "Marking and reading back…", marked: (link) => `Marked: ${link}`, markedRecord: "Marked, with the record in the picture", download: "Save the marked picture",
-    flip: "Show the original", flipBack: "Show the marked picture", flipHint: "At 100%: press the button, or the space bar on the picture, to flip between both.",
-    pane: "Marked and original picture at 100%", recordsTitle: "Records", look: "Look up", actions: "Actions", withdraw: "Withdraw",
-    sureWithdraw: (link) => `Withdraw ${link}? Checks will no longer name it. This cannot be undone.`, withdrawn: (link) => `${link} is withdrawn.`,
-    records: (n, more) => `${n} record${n === 1 ? "" : "s"}${more ? "; there are more: narrow the search" : ""}`,
-    states: { marked: "marked", pending: "pending", discarded: "discarded", withdrawn: "withdrawn" }, api: "API",
-    problems: { picture: "This picture cannot be read", "too-large": "Too large", "too-many": "Too many requests", unavailable: "Not available now", "not-allowed": "Not allowed", "no-key": "A key is needed", "not-found": "Not found", "too-slow": "The upload took too long", fault: "The service failed" },
-    problem: "That did not work",
-  },
-  zh: {
-    brand: "水印检测", other: "English", skip: "跳到正文", views: "视图", viewCheck: "检测", viewMark: "添加水印", viewRecords: "记录",
-    signIn: "工作人员", signOut: "退出", keyLabel: "API 密钥", keyUse: "使用", keyWrong: "密钥无效或已被撤销。",
-    keyIs: (role) => `已登录，角色：${role}。`, checkTitle: "这张图片里有水印吗？",
-    checkLead: "图片只在此读取，不会保存。", choose: "选择图片", dropOr: "或拖放到此处，或直接粘贴",
-    bounds: (mib, mp) => `最大 ${mib} MiB，${mp} 百万像素。`, urlLabel: "或图片网址（URL）", urlCheck: "检测",
-    progress: "进度", sending: (p) => `正在上传：${p}%`, searching: (s) => `正在查找水印：${s} 秒`, cancel: "取消",
-    noProof: "未发现水印并不能证明任何事情：多数图片没有水印，水印也可能被去除。发现的水印说明被标记的内容，不说明谁做了什么。",
-    none: "未发现水印", noneLead: "未在此图片中发现本服务可读取的水印。这不能说明图片的来源，也不能说明它是否由人工智能生成。",
-    some: (n) => `发现 ${n} 个水印`, someLead: (n) => (n === 1 ? "水印已在图片上标出。" : "每个水印都在图片上标出，并附有一张卡片。"),
-    partial: (why) => `未能检查全部内容：${why}。`, tooLarge: (mib) => `图片大于 ${mib} MiB，请使用较小的副本。`,
-    offline: "无法连接服务，请稍后重试。", alt: (n) => `图片，标出 ${n} 个区域`, mark: "水印",
-    by: (who) => `由 ${who} 标记`, owner: "所有者", asset: "作品", user: "用户", time: "时间", link: "链接", state: "状态", where: "位置",
-    whole: "几乎整张图片", share: (p) => `图片的 ${p}%`, sure: "模型给出的概率", below: (e) => `至多 10${raised(`-${e}`)}`, unsure: "未说明",
-    labelSays: "文件元数据标明该图片为生成内容。", labelAgrees: "水印内容与之一致。",
-    transplanted: "此水印似乎来自另一张图片，可能是被复制过来的。",
-    status: {
-      verified: ["已知所有者的水印", "该水印对应本登记库中的一条记录。它说明标记了什么、为谁标记，并不说明图片未被修改。"],
-      unverified: ["任何人都可能写入的记录", "水印中有一条完整的记录，但无法证明其作者。请勿单独以此为依据。"],
-      withdrawn: ["已撤回的水印", "登记库认识此水印，但其所有者已将其撤回。它不再代表任何内容。"],
-      unregistered: ["他人的水印", "水印完好，但本登记库中没有对应的记录。它可能属于其他服务。"],
-      unreadable: ["无法读取的水印", "图片中有水印，但磨损过多，无法辨认。较好的副本可能有帮助。"],
-    },
-    markTitle: "为图片添加水印", picture: "图片", label: "同时在元数据中写入生成内容标识", markDo: "添加水印",
-    marking: "正在添加水印并读回核对…", marked: (link) => `已标记：${link}`, markedRecord: "已标记，记录写入图片", download: "保存已标记的图片",
-    flip: "显示原图", flipBack: "显示已标记的图片", flipHint: "以 100% 显示：按按钮，或在图片上按空格键，可在两者之间切换。",
-    pane: "以 100% 显示的原图与标记图", recordsTitle: "记录", look: "查询", actions: "操作", withdraw: "撤回",
-    sureWithdraw: (link) => `撤回 ${link}？之后的检测将不再显示它，且无法恢复。`, withdrawn: (link) => `${link} 已撤回。`,
-    records: (n, more) => `${n} 条记录${more ? "；还有更多，请缩小范围" : ""}`,
-    states: { marked: "已标记", pending: "待确认", discarded: "已放弃", withdrawn: "已撤回" }, api: "API",
-    problems: { picture: "无法读取该图片", "too-large": "文件过大", "too-many": "请求过于频繁", unavailable: "暂时不可用", "not-allowed": "没有权限", "no-key": "需要密钥", "not-found": "未找到", "too-slow": "上传超时", fault: "服务出错" },
-    problem: "操作未成功",
-  },
-};
-const REASONS = {
-  zh: {
-    "the file is cut short: what is there was searched": "文件不完整，已检查现有部分",
-    "the time was over: what was looked at until then is given": "时间已到，只给出此前的结果",
-    "a quick look: at the usual resolution only": "快速检测，只检查了常用分辨率",
-  },
-};
-const raised = (number) => [...String(number)].map((one) => (one === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[one])).join("");
 const SVG = "http://www.w3.org/2000/svg";
 const WHOLE = 0.8; // share of a picture that is called nearly all of it
 const COLOURS = 12;
@@ -233,17 +157,23 @@ function row(name, value) {
   return value === null || value === undefined || value === "" ? [] : [make("dt", {}, name), make("dd", {}, value)];
 }
 
+// as the command line says it: no smaller than what was tested
+function chance(log10) {
+  if (!about || log10 > -1) return text.unsure;
+  return log10 > Math.log10(about.chance_bound) ? `1e${log10.toFixed(0)}` : text.tested(about.chance_shown);
+}
+
 function card(mark, index) {
   const [title, meaning] = text.status[mark.status], record = mark.record || {};
   const heading = mark.status === "verified" && mark.marked_by ? text.by(mark.marked_by) : title;
-  const area = mark.region.area, chance = mark.log10_p <= -1 ? text.below(Math.floor(-mark.log10_p)) : text.unsure;
+  const area = mark.region.area;
   const made = make("li", { class: `card m${index % COLOURS}` },
     make("h3", {}, make("span", { class: "n" }, String(index + 1)), heading),
     make("p", {}, meaning),
     mark.transplanted ? make("p", { class: "warning" }, text.transplanted) : null,
     make("dl", {}, ...row(text.owner, record.owner), ...row(text.asset, record.asset), ...row(text.user, record.user),
       ...row(text.time, record.ingested_at), ...row(text.link, mark.link),
-      ...row(text.where, area > WHOLE ? text.whole : text.share(Math.max(1, Math.round(100 * area)))), ...row(text.sure, chance)));
+      ...row(text.where, area > WHOLE ? text.whole : text.share(Math.max(1, Math.round(100 * area)))), ...row(text.sure, chance(mark.log10_p))));
   const light = (on) => () => $("picture").querySelector(`[data-mark="${index}"]`).classList.toggle("lit", on);
   made.addEventListener("pointerenter", light(true));
   made.addEventListener("pointerleave", light(false));
