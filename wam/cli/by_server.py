@@ -18,6 +18,7 @@ from wam.cli.progress import progress
 from wam.errors import WamError, mask_secrets, show_name
 from wam.networks.strength import fields as amount_fields
 from wam.pipeline.error_line import error_line
+from wam.provenance.disclosure import form_fields as label_fields
 
 if TYPE_CHECKING:
     from wam.cli.print_detect import Counts
@@ -191,7 +192,7 @@ def _marked_by(client: Client, item: Item, journal: Journal, counts: Counter[str
     record = item.record.to_dict()
     fields = {
         "asset": record["asset"], "owner": record["owner"], "user": record["user"],
-        "time": record["ingested_at"] if item.timed else None, "mode": options.mode, "label": options.label,
+        "time": record["ingested_at"] if item.timed else None, "mode": options.mode, **label_fields(options.disclosure),
         "frames": options.frames, **amount_fields(options.strength), "quality": options.quality,
         "format": None if suffix in ("", ".wm") else suffix[1:], "new_link": new_link,
     }  # fmt: skip

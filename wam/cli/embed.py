@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wam.cli import common, panels, sign_options
+from wam.cli import common, label_options, panels, sign_options
 from wam.cli.by_server import ServerOption, asked, client_of, embed_by_server, refuse_with_server
 from wam.cli.choices import Device, Engine, Mode
 from wam.cli.lines import note
@@ -95,15 +95,6 @@ Drop = Annotated[
         "--drop",
         rich_help_panel=panels.OUTPUT,
         help="With --in-place: replace an input even where something in it is lost that no other copy can give back.",
-    ),
-]
-LabelOption = Annotated[
-    bool,
-    typer.Option(
-        "--label",
-        rich_help_panel=panels.MARKING,
-        help="For generated pictures: also write the label of GB 45438-2025 (XMP TC260:AIGC) and the IPTC digital "
-        "source type to the file's metadata, with owner and link.",
     ),
 ]
 Resume = Annotated[
@@ -194,7 +185,12 @@ def embed(
     strength: StrengthOption = None,
     psnr: Psnr = None,
     quality: Quality = None,
-    label: LabelOption = False,
+    label: label_options.LabelOption = None,
+    provider: label_options.Provider = None,
+    ai_system: label_options.AiSystem = None,
+    ai_version: label_options.AiVersion = None,
+    ai_prompt: label_options.AiPrompt = None,
+    ai_prompt_writer: label_options.AiPromptWriter = None,
     c2pa: sign_options.C2pa = False,
     sign_cert: sign_options.SignCert = None,
     sign_key: sign_options.SignKey = None,
@@ -235,8 +231,13 @@ def embed(
     if drop and not in_place:
         common.fail("--drop: expected --in-place with it, found none; other outputs leave the input as it is")
     all_frames = common.take_frames(all_frames, frames)
+    said = label_options.disclosure_of(
+        label, source_type, provider=provider, ai_system=ai_system, ai_version=ai_version, ai_prompt=ai_prompt,
+        ai_prompt_writer=ai_prompt_writer,
+    )  # fmt: skip
+    signed_type = source_type if c2pa or said is None else None
     credentials = sign_options.credentials_of(
-        c2pa, sign_cert, sign_key, tsa, source_type, ai_model, no_training=no_training
+        c2pa, sign_cert, sign_key, tsa, signed_type, ai_model, no_training=no_training
     )
     fields = record_fields(asset, asset_from, owner, user, time, backslashes=backslashes)
     unread = common.note_unread(images, out_dir)
@@ -252,7 +253,7 @@ def embed(
             engine=engine is not Engine.LOCAL, in_place=in_place and not drop, c2pa=c2pa,
         )  # fmt: skip
         asked_for = mark_options(
-            mode=mode.value, strength=amount, label=label, frames=all_frames, key=None, encrypt=False,
+            mode=mode.value, strength=amount, label=said, frames=all_frames, key=None, encrypt=False,
             quality=quality,
         )  # fmt: skip
         client = client_of(server)
@@ -272,7 +273,7 @@ def embed(
     load = common.marker_loader(model, device, [key])
     keyed = key_name(key)
     options = mark_options(
-        mode=mode.value, strength=amount, label=label, frames=all_frames, key=keyed, encrypt=encrypt,
+        mode=mode.value, strength=amount, label=said, frames=all_frames, key=keyed, encrypt=encrypt,
         quality=quality, keep=in_place and not drop, c2pa=c2pa,
     )  # fmt: skip
     if mode is Mode.RECORD and registry is not None:

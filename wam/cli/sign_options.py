@@ -53,14 +53,17 @@ SourceType = Annotated[
         "--source-type",
         metavar="NAME",
         rich_help_panel=panels.CREDENTIALS,
-        help="What the pictures are, by the IPTC's names: trainedAlgorithmicMedia, digitalCapture and others. Default: "
-        "what --label or the file says, or nothing.",
+        help="What the pictures are, by the IPTC's names: trainedAlgorithmicMedia, digitalCapture and others; for the "
+        "manifest and, with --label, for the metadata. Default: what --label or the file says, or nothing.",
     ),
 ]
 AiModel = Annotated[
     str | None,
     typer.Option(
-        "--ai-model", metavar="NAME", rich_help_panel=panels.CREDENTIALS, help="The model that generated the pictures."
+        "--ai-model",
+        metavar="NAME",
+        rich_help_panel=panels.CREDENTIALS,
+        help="The model that generated the pictures. Default: --ai-system, if it is there.",
     ),
 ]
 NoTraining = Annotated[
@@ -90,13 +93,15 @@ def credentials_of(
     if not wanted:
         for name, value in given.items():
             if value is not None:
-                common.fail(f"{name}: expected --c2pa with it, found none; add it")
+                wanted_with = "--c2pa or --label" if name == "--source-type" else "--c2pa"
+                common.fail(f"{name}: expected {wanted_with} with it, found none; add it")
         return None
     if chain is None or key is None:
         missing = "--sign-cert" if chain is None else "--sign-key"
         common.fail(f"--c2pa: expected {missing} with it, found none; wam c2pa test-certs makes them for tests")
     require_for("wam embed --c2pa")
-    from wam.provenance.credentials import Credentials, source_type_of
+    from wam.provenance.credentials import Credentials
+    from wam.provenance.source_types import source_type_of
 
     try:
         uri = None if source_type is None else source_type_of(source_type)

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wam.cli import common, panels
+from wam.cli import common, label_options, panels
 from wam.cli.choices import Device, Mode
 from wam.cli.embed import (
     Asset,
     AssetFrom,
     Backslashes,
     Encrypt,
-    LabelOption,
     ModeOption,
     NewLink,
     Owner,
@@ -156,7 +155,12 @@ def watch(
     strength: StrengthOption = None,
     psnr: Psnr = None,
     quality: Quality = None,
-    label: LabelOption = False,
+    label: label_options.LabelOption = None,
+    provider: label_options.Provider = None,
+    ai_system: label_options.AiSystem = None,
+    ai_version: label_options.AiVersion = None,
+    ai_prompt: label_options.AiPrompt = None,
+    ai_prompt_writer: label_options.AiPromptWriter = None,
     all_frames: common.FramesOption = False,
     follow_links: common.FollowOption = False,
     registry: common.RegistryOption = None,
@@ -180,6 +184,10 @@ def watch(
     require_for("wam watch")
     from wam.pictures.storage import locate
 
+    said = label_options.disclosure_of(
+        label, provider=provider, ai_system=ai_system, ai_version=ai_version, ai_prompt=ai_prompt,
+        ai_prompt_writer=ai_prompt_writer,
+    )  # fmt: skip
     aside = failed or folder / FAILED
     place = locate(out)
     _check_folders(folder, place, aside, done)
@@ -204,7 +212,7 @@ def watch(
             common.fail("--new-link: expected it without --mode record, found both; a record in the pixels has no link")
         key = next(iter(common.read_keys(key_file)), None)
         options = {
-            "mode": mode.value, "strength": amount, "label": label, "frames": all_frames, "encrypt": encrypt,
+            "mode": mode.value, "strength": amount, "label": said, "frames": all_frames, "encrypt": encrypt,
             "quality": quality,
         }  # fmt: skip
         load = common.marker_loader(model, device, [key])

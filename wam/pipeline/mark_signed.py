@@ -22,16 +22,16 @@ from wam.errors import ModelError, OptionsError, show_name
 from wam.networks.strength import Amount
 from wam.pictures.containers.parts import CREDENTIALS
 from wam.pipeline.loaded import Loaded
-from wam.pipeline.marked import KeptManifest, MarkedFile, MarkReport
+from wam.pipeline.marked import KeptManifest, MarkedFile, MarkReport, known_label
 from wam.pipeline.marking import Marking, Request
 from wam.pipeline.options import MarkOptions
 from wam.pipeline.read import value_of
-from wam.provenance.aigc_label import read_label
 from wam.provenance.credentials import Credentials, CredentialsError
 from wam.provenance.fingerprint import fingerprint
-from wam.provenance.manifest_definition import GENERATED, Mark, Statement, mark_of
+from wam.provenance.manifest_definition import Mark, Statement, mark_of
 from wam.provenance.manifest_state import MIME, may_hold_manifest
 from wam.provenance.signing import Ingredient, require_format, sign_file
+from wam.provenance.source_types import GENERATED
 from wam.region import Region
 from wam.signal.mark_grid import divide
 from wam.stages import tell
@@ -81,15 +81,22 @@ class SignedMarking:
         done = self.marking.finish(marker, request, plan, pixels)
         tell("signing")
         pdq = fingerprint(pixels if pixels.ndim == 3 else pixels[0])
-        return sign_marked(done, loaded, self.credentials, algorithm=str(marker.model.description.signal), pdq=pdq)
+        algorithm = str(marker.model.description.signal)
+        return sign_marked(done, loaded, self.options, self.credentials, algorithm=algorithm, pdq=pdq)
 
 
 def sign_marked(
-    done: MarkedFile, loaded: Loaded, credentials: Credentials, *, algorithm: str, pdq: int | None = None
+    done: MarkedFile,
+    loaded: Loaded,
+    options: MarkOptions,
+    credentials: Credentials,
+    *,
+    algorithm: str,
+    pdq: int | None = None,
 ) -> MarkedFile:
     """A marked file with its manifest; ``pdq``: its fingerprint, for whoever keeps it. Raises ``CredentialsError``."""
     report, mime = done.report, require_format(loaded.format, loaded.target)
-    source, source_type = _ingredient(loaded), _source_type(loaded, done.report, credentials)
+    source, source_type = _ingredient(loaded), _source_type(loaded, report, options, credentials)
     if source is None and source_type is None:
         raise CredentialsError(
             f"{show_name(loaded.target)}: expected what the picture is, since a manifest cannot hold a "
@@ -105,7 +112,7 @@ def sign_marked(
         version=__version__,
         source_type=source_type,
         has_source=source is not None,
-        ai_model=credentials.ai_model,
+        ai_model=_ai_model(options, credentials),
         training=credentials.training,
     )
     found = sign_file(done.content, statement, credentials, source=source, name=loaded.target)
@@ -133,14 +140,22 @@ def _marks(report: MarkReport) -> tuple[Mark, ...]:
     )
 
 
-def _source_type(loaded: Loaded, report: MarkReport, credentials: Credentials) -> str | None:
+def _source_type(loaded: Loaded, report: MarkReport, options: MarkOptions, credentials: Credentials) -> str | None:
     """What the picture is, where anybody has said so: the signer, the label that was asked for, the source's own."""
     if credentials.source_type is not None:
         return credentials.source_type
+    known = known_label(loaded)
     if report.labelled:
-        return GENERATED
-    label = read_label(loaded.picture.metadata, loaded.picture.settings.segments)
-    return None if label is None else label.source_type or None
+        return (options.disclosure and options.disclosure.source_type) or (known and known.source_type) or GENERATED
+    return None if known is None else known.source_type or None
+
+
+def _ai_model(options: MarkOptions, credentials: Credentials) -> str | None:
+    """The model that made the picture: the signer's word, or the label's."""
+    said = options.disclosure
+    if credentials.ai_model is not None or said is None or said.ai_system is None:
+        return credentials.ai_model
+    return f"{said.ai_system} {said.ai_version}" if said.ai_version else said.ai_system
 
 
 def _ingredient(loaded: Loaded) -> Ingredient | None:

@@ -34,15 +34,6 @@ _CURVES: dict[str, Algorithm] = {"secp256r1": "ES256", "secp384r1": "ES384", "se
 _ROOT_DAYS, _LEAF_DAYS = 3650, 365
 
 
-SOURCE_TYPES = (
-    "trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "algorithmicMedia", "algorithmicallyEnhanced",
-    "compositeSynthetic", "composite", "compositeCapture", "digitalCapture", "computationalCapture", "digitalCreation",
-    "dataDrivenMedia", "humanEdits", "negativeFilm", "positiveFilm", "print", "screenCapture", "virtualRecording",
-)  # fmt: skip
-"""Names in the IPTC's list of digital source types."""
-SOURCE_TYPE_PREFIX = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-
-
 class CredentialsError(WamError):
     """A manifest cannot be signed: what is wrong with the certificates, the key, or the file."""
 
@@ -102,16 +93,6 @@ class Credentials:
             size = (key.curve.key_size + 7) // 8
             return first.to_bytes(size, "big") + second.to_bytes(size, "big")
         return key.sign(data, padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
-
-
-def source_type_of(name: str) -> str:
-    """The URI of a digital source type, by its name or as it is; raises ``CredentialsError`` for any other."""
-    found = name.removeprefix(SOURCE_TYPE_PREFIX)
-    if found not in SOURCE_TYPES:
-        raise CredentialsError(
-            f"source type: expected one of {', '.join(SOURCE_TYPES)}, found {show_name(name)}; choose one"
-        )
-    return SOURCE_TYPE_PREFIX + found
 
 
 def read_anchors(path: str | os.PathLike[str]) -> bytes:

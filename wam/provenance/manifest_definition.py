@@ -19,7 +19,6 @@ from wam.region import Region
 SOFT_BINDING, ACTIONS = "c2pa.soft-binding", "c2pa.actions.v2"
 HASH_PLACE = "#" * 32  # where the SHA-256 of the soft-binding assertion goes
 SOURCE = "source"  # what actions call the ingredient
-GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 _TRAINING = ("cawg.ai_inference", "cawg.ai_generative_training", "cawg.ai_training", "cawg.data_mining")
 _DESCRIPTION = "Invisible watermark that carries a 32-bit identifier"
 

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute
 from wam import __version__
 from wam.errors import show_name
 from wam.networks.strength import LEAST_DB, MOST_DB, STRENGTHS
+from wam.provenance.disclosure import PRESETS, VALUES
 from wam.service.api_keys import KeyStore
 from wam.service.batches import JobObject
 from wam.service.front import About, Front
@@ -41,7 +42,8 @@ MARK_FIELDS = {
     "user": TEXT,
     "time": {"type": "string", "format": "date-time"},
     "mode": {"type": "string", "enum": ["link", "record"]},
-    "label": {"type": "boolean"},
+    "label": {"type": "string", "description": f"true, or presets apart by commas: {', '.join(PRESETS)}"},
+    **{name: TEXT for name in (*VALUES, "source_type")},
     "frames": {"type": "boolean"},
     "strength": {"type": "string", "enum": list(STRENGTHS)},
     "psnr": {"type": "number", "minimum": LEAST_DB, "maximum": MOST_DB},

@@ -27,6 +27,7 @@ from wam.pictures.storage import digest_of
 from wam.pipeline.contract import EmbedObject, failed_object
 from wam.pipeline.options import MarkOptions
 from wam.pipeline.registered_words import label_of
+from wam.provenance.disclosure import VALUES, from_form
 from wam.service.batches import Job, checked_outputs
 from wam.service.bodies import UPLOAD, form_of, media_type, number_of, picture_of, switch_of, wrong_type
 from wam.service.gate import Caller
@@ -38,6 +39,7 @@ from wam.signal.label import Label
 
 FIELDS = (
     "asset", "owner", "user", "time", "mode", "label", "frames", "strength", "psnr", "quality", "format", "new_link",
+    *VALUES, "source_type",
 )  # fmt: skip
 ASSET_FROM = "asset_from"  # of a job: where each picture's asset comes from
 NAME = "name"
@@ -145,7 +147,7 @@ class Marking:
             "options": {
                 "mode": options.mode,
                 "strength": options.strength,
-                "label": options.label,
+                "label": options.disclosure and options.disclosure.to_json(),
                 "frames": options.frames,
                 "quality": options.quality,
             },
@@ -218,7 +220,7 @@ def _asked(fields: Mapping[str, str], caller: Caller) -> Asked:
         options = MarkOptions(
             mode=cast(Any, fields.get("mode") or "link"),
             strength=either(fields.get("strength") or None, number_of(fields, "psnr")),
-            label=switch_of(fields, "label"),
+            label=from_form(fields),
             frames=switch_of(fields, "frames"),
             quality=None if quality is None else round(quality),
         )

@@ -27,9 +27,9 @@ from tests.wam.provenance.c2pa_files import (
     statement,
 )
 from wam.provenance.credentials import Credentials, make_test_chain
-from wam.provenance.manifest_definition import GENERATED
 from wam.provenance.manifest_state import ABSENT, SoftBinding, read_manifest
 from wam.provenance.signing import MIME, sign_file
+from wam.provenance.source_types import GENERATED
 
 
 @pytest.fixture(scope="module")

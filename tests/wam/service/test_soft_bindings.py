@@ -34,8 +34,8 @@ from wam.pipeline.marked import MarkedFile
 from wam.pipeline.marking import Request, mark_one
 from wam.pipeline.options import MarkOptions
 from wam.provenance.jumbf import read_store
-from wam.provenance.manifest_definition import GENERATED
 from wam.provenance.signing import SignedFile, sign_file
+from wam.provenance.source_types import GENERATED
 from wam.service.roles import Role
 
 BASE = "/c2pa/v1"
