@@ -25,14 +25,15 @@ from wam.pipeline.loaded import Loaded
 from wam.pipeline.marked import KeptManifest, MarkedFile, MarkReport, known_label
 from wam.pipeline.marking import Marking, Request
 from wam.pipeline.options import MarkOptions
-from wam.pipeline.read import value_of
 from wam.provenance.credentials import Credentials, CredentialsError
 from wam.provenance.fingerprint import fingerprint
 from wam.provenance.manifest_definition import Mark, Statement, mark_of
 from wam.provenance.manifest_state import MIME, may_hold_manifest
 from wam.provenance.signing import Ingredient, require_format, sign_file
+from wam.provenance.soft_value import MarkName, entered
 from wam.provenance.source_types import GENERATED
 from wam.region import Region
+from wam.signal.label import Label
 from wam.signal.mark_grid import divide
 from wam.stages import tell
 from wam.watermarker import Watermarker
@@ -82,7 +83,9 @@ class SignedMarking:
         tell("signing")
         pdq = fingerprint(pixels if pixels.ndim == 3 else pixels[0])
         algorithm = str(marker.model.description.signal)
-        return sign_marked(done, loaded, self.options, self.credentials, algorithm=algorithm, pdq=pdq)
+        return sign_marked(
+            done, loaded, self.options, self.credentials, label=request.label, algorithm=algorithm, pdq=pdq
+        )
 
 
 def sign_marked(
@@ -92,9 +95,11 @@ def sign_marked(
     credentials: Credentials,
     *,
     algorithm: str,
+    label: Label | None = None,
     pdq: int | None = None,
 ) -> MarkedFile:
-    """A marked file with its manifest; ``pdq``: its fingerprint, for whoever keeps it. Raises ``CredentialsError``."""
+    """A marked file with its manifest; ``label`` of its mark; ``pdq``: its fingerprint, for whoever keeps it. Raises
+    ``CredentialsError``."""
     report, mime = done.report, require_format(loaded.format, loaded.target)
     source, source_type = _ingredient(loaded), _source_type(loaded, report, options, credentials)
     if source is None and source_type is None:
@@ -106,7 +111,7 @@ def sign_marked(
         source = None  # it is said how the picture was made: what it was before adds nothing
     statement = Statement(
         algorithm=algorithm,
-        marks=_marks(report),
+        marks=_marks(report, label),
         format=mime,
         title=PurePosixPath(loaded.target).name,
         version=__version__,
@@ -125,18 +130,22 @@ def keep_manifest(registry: Registry, report: MarkReport) -> None:
     """Enters a signed file's manifest beside its record; raises ``RegistryError``."""
     kept = report.manifest
     if kept is not None:
-        bindings = [Binding(kept.algorithm, value) for value in kept.values]
+        bindings = [Binding(kept.algorithm, value) for value in entered(kept.values)]
         registry.manifests.keep(kept.id, kept.store, bindings, phash=report.phash, pdq=kept.pdq)
 
 
-def _marks(report: MarkReport) -> tuple[Mark, ...]:
+def _marks(report: MarkReport, label: Label | None) -> tuple[Mark, ...]:
     """A block for each mark, with its cell of the picture."""
-    cells = divide(report.height, report.width, len(report.words))
+    width, height = report.width, report.height
+    generation = None if label is None else label.generation
     return tuple(
         mark_of(
-            value_of(word), Region((cell.left, cell.top, cell.width, cell.height), 1.0, ()), report.width, report.height
+            MarkName(word, generation, label is not None).value,
+            Region((cell.left, cell.top, cell.width, cell.height), 1.0, ()),
+            width,
+            height,
         )
-        for word, cell in zip(report.words, cells, strict=True)
+        for word, cell in zip(report.words, divide(height, width, len(report.words)), strict=True)
     )
 
 

@@ -66,7 +66,7 @@ def _contradictions(findings: Findings, kept: Sequence[ManifestState]) -> Iterat
         yield f"the manifest is broken: {said.problems[0] if said.problems else 'it cannot be read'}"
     if findings.credentials_agree is False:
         named = ", ".join(value.hex() for value in said.own_values)
-        found = ", ".join(value.hex() for value in findings.values) or "none"
+        found = ", ".join(name.value.hex() for name in findings.names) or "none"
         yield f"the manifest names the mark {named}, the picture carries {found}"
     if findings.label_agrees is False:
         yield "the label names a mark that the picture does not carry"

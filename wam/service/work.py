@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from payload import PayloadError, Record, RecordTooLongError, parse_time
+from payload import PayloadError, Record, RecordTooLongError, hash_rgb, parse_time
 from payload.registry import Registry
 from wam.errors import ImageError, WamError, is_out_of_memory, show_name
 from wam.models.effort import Effort
@@ -27,8 +27,9 @@ from wam.pipeline.loaded import load
 from wam.pipeline.mark_link import REUSED, mark_link
 from wam.pipeline.mark_record import mark_record
 from wam.pipeline.options import MarkOptions
-from wam.pipeline.read import AnyReading, ReadSteps, judge
+from wam.pipeline.read import AnyReading, ReadSteps, judge, names_of
 from wam.pipeline.registered_words import RegisteredWords
+from wam.provenance.fingerprint import fingerprint
 from wam.service.messages import receive, send
 from wam.service.setup import Setup
 from wam.signal.label import Label
@@ -106,7 +107,14 @@ class Desk:
         drawn: list[bytes] = []
         if task["overlay"] and findings.readings:
             drawn = [_overlay(pictures[0], findings.readings, task["overlay"]), *map(_mask, findings.readings)]
-        return {"state": "done", "detect": said}, drawn
+        answer: dict[str, Any] = {"state": "done", "detect": said}
+        if task.get("names"):  # what leads to manifests: marks by name, and the picture's hashes
+            surest = sorted(findings.readings, key=lambda one: one.log10_p)
+            answer["names"] = [[one.word, one.generation, one.labelled] for mark in surest for one in names_of(mark)]
+            pdq = fingerprint(pictures[0].pixels)
+            answer["pdq"] = None if pdq is None else f"{pdq:x}"
+            answer["phash"] = f"{hash_rgb(pictures[0].pixels):x}"
+        return answer, drawn
 
     def _embed(self, task: dict[str, Any], name: str, content: bytes) -> tuple[dict[str, Any], list[bytes]]:
         options = MarkOptions(**task["options"])

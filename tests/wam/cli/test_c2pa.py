@@ -14,6 +14,7 @@ pytest.importorskip("cbor2", reason="needs cbor2")
 from PIL import Image
 
 from payload import parse_link
+from payload.codes.short_link import parse_link_parts
 from payload.registry import Registry
 from payload.registry.manifests import Binding
 from tests.wam.cli.commands import MARK, Run, draw, error_line, files, objects
@@ -22,6 +23,7 @@ from tests.wam.provenance.c2pa_files import assertions_of, picture, read_indepen
 from wam.pictures.files import read_image
 from wam.provenance.credentials import Credentials, make_test_chain
 from wam.provenance.signing import sign_file
+from wam.provenance.soft_value import MarkName
 from wam.provenance.source_types import GENERATED
 
 pytestmark = pytest.mark.usefixtures("certs")
@@ -228,6 +230,31 @@ class TestRecover:
         none = run("recover", "noise.png", "-o", "none.c2pa")
         assert none.exit_code == 1 and none.stdout == "noise.png: no manifest is kept of it\n"
         assert not Path("none.c2pa").exists()
+
+    def test_a_labelled_link_is_named_whole(self, run: Run, photo: Path) -> None:
+        run("registry", "init", "--scheme", "labelled")
+        run("registry", "next-generation")
+        said = sign(run, photo)
+        kept = Registry.open().manifests.find(str(said["manifest"]))
+        assert kept is not None
+        word, generation = parse_link_parts(str(said["link"]))
+        (block,) = assertions_of(kept.store)["c2pa.soft-binding"]["blocks"]
+        assert block["value"] == MarkName(word, 1, True).value and generation == 1
+        (found,) = objects(run("detect", "in.wm.png", "--json"))
+        assert found["credentials"]["agrees"] is True
+        copy = strip("in.wm.png", "copy.png")
+        (back,) = objects(run("recover", copy, "--json"))
+        assert (back["manifest"], back["similarity"]) == (kept.id, 100)
+        # of another generation it is another mark, and a manifest that says the word alone is half a name
+        signer = Credentials.open("certs/chain.pem", "certs/key.pem")
+        for seed, name in enumerate((MarkName(word, 2, True), MarkName(word))):
+            values = (name.value,)
+            content = picture("PNG", seed=seed)
+            made = sign_file(content, statement("PNG", values=values, source_type=GENERATED), signer, name="a")
+            Registry.open().manifests.keep(made.id, made.manifest, [Binding("wam-lattice-1", name.value[:4])])
+        again = objects(run("recover", copy, "--json"))
+        assert [(one["manifest"], one["similarity"]) for one in again] == [(kept.id, 100), (made.id, 50)]
+        assert "which generation it does not say" in run("recover", copy).stdout
 
     def test_a_manifest_that_does_not_name_the_mark_is_not_taken(self, run: Run, signed: dict[str, object]) -> None:
         """Somebody entered another manifest under the mark's value: algorithm and value have to agree in it."""

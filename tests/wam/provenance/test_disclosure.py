@@ -1,4 +1,4 @@
-"""What is stated of generated pictures: presets, the values that they need, and what one file says in several places."""
+"""What is stated of generated pictures: presets, the values they need, and what one file says in several places."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_a_switch_names_and_objects_mean_the_same() -> None:
 
 
 def test_the_command_offers_the_presets() -> None:
-    assert OFFERED == tuple(PRESETS)
+    assert tuple(PRESETS) == OFFERED
     assert with_preset(["a.jpg", "--label", "--user", "x"]) == ["a.jpg", "--label=cn", "--user", "x"]
     assert with_preset(["--label", "EU,cn", "--", "--label"]) == ["--label=EU,cn", "--", "--label"]
     assert with_preset(["--label=in", "--label"]) == ["--label=in", "--label=cn"]
