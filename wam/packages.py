@@ -38,6 +38,7 @@ EXTRAS = {
     "python_multipart": "service",
     "limits": "service",
     "prometheus_client": "service",
+    "joserfc": "service",
 }
 
 _MARKS = (

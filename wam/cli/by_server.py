@@ -124,8 +124,8 @@ def detect_by_server(
 
 
 def embed_by_server(
-    client: Client, items: Sequence[Item], journal: Journal, *, new_link: bool, workers: int | None, left_out: int,
-    summary: bool, resume: bool, as_json: bool, to_stdout: bool, debug: bool,
+    client: Client, items: Sequence[Item], journal: Journal, *, new_link: bool, source_type: str | None = None,
+    workers: int | None, left_out: int, summary: bool, resume: bool, as_json: bool, to_stdout: bool, debug: bool,
 ) -> bool:  # fmt: skip
     """Has the service mark each picture, writes what comes back, enters it in the ``journal`` and prints it; True when
     none of them failed. ``resume`` skips what the journal knows as done."""
@@ -143,7 +143,7 @@ def embed_by_server(
         earlier = journal.finished(item) if resume else None
         if earlier is not None:
             return "done before", earlier_object(earlier)
-        return "marked", _marked_by(client, item, journal, counts, new_link=new_link)
+        return "marked", _marked_by(client, item, journal, counts, new_link=new_link, source_type=source_type)
 
     try:
         with progress("embedding", len(items)) as advance:
@@ -178,7 +178,9 @@ def embed_by_server(
     return not counts["failed"]
 
 
-def _marked_by(client: Client, item: Item, journal: Journal, counts: Counter[str], *, new_link: bool) -> EmbedObject:
+def _marked_by(
+    client: Client, item: Item, journal: Journal, counts: Counter[str], *, new_link: bool, source_type: str | None
+) -> EmbedObject:
     """Has one picture marked, writes it and enters it."""
     from wam.pictures.files import format_of
     from wam.pictures.storage import digest_of, exists, fetch, write_content
@@ -196,6 +198,8 @@ def _marked_by(client: Client, item: Item, journal: Journal, counts: Counter[str
         "frames": options.frames, **amount_fields(options.strength), "quality": options.quality,
         "format": None if suffix in ("", ".wm") else suffix[1:], "new_link": new_link,
     }  # fmt: skip
+    if options.c2pa:
+        fields |= {"c2pa": "true", **({} if source_type is None else {"source_type": source_type})}
     said, marked = client.embed(content, name, fields)
     replaced = item.target != item.source.location and exists(item.target)
     write_content(item.target, marked, make_folders=journal.manifest is not None)

@@ -236,9 +236,15 @@ def embed(
         ai_prompt_writer=ai_prompt_writer,
     )  # fmt: skip
     signed_type = source_type if c2pa or said is None else None
-    credentials = sign_options.credentials_of(
-        c2pa, sign_cert, sign_key, tsa, signed_type, ai_model, no_training=no_training
-    )
+    credentials = None
+    if server is None:
+        credentials = sign_options.credentials_of(
+            c2pa, sign_cert, sign_key, tsa, signed_type, ai_model, no_training=no_training
+        )
+    else:
+        sign_options.refuse_own(
+            sign_cert=sign_cert, sign_key=sign_key, tsa=tsa, ai_model=ai_model, no_training=no_training
+        )
     fields = record_fields(asset, asset_from, owner, user, time, backslashes=backslashes)
     unread = common.note_unread(images, out_dir)
     items, left_out = _plan(images, output, out_dir, in_place, fields, follow_links=follow_links)
@@ -250,21 +256,24 @@ def embed(
     if server is not None:
         refuse_with_server(
             encrypt=encrypt, registry=registry, key_file=key_file, model=model != DEFAULT,
-            engine=engine is not Engine.LOCAL, in_place=in_place and not drop, c2pa=c2pa,
+            engine=engine is not Engine.LOCAL, in_place=in_place and not drop,
         )  # fmt: skip
         asked_for = mark_options(
             mode=mode.value, strength=amount, label=said, frames=all_frames, key=None, encrypt=False,
-            quality=quality,
+            quality=quality, c2pa=c2pa,
         )  # fmt: skip
         client = client_of(server)
+        about = asked(client)
+        if c2pa and not about.get("signs"):
+            common.fail("--c2pa: expected a service that signs, found one that has no certificate; leave it out")
         with open_manifest(out_dir, follow_links=follow_links) as manifest:
-            journal = Journal(str(asked(client)["model"]), manifest, asked_for)
+            journal = Journal(str(about["model"]), manifest, asked_for)
             if resume:
                 note_changes(journal, items)
             complete = embed_by_server(
-                client, items, journal, new_link=new_link, workers=workers, left_out=left_out + unread,
-                summary=_is_folder(images, out_dir), resume=resume, as_json=as_json, to_stdout=output == "-",
-                debug=debug,
+                client, items, journal, new_link=new_link, source_type=signed_type, workers=workers,
+                left_out=left_out + unread, summary=_is_folder(images, out_dir), resume=resume, as_json=as_json,
+                to_stdout=output == "-", debug=debug,
             )  # fmt: skip
         if not complete:
             raise typer.Exit(1)

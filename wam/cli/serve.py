@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wam.cli import common, panels
+from wam.cli import common, panels, sign_options
 from wam.cli.choices import Device, KeyRole, PublicView
 from wam.cli.lines import note
 from wam.errors import WamError
@@ -16,6 +16,7 @@ from wam.models.catalogue import DEFAULT
 from wam.packages import require_for
 
 if TYPE_CHECKING:
+    from wam.provenance.credentials import Credentials
     from wam.service.api_keys import KeyStore
     from wam.service.settings import Settings
 
@@ -160,6 +161,9 @@ def serve(
             help="Where all machines count requests, such as redis://host:6379 (package redis).",
         ),
     ] = None,
+    sign_cert: sign_options.SignCert = None,
+    sign_key: sign_options.SignKey = None,
+    tsa: sign_options.Tsa = None,
     debug: common.DebugOption = False,
 ) -> None:
     """Serve detector and marker over HTTP, with a page for people at /.
@@ -176,7 +180,8 @@ def serve(
     from wam.service.setup import Accelerators, Setup, accelerators, default_workers
 
     settings = _settings(
-        public_view, fetch_urls, open_metrics, rate, seconds, max_size, max_pixels, memory, queue, shared, rates
+        public_view, fetch_urls, open_metrics, rate, seconds, max_size, max_pixels, memory, queue, shared, rates,
+        sign_options.service_signer(sign_cert, sign_key, tsa),
     )  # fmt: skip
     load = common.single_threaded(common.marker_loader(model, device, [*common.read_keys(key_file), None]))
     records = common.open_registry(registry, create=True)
@@ -297,6 +302,7 @@ def _settings(
     queue: int,
     shared: str | None,
     rates: str | None,
+    signer: Credentials | None,
 ) -> Settings:
     """The same as the service takes it."""
     from wam.service.roles import View
@@ -310,4 +316,12 @@ def _settings(
         queue=queue,
         address_rate=rate,
     )
-    return Settings(limits, View(public_view.value), fetch_urls, open_metrics=open_metrics, shared=shared, rates=rates)
+    return Settings(
+        limits,
+        View(public_view.value),
+        fetch_urls,
+        open_metrics=open_metrics,
+        shared=shared,
+        rates=rates,
+        signer=signer,
+    )

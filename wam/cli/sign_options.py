@@ -109,3 +109,29 @@ def credentials_of(
         return Credentials.open(chain, key, tsa=tsa, source_type=uri, ai_model=ai_model, training=training)
     except WamError as error:
         common.fail(error)
+
+
+def service_signer(chain: Path | None, key: Path | None, tsa: str | None) -> Credentials | None:
+    """Who signs for a service, None where it signs nothing; one error line and exit status 2 for what is no signer, and
+    for a private key that others may read."""
+    if chain is None and key is None and tsa is None:
+        return None
+    if chain is None or key is None:
+        missing = "--sign-cert" if chain is None else "--sign-key"
+        common.fail(f"{missing}: expected it where a service signs, found none; give certificate and key")
+    require_for("wam embed --c2pa")
+    from wam.provenance.credentials import Credentials, require_private
+
+    try:
+        require_private(key)
+        return Credentials.open(chain, key, tsa=tsa)
+    except WamError as error:
+        common.fail(error)
+
+
+def refuse_own(**given: object) -> None:
+    """Ends the command for a signer of one's own where a service signs."""
+    for name, value in given.items():
+        if value:
+            option = name.replace("_", "-")
+            common.fail(f"--{option}: expected it without --server, found both; the service signs with its own")

@@ -27,7 +27,7 @@ from wam.pipeline.marking import Marking, Request
 from wam.pipeline.options import MarkOptions
 from wam.provenance.credentials import Credentials, CredentialsError
 from wam.provenance.fingerprint import fingerprint
-from wam.provenance.manifest_definition import Mark, Statement, mark_of
+from wam.provenance.manifest_definition import Declared, Mark, Statement, mark_of
 from wam.provenance.manifest_state import MIME, may_hold_manifest
 from wam.provenance.signing import Ingredient, require_format, sign_file
 from wam.provenance.soft_value import MarkName, entered
@@ -61,11 +61,7 @@ class SignedMarking:
 
     def plan(self, marker: Watermarker, request: Request) -> Any:
         """As without a manifest, after formats and models that take none are refused."""
-        require_format(request.loaded.format, request.loaded.target)
-        if marker.model.description.signal is None:
-            raise ModelError(
-                f"{marker.name}: expected a model whose marks a manifest can name, found one without a signal"
-            )
+        to_be_signed(marker, request.loaded)
         return self.marking.plan(marker, request)
 
     def draw(
@@ -77,8 +73,7 @@ class SignedMarking:
     def finish(self, marker: Watermarker, request: Request, plan: Any, pixels: NDArray[np.uint8]) -> MarkedFile:
         """Encodes, reads back and signs. An earlier manifest is kept in the new one."""
         loaded = request.loaded
-        kept = frozenset({CREDENTIALS}) if loaded.content is not None and loaded.picture.format in MIME else frozenset()
-        request = replace(request, loaded=replace(loaded, carried=kept))
+        request = replace(request, loaded=to_be_signed(marker, loaded))
         done = self.marking.finish(marker, request, plan, pixels)
         tell("signing")
         pdq = fingerprint(pixels if pixels.ndim == 3 else pixels[0])
@@ -100,8 +95,29 @@ def sign_marked(
 ) -> MarkedFile:
     """A marked file with its manifest; ``label`` of its mark; ``pdq``: its fingerprint, for whoever keeps it. Raises
     ``CredentialsError``."""
-    report, mime = done.report, require_format(loaded.format, loaded.target)
-    source, source_type = _ingredient(loaded), _source_type(loaded, report, options, credentials)
+    said, source = state_of(done, loaded, options, credentials.declared, algorithm=algorithm, label=label)
+    found = sign_file(done.content, said, credentials, source=source, name=loaded.target)
+    kept = KeptManifest(found.id, found.manifest, algorithm, tuple(mark.value for mark in said.marks), pdq)
+    digest = hashlib.sha256(found.content).hexdigest()
+    return MarkedFile(found.content, replace(done.report, sha256=digest, manifest=kept))
+
+
+def state_of(
+    done: MarkedFile,
+    loaded: Loaded,
+    options: MarkOptions,
+    declared: Declared,
+    *,
+    algorithm: str,
+    label: Label | None = None,
+) -> tuple[Statement, Ingredient | None]:
+    """What the manifest of a marked file says, and what becomes its ingredient. Raises ``CredentialsError`` where it
+    would say nothing of what the picture is."""
+    mime, source_type = (
+        require_format(loaded.format, loaded.target),
+        _source_type(loaded, done.report, options, declared),
+    )
+    source = _ingredient(loaded)
     if source is None and source_type is None:
         raise CredentialsError(
             f"{show_name(loaded.target)}: expected what the picture is, since a manifest cannot hold a "
@@ -111,19 +127,26 @@ def sign_marked(
         source = None  # it is said how the picture was made: what it was before adds nothing
     statement = Statement(
         algorithm=algorithm,
-        marks=_marks(report, label),
+        marks=_marks(done.report, label),
         format=mime,
         title=PurePosixPath(loaded.target).name,
         version=__version__,
         source_type=source_type,
         has_source=source is not None,
-        ai_model=_ai_model(options, credentials),
-        training=credentials.training,
+        ai_model=_ai_model(options, declared),
+        training=declared.training,
     )
-    found = sign_file(done.content, statement, credentials, source=source, name=loaded.target)
-    kept = KeptManifest(found.id, found.manifest, algorithm, tuple(mark.value for mark in statement.marks), pdq)
-    digest = hashlib.sha256(found.content).hexdigest()
-    return MarkedFile(found.content, replace(report, sha256=digest, manifest=kept))
+    return statement, source
+
+
+def to_be_signed(marker: Watermarker, loaded: Loaded) -> Loaded:
+    """The picture as it is marked when a manifest follows, in which an earlier one is kept and not lost; raises
+    ``WamError`` for formats and models that take none."""
+    require_format(loaded.format, loaded.target)
+    if marker.model.description.signal is None:
+        raise ModelError(f"{marker.name}: expected a model whose marks a manifest can name, found one without a signal")
+    keeps = loaded.content is not None and loaded.picture.format in MIME
+    return replace(loaded, carried=frozenset({CREDENTIALS}) if keeps else frozenset())
 
 
 def keep_manifest(registry: Registry, report: MarkReport) -> None:
@@ -149,21 +172,21 @@ def _marks(report: MarkReport, label: Label | None) -> tuple[Mark, ...]:
     )
 
 
-def _source_type(loaded: Loaded, report: MarkReport, options: MarkOptions, credentials: Credentials) -> str | None:
+def _source_type(loaded: Loaded, report: MarkReport, options: MarkOptions, declared: Declared) -> str | None:
     """What the picture is, where anybody has said so: the signer, the label that was asked for, the source's own."""
-    if credentials.source_type is not None:
-        return credentials.source_type
+    if declared.source_type is not None:
+        return declared.source_type
     known = known_label(loaded)
     if report.labelled:
         return (options.disclosure and options.disclosure.source_type) or (known and known.source_type) or GENERATED
     return None if known is None else known.source_type or None
 
 
-def _ai_model(options: MarkOptions, credentials: Credentials) -> str | None:
+def _ai_model(options: MarkOptions, declared: Declared) -> str | None:
     """The model that made the picture: the signer's word, or the label's."""
     said = options.disclosure
-    if credentials.ai_model is not None or said is None or said.ai_system is None:
-        return credentials.ai_model
+    if declared.ai_model is not None or said is None or said.ai_system is None:
+        return declared.ai_model
     return f"{said.ai_system} {said.ai_version}" if said.ai_version else said.ai_system
 
 

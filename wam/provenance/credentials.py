@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from wam.errors import WamError, show_name
 from wam.pictures.atomic_write import save_atomically
+from wam.provenance.manifest_definition import Declared
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -75,6 +76,11 @@ class Credentials:
         return cls(_content(chain), _content(key), tsa, source_type, ai_model, training)
 
     @property
+    def declared(self) -> Declared:
+        """What it says of the pictures."""
+        return Declared(self.source_type, self.ai_model, self.training)
+
+    @property
     def algorithm(self) -> Algorithm:
         """What the key signs with."""
         return _algorithm(_load_key(self.key))
@@ -93,6 +99,22 @@ class Credentials:
             size = (key.curve.key_size + 7) // 8
             return first.to_bytes(size, "big") + second.to_bytes(size, "big")
         return key.sign(data, padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
+
+
+def require_private(key: str | os.PathLike[str]) -> None:
+    """Raises ``CredentialsError`` for a private key that others than its owner may read, where files have such
+    rights."""
+    try:
+        mode = os.stat(key).st_mode
+    except OSError as error:
+        raise CredentialsError(
+            f"{show_name(key)}: expected a private key, found: {error.strerror}; check the path"
+        ) from error
+    if os.name == "posix" and mode & 0o077:
+        raise CredentialsError(
+            f"{show_name(key)}: expected a private key that its owner alone may read, found mode {mode & 0o777:o}; "
+            "run chmod 600 on it"
+        )
 
 
 def read_anchors(path: str | os.PathLike[str]) -> bytes:

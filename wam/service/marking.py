@@ -7,7 +7,7 @@ import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, cast
 from urllib.parse import quote
@@ -28,6 +28,8 @@ from wam.pipeline.contract import EmbedObject, failed_object
 from wam.pipeline.options import MarkOptions
 from wam.pipeline.registered_words import label_of
 from wam.provenance.disclosure import VALUES, from_form
+from wam.provenance.manifest_definition import Declared
+from wam.provenance.source_types import source_type_of
 from wam.service.batches import Job, checked_outputs
 from wam.service.bodies import UPLOAD, form_of, media_type, number_of, picture_of, switch_of, wrong_type
 from wam.service.gate import Caller
@@ -35,11 +37,12 @@ from wam.service.house import FAULT, House, caller_of
 from wam.service.messages import Message
 from wam.service.pool import Lane
 from wam.service.problems import Problem, bad_request
+from wam.service.signing import Signed, require_signer, signed
 from wam.signal.label import Label
 
 FIELDS = (
     "asset", "owner", "user", "time", "mode", "label", "frames", "strength", "psnr", "quality", "format", "new_link",
-    *VALUES, "source_type",
+    *VALUES, "source_type", "c2pa",
 )  # fmt: skip
 ASSET_FROM = "asset_from"  # of a job: where each picture's asset comes from
 NAME = "name"
@@ -53,13 +56,15 @@ Keep = Callable[[Message], Awaitable[None]]
 @dataclass(frozen=True)
 class Asked:
     """What a form asks for: the ``record``, whether its time was given (``timed``), how pictures are marked, in which
-    ``format``, None for each one's own, and whether with a link of its own even for one that was marked before."""
+    ``format``, None for each one's own, and whether with a link of its own even for one that was marked before; with a
+    manifest, what it ``declared`` of the picture."""
 
     record: Record
     timed: bool
     options: MarkOptions
     format: str | None
     new_link: bool
+    declared: Declared | None = None
 
 
 class Marking:
@@ -73,7 +78,7 @@ class Marking:
         given = await picture_of(request, None, max_bytes=self.house.settings.limits.max_bytes)
         if given.fields is None:
             raise wrong_type("multipart/form-data")
-        asked = _asked(given.fields, caller_of(request))
+        asked = self._asked(given.fields, request)
         target = None if asked.format is None else f"{PurePosixPath(given.name).stem or UPLOAD}.{asked.format}"
         answer = await self._mark(asked, given.content, given.name, target, Lane.LONG)
         return _marked(request, cast(EmbedObject, answer.said["embed"]), answer.contents[0])
@@ -90,7 +95,7 @@ class Marking:
             of_name = fields.pop(ASSET_FROM, None)
             if of_name not in (None, NAME) or (of_name is None) == ("asset" not in fields):
                 raise bad_request("asset: expected asset, or asset_from=name, found neither or both; give one")
-            asked = _asked(fields if of_name is None else {**fields, "asset": NAME}, caller_of(request))
+            asked = self._asked(fields if of_name is None else {**fields, "asset": NAME}, request)
             files = [one for _, one in form.multi_items() if isinstance(one, UploadFile)]
             uploads = [(one.filename or UPLOAD, one.file) for one in files]
 
@@ -104,6 +109,13 @@ class Marking:
         finally:
             await form.close()
         return JSONResponse(job.to_dict(), status_code=202, headers={"Location": f"/v1/jobs/{job.id}"})
+
+    def _asked(self, fields: Mapping[str, str], request: Request) -> Asked:
+        """What a form asks for, refused where the service does not sign and should; raises ``Problem``."""
+        asked = _asked(fields, caller_of(request))
+        if asked.declared is not None:
+            require_signer(self.house.settings.signer)
+        return asked
 
     async def _marked_in(self, job: Job, asked: Asked, content: bytes, name: str, *, from_name: bool) -> dict[str, Any]:
         """One picture of a job: the object of ``wam embed --json``, and the marked file where the job keeps it."""
@@ -152,14 +164,19 @@ class Marking:
                 "quality": options.quality,
             },
         }
+        if asked.declared is not None:
+            said["sign"] = asdict(asked.declared)
         if options.mode == "record":
-            return await self._done(said, content, name, lane, keep)
+            answer, manifest = await self._done(said, content, name, lane, keep)
+            if manifest is not None:
+                await self.house.ask_registry(manifest.keep)
+            return answer
         reserved, label = await self._reserve(asked, content)
         entry, generation = reserved.entry, reserved.entry.generation
         said |= {"word": entry.word, "record": entry.record.to_dict(), "reused": reserved.reused}
         said |= {"label": None if label is None else [label.namespace, label.generation]}
         try:
-            answer = await self._done(said, content, name, lane, keep)
+            answer, manifest = await self._done(said, content, name, lane, keep)
         except BaseException:
             if entry.state == "pending":
                 with suppress(RegistryError):  # else it stays pending, which names no file
@@ -167,9 +184,13 @@ class Marking:
                     await asyncio.shield(asyncio.to_thread(give_up, entry.word, generation=generation))
             raise
         phash, sketch = int(answer.said["phash"], 16), answer.said["sketch"]
-        await self.house.ask_registry(
-            lambda registry: registry.confirm(entry.word, generation=generation, phash=phash, again=True, sketch=sketch)
-        )
+
+        def settle(registry: Registry) -> None:
+            registry.confirm(entry.word, generation=generation, phash=phash, again=True, sketch=sketch)
+            if manifest is not None:
+                manifest.keep(registry)
+
+        await self.house.ask_registry(settle)
         return answer
 
     async def _reserve(self, asked: Asked, content: bytes) -> tuple[Reserved, Label | None]:
@@ -183,14 +204,20 @@ class Marking:
 
         return await self.house.ask_registry(reserve)
 
-    async def _done(self, said: dict[str, Any], content: bytes, name: str, lane: Lane, keep: Keep | None) -> Message:
+    async def _done(
+        self, said: dict[str, Any], content: bytes, name: str, lane: Lane, keep: Keep | None
+    ) -> tuple[Message, Signed | None]:
         limits = self.house.settings.limits
         answer = await self.house.work(said, content, name, limits.mark_seconds + limits.grace, lane)
         if len(answer.contents) != 1:
             raise Problem(500, "fault", FAULT)
+        manifest: Signed | None = None
+        if "sign" in said:
+            title = said["target"] or name
+            answer, manifest = await signed(answer, content, title, require_signer(self.house.settings.signer))
         if keep is not None:
             await keep(answer)
-        return answer
+        return answer, manifest
 
 
 def _named(record: Record, name: str) -> Record:
@@ -214,20 +241,23 @@ def _asked(fields: Mapping[str, str], caller: Caller) -> Asked:
     if format is not None and not (format.isascii() and format.isalnum()):
         raise bad_request("format: expected an extension such as png or jpg, found another")
     try:
+        signs, source_type = switch_of(fields, "c2pa"), fields.get("source_type")
+        declared = Declared(source_type_of(source_type) if source_type else None) if signs else None
+        not_of_label = ("source_type",) if signs and not fields.get("label") else ()
         time, quality = fields.get("time"), number_of(fields, "quality")
         when = parse_time(time) if time else now()
         record = Record(fields.get("asset", ""), owner, fields.get("user") or None, when)
         options = MarkOptions(
             mode=cast(Any, fields.get("mode") or "link"),
             strength=either(fields.get("strength") or None, number_of(fields, "psnr")),
-            label=from_form(fields),
+            label=from_form({name: value for name, value in fields.items() if name not in not_of_label}),
             frames=switch_of(fields, "frames"),
             quality=None if quality is None else round(quality),
         )
         new_link = switch_of(fields, "new_link")
     except (ValueError, OverflowError, WamError) as error:
         raise bad_request(show_name(str(error))) from None
-    return Asked(record, bool(time), options, format, new_link)
+    return Asked(record, bool(time), options, format, new_link, declared)
 
 
 def _marked(request: Request, said: EmbedObject, content: bytes) -> Response:

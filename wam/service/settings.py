@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, fields
 
 from wam.errors import OptionsError
+from wam.provenance.credentials import Credentials
 from wam.service.roles import View
 
 
@@ -59,7 +60,8 @@ class Settings:
     """A deployment. ``public_view``: what callers without a key are shown; ``fetch_urls``: pictures may be named by
     URL; ``link_seconds``: how long overlays and masks can be fetched, ``link_bytes``: how much of them is kept;
     ``open_metrics``: metrics without a key. Of several machines that serve as one: ``shared``, an fsspec URL or folder
-    for what any of them may be asked for, and ``rates``, a URL of the package limits where requests are counted."""
+    for what any of them may be asked for, and ``rates``, a URL of the package limits where requests are counted.
+    ``signer``: who signs what is marked with ``c2pa``, None where nothing is signed."""
 
     limits: Limits = Limits()
     public_view: View = View.PUBLIC
@@ -69,3 +71,4 @@ class Settings:
     open_metrics: bool = False
     shared: str | None = None
     rates: str | None = None
+    signer: Credentials | None = None

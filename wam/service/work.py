@@ -17,19 +17,23 @@ from payload import PayloadError, Record, RecordTooLongError, hash_rgb, parse_ti
 from payload.registry import Registry
 from wam.errors import ImageError, WamError, is_out_of_memory, show_name
 from wam.models.effort import Effort
+from wam.pictures.files import read_image
 from wam.pictures.formats import ANIMATED
 from wam.pictures.overlay import overlay as draw_overlay
 from wam.pictures.reader import check_header, is_still, open_content, undecodable
 from wam.pictures.samples import Picture
 from wam.pipeline.contract import detect_object, embed_object
 from wam.pipeline.error_line import error_line
-from wam.pipeline.loaded import load
+from wam.pipeline.loaded import Loaded, load
 from wam.pipeline.mark_link import REUSED, mark_link
 from wam.pipeline.mark_record import mark_record
+from wam.pipeline.mark_signed import state_of, to_be_signed
+from wam.pipeline.marked import MarkedFile
 from wam.pipeline.options import MarkOptions
 from wam.pipeline.read import AnyReading, ReadSteps, judge, names_of
 from wam.pipeline.registered_words import RegisteredWords
 from wam.provenance.fingerprint import fingerprint
+from wam.provenance.manifest_definition import Declared
 from wam.service.messages import receive, send
 from wam.service.setup import Setup
 from wam.signal.label import Label
@@ -121,19 +125,37 @@ class Desk:
         fields = task["record"]
         record = Record(fields["asset"], fields["owner"], fields["user"], parse_time(fields["ingested_at"]))
         self._check(content, name, frames=options.frames)
-        loaded = load(content, name=name, target=task["target"], frames=options.frames)
+        sign = task.get("sign")
+        loaded = load(content, name=name, target=task["target"], frames=options.frames, keep=sign is not None)
+        if sign is not None:
+            loaded = to_be_signed(self.marker, loaded)
+        label = Label(*task["label"]) if task.get("label") else None
         if options.mode == "record":
             done = mark_record(self.marker, loaded, record=record, options=options)
         else:
-            label = Label(*task["label"]) if task.get("label") else None
             done = mark_link(
                 self.marker, loaded, record=record, word=task["word"], label=label, words=self.words, options=options
             )
         written = f"{PurePosixPath(name).stem}.wm{_suffix(done.content)}"  # as the command names it
         notes = (REUSED,) if task.get("reused") else ()
         said = embed_object(done.report, image=show_name(name), output=written, notes=notes)
-        kept = {"phash": f"{done.report.phash:016x}", "sketch": done.report.sketch}
+        kept: dict[str, Any] = {"phash": f"{done.report.phash:016x}", "sketch": done.report.sketch}
+        if sign is not None:
+            kept |= self._to_sign(done, loaded, options, Declared(**sign), label)
         return {"state": "done", "embed": said, **kept}, [done.content]
+
+    def _to_sign(
+        self, done: MarkedFile, loaded: Loaded, options: MarkOptions, declared: Declared, label: Label | None
+    ) -> dict[str, Any]:
+        """What the service needs for signing, which is not done here."""
+        algorithm = str(self.marker.model.description.signal)
+        statement, source = state_of(done, loaded, options, declared, algorithm=algorithm, label=label)
+        pdq = fingerprint(read_image(done.content).pixels)
+        return {
+            "statement": statement.to_json(),
+            "source": None if source is None else {"mime": source.mime, "title": source.title},
+            "pdq": None if pdq is None else f"{pdq:x}",
+        }
 
     def _check(self, content: bytes, name: str, *, frames: bool) -> int | None:
         """How many pixels a file says it has, in all its frames; None where its header cannot be read, which the reader
