@@ -124,6 +124,9 @@ class CredentialsObject(TypedDict):
         "whether a watermark is one that it names; null where it names none of this toolkit, or does not hold",
     ]
     problems: Annotated[list[str], "why it is broken, remote or unread"]
+    metadata: Annotated[
+        dict[str, str], "IPTC fields of generated pictures in its metadata assertions, named as in a label"
+    ]
 
 
 class WatermarkObject(TypedDict):
@@ -319,6 +322,7 @@ def credentials_object(findings: Findings) -> CredentialsObject:
         "bindings": [{"alg": one.algorithm, "value": one.value.hex()} for one in said.bindings],
         "agrees": findings.credentials_agree,
         "problems": list(said.problems),
+        "metadata": dict(said.metadata),
     }
 
 

@@ -21,6 +21,7 @@ from typing import Literal
 
 from wam.pipeline.read import Findings, Reading
 from wam.provenance.aigc_label import Label
+from wam.provenance.iptc_fields import AI_FIELDS, same_value
 from wam.provenance.manifest_state import ManifestState
 from wam.provenance.source_types import GENERATED_KINDS, TAKEN_KINDS, kinds
 
@@ -87,6 +88,11 @@ def _contradictions(findings: Findings, kept: Sequence[ManifestState]) -> Iterat
         for one in kept:
             if one.manifest != said.manifest and kinds(one.source_types) & GENERATED_KINDS:
                 yield f"the manifest says {what}, that of its mark says that it was generated"
+    metadata = dict(said.metadata)
+    for name in (*AI_FIELDS, "source_type") if label is not None else ():
+        in_file = getattr(label, name)
+        if in_file and metadata.get(name) and not same_value(in_file, metadata[name]):
+            yield f"the manifest's metadata and the file's say different things of {name}"
     if declared & GENERATED_KINDS and label is not None and not label.value and label.says_taken:
         yield f"the manifest says that it was generated, the label says {', '.join(sorted(kinds([label.source_type])))}"
 

@@ -146,6 +146,13 @@ def _text(element: minidom.Element) -> str:
     return "".join(node.data for node in element.childNodes if isinstance(node, minidom.Text)).strip()
 
 
+def same_value(one: str, other: str) -> bool:
+    """Whether two places say the same of a field; what is longer than ``other`` may be was cut there (``…``)."""
+    if other.endswith("…"):
+        return one.startswith(other[:-1])
+    return _plain(one) == _plain(other)
+
+
 def _plain(value: str) -> str:
     """A value as it is compared: URIs of the IPTC begin with http or https."""
     return value.removeprefix("https://").removeprefix("http://")
