@@ -39,6 +39,7 @@ EXTRAS = {
     "python_multipart": "service",
     "limits": "service",
     "prometheus_client": "service",
+    "joserfc": "service",
 }
 
 _MARKS = (

@@ -31,7 +31,7 @@ from wam.pipeline.mark_record import RecordMarking
 from wam.pipeline.mark_signed import keep_manifest, signed
 from wam.pipeline.marked import MarkedFile
 from wam.pipeline.marking import Request, mark_one
-from wam.pipeline.options import MarkOptions, Mode, key_name
+from wam.pipeline.options import LabelChoice, MarkOptions, Mode, key_name
 from wam.pipeline.read import Findings, read
 from wam.pipeline.registered_words import RegisteredWords, label_of
 from wam.pipeline.similar import check_count
@@ -51,7 +51,7 @@ class MarkKeywords(TypedDict, total=False):
     """How pictures are marked, as ``Studio.mark`` takes it."""
 
     mode: Mode
-    label: bool
+    label: LabelChoice
     quality: int | None
     strength: Amount
     psnr: float | None
@@ -126,7 +126,7 @@ class Studio:
         user: str | None = None,
         time: str | datetime | None = None,
         mode: Mode = "link",
-        label: bool = False,
+        label: LabelChoice = False,
         quality: int | None = None,
         strength: Amount = None,
         psnr: float | None = None,
@@ -140,10 +140,11 @@ class Studio:
 
         ``picture``: a path, a URL, a file's content, or a PIL image, whose content is PNG then. What the file says of
         itself is kept: alpha, depth, profile, EXIF. ``time``: RFC 3339 or a datetime with a time zone, None is now;
-        ``mode`` "record" puts the whole record into the pixels and needs no registry; ``label`` writes the metadata
-        label too; ``quality`` of lossy formats, 1 to 100; ``strength`` gentle, normal or strong, or ``psnr`` in dB;
-        ``frames``: all those of an animation; ``encrypt`` a record, with a key; ``format``: an extension, "webp" say,
-        None is the picture's own.
+        ``mode`` "record" puts the whole record into the pixels and needs no registry; ``label`` says in the
+        metadata that the picture was generated: presets by name ("eu", "cn,us-ca"), a ``Disclosure`` where they need
+        values, or True for "cn"; ``quality`` of lossy formats, 1 to 100; ``strength`` gentle, normal or strong, or
+        ``psnr`` in dB; ``frames``: all those of an animation; ``encrypt`` a record, with a key; ``format``: an
+        extension, "webp" say, None is the picture's own.
         The same content for the same asset, owner and user (and time, where one is given) gets the link it had before,
         with the record it had, unless ``new_link``.
 

@@ -63,6 +63,7 @@ SERVING = {
     "records",
     "server",
     "soft_bindings",
+    "tokens",
 }
 STATUS = {"wam detect": 1}  # nothing is found, as in grep
 SAID = {"wam watch": "note: watching .; Ctrl-C ends it\n1 marked, 0 moved aside\n"}

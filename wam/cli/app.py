@@ -21,6 +21,7 @@ from wam.cli.detect import detect
 from wam.cli.detect_options import DetectCommand
 from wam.cli.embed import embed
 from wam.cli.key import key_app
+from wam.cli.label_options import LabelCommand
 from wam.cli.model import model_app
 from wam.cli.panels import Commands
 from wam.cli.recover import recover
@@ -44,13 +45,13 @@ app = Commands(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Invisible image watermarks that survive crops, turns, re-compression and collage, and say where they are.",
 )
-app.command()(embed)
+app.command(cls=LabelCommand)(embed)
 app.command(cls=DetectCommand)(detect)
 app.command()(verify)
 app.command()(recover)
 app.command()(attack)
 app.command()(bench)
-app.command()(watch)
+app.command(cls=LabelCommand)(watch)
 app.command()(claims)
 app.add_typer(serve_app, name="serve")
 app.add_typer(registry_app, name="registry")

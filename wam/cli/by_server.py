@@ -18,6 +18,7 @@ from wam.cli.progress import progress
 from wam.errors import WamError, mask_secrets, show_name
 from wam.networks.strength import fields as amount_fields
 from wam.pipeline.error_line import error_line
+from wam.provenance.disclosure import form_fields as label_fields
 
 if TYPE_CHECKING:
     from wam.cli.print_detect import Counts
@@ -124,8 +125,8 @@ def detect_by_server(
 
 
 def embed_by_server(
-    client: Client, items: Sequence[Item], journal: Journal, *, new_link: bool, workers: int | None, left_out: int,
-    summary: bool, resume: bool, as_json: bool, to_stdout: bool, debug: bool,
+    client: Client, items: Sequence[Item], journal: Journal, *, new_link: bool, source_type: str | None = None,
+    workers: int | None, left_out: int, summary: bool, resume: bool, as_json: bool, to_stdout: bool, debug: bool,
 ) -> bool:  # fmt: skip
     """Has the service mark each picture, writes what comes back, enters it in the ``journal`` and prints it; True when
     none of them failed. ``resume`` skips what the journal knows as done."""
@@ -142,7 +143,7 @@ def embed_by_server(
         earlier = journal.finished(item) if resume else None
         if earlier is not None:
             return "done before", earlier_object(earlier)
-        return "marked", marked_by(client, item, journal, counts, new_link=new_link)
+        return "marked", marked_by(client, item, journal, counts, new_link=new_link, source_type=source_type)
 
     try:
         with progress("embedding", len(items)) as advance:
@@ -185,7 +186,15 @@ def say_failed(item: Item, error: Exception, journal: Journal) -> EmbedObject:
     return said
 
 
-def marked_by(client: Client, item: Item, journal: Journal, counts: Counter[str], *, new_link: bool) -> EmbedObject:
+def marked_by(
+    client: Client,
+    item: Item,
+    journal: Journal,
+    counts: Counter[str],
+    *,
+    new_link: bool,
+    source_type: str | None = None,
+) -> EmbedObject:
     """Has one picture marked, writes it and enters it."""
     from wam.pictures.files import format_of
     from wam.pictures.storage import digest_of, exists, fetch, write_content
@@ -199,10 +208,12 @@ def marked_by(client: Client, item: Item, journal: Journal, counts: Counter[str]
     record = item.record.to_dict()
     fields = {
         "asset": record["asset"], "owner": record["owner"], "user": record["user"],
-        "time": record["ingested_at"] if item.timed else None, "mode": options.mode, "label": options.label,
+        "time": record["ingested_at"] if item.timed else None, "mode": options.mode, **label_fields(options.disclosure),
         "frames": options.frames, **amount_fields(options.strength), "quality": options.quality,
         "format": None if suffix in ("", ".wm") else suffix[1:], "new_link": new_link,
     }  # fmt: skip
+    if options.c2pa:
+        fields |= {"c2pa": "true", **({} if source_type is None else {"source_type": source_type})}
     said, marked = client.embed(content, name, fields)
     replaced = item.target != item.source.location and exists(item.target)
     write_content(item.target, marked, make_folders=journal.manifest is not None)

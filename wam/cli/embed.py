@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wam.cli import common, panels, sign_options
+from wam.cli import common, label_options, panels, sign_options
 from wam.cli.by_server import ServerOption, asked, client_of, embed_by_server, refuse_with_server
 from wam.cli.choices import Device, Engine, Mode
 from wam.cli.lines import note
@@ -95,15 +95,6 @@ Drop = Annotated[
         "--drop",
         rich_help_panel=panels.OUTPUT,
         help="With --in-place: replace an input even where something in it is lost that no other copy can give back.",
-    ),
-]
-LabelOption = Annotated[
-    bool,
-    typer.Option(
-        "--label",
-        rich_help_panel=panels.MARKING,
-        help="For generated pictures: also write the label of GB 45438-2025 (XMP TC260:AIGC) and the IPTC digital "
-        "source type to the file's metadata, with owner and link.",
     ),
 ]
 Resume = Annotated[
@@ -194,7 +185,12 @@ def embed(
     strength: StrengthOption = None,
     psnr: Psnr = None,
     quality: Quality = None,
-    label: LabelOption = False,
+    label: label_options.LabelOption = None,
+    provider: label_options.Provider = None,
+    ai_system: label_options.AiSystem = None,
+    ai_version: label_options.AiVersion = None,
+    ai_prompt: label_options.AiPrompt = None,
+    ai_prompt_writer: label_options.AiPromptWriter = None,
     c2pa: sign_options.C2pa = False,
     sign_cert: sign_options.SignCert = None,
     sign_key: sign_options.SignKey = None,
@@ -235,9 +231,20 @@ def embed(
     if drop and not in_place:
         common.fail("--drop: expected --in-place with it, found none; other outputs leave the input as it is")
     all_frames = common.take_frames(all_frames, frames)
-    credentials = sign_options.credentials_of(
-        c2pa, sign_cert, sign_key, tsa, source_type, ai_model, no_training=no_training
-    )
+    said = label_options.disclosure_of(
+        label, source_type, provider=provider, ai_system=ai_system, ai_version=ai_version, ai_prompt=ai_prompt,
+        ai_prompt_writer=ai_prompt_writer,
+    )  # fmt: skip
+    signed_type = source_type if c2pa or said is None else None
+    credentials = None
+    if server is None:
+        credentials = sign_options.credentials_of(
+            c2pa, sign_cert, sign_key, tsa, signed_type, ai_model, no_training=no_training
+        )
+    else:
+        sign_options.refuse_own(
+            sign_cert=sign_cert, sign_key=sign_key, tsa=tsa, ai_model=ai_model, no_training=no_training
+        )
     fields = record_fields(asset, asset_from, owner, user, time, backslashes=backslashes)
     unread = common.note_unread(images, out_dir)
     items, left_out = _plan(images, output, out_dir, in_place, fields, follow_links=follow_links)
@@ -249,21 +256,24 @@ def embed(
     if server is not None:
         refuse_with_server(
             encrypt=encrypt, registry=registry, key_file=key_file, model=model != DEFAULT,
-            engine=engine is not Engine.LOCAL, in_place=in_place and not drop, c2pa=c2pa,
+            engine=engine is not Engine.LOCAL, in_place=in_place and not drop,
         )  # fmt: skip
         asked_for = mark_options(
-            mode=mode.value, strength=amount, label=label, frames=all_frames, key=None, encrypt=False,
-            quality=quality,
+            mode=mode.value, strength=amount, label=said, frames=all_frames, key=None, encrypt=False,
+            quality=quality, c2pa=c2pa,
         )  # fmt: skip
         client = client_of(server)
+        about = asked(client)
+        if c2pa and not about.get("signs"):
+            common.fail("--c2pa: expected a service that signs, found one that has no certificate; leave it out")
         with open_manifest(out_dir, follow_links=follow_links) as manifest:
-            journal = Journal(str(asked(client)["model"]), manifest, asked_for)
+            journal = Journal(str(about["model"]), manifest, asked_for)
             if resume:
                 note_changes(journal, items)
             complete = embed_by_server(
-                client, items, journal, new_link=new_link, workers=workers, left_out=left_out + unread,
-                summary=_is_folder(images, out_dir), resume=resume, as_json=as_json, to_stdout=output == "-",
-                debug=debug,
+                client, items, journal, new_link=new_link, source_type=signed_type, workers=workers,
+                left_out=left_out + unread, summary=_is_folder(images, out_dir), resume=resume, as_json=as_json,
+                to_stdout=output == "-", debug=debug,
             )  # fmt: skip
         if not complete:
             raise typer.Exit(1)
@@ -272,7 +282,7 @@ def embed(
     load = common.marker_loader(model, device, [key])
     keyed = key_name(key)
     options = mark_options(
-        mode=mode.value, strength=amount, label=label, frames=all_frames, key=keyed, encrypt=encrypt,
+        mode=mode.value, strength=amount, label=said, frames=all_frames, key=keyed, encrypt=encrypt,
         quality=quality, keep=in_place and not drop, c2pa=c2pa,
     )  # fmt: skip
     if mode is Mode.RECORD and registry is not None:

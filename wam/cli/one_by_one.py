@@ -42,7 +42,7 @@ def read_file(
 
     try:
         content, name = fetch(location)
-        steps = ReadSteps(marker)
+        steps = ReadSteps(marker, labels=words.labels)
         pictures = steps.open(content, name=name)
         findings = judge(steps.examine(pictures), words)
         if anchors is not None or (network and findings.credentials.state == "remote"):

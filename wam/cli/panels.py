@@ -13,6 +13,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 RECORD = "What the mark stands for"
 OUTPUT = "What is written where"
 MARKING = "How it is marked"
+LABEL = "What metadata say of generated pictures"
 CREDENTIALS = "Content credentials (C2PA)"
 READING = "How it is read"
 REGISTRY = "Registry and key"

@@ -167,13 +167,15 @@ def _label_line(label: LabelObject | None) -> str:
     """What the label in the metadata says and whether a watermark says the same; nothing without a label."""
     if label is None:
         return ""
-    said = label["producer"] or (label["source_type"] or "").rpartition("/")[2]
+    by = label["producer"] or (label["source_type"] or "").rpartition("/")[2]
+    said = ", ".join(filter(None, (by, " ".join(filter(None, (label["ai_system"], label["ai_version"]))))))
     verdict = {
         True: "the watermark agrees",
         False: "NO WATERMARK AGREES (was it marked with a key?)",
         None: "it names no watermark",
     }
-    return f"; label of {show_name(said)}: {verdict[label['agrees']]}"
+    against = f", SAYS DIFFERENT THINGS OF {', '.join(label['conflicts'])}" if label["conflicts"] else ""
+    return f"; label of {show_name(said)}: {verdict[label['agrees']]}{against}"
 
 
 def _credentials_line(said: CredentialsObject | None) -> str:

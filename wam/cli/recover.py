@@ -50,6 +50,7 @@ def recover(
     from wam.pictures.files import write_bytes
     from wam.pictures.storage import locate
     from wam.pipeline.recover import recover as find
+    from wam.provenance.soft_value import EXACT
 
     location = locate(image)
     if output is not None:
@@ -82,6 +83,8 @@ def recover(
             common.print_json(said)
         else:
             sure = f"chance 1e{one.log10_p:.0f}" if one.log10_p is not None else f"{one.similarity}% alike"
+            if one.way == "mark" and one.similarity < EXACT:
+                sure += ", which generation it does not say"
             end = "" if written is None else f" -> {show_name(written)}"
             typer.echo(f"{show_name(image)}: {one.manifest.id} by {one.way} ({sure}), {one.state.state}{end}")
     if not found:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wam.cli import common, panels
+from wam.cli import common, panels, sign_options
 from wam.cli.choices import Device, KeyRole, PublicView
 from wam.cli.lines import note
 from wam.errors import WamError, show_name
@@ -16,6 +16,7 @@ from wam.models.catalogue import DEFAULT
 from wam.packages import require_for
 
 if TYPE_CHECKING:
+    from wam.provenance.credentials import Credentials
     from wam.service.api_keys import KeyStore
     from wam.service.settings import Settings
 
@@ -181,6 +182,9 @@ def serve(
             help="Where all machines count requests, such as redis://host:6379 (package redis).",
         ),
     ] = None,
+    sign_cert: sign_options.SignCert = None,
+    sign_key: sign_options.SignKey = None,
+    tsa: sign_options.Tsa = None,
     debug: common.DebugOption = False,
 ) -> None:
     """Serve detector and marker over HTTP, with a page for people at /.
@@ -198,7 +202,7 @@ def serve(
 
     settings = _settings(
         public_view, fetch_urls, open_metrics, rate, seconds, max_size, max_pixels, memory, queue, shared, rates,
-        _jobs_folder(jobs, registry, shared),
+        _jobs_folder(jobs, registry, shared), sign_options.service_signer(sign_cert, sign_key, tsa),
     )  # fmt: skip
     load = common.single_threaded(common.marker_loader(model, device, [*common.read_keys(key_file), None]))
     records = common.open_registry(registry, create=True)
@@ -320,6 +324,7 @@ def _settings(
     shared: str | None,
     rates: str | None,
     jobs: Path | None,
+    signer: Credentials | None,
 ) -> Settings:
     """The same as the service takes it."""
     from wam.service.roles import View
@@ -334,7 +339,14 @@ def _settings(
         address_rate=rate,
     )
     return Settings(
-        limits, View(public_view.value), fetch_urls, open_metrics=open_metrics, shared=shared, rates=rates, jobs=jobs
+        limits,
+        View(public_view.value),
+        fetch_urls,
+        open_metrics=open_metrics,
+        shared=shared,
+        rates=rates,
+        jobs=jobs,
+        signer=signer,
     )
 
 

@@ -53,14 +53,17 @@ SourceType = Annotated[
         "--source-type",
         metavar="NAME",
         rich_help_panel=panels.CREDENTIALS,
-        help="What the pictures are, by the IPTC's names: trainedAlgorithmicMedia, digitalCapture and others. Default: "
-        "what --label or the file says, or nothing.",
+        help="What the pictures are, by the IPTC's names: trainedAlgorithmicMedia, digitalCapture and others; for the "
+        "manifest and, with --label, for the metadata. Default: what --label or the file says, or nothing.",
     ),
 ]
 AiModel = Annotated[
     str | None,
     typer.Option(
-        "--ai-model", metavar="NAME", rich_help_panel=panels.CREDENTIALS, help="The model that generated the pictures."
+        "--ai-model",
+        metavar="NAME",
+        rich_help_panel=panels.CREDENTIALS,
+        help="The model that generated the pictures. Default: --ai-system, if it is there.",
     ),
 ]
 NoTraining = Annotated[
@@ -90,13 +93,15 @@ def credentials_of(
     if not wanted:
         for name, value in given.items():
             if value is not None:
-                common.fail(f"{name}: expected --c2pa with it, found none; add it")
+                wanted_with = "--c2pa or --label" if name == "--source-type" else "--c2pa"
+                common.fail(f"{name}: expected {wanted_with} with it, found none; add it")
         return None
     if chain is None or key is None:
         missing = "--sign-cert" if chain is None else "--sign-key"
         common.fail(f"--c2pa: expected {missing} with it, found none; wam c2pa test-certs makes them for tests")
     require_for("wam embed --c2pa")
-    from wam.provenance.credentials import Credentials, source_type_of
+    from wam.provenance.credentials import Credentials
+    from wam.provenance.source_types import source_type_of
 
     try:
         uri = None if source_type is None else source_type_of(source_type)
@@ -104,3 +109,29 @@ def credentials_of(
         return Credentials.open(chain, key, tsa=tsa, source_type=uri, ai_model=ai_model, training=training)
     except WamError as error:
         common.fail(error)
+
+
+def service_signer(chain: Path | None, key: Path | None, tsa: str | None) -> Credentials | None:
+    """Who signs for a service, None where it signs nothing; one error line and exit status 2 for what is no signer, and
+    for a private key that others may read."""
+    if chain is None and key is None and tsa is None:
+        return None
+    if chain is None or key is None:
+        missing = "--sign-cert" if chain is None else "--sign-key"
+        common.fail(f"{missing}: expected it where a service signs, found none; give certificate and key")
+    require_for("wam embed --c2pa")
+    from wam.provenance.credentials import Credentials, require_private
+
+    try:
+        require_private(key)
+        return Credentials.open(chain, key, tsa=tsa)
+    except WamError as error:
+        common.fail(error)
+
+
+def refuse_own(**given: object) -> None:
+    """Ends the command for a signer of one's own where a service signs."""
+    for name, value in given.items():
+        if value:
+            option = name.replace("_", "-")
+            common.fail(f"--{option}: expected it without --server, found both; the service signs with its own")

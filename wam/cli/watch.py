@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wam.cli import common, panels
+from wam.cli import common, label_options, panels
 from wam.cli.by_server import ServerOption, refuse_with_server
 from wam.cli.choices import Device, Mode
 from wam.cli.embed import (
@@ -17,7 +17,6 @@ from wam.cli.embed import (
     AssetFrom,
     Backslashes,
     Encrypt,
-    LabelOption,
     ModeOption,
     NewLink,
     Owner,
@@ -145,7 +144,12 @@ def watch(
     strength: StrengthOption = None,
     psnr: Psnr = None,
     quality: Quality = None,
-    label: LabelOption = False,
+    label: label_options.LabelOption = None,
+    provider: label_options.Provider = None,
+    ai_system: label_options.AiSystem = None,
+    ai_version: label_options.AiVersion = None,
+    ai_prompt: label_options.AiPrompt = None,
+    ai_prompt_writer: label_options.AiPromptWriter = None,
     all_frames: common.FramesOption = False,
     follow_links: common.FollowOption = False,
     registry: common.RegistryOption = None,
@@ -170,6 +174,10 @@ def watch(
     require_for("wam watch")
     from wam.pictures.storage import locate
 
+    said = label_options.disclosure_of(
+        label, provider=provider, ai_system=ai_system, ai_version=ai_version, ai_prompt=ai_prompt,
+        ai_prompt_writer=ai_prompt_writer,
+    )  # fmt: skip
     aside = failed or folder / FAILED
     place = locate(out)
     _check_folders(folder, place, aside, done)
@@ -200,7 +208,7 @@ def watch(
     else:
         fields = record_fields(asset, asset_from, owner, user, time, backslashes=backslashes)
         options = {
-            "mode": mode.value, "strength": amount_of(strength, psnr), "label": label, "frames": all_frames,
+            "mode": mode.value, "strength": amount_of(strength, psnr), "label": said, "frames": all_frames,
             "encrypt": encrypt, "quality": quality,
         }  # fmt: skip
         if server is not None:

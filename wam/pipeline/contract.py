@@ -69,7 +69,7 @@ class MarkLabelObject(TypedDict):
 
 
 class LabelObject(TypedDict):
-    """The label in the file's metadata: AIGC fields of GB 45438-2025 and the IPTC digital source type."""
+    """The label in the file's metadata: AIGC fields of GB 45438-2025 and what the IPTC's fields say of the picture."""
 
     value: str | None
     producer: str | None
@@ -78,7 +78,15 @@ class LabelObject(TypedDict):
     propagator: str | None
     propagate_id: str | None
     reserved2: str | None
-    source_type: str | None
+    source_type: Annotated[str | None, "URI of the IPTC digital source type"]
+    ai_system: Annotated[str | None, "IPTC 2025.1, as are the next three"]
+    ai_version: str | None
+    ai_prompt: str | None
+    ai_prompt_writer: str | None
+    provider: Annotated[str | None, "name of the image's supplier (PLUS), the last of several"]
+    created: Annotated[str | None, "``photoshop:DateCreated``"]
+    identifier: Annotated[str | None, "``Iptc4xmpExt:DigImageGUID``; LINK#UUID where ``embed`` wrote it"]
+    conflicts: Annotated[list[str], "fields of which different places of the file say different things"]
     agrees: Annotated[bool | None, "whether a watermark says the same; null for a label that names no watermark"]
 
 
@@ -109,6 +117,9 @@ class CredentialsObject(TypedDict):
         "whether a watermark is one that it names; null where it names none of this toolkit, or does not hold",
     ]
     problems: Annotated[list[str], "why it is broken, remote or unread"]
+    metadata: Annotated[
+        dict[str, str], "IPTC fields of generated pictures in its metadata assertions, named as in a label"
+    ]
 
 
 class WatermarkObject(TypedDict):
@@ -312,6 +323,7 @@ def credentials_object(findings: Findings) -> CredentialsObject:
         "bindings": [{"alg": one.algorithm, "value": one.value.hex()} for one in said.bindings],
         "agrees": findings.credentials_agree,
         "problems": list(said.problems),
+        "metadata": dict(said.metadata),
     }
 
 

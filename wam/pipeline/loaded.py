@@ -19,7 +19,8 @@ from wam.pictures.samples import Picture
 from wam.pictures.storage import digest_of
 from wam.pipeline.frames import same_frame, telling_frame
 from wam.pipeline.options import MarkOptions
-from wam.provenance.aigc_label import Label, labelled
+from wam.provenance.aigc_label import Label
+from wam.provenance.label_packet import labelled
 from wam.signal.mark_grid import SMALLEST_SIDE
 
 FINE = 80  # quality at which marks survive

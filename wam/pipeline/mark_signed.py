@@ -22,17 +22,18 @@ from wam.errors import ModelError, OptionsError, show_name
 from wam.networks.strength import Amount
 from wam.pictures.containers.parts import CREDENTIALS
 from wam.pipeline.loaded import Loaded
-from wam.pipeline.marked import KeptManifest, MarkedFile, MarkReport
+from wam.pipeline.marked import KeptManifest, MarkedFile, MarkReport, known_label
 from wam.pipeline.marking import Marking, Request
 from wam.pipeline.options import MarkOptions
-from wam.pipeline.read import value_of
-from wam.provenance.aigc_label import read_label
 from wam.provenance.credentials import Credentials, CredentialsError
 from wam.provenance.fingerprint import fingerprint
-from wam.provenance.manifest_definition import GENERATED, Mark, Statement, mark_of
+from wam.provenance.manifest_definition import Declared, Mark, Statement, mark_of
 from wam.provenance.manifest_state import MIME, may_hold_manifest
 from wam.provenance.signing import Ingredient, require_format, sign_file
+from wam.provenance.soft_value import MarkName, entered
+from wam.provenance.source_types import GENERATED
 from wam.region import Region
+from wam.signal.label import Label
 from wam.signal.mark_grid import divide
 from wam.stages import tell
 from wam.watermarker import Watermarker
@@ -60,11 +61,7 @@ class SignedMarking:
 
     def plan(self, marker: Watermarker, request: Request) -> Any:
         """As without a manifest, after formats and models that take none are refused."""
-        require_format(request.loaded.format, request.loaded.target)
-        if marker.model.description.signal is None:
-            raise ModelError(
-                f"{marker.name}: expected a model whose marks a manifest can name, found one without a signal"
-            )
+        to_be_signed(marker, request.loaded)
         return self.marking.plan(marker, request)
 
     def draw(
@@ -76,20 +73,51 @@ class SignedMarking:
     def finish(self, marker: Watermarker, request: Request, plan: Any, pixels: NDArray[np.uint8]) -> MarkedFile:
         """Encodes, reads back and signs. An earlier manifest is kept in the new one."""
         loaded = request.loaded
-        kept = frozenset({CREDENTIALS}) if loaded.content is not None and loaded.picture.format in MIME else frozenset()
-        request = replace(request, loaded=replace(loaded, carried=kept))
+        request = replace(request, loaded=to_be_signed(marker, loaded))
         done = self.marking.finish(marker, request, plan, pixels)
         tell("signing")
         pdq = fingerprint(pixels if pixels.ndim == 3 else pixels[0])
-        return sign_marked(done, loaded, self.credentials, algorithm=str(marker.model.description.signal), pdq=pdq)
+        algorithm = str(marker.model.description.signal)
+        return sign_marked(
+            done, loaded, self.options, self.credentials, label=request.label, algorithm=algorithm, pdq=pdq
+        )
 
 
 def sign_marked(
-    done: MarkedFile, loaded: Loaded, credentials: Credentials, *, algorithm: str, pdq: int | None = None
+    done: MarkedFile,
+    loaded: Loaded,
+    options: MarkOptions,
+    credentials: Credentials,
+    *,
+    algorithm: str,
+    label: Label | None = None,
+    pdq: int | None = None,
 ) -> MarkedFile:
-    """A marked file with its manifest; ``pdq``: its fingerprint, for whoever keeps it. Raises ``CredentialsError``."""
-    report, mime = done.report, require_format(loaded.format, loaded.target)
-    source, source_type = _ingredient(loaded), _source_type(loaded, done.report, credentials)
+    """A marked file with its manifest; ``label`` of its mark; ``pdq``: its fingerprint, for whoever keeps it. Raises
+    ``CredentialsError``."""
+    said, source = state_of(done, loaded, options, credentials.declared, algorithm=algorithm, label=label)
+    found = sign_file(done.content, said, credentials, source=source, name=loaded.target)
+    kept = KeptManifest(found.id, found.manifest, algorithm, tuple(mark.value for mark in said.marks), pdq)
+    digest = hashlib.sha256(found.content).hexdigest()
+    return MarkedFile(found.content, replace(done.report, sha256=digest, manifest=kept))
+
+
+def state_of(
+    done: MarkedFile,
+    loaded: Loaded,
+    options: MarkOptions,
+    declared: Declared,
+    *,
+    algorithm: str,
+    label: Label | None = None,
+) -> tuple[Statement, Ingredient | None]:
+    """What the manifest of a marked file says, and what becomes its ingredient. Raises ``CredentialsError`` where it
+    would say nothing of what the picture is."""
+    mime, source_type = (
+        require_format(loaded.format, loaded.target),
+        _source_type(loaded, done.report, options, declared),
+    )
+    source = _ingredient(loaded)
     if source is None and source_type is None:
         raise CredentialsError(
             f"{show_name(loaded.target)}: expected what the picture is, since a manifest cannot hold a "
@@ -99,48 +127,67 @@ def sign_marked(
         source = None  # it is said how the picture was made: what it was before adds nothing
     statement = Statement(
         algorithm=algorithm,
-        marks=_marks(report),
+        marks=_marks(done.report, label),
         format=mime,
         title=PurePosixPath(loaded.target).name,
         version=__version__,
         source_type=source_type,
         has_source=source is not None,
-        ai_model=credentials.ai_model,
-        training=credentials.training,
+        ai_model=_ai_model(options, declared),
+        training=declared.training,
     )
-    found = sign_file(done.content, statement, credentials, source=source, name=loaded.target)
-    kept = KeptManifest(found.id, found.manifest, algorithm, tuple(mark.value for mark in statement.marks), pdq)
-    digest = hashlib.sha256(found.content).hexdigest()
-    return MarkedFile(found.content, replace(report, sha256=digest, manifest=kept))
+    return statement, source
+
+
+def to_be_signed(marker: Watermarker, loaded: Loaded) -> Loaded:
+    """The picture as it is marked when a manifest follows, in which an earlier one is kept and not lost; raises
+    ``WamError`` for formats and models that take none."""
+    require_format(loaded.format, loaded.target)
+    if marker.model.description.signal is None:
+        raise ModelError(f"{marker.name}: expected a model whose marks a manifest can name, found one without a signal")
+    keeps = loaded.content is not None and loaded.picture.format in MIME
+    return replace(loaded, carried=frozenset({CREDENTIALS}) if keeps else frozenset())
 
 
 def keep_manifest(registry: Registry, report: MarkReport) -> None:
     """Enters a signed file's manifest beside its record; raises ``RegistryError``."""
     kept = report.manifest
     if kept is not None:
-        bindings = [Binding(kept.algorithm, value) for value in kept.values]
+        bindings = [Binding(kept.algorithm, value) for value in entered(kept.values)]
         registry.manifests.keep(kept.id, kept.store, bindings, phash=report.phash, pdq=kept.pdq)
 
 
-def _marks(report: MarkReport) -> tuple[Mark, ...]:
+def _marks(report: MarkReport, label: Label | None) -> tuple[Mark, ...]:
     """A block for each mark, with its cell of the picture."""
-    cells = divide(report.height, report.width, len(report.words))
+    width, height = report.width, report.height
+    generation = None if label is None else label.generation
     return tuple(
         mark_of(
-            value_of(word), Region((cell.left, cell.top, cell.width, cell.height), 1.0, ()), report.width, report.height
+            MarkName(word, generation, label is not None).value,
+            Region((cell.left, cell.top, cell.width, cell.height), 1.0, ()),
+            width,
+            height,
         )
-        for word, cell in zip(report.words, cells, strict=True)
+        for word, cell in zip(report.words, divide(height, width, len(report.words)), strict=True)
     )
 
 
-def _source_type(loaded: Loaded, report: MarkReport, credentials: Credentials) -> str | None:
+def _source_type(loaded: Loaded, report: MarkReport, options: MarkOptions, declared: Declared) -> str | None:
     """What the picture is, where anybody has said so: the signer, the label that was asked for, the source's own."""
-    if credentials.source_type is not None:
-        return credentials.source_type
+    if declared.source_type is not None:
+        return declared.source_type
+    known = known_label(loaded)
     if report.labelled:
-        return GENERATED
-    label = read_label(loaded.picture.metadata, loaded.picture.settings.segments)
-    return None if label is None else label.source_type or None
+        return (options.disclosure and options.disclosure.source_type) or (known and known.source_type) or GENERATED
+    return None if known is None else known.source_type or None
+
+
+def _ai_model(options: MarkOptions, declared: Declared) -> str | None:
+    """The model that made the picture: the signer's word, or the label's."""
+    said = options.disclosure
+    if declared.ai_model is not None or said is None or said.ai_system is None:
+        return declared.ai_model
+    return f"{said.ai_system} {said.ai_version}" if said.ai_version else said.ai_system
 
 
 def _ingredient(loaded: Loaded) -> Ingredient | None:

@@ -11,8 +11,8 @@ from pathlib import PurePosixPath
 
 from PIL import Image
 
-from payload import Record, bits_from_word, hash_rgb
-from wam.errors import ImageError
+from payload import Record, bits_from_word, format_time, hash_rgb
+from wam.errors import ImageError, show_name
 from wam.pictures.containers.parts import irreplaceable
 from wam.pictures.files import write_bytes
 from wam.pictures.formats import SUFFIXES
@@ -23,7 +23,10 @@ from wam.pipeline.binding import sketch_of
 from wam.pipeline.loaded import Loaded
 from wam.pipeline.options import MarkOptions, Mode
 from wam.provenance.aigc_label import Label, mark_label, read_label
+from wam.provenance.disclosure import Disclosure
 from wam.provenance.fingerprint import fingerprint
+from wam.provenance.iptc_fields import AI_FIELDS
+from wam.provenance.source_types import kinds
 
 
 class SelfCheckError(ImageError):
@@ -117,10 +120,35 @@ class MarkedFile:
 def label_for(loaded: Loaded, options: MarkOptions, record: Record, *, name: str, message: str) -> Label | None:
     """The label for the file's metadata, None where none is wanted: ``name`` of what the mark stands for, and
     ``message`` 32 characters of the mark itself."""
-    if not options.label:
+    wanted = options.disclosure
+    if wanted is None:
         return None
-    known = read_label(loaded.picture.metadata, loaded.picture.settings.segments)
-    return mark_label(known, owner=record.owner, link=name, message=message)
+    known = known_label(loaded)
+    if known is not None and known.says_taken and wanted.source_type is None and wanted != Disclosure():
+        raise ImageError.about(
+            loaded.picture.name,
+            expected="a picture that may be labelled as generated",
+            found=f"one that says of itself: {', '.join(sorted(kinds([known.source_type])))}",
+            remedy="state what it is now with --source-type, or leave out --label",
+        )
+    return mark_label(
+        known, owner=record.owner, link=name, message=message, disclosure=wanted,
+        created=format_time(record.ingested_at), digest=loaded.digest or "",
+    )  # fmt: skip
+
+
+def known_label(loaded: Loaded) -> Label | None:
+    """The label that the source has."""
+    return read_label(loaded.picture.metadata, loaded.picture.settings.segments)
+
+
+def _replaced(loaded: Loaded, options: MarkOptions) -> Iterator[str]:
+    """Says which statements of the source the label's own values took the place of."""
+    known, wanted = known_label(loaded) if options.label else None, options.disclosure
+    for name in ("source_type", *AI_FIELDS):
+        before, after = getattr(known, name, ""), getattr(wanted, name, None)
+        if before and after and before != after:
+            yield f"the source's {name.replace('_', ' ')} was replaced: {show_name(before)[:80]}"
 
 
 def record_name(record: Record) -> str:
@@ -163,9 +191,9 @@ def marked_file(
         psnr_db=psnr(before.pixels, saved.pixels),
         ssim=ssim(before.pixels, saved.pixels),
         lost=lost,
-        notes=(*_notes(loaded), *_growth(before, saved, loaded, options), *notes),
+        notes=(*_notes(loaded), *_growth(before, saved, loaded, options), *_replaced(loaded, options), *notes),
         frames=1 if loaded.animation is None else len(loaded.animation.pictures),
-        labelled=options.label and "label" not in lost,
+        labelled=bool(options.label) and "label" not in lost,
         marks=marks,
         link=link,
         sketch=sketch_of(saved.pixels) if kept else None,

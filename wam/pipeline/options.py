@@ -5,33 +5,38 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from wam.errors import OptionsError
 from wam.networks.strength import Amount, checked
+from wam.provenance.disclosure import Disclosure
 
 KEY_DIGITS = 8  # hexadecimal: enough to notice another key, too few to tell which one it is
 SALT_BYTES = 8
 
 Mode = Literal["link", "record"]
+LabelChoice = bool | str | Sequence[str] | Mapping[str, Any] | Disclosure | None
 
 
 @dataclass(frozen=True)
 class MarkOptions:
     """How pictures are marked.
 
-    ``mode`` link or record; ``strength`` gentle or strong, None for normal, or a PSNR in dB; ``label``: write the
-    metadata label; ``frames``: mark all frames of animations, which are refused otherwise; ``key``: what ``key_name``
-    says of the secret, None for the public carrier; ``encrypt``: the record, in record mode; ``quality`` of lossy
-    outputs, 1 to 100, None for each source's own; ``keep``: refuse to write a file without something that no other copy
-    of the picture can give back, for outputs that take their input's place; ``c2pa``: sign a manifest into the file.
+    ``mode`` link or record; ``strength`` gentle or strong, None for normal, or a PSNR in dB; ``label``: what the
+    metadata say of a generated picture, a ``Disclosure``, presets by name or True for what ``cn`` stands for, False or
+    None for nothing (see ``disclosure``); ``frames``: mark all frames of animations, which are refused otherwise;
+    ``key``: what ``key_name`` says of the secret, None for the public carrier; ``encrypt``: the record, in record mode;
+    ``quality`` of lossy outputs, 1 to 100, None for each source's own; ``keep``: refuse to write a file without
+    something that no other copy of the picture can give back, for outputs that take their input's place; ``c2pa``: sign
+    a manifest into the file.
     """
 
     mode: Mode = "link"
     strength: Amount = None
-    label: bool = False
+    label: LabelChoice = False
     frames: bool = False
     key: str | None = None
     encrypt: bool = False
@@ -46,6 +51,7 @@ class MarkOptions:
             object.__setattr__(self, "strength", checked(self.strength))
         except ValueError as error:
             raise OptionsError(str(error)) from error
+        object.__setattr__(self, "label", Disclosure.of(self.label))
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise OptionsError(
                 f"quality: expected 1 to 100, found {self.quality}; choose one, or None for the source's own"
@@ -63,7 +69,13 @@ class MarkOptions:
         """For a line of the manifest: what outputs depend on, ``keep`` decides only whether there is one. ``c2pa`` is
         left out where it is off, as in lines from before it."""
         left_out = {"keep"} if self.c2pa else {"keep", "c2pa"}
-        return {name: value for name, value in asdict(self).items() if name not in left_out}
+        said = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in left_out}
+        return said | {"label": False if self.disclosure is None else self.disclosure.to_json()}
+
+    @property
+    def disclosure(self) -> Disclosure | None:
+        """``label`` as it was understood."""
+        return Disclosure.of(self.label)
 
 
 def require_mode(mode: Mode, options: MarkOptions) -> None:

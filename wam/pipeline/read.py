@@ -35,6 +35,7 @@ from wam.provenance.aigc_label import Label as MetadataLabel
 from wam.provenance.aigc_label import label_agrees, read_label
 from wam.provenance.fingerprint import fingerprint, fingerprints_of
 from wam.provenance.manifest_state import ABSENT, ManifestState, may_hold_manifest, read_manifest
+from wam.provenance.soft_value import MarkName
 from wam.region import Region, reading_order
 from wam.signal.label import Label
 from wam.signal.mark_grid import SMALLEST_SIDE
@@ -42,7 +43,6 @@ from wam.watermarker import Detection, Watermarker
 
 CUT_SHORT = "the file is cut short: what is there was searched"
 TIME_OVER = "the time was over: what was looked at until then is given"
-WORD_BYTES = 4
 QUICK = "a quick look: at the usual resolution only"
 
 
@@ -175,12 +175,12 @@ class Findings:
         hold."""
         if not self.credentials.holds or not self.credentials.own_values:
             return None
-        return not set(self.credentials.own_values).isdisjoint(self.values)
+        return any(name.match(value) for value in self.credentials.own_values for name in self.names)
 
     @property
-    def values(self) -> tuple[bytes, ...]:
-        """The words of all marks, as soft bindings have them."""
-        return tuple(value_of(word) for reading in self.readings for word in words_of(reading))
+    def names(self) -> tuple[MarkName, ...]:
+        """All marks, as soft bindings name them."""
+        return tuple(name for reading in self.readings for name in names_of(reading))
 
 
 def read(
@@ -385,13 +385,13 @@ def words_of(reading: AnyReading) -> tuple[int, ...]:
     return () if reading.match.word is None else (reading.match.word,)
 
 
-def value_of(word: int) -> bytes:
-    """A word as a soft binding has it: 32 bits, the first one highest.
-
-    >>> value_of(0x01020304)
-    b'\\x01\\x02\\x03\\x04'
-    """
-    return word.to_bytes(WORD_BYTES, "big")
+def names_of(reading: AnyReading) -> tuple[MarkName, ...]:
+    """The same as soft bindings name them."""
+    if isinstance(reading, FoundRecord):
+        return tuple(map(MarkName, reading.reading.words))
+    label, labelled = reading.detection.label, reading.detection.label is not None or reading.detection.foreign
+    generation = None if label is None else label.generation
+    return tuple(MarkName(word, generation, labelled) for word in words_of(reading))
 
 
 def _stated(reading: AnyReading) -> tuple[str | None, str | None, str | None]:

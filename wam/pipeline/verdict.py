@@ -20,20 +20,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from wam.pipeline.read import Findings, Reading
+from wam.provenance.aigc_label import Label
+from wam.provenance.iptc_fields import AI_FIELDS, same_value
 from wam.provenance.manifest_state import ManifestState
+from wam.provenance.source_types import GENERATED_KINDS, TAKEN_KINDS, kinds
 
 Verdict = Literal["confirmed", "marked", "signed", "unconfirmed", "contradicted", "nothing"]
-
-_PREFIX = "digitalsourcetype/"
-GENERATED = frozenset(
-    {"trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "algorithmicMedia", "compositeSynthetic"}
-)
-"""Source types of pictures that a model made, wholly or in part."""
-TAKEN = frozenset(
-    {"digitalCapture", "computationalCapture", "negativeFilm", "positiveFilm", "print", "compositeCapture"}
-    | {"humanEdits", "minorHumanEdits", "digitalCreation", "digitalArt", "screenCapture"}
-)
-"""Source types of pictures that a camera took or a person made."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +67,7 @@ def _contradictions(findings: Findings, kept: Sequence[ManifestState]) -> Iterat
         yield f"the manifest is broken: {said.problems[0] if said.problems else 'it cannot be read'}"
     if findings.credentials_agree is False:
         named = ", ".join(value.hex() for value in said.own_values)
-        found = ", ".join(value.hex() for value in findings.values) or "none"
+        found = ", ".join(name.value.hex() for name in findings.names) or "none"
         yield f"the manifest names the mark {named}, the picture carries {found}"
     if findings.label_agrees is False:
         yield "the label names a mark that the picture does not carry"
@@ -84,19 +76,34 @@ def _contradictions(findings: Findings, kept: Sequence[ManifestState]) -> Iterat
             yield f"the mark {getattr(reading, 'link', None) or 'of a record'} was made for another picture"
         if isinstance(reading, Reading) and reading.status == "withdrawn":
             yield f"the record behind {reading.link} was withdrawn"
+    if label is not None:
+        yield from _in_label(label)
     if not said.holds:
         return
-    stated = _kinds(said.source_types)
-    if stated <= TAKEN and stated:
-        what = ", ".join(sorted(stated))
-        if label is not None and (label.value or _kinds([label.source_type]) & GENERATED):
+    declared = kinds(said.source_types)
+    if declared <= TAKEN_KINDS and declared:
+        what = ", ".join(sorted(declared))
+        if label is not None and label.says_generated:
             yield f"the manifest says {what}, the label says that it was generated"
         for one in kept:
-            if one.manifest != said.manifest and _kinds(one.source_types) & GENERATED:
+            if one.manifest != said.manifest and kinds(one.source_types) & GENERATED_KINDS:
                 yield f"the manifest says {what}, that of its mark says that it was generated"
-    labelled = frozenset[str]() if label is None or label.value else _kinds([label.source_type])
-    if stated & GENERATED and labelled and labelled <= TAKEN:
-        yield f"the manifest says that it was generated, the label says {', '.join(sorted(labelled))}"
+    metadata = dict(said.metadata)
+    for name in (*AI_FIELDS, "source_type") if label is not None else ():
+        in_file = getattr(label, name)
+        if in_file and metadata.get(name) and not same_value(in_file, metadata[name]):
+            yield f"the manifest's metadata and the file's say different things of {name}"
+    if declared & GENERATED_KINDS and label is not None and not label.value and label.says_taken:
+        yield f"the manifest says that it was generated, the label says {', '.join(sorted(kinds([label.source_type])))}"
+
+
+def _in_label(label: Label) -> Iterator[str]:
+    """What the metadata of one file say against themselves."""
+    if label.says_generated and label.says_taken:
+        what = ", ".join(sorted(kinds([label.source_type])))
+        yield f"the label says that it was generated, and {what} in the same metadata"
+    if label.conflicts:
+        yield f"the metadata say different things in different places: {', '.join(label.conflicts)}"
 
 
 def _reasons(findings: Findings) -> Iterator[str]:
@@ -119,11 +126,7 @@ def _reasons(findings: Findings) -> Iterator[str]:
     if not findings.readings:
         yield "no mark was found"
     if findings.label is not None:
-        yield "a label says that it was generated" if findings.label.value else "a label states the kind of source"
+        said_so = "a label says that it was generated"
+        yield said_so if findings.label.says_generated else "a label states the kind of source"
     if findings.reason is not None:
         yield findings.reason
-
-
-def _kinds(uris: Sequence[str]) -> frozenset[str]:
-    """Source types by name."""
-    return frozenset(uri.rpartition(_PREFIX)[2] for uri in uris if _PREFIX in uri)

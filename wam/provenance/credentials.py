@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from wam.errors import WamError, show_name
 from wam.pictures.atomic_write import save_atomically
+from wam.provenance.manifest_definition import Declared
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -32,15 +33,6 @@ LEAST_RSA = 2048  # bits
 CHAIN, KEY, ROOT = "chain.pem", "key.pem", "root.pem"  # what test certificates are called
 _CURVES: dict[str, Algorithm] = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
 _ROOT_DAYS, _LEAF_DAYS = 3650, 365
-
-
-SOURCE_TYPES = (
-    "trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "algorithmicMedia", "algorithmicallyEnhanced",
-    "compositeSynthetic", "composite", "compositeCapture", "digitalCapture", "computationalCapture", "digitalCreation",
-    "dataDrivenMedia", "humanEdits", "negativeFilm", "positiveFilm", "print", "screenCapture", "virtualRecording",
-)  # fmt: skip
-"""Names in the IPTC's list of digital source types."""
-SOURCE_TYPE_PREFIX = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 
 class CredentialsError(WamError):
@@ -84,6 +76,11 @@ class Credentials:
         return cls(_content(chain), _content(key), tsa, source_type, ai_model, training)
 
     @property
+    def declared(self) -> Declared:
+        """What it says of the pictures."""
+        return Declared(self.source_type, self.ai_model, self.training)
+
+    @property
     def algorithm(self) -> Algorithm:
         """What the key signs with."""
         return _algorithm(_load_key(self.key))
@@ -104,14 +101,20 @@ class Credentials:
         return key.sign(data, padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
 
 
-def source_type_of(name: str) -> str:
-    """The URI of a digital source type, by its name or as it is; raises ``CredentialsError`` for any other."""
-    found = name.removeprefix(SOURCE_TYPE_PREFIX)
-    if found not in SOURCE_TYPES:
+def require_private(key: str | os.PathLike[str]) -> None:
+    """Raises ``CredentialsError`` for a private key that others than its owner may read, where files have such
+    rights."""
+    try:
+        mode = os.stat(key).st_mode
+    except OSError as error:
         raise CredentialsError(
-            f"source type: expected one of {', '.join(SOURCE_TYPES)}, found {show_name(name)}; choose one"
+            f"{show_name(key)}: expected a private key, found: {error.strerror}; check the path"
+        ) from error
+    if os.name == "posix" and mode & 0o077:
+        raise CredentialsError(
+            f"{show_name(key)}: expected a private key that its owner alone may read, found mode {mode & 0o777:o}; "
+            "run chmod 600 on it"
         )
-    return SOURCE_TYPE_PREFIX + found
 
 
 def read_anchors(path: str | os.PathLike[str]) -> bytes:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from wam.region import Region
@@ -19,7 +19,6 @@ from wam.region import Region
 SOFT_BINDING, ACTIONS = "c2pa.soft-binding", "c2pa.actions.v2"
 HASH_PLACE = "#" * 32  # where the SHA-256 of the soft-binding assertion goes
 SOURCE = "source"  # what actions call the ingredient
-GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 _TRAINING = ("cawg.ai_inference", "cawg.ai_generative_training", "cawg.ai_training", "cawg.data_mining")
 _DESCRIPTION = "Invisible watermark that carries a 32-bit identifier"
 
@@ -44,6 +43,29 @@ class Statement:
     version: str
     source_type: str | None = None
     has_source: bool = False
+    ai_model: str | None = None
+    training: bool | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """For another process; values of marks in hexadecimal."""
+        return {**asdict(self), "marks": [[mark.value.hex(), mark.polygons] for mark in self.marks]}
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> Statement:
+        """The same back."""
+        marks = tuple(
+            Mark(bytes.fromhex(value), tuple(tuple((float(x), float(y)) for x, y in one) for one in polygons))
+            for value, polygons in said["marks"]
+        )
+        return cls(**{**said, "marks": marks})
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What a signer says of the pictures beside what is in them: ``source_type`` as a URI, ``ai_model`` and
+    ``training`` as in a ``Statement``; None for what is not stated."""
+
+    source_type: str | None = None
     ai_model: str | None = None
     training: bool | None = None
 

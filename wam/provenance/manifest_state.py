@@ -25,6 +25,7 @@ from typing import Any, Literal
 
 from wam.errors import WamError, show_name
 from wam.provenance.credentials import read_anchors
+from wam.provenance.iptc_fields import AI_FIELDS, PROPERTIES
 from wam.provenance.signing import settings_for
 from wam.signal.specification import SIGNAL
 
@@ -45,6 +46,7 @@ MIME: Mapping[str, str] = {
     "GIF": "image/gif",
     "JXL": "image/jxl",
 }
+_METADATA = ("cawg.metadata", "c2pa.metadata", "stds.iptc")  # assertions that hold fields of XMP
 _LONGEST = 200  # characters of what a manifest says that are shown
 _MANY = 64  # of a list in a manifest that are looked at
 
@@ -61,7 +63,8 @@ class SoftBinding:
 class ManifestState:
     """``state`` as above, and what the active manifest says: its ``manifest`` id, the ``signer``'s organisation or
     name, ``signed_at`` by a time stamp, the ``generator``, URIs of the ``source_types`` that its actions state, the
-    ``actions`` by name, its soft ``bindings``; ``problems``: why it is broken, or not read."""
+    ``actions`` by name, its soft ``bindings``; the IPTC's fields of generated pictures that its ``metadata`` assertions
+    hold, by field; ``problems``: why it is broken, or not read."""
 
     state: State = "absent"
     manifest: str | None = None
@@ -72,6 +75,7 @@ class ManifestState:
     actions: tuple[str, ...] = ()
     bindings: tuple[SoftBinding, ...] = ()
     problems: tuple[str, ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -161,6 +165,7 @@ def _state_of(found: Mapping[str, Any], *, alone: bool) -> ManifestState:
         tuple(_short(str(one.get("action"))) for one in actions),
         tuple(_bindings(manifest)),
         problems,
+        tuple(_metadata(manifest)),
     )
 
 
@@ -192,6 +197,20 @@ def _bindings(manifest: Mapping[str, Any]) -> Iterator[SoftBinding]:
                     yield SoftBinding(_short(str(data.get("alg"))), base64.b64decode(value, validate=True))
                 except (binascii.Error, ValueError):
                     continue
+
+
+def _metadata(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What its metadata assertions (JSON-LD) say in the fields of generated pictures, the first of each."""
+    named = {PROPERTIES[field][2]: field for field in ("source_type", *AI_FIELDS)}
+    found: dict[str, str] = {}
+    for label in _METADATA:
+        for data in _assertions(manifest, label):
+            for key, value in data.items():
+                field = named.get(key.rpartition(":")[2])
+                text = value.get("@id", value.get("@value")) if isinstance(value, dict) else value
+                if field is not None and isinstance(text, str) and text.strip():
+                    found.setdefault(field, _short(text.strip()))
+    yield from found.items()
 
 
 def _text(value: object) -> str | None:

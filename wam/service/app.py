@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute
 from wam import __version__
 from wam.errors import show_name
 from wam.networks.strength import LEAST_DB, MOST_DB, STRENGTHS
+from wam.provenance.disclosure import PRESETS, VALUES
 from wam.service.api_keys import KeyStore
 from wam.service.front import About, Front
 from wam.service.gate import Gate
@@ -30,6 +31,8 @@ from wam.service.rates import Rates
 from wam.service.reading import Reading
 from wam.service.records import RecordAnswer, RecordList, Records
 from wam.service.soft_bindings import BASE, WELL_KNOWN, SoftBindings
+from wam.service.tokens import METADATA_PATH, NEEDED, SCOPES, TokenBook, Tokens
+from wam.service.tokens import PATH as TOKEN_PATH
 from wam.service.views import ServedDetect
 
 SWEEP_SECONDS = 30.0  # between looks at what was kept long enough
@@ -42,7 +45,9 @@ MARK_FIELDS = {
     "user": TEXT,
     "time": {"type": "string", "format": "date-time"},
     "mode": {"type": "string", "enum": ["link", "record"]},
-    "label": {"type": "boolean"},
+    "label": {"type": "string", "description": f"true, or presets apart by commas: {', '.join(PRESETS)}"},
+    **{name: TEXT for name in (*VALUES, "source_type")},
+    "c2pa": {"type": "boolean"},
     "frames": {"type": "boolean"},
     "strength": {"type": "string", "enum": list(STRENGTHS)},
     "psnr": {"type": "number", "minimum": LEAST_DB, "maximum": MOST_DB},
@@ -68,15 +73,16 @@ def create_app(house: House, keys: KeyStore) -> FastAPI:
             await house.jobs.close()
             house.folder.close()
 
-    made = _Made()
+    made, rates, book = _Made(), Rates(house.settings.limits, house.settings.rates), TokenBook(keys)
     gate = Middleware(
         Gate,
         routes=made.routes,
         keys=keys,
         settings=house.settings,
-        rates=Rates(house.settings.limits, house.settings.rates),
+        rates=rates,
         admission=house.admission,
         metrics=house.metrics,
+        tokens=book,
     )
     app = FastAPI(
         title="wam",
@@ -91,7 +97,7 @@ def create_app(house: House, keys: KeyStore) -> FastAPI:
     app.add_exception_handler(Problem, _say_problem)
     app.add_exception_handler(RequestValidationError, _say_invalid)
     app.add_exception_handler(HTTPException, _say_http)
-    _add_routes(app, house)
+    _add_routes(app, house, Tokens(book, keys, rates))
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return app
 
@@ -106,7 +112,7 @@ class _Made:
         return self.app.routes
 
 
-def _add_routes(app: FastAPI, house: House) -> None:
+def _add_routes(app: FastAPI, house: House, tokens: Tokens) -> None:
     front, reading, marking, records = Front(house), Reading(house), Marking(house), Records(house)
     marking_jobs = MarkingJobs(house, marking)
 
@@ -165,6 +171,18 @@ def _add_routes(app: FastAPI, house: House) -> None:
     add("GET", "/v1/jobs/{id}/files", reading.job_files, _binary("application/zip") | of_job | responses(409))
     add("DELETE", "/v1/jobs/{id}", reading.end_job, of_job, status_code=204)
     _add_bindings(SoftBindings(house), add)
+    granted = _form({"access_token": TEXT, "token_type": TEXT, "expires_in": {"type": "integer"}, "scope": TEXT})
+    said = _json(granted) | {code: _oauth_error() for code in (400, 401)} | responses(429, 500, 503)
+    fields = {"grant_type": {"type": "string", "enum": ["client_credentials"]}, "scope": TEXT}
+    fields |= {"client_id": TEXT, "client_secret": TEXT}
+    asked = _takes({"application/x-www-form-urlencoded": _form(fields, "grant_type")})
+    add("POST", TOKEN_PATH, tokens.issue_token, said, openapi_extra=asked)
+    add("GET", METADATA_PATH, tokens.token_metadata, _json({"type": "object"}))
+
+
+def _oauth_error() -> dict[str, Any]:
+    schema = _form({"error": TEXT, "error_description": TEXT}, "error")
+    return {"description": "Refused", "content": {"application/json": {"schema": schema}}}
 
 
 def _add_bindings(bindings: SoftBindings, add: Callable[..., None]) -> None:
@@ -249,10 +267,16 @@ def _described(app: FastAPI) -> dict[str, Any]:
         parts = made.setdefault("components", {})
         properties = {name: {"type": "integer"} if name == "status" else TEXT for name in ProblemObject.__annotations__}
         parts.setdefault("schemas", {})["Problem"] = _form(properties, *properties)
-        parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        flow = {"tokenUrl": TOKEN_PATH, "scopes": dict(SCOPES)}
+        parts["securitySchemes"] = {
+            "key": {"type": "http", "scheme": "bearer"},
+            "oauth2": {"type": "oauth2", "flows": {"clientCredentials": flow}},
+        }
         made["security"] = [{}, {"key": []}]
         for operation in (one for path in made["paths"].values() for one in path.values()):
             said = operation["responses"]
+            if (needed := NEEDED.get(operation.get("operationId", ""))) is not None:
+                operation["security"] = [{}, {"key": []}, {"oauth2": [needed]}]
             if MEDIA_TYPE not in said.get("422", {}).get("content", {}):
                 said.pop("422", None)  # the framework's own, which is answered as 400 here
                 if operation.get("parameters"):

@@ -30,6 +30,7 @@ class About(TypedDict):
     role: Annotated[Role, "of the caller"]
     view: Annotated[View, "that the caller is shown"]
     fetch_urls: Annotated[bool, "whether /v1/detect/url is on"]
+    signs: Annotated[bool, "whether /v1/embed signs manifests (c2pa)"]
     max_bytes: int
     max_pixels: int
     seconds: Annotated[float, "of search at most"]
@@ -91,6 +92,7 @@ class Front:
             "role": caller_of(request).role,
             "view": self.house.view(request),
             "fetch_urls": settings.fetch_urls,
+            "signs": settings.signer is not None,
             "max_bytes": settings.limits.max_bytes,
             "max_pixels": settings.limits.max_pixels,
             "seconds": settings.limits.seconds,

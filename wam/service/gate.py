@@ -23,12 +23,13 @@ from wam.service.problems import MEDIA_TYPE, Problem, unavailable
 from wam.service.rates import Admission, Rates, client_of
 from wam.service.roles import EVERYBODY, Role, may
 from wam.service.settings import Settings
+from wam.service.tokens import NEEDED, TokenBook
 
 LOG = logging.getLogger("wam.service")
 FREE = frozenset(
     {
         "page", "page_style", "page_script", "page_texts", "page_icon", "openapi", "healthz", "readyz", "about",
-        "supported_algorithms", "capabilities", "binding_status", "well_known",
+        "supported_algorithms", "capabilities", "binding_status", "well_known", "token_metadata",
     }
 )  # fmt: skip
 JOBS = frozenset({"start_job", "start_marking_job"})
@@ -53,11 +54,13 @@ HEADERS = (
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: a role, and what counts for rates: a key's id or an address."""
+    """Who asks: a role, and what counts for rates: a key's id or an address; ``scopes``: with a token, what it is for,
+    None with a key."""
 
     role: Role
     client: str
     key: ApiKey | None = None
+    scopes: frozenset[str] | None = None
 
 
 class Gate:
@@ -72,8 +75,10 @@ class Gate:
         rates: Rates,
         admission: Admission,
         metrics: Metrics,
+        tokens: TokenBook | None = None,
     ) -> None:
         self.app, self._routes, self._keys, self._settings = app, routes, keys, settings
+        self._tokens = tokens or TokenBook(keys)
         self._rates, self._admission, self._metrics = rates, admission, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,7 +119,7 @@ class Gate:
         route = self._route(scope)
         visit.route = route
         visit.method = scope["method"]
-        caller = await self._caller(scope)
+        caller = await self._caller(scope, route)
         visit.key = caller.key
         allowed = EVERYBODY if route == "metrics" and self._settings.open_metrics else None
         if not (may(caller.role, route) or (allowed and caller.role in allowed)):
@@ -124,6 +129,8 @@ class Gate:
                     headers={"WWW-Authenticate": "Bearer"},
                 )  # fmt: skip
             raise Problem(403, "not-allowed", f"role: expected one that may do this, found {caller.role}")
+        if caller.scopes is not None:
+            _check_scope(route, caller.scopes)
         if route not in FREE:
             rate = None if caller.key is None else caller.key.rate or self._settings.limits.key_rate
             await self._count(lambda: self._rates.request(caller.client, rate))
@@ -162,20 +169,23 @@ class Gate:
             )
         raise Problem(404, "not-found", "path: expected one of the API's, found another; see /openapi.json")
 
-    async def _caller(self, scope: Scope) -> Caller:
-        """Who asks, by the key they hold; raises ``Problem`` for one that is none."""
+    async def _caller(self, scope: Scope, route: str) -> Caller:
+        """Who asks, by the key or token they hold; raises ``Problem`` for one that is none."""
         address = client_of(scope["client"][0] if scope.get("client") else "unknown")
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        if not given:
+        if not given or route == "issue_token":  # whose handler looks at the client's credentials itself
             return Caller(Role.ANONYMOUS, f"address {address}")
         await self._count(lambda: self._rates.refuse_guessing(address))
         scheme, _, text = given[0].decode("latin-1").partition(" ")
         try:
             fits = len(given) == 1 and scheme.lower() == "bearer"
             key = await asyncio.to_thread(self._keys.check, text.strip()) if fits else None
+            grant = await asyncio.to_thread(self._tokens.check, text.strip()) if fits and key is None else None
         except ApiKeyError:
             LOG.error("the file of API keys cannot be used; see: wam serve keys list")
             raise unavailable("keys: expected to read them, found that this cannot be done now") from None
+        if grant is not None:
+            return Caller(grant.key.role, f"key {grant.key.id}", grant.key, grant.scopes)
         if key is None:
             await self._count(lambda: self._rates.wrong_key(address))
             raise Problem(
@@ -183,6 +193,18 @@ class Gate:
                 headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
             )  # fmt: skip
         return Caller(key.role, f"key {key.id}", key)
+
+
+def _check_scope(route: str, scopes: frozenset[str]) -> None:
+    """Raises ``Problem`` for a route that a token with these scopes is not for."""
+    needed = NEEDED.get(route)
+    if needed is None and route not in FREE:
+        raise Problem(403, "not-allowed", "token: expected an API key here, found a token for soft bindings only")
+    if needed is not None and needed not in scopes:
+        raise Problem(
+            403, "not-allowed", f"token: expected the scope {needed}, found another",
+            headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'},
+        )  # fmt: skip
 
 
 class _Body:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import Any, Protocol, cast
 from urllib.parse import quote
@@ -25,6 +26,7 @@ from wam.service.bodies import UPLOAD, picture_of, wrong_type
 from wam.service.house import FAULT, House, caller_of
 from wam.service.messages import Message
 from wam.service.problems import Problem
+from wam.service.signing import Signed, require_signer, signed
 from wam.service.worker import Lane
 from wam.signal.label import Label
 
@@ -59,7 +61,7 @@ class Marking:
         given = await picture_of(request, None, max_bytes=self.house.settings.limits.max_bytes)
         if given.fields is None:
             raise wrong_type("multipart/form-data")
-        asked = asked_of(given.fields, caller_of(request))
+        asked = asked_of(given.fields, caller_of(request), signer=self.house.settings.signer)
         target = None if asked.format is None else f"{PurePosixPath(given.name).stem or UPLOAD}.{asked.format}"
         answer = await self.mark(asked, given.content, given.name, target, Lane.LONG)
         return _marked(request, cast(EmbedObject, answer.said["embed"]), answer.contents[0])
@@ -78,19 +80,24 @@ class Marking:
             "options": {
                 "mode": options.mode,
                 "strength": options.strength,
-                "label": options.label,
+                "label": options.disclosure and options.disclosure.to_json(),
                 "frames": options.frames,
                 "quality": options.quality,
             },
         }
+        if asked.declared is not None:
+            said["sign"] = asdict(asked.declared)
         if options.mode == "record":
-            return await self._done(said, content, name, lane, keeper)
+            answer, manifest = await self._done(said, content, name, lane, keeper)
+            if manifest is not None:
+                await self.house.ask_registry(manifest.keep)
+            return answer
         reserved, label = await self._reserve(asked, content, keeper)
         entry, generation = reserved.entry, reserved.entry.generation
         said |= {"word": entry.word, "record": entry.record.to_dict(), "reused": reserved.reused}
         said |= {"label": None if label is None else [label.namespace, label.generation]}
         try:
-            answer = await self._done(said, content, name, lane, keeper)
+            answer, manifest = await self._done(said, content, name, lane, keeper)
         except BaseException:
             if entry.state == "pending":
                 with suppress(RegistryError):  # else it stays pending, which names no file
@@ -100,9 +107,13 @@ class Marking:
         kept = answer.said
         seen: dict[str, Any] = {"phash": int(kept["phash"], 16), "sketch": kept["sketch"]}
         seen["pdq"] = None if kept["pdq"] is None else int(kept["pdq"], 16)
-        await self.house.ask_registry(
-            lambda registry: registry.confirm(entry.word, generation=generation, again=True, **seen)
-        )
+
+        def settle(registry: Registry) -> None:
+            registry.confirm(entry.word, generation=generation, again=True, **seen)
+            if manifest is not None:
+                manifest.keep(registry)
+
+        await self.house.ask_registry(settle)
         return answer
 
     async def _reserve(self, asked: Asked, content: bytes, keeper: Keeper | None) -> tuple[Reserved, Label | None]:
@@ -125,14 +136,18 @@ class Marking:
 
     async def _done(
         self, said: dict[str, Any], content: bytes, name: str, lane: Lane, keeper: Keeper | None
-    ) -> Message:
+    ) -> tuple[Message, Signed | None]:
         limits = self.house.settings.limits
         answer = await self.house.work(said, content, name, limits.mark_seconds + limits.grace, lane)
         if len(answer.contents) != 1:
             raise Problem(500, "fault", FAULT)
+        manifest: Signed | None = None
+        if "sign" in said:
+            title = said["target"] or name
+            answer, manifest = await signed(answer, content, title, require_signer(self.house.settings.signer))
         if keeper is not None:
             await keeper.keep(answer.contents[0])
-        return answer
+        return answer, manifest
 
 
 def _marked(request: Request, said: EmbedObject, content: bytes) -> Response:

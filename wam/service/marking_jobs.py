@@ -17,6 +17,7 @@ from wam.errors import WamError, show_name
 from wam.jobs.asset_list import fields_of_names
 from wam.jobs.plan import Fields, MissingRowError
 from wam.pipeline.contract import EmbedObject, failed_object
+from wam.provenance.credentials import Credentials
 from wam.service.asked import Asked, asked_of, check_owner, named, own_of, record_of
 from wam.service.bodies import UPLOAD, form_of, media_type, short_name, wrong_type
 from wam.service.gate import Caller
@@ -49,7 +50,7 @@ class MarkingJobs:
         form = await form_of(request, files=self.house.settings.limits.job_files + 1)
         try:
             fields = {key: one for key, one in form.multi_items() if isinstance(one, str)}
-            records, asked = await _records_of(fields, form, caller_of(request))
+            records, asked = await _records_of(fields, form, caller_of(request), self.house.settings.signer)
             files = [one for key, one in form.multi_items() if isinstance(one, UploadFile) and key != LIST]
             uploads = [(one.filename or UPLOAD, one.file) for one in files]
 
@@ -123,7 +124,9 @@ class _JobKeeper:
 Records = Callable[[str], Any]
 
 
-async def _records_of(fields: Mapping[str, str], form: FormData, caller: Caller) -> tuple[Records, Asked]:
+async def _records_of(
+    fields: Mapping[str, str], form: FormData, caller: Caller, signer: Credentials | None
+) -> tuple[Records, Asked]:
     """What is asked for of each picture alone, by its name, and of all; raises ``Problem``, as does the former."""
     others = {key: value for key, value in fields.items() if key != ASSET_FROM}
     lists = [one for one in form.getlist(LIST) if isinstance(one, UploadFile)]
@@ -131,14 +134,14 @@ async def _records_of(fields: Mapping[str, str], form: FormData, caller: Caller)
     if of_name not in (None, NAME) or (of_name is not None) + ("asset" in fields) + len(lists) != 1:
         raise bad_request("asset: expected asset, asset_from=name or a list, found none or several; give one")
     if "asset" in others:
-        return (lambda name: None), asked_of(others, caller)
+        return (lambda name: None), asked_of(others, caller, signer=signer)
     if not lists:
-        common = asked_of({**others, "asset": NAME}, caller)
+        common = asked_of({**others, "asset": NAME}, caller, signer=signer)
         return (lambda name: _by_name(common, name)), common
     content = await lists[0].read(LONGEST_LIST + 1)
     if len(content) > LONGEST_LIST:
         raise Problem(413, "too-large", f"list: expected at most {LONGEST_LIST:,} bytes, found more; send less")
-    return _by_list(content, short_name(lists[0].filename), others, caller)
+    return _by_list(content, short_name(lists[0].filename), others, caller, signer)
 
 
 def _by_name(common: Asked, name: str) -> dict[str, Any]:
@@ -149,10 +152,13 @@ def _by_name(common: Asked, name: str) -> dict[str, Any]:
         return {"line": problem.detail}
 
 
-def _by_list(content: bytes, shown: str, fields: Mapping[str, str], caller: Caller) -> tuple[Records, Asked]:
+def _by_list(
+    content: bytes, shown: str, fields: Mapping[str, str], caller: Caller, signer: Credentials | None
+) -> tuple[Records, Asked]:
     """What rows of a list say, and what the form says of all; raises ``Problem``, as does the former."""
     owner = fields.get("owner") or own_of(caller)
-    common = asked_of({**fields, "asset": LIST, "owner": owner or LIST}, caller)  # each picture has a record of its own
+    each = {**fields, "asset": LIST, "owner": owner or LIST}  # each picture has a record of its own
+    common = asked_of(each, caller, signer=signer)
     base = Fields(None, owner, fields.get("user") or None, fields.get("time") or None)
     try:
         find = fields_of_names(content, shown, base)

@@ -65,6 +65,8 @@ ALLOWED: Mapping[str, frozenset[Role]] = {
     "capabilities": EVERYBODY,
     "binding_status": EVERYBODY,
     "well_known": EVERYBODY,
+    "issue_token": EVERYBODY,
+    "token_metadata": EVERYBODY,
     "store_manifest": MARKERS,
     "store_binding": MARKERS,
     "replace_binding": MARKERS,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from wam.errors import OptionsError
+from wam.provenance.credentials import Credentials
 from wam.service.roles import View
 
 
@@ -62,7 +63,7 @@ class Settings:
     ``open_metrics``: metrics without a key; ``jobs``: a folder where jobs lie until their results are over, so that
     they outlive the process, None for one that goes with it. Of several machines that serve as one: ``shared``, an
     fsspec URL or folder for what any of them may be asked for, jobs too, and ``rates``, a URL of the package limits
-    where requests are counted."""
+    where requests are counted. ``signer``: who signs what is marked with ``c2pa``, None where nothing is signed."""
 
     limits: Limits = Limits()
     public_view: View = View.PUBLIC
@@ -73,3 +74,4 @@ class Settings:
     jobs: Path | None = None
     shared: str | None = None
     rates: str | None = None
+    signer: Credentials | None = None

@@ -1,8 +1,10 @@
 """The Soft Binding Resolution API of C2PA 2.4 under ``BASE``: from a mark, or a picture that carries one, to the
 manifests that name it, and the keeping of manifests. What is kept anyone may read, as a manifest in a file.
 
-Values are base64 in JSON and queries. A match counts only if the manifest itself names the mark by algorithm and
-value, whatever it was entered under.
+Values are base64 in JSON and queries. A match by a mark counts only if the manifest itself names the mark by algorithm
+and value, whatever it was entered under: score 100, or 50 where it names the word of a labelled mark and not its
+generation. Where no mark leads to a manifest, pictures that look alike do, with a score of 99 at most, which proves
+nothing; the header ``Wam-Matched-By`` says which of the two it was.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import json
 import re
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from fastapi import Query, Request
 from fastapi.responses import JSONResponse, Response
@@ -24,9 +26,10 @@ from payload import format_time
 from payload.records.record import now
 from payload.registry import Registry
 from payload.registry.manifests import MOST_BYTES, Binding, Manifest
-from wam.pipeline.contract import DetectObject
+from wam.pipeline.kept_manifests import PDQ_NAME, PHASH_NAME, Kept, alike, naming, with_value
 from wam.provenance.jumbf import active_alone
-from wam.provenance.manifest_state import C2PA_MIME, ManifestState, read_store
+from wam.provenance.manifest_state import C2PA_MIME, ManifestState, SoftBinding, read_store
+from wam.provenance.soft_value import MarkName, entered
 from wam.service.bodies import UPLOAD, media_type, wrong_type
 from wam.service.house import House
 from wam.service.problems import Problem, bad_request, unavailable
@@ -39,6 +42,7 @@ SPECIFICATION = "2.4.0"
 LONGEST_VALUE, LONGEST_ALGORITHM = 1024, 200  # characters of a query
 MOST_RESULTS = 100
 DEFAULT_RESULTS = 10
+WAY_HEADER = "Wam-Matched-By"  # mark or fingerprint
 _URN = re.compile(r"urn:(c2pa|uuid):[0-9a-zA-Z:._-]{1,150}")
 _CONTEXT = {"c2pa": "https://c2pa.org/", "receipt": "https://c2pa.org/receipt/"}
 _RECEIPT_TYPE = "org.c2pa.manifest-receipt"
@@ -64,7 +68,7 @@ class SoftBindings:
         """Manifests that name a mark."""
         if len(value) > LONGEST_VALUE:
             raise Problem(414, "too-large", f"value: expected at most {LONGEST_VALUE} characters, found more")
-        return await self._matches(alg, [_decoded(value)], max_results)
+        return await self._of_value(alg, _decoded(value), min(max_results, MOST_RESULTS))
 
     async def match_binding(self, request: Request, max_results: MostQuery = DEFAULT_RESULTS) -> Response:
         """The same of a mark in a body."""
@@ -74,7 +78,7 @@ class SoftBindings:
             raise bad_request('body: expected {"alg": "NAME", "value": "BASE64"}, found another')
         if len(value) > LONGEST_VALUE:
             raise Problem(413, "too-large", f"value: expected at most {LONGEST_VALUE} characters, found more")
-        return await self._matches(alg, [_decoded(value)], max_results)
+        return await self._of_value(alg, _decoded(value), min(max_results, MOST_RESULTS))
 
     async def match_content(
         self,
@@ -84,7 +88,7 @@ class SoftBindings:
         hint_value: Annotated[HintQuery, Query(alias="hintValue")] = None,
         max_results: MostQuery = DEFAULT_RESULTS,
     ) -> Response:
-        """Manifests that name a mark of a picture, which is the body."""
+        """Manifests that name a mark of a picture, which is the body, or else of pictures that look like it."""
         if not media_type(request).startswith("image/"):
             raise wrong_type("image/*")
         content = await request.body()
@@ -92,7 +96,7 @@ class SoftBindings:
             raise Problem(
                 413, "too-large", "body: expected a smaller picture, found too many bytes; use a smaller copy"
             )
-        return await self._of_picture(content, alg, max_results)
+        return await self._of_picture(content, alg, min(max_results, MOST_RESULTS))
 
     async def match_reference(
         self,
@@ -118,7 +122,7 @@ class SoftBindings:
         content = await asyncio.to_thread(self.house.fetcher.fetch, url)
         if len(content) != length:
             raise bad_request(f"assetLength: expected the {length} bytes that were announced, found {len(content)}")
-        return await self._of_picture(content, alg, max_results)
+        return await self._of_picture(content, alg, min(max_results, MOST_RESULTS))
 
     async def fetch_manifest(self, manifest_id: str, active: ActiveQuery = False) -> Response:
         """A manifest store by the URN of its active manifest."""
@@ -138,7 +142,7 @@ class SoftBindings:
         state = await asyncio.to_thread(read_store, store)
         if not state.holds or state.manifest is None:
             raise bad_request(f"body: expected a manifest that is signed and whole, found: {_why(state)}")
-        bindings = [Binding(one.algorithm, one.value) for one in state.bindings]
+        bindings = [Binding(one.algorithm, value) for one in state.bindings for value in _entered(one)]
         id = state.manifest
 
         def keep(registry: Registry) -> None:
@@ -191,7 +195,7 @@ class SoftBindings:
 
     async def supported_algorithms(self) -> Response:
         """What is read."""
-        return JSONResponse({"watermarks": [{"alg": SIGNAL.name}], "fingerprints": []})
+        return JSONResponse({"watermarks": [{"alg": SIGNAL.name}], "fingerprints": [{"alg": _fingerprint_name()}]})
 
     async def capabilities(self) -> Response:
         """What can be asked."""
@@ -213,28 +217,26 @@ class SoftBindings:
         return JSONResponse(said)
 
     async def _of_picture(self, content: bytes, alg: str | None, most: int) -> Response:
+        """Manifests that name a mark of a picture; where none does, and marks alone were not asked for, those of
+        pictures that look alike."""
         limits = self.house.settings.limits
         said = {"do": "detect", "name": UPLOAD, "overlay": "", "frames": False, "thorough": False, "quick": False}
-        said["seconds"] = limits.seconds
+        said |= {"seconds": limits.seconds, "names": True}
         answer = await self.house.work(said, content, UPLOAD, limits.seconds + limits.grace, Lane.SHORT)
-        marks = cast(DetectObject, answer.said["detect"])["watermarks"]
-        values = [int(mark["message"], 2).to_bytes(4, "big") for mark in marks if mark["message"] is not None]
-        return await self._matches(alg or SIGNAL.name, values, most)
+        names = [MarkName(word, generation, labelled) for word, generation, labelled in answer.said["names"]]
+        pdq, phash = (None if answer.said[name] is None else int(answer.said[name], 16) for name in ("pdq", "phash"))
 
-    async def _matches(self, alg: str, values: Sequence[bytes], most: int) -> Response:
-        def find(registry: Registry) -> list[str]:
-            found = registry.manifests.bound_to([Binding(alg, value) for value in values])
-            named: list[str] = []
-            for id in found:
-                manifest = registry.manifests.find(id)
-                if manifest is not None and _names(manifest, alg, values):
-                    named.append(id)
-                if len(named) == min(most, MOST_RESULTS):
-                    break
-            return named
+        def find(registry: Registry) -> list[Kept]:
+            found = naming(registry, names, most=most) if alg in (None, SIGNAL.name) else []
+            if not found and alg in (None, _fingerprint_name()):
+                found = alike(registry, pdq=pdq, phash=phash)[:most]
+            return found
 
-        found = await self.house.ask_registry(find)
-        return JSONResponse({"matches": [{"manifestId": id, "similarityScore": 100} for id in found]})
+        return _matches(await self.house.ask_registry(find))
+
+    async def _of_value(self, alg: str, value: bytes, most: int) -> Response:
+        found = await self.house.ask_registry(lambda registry: with_value(registry, alg, value, most=most))
+        return _matches(found)
 
     async def _find(self, manifest_id: str) -> Manifest:
         found = await self.house.ask_registry(lambda registry: registry.manifests.find(_id(manifest_id)))
@@ -243,10 +245,18 @@ class SoftBindings:
         return found
 
 
-def _names(manifest: Manifest, alg: str, values: Sequence[bytes]) -> bool:
-    """Whether the manifest itself names one of the marks; the registry's word is taken where nothing here reads it."""
-    state = read_store(manifest.store)
-    return state.state == "unread" or any(one.algorithm == alg and one.value in values for one in state.bindings)
+def _matches(found: Sequence[Kept]) -> Response:
+    """The answer; in a header which way it was found, where the API has no place for that."""
+    matches = [{"manifestId": one.manifest.id, "similarityScore": one.similarity} for one in found]
+    return JSONResponse({"matches": matches}, headers={WAY_HEADER: found[0].way} if found else None)
+
+
+def _entered(binding: SoftBinding) -> tuple[bytes, ...]:
+    return entered([binding.value]) if binding.algorithm == SIGNAL.name else (binding.value,)
+
+
+def _fingerprint_name() -> str:
+    return PDQ_NAME if find_spec("pdqhash") is not None else PHASH_NAME
 
 
 def _receipt(id: str, store: bytes) -> dict[str, Any]:

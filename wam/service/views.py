@@ -70,5 +70,13 @@ def _public_label(label: LabelObject) -> LabelObject:
         "propagate_id": None,
         "reserved2": None,
         "source_type": label["source_type"],
+        "ai_system": label["ai_system"],
+        "ai_version": label["ai_version"],
+        "ai_prompt": None,
+        "ai_prompt_writer": None,
+        "provider": label["provider"],
+        "created": label["created"],
+        "identifier": None,
+        "conflicts": label["conflicts"],
         "agrees": label["agrees"],
     }

@@ -14,11 +14,12 @@ from typing import Any
 
 from PIL import Image
 
-from payload import PayloadError, Record, RecordTooLongError, parse_time
+from payload import PayloadError, Record, RecordTooLongError, hash_rgb, parse_time
 from payload.registry import Registry
 from payload.registry.bands import pdq_text
 from wam.errors import ImageError, WamError, is_out_of_memory, show_name
 from wam.models.effort import Effort
+from wam.pictures.files import read_image
 from wam.pictures.formats import ANIMATED
 from wam.pictures.overlay import overlay as draw_overlay
 from wam.pictures.reader import check_header, is_still, open_content, undecodable
@@ -26,12 +27,16 @@ from wam.pictures.samples import Picture
 from wam.pipeline.caption import caption
 from wam.pipeline.contract import DetectObject, detect_object, embed_object
 from wam.pipeline.error_line import error_line
-from wam.pipeline.loaded import load
+from wam.pipeline.loaded import Loaded, load
 from wam.pipeline.mark_link import REUSED, mark_link
 from wam.pipeline.mark_record import mark_record
+from wam.pipeline.mark_signed import state_of, to_be_signed
+from wam.pipeline.marked import MarkedFile
 from wam.pipeline.options import MarkOptions
-from wam.pipeline.read import AnyReading, Examined, ReadSteps, judge
+from wam.pipeline.read import AnyReading, Examined, ReadSteps, judge, names_of
 from wam.pipeline.registered_words import RegisteredWords
+from wam.provenance.fingerprint import fingerprint
+from wam.provenance.manifest_definition import Declared
 from wam.service.messages import receive, send
 from wam.service.roles import View
 from wam.service.setup import Setup
@@ -139,7 +144,14 @@ class Desk:
                     _overlay(pictures[0], findings.readings, said, View(task["overlay"])),
                     *map(_mask, findings.readings),
                 ]
-            return {"state": "done", "detect": said}, drawn
+            answer: dict[str, Any] = {"state": "done", "detect": said}
+            if task.get("names"):  # what leads to manifests: marks by name, and the picture's hashes
+                surest = sorted(findings.readings, key=lambda one: one.log10_p)
+                named = [one for mark in surest for one in names_of(mark)]
+                answer["names"] = [[one.word, one.generation, one.labelled] for one in named]
+                answer["pdq"] = pdq_text(fingerprint(pictures[0].pixels))
+                answer["phash"] = f"{hash_rgb(pictures[0].pixels):x}"
+            return answer, drawn
         except Exception as error:
             return self._problem(name, error), []
 
@@ -185,11 +197,14 @@ class Desk:
         fields = task["record"]
         record = Record(fields["asset"], fields["owner"], fields["user"], parse_time(fields["ingested_at"]))
         self._check(content, name, frames=options.frames)
-        loaded = load(content, name=name, target=task["target"], frames=options.frames)
+        sign = task.get("sign")
+        loaded = load(content, name=name, target=task["target"], frames=options.frames, keep=sign is not None)
+        if sign is not None:
+            loaded = to_be_signed(self.marker, loaded)
+        label = Label(*task["label"]) if task.get("label") else None
         if options.mode == "record":
             done = mark_record(self.marker, loaded, record=record, options=options)
         else:
-            label = Label(*task["label"]) if task.get("label") else None
             done = mark_link(
                 self.marker, loaded, record=record, word=task["word"], label=label, words=self.words, options=options
             )
@@ -197,8 +212,23 @@ class Desk:
         notes = (REUSED,) if task.get("reused") else ()
         said = embed_object(done.report, image=show_name(name), output=written, notes=notes)
         report = done.report
-        kept = {"phash": f"{report.phash:016x}", "sketch": report.sketch, "pdq": pdq_text(report.pdq)}
+        kept: dict[str, Any] = {"phash": f"{report.phash:016x}", "sketch": report.sketch, "pdq": pdq_text(report.pdq)}
+        if sign is not None:
+            kept |= self._to_sign(done, loaded, options, Declared(**sign), label)
         return {"state": "done", "embed": said, **kept}, [done.content]
+
+    def _to_sign(
+        self, done: MarkedFile, loaded: Loaded, options: MarkOptions, declared: Declared, label: Label | None
+    ) -> dict[str, Any]:
+        """What the service needs for signing, which is not done here."""
+        algorithm = str(self.marker.model.description.signal)
+        statement, source = state_of(done, loaded, options, declared, algorithm=algorithm, label=label)
+        pdq = fingerprint(read_image(done.content).pixels)
+        return {
+            "statement": statement.to_json(),
+            "source": None if source is None else {"mime": source.mime, "title": source.title},
+            "pdq": None if pdq is None else f"{pdq:x}",
+        }
 
     def _check(self, content: bytes, name: str, *, frames: bool) -> int | None:
         """How many pixels a file says it has, in all its frames; None where its header cannot be read, which the reader

@@ -42,3 +42,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def photo(run: Run) -> Path:
     """``in.png`` in the working folder."""
     return draw("in.png")
+
+
+@pytest.fixture
+def certs(run: Run) -> None:
+    """A test authority in the folder ``certs``."""
+    assert run("c2pa", "test-certs", "certs").exit_code == 0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,51 +12,21 @@ pytest.importorskip("c2pa", reason="needs c2pa-python")
 pytest.importorskip("cbor2", reason="needs cbor2")
 
 from PIL import Image
-from typer.testing import Result
 
 from payload import parse_link
+from payload.codes.short_link import parse_link_parts
 from payload.registry import Registry
 from payload.registry.manifests import Binding
 from tests.wam.cli.commands import MARK, Run, draw, error_line, files, objects
+from tests.wam.cli.signed import CAMERA, SIGN, other_signed, sign, strip
 from tests.wam.provenance.c2pa_files import assertions_of, picture, read_independently, statement
 from wam.pictures.files import read_image
 from wam.provenance.credentials import Credentials, make_test_chain
-from wam.provenance.manifest_definition import GENERATED
 from wam.provenance.signing import sign_file
+from wam.provenance.soft_value import MarkName
+from wam.provenance.source_types import GENERATED
 
-SIGN = ("--c2pa", "--sign-cert", "certs/chain.pem", "--sign-key", "certs/key.pem")
-CAMERA = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
-TRUST = ("--trust", "certs/root.pem")
 pytestmark = pytest.mark.usefixtures("certs")
-
-
-@pytest.fixture
-def certs(run: Run) -> None:
-    assert run("c2pa", "test-certs", "certs").exit_code == 0
-
-
-def sign(run: Run, photo: Path, *more: str) -> dict[str, object]:
-    result = run("embed", photo, *MARK, *SIGN, "--json", *more)
-    assert result.exit_code == 0, result.stderr
-    (said,) = objects(result)
-    return said
-
-
-def strip(name: str, target: str, **how: object) -> Path:
-    """A copy without any metadata."""
-    with Image.open(name) as image:
-        image.convert("RGB").save(target, **how)
-    return Path(target)
-
-
-def other_signed(
-    target: str, *, source_type: str, content: bytes, format: str = "PNG", values: tuple[bytes, ...] = ()
-) -> None:
-    """A file of another signer with a manifest, whatever it carries."""
-    make_test_chain("others")
-    signer = Credentials.open("others/chain.pem", "others/key.pem")
-    said = statement(format, values=values or (b"none",), source_type=source_type)
-    Path(target).write_bytes(sign_file(content, said, signer, name=target).content)
 
 
 class TestEmbed:
@@ -212,140 +180,6 @@ class TestDetect:
         assert found["credentials"]["state"] == "broken" and found["watermarks"]
 
 
-class TestVerify:
-    def judged(self, result: Result) -> tuple[str, str]:
-        (said,) = (json.loads(line) for line in result.stdout.splitlines())
-        return said["verdict"], "; ".join(said["reasons"])
-
-    def test_confirmed_only_by_a_trusted_signer(self, run: Run, photo: Path) -> None:
-        sign(run, photo)
-        trusted = run("verify", "in.wm.png", "--json", *TRUST)
-        assert trusted.exit_code == 0 and self.judged(trusted)[0] == "confirmed"
-        plain = run("verify", "in.wm.png", "--json")
-        assert plain.exit_code == 0 and self.judged(plain)[0] == "marked"
-        assert "who that is, no trusted root says" in self.judged(plain)[1]
-
-    def test_a_stripped_copy_is_marked(self, run: Run, photo: Path) -> None:
-        sign(run, photo)
-        strip("in.wm.png", "copy.png")
-        result = run("verify", "copy.png", "--json", *TRUST)
-        assert result.exit_code == 0 and self.judged(result) == (
-            "marked",
-            "there is no manifest; a mark, verified of acme",
-        )
-
-    def test_nothing(self, run: Run, photo: Path) -> None:
-        result = run("verify", photo)
-        assert result.exit_code == 1
-        assert result.stdout == "in.png: nothing: there is no manifest; no mark was found\n"
-
-    def test_a_manifest_of_another_signer_is_unconfirmed_or_signed(self, run: Run, photo: Path) -> None:
-        import c2pa
-
-        from wam.provenance.signing import MIME, settings_for
-
-        make_test_chain("others")
-        made = {"action": "c2pa.created", "digitalSourceType": CAMERA}
-        said = {"assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [made]}, "created": True}]}
-        chain, key = Path("others/chain.pem").read_bytes(), Path("others/key.pem").read_bytes()
-        signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo("es256", chain, key, None))
-        context = c2pa.Context.from_dict(settings_for("wam-lattice-1"))
-        with photo.open("rb") as source, Path("camera.png").open("w+b") as target:
-            c2pa.Builder.from_json(json.dumps(said), context).sign(signer, MIME["PNG"], source, target)
-        plain = run("verify", "camera.png", "--json")
-        assert plain.exit_code == 1 and self.judged(plain)[0] == "unconfirmed"
-        trusted = run("verify", "camera.png", "--json", "--trust", "others/root.pem")
-        assert trusted.exit_code == 0 and self.judged(trusted)[0] == "signed"
-
-    def test_a_camera_over_a_generated_mark(self, run: Run, photo: Path) -> None:
-        """The copy is stripped and signed anew by somebody who names the mark, and says that a camera took it."""
-        said = sign(run, photo, "--source-type", "trainedAlgorithmicMedia")
-        value = parse_link(str(said["link"])).to_bytes(4, "big")
-        copy = strip("in.wm.png", "copy.png").read_bytes()
-        other_signed("forged.png", source_type=CAMERA, content=copy, values=(value,))
-        result = run("verify", "forged.png", "--json", "--trust", "others/root.pem")
-        verdict, reasons = self.judged(result)
-        assert (result.exit_code, verdict) == (3, "contradicted")
-        assert "the manifest says digitalCapture, that of its mark says that it was generated" in reasons
-
-    def test_a_camera_over_a_label(self, run: Run, photo: Path) -> None:
-        assert run("embed", photo, *MARK, "--label").exit_code == 0
-        other_signed("forged.png", source_type=CAMERA, content=Path("in.wm.png").read_bytes())
-        result = run("verify", "forged.png", "--json", "--trust", "others/root.pem")
-        assert result.exit_code == 3
-        assert "the manifest says digitalCapture, the label says that it was generated" in self.judged(result)[1]
-
-    def test_a_manifest_that_names_another_mark(self, run: Run, photo: Path) -> None:
-        other_signed("other.png", source_type=CAMERA, content=photo.read_bytes(), values=(b"\1\2\3\4",))
-        result = run("verify", "other.png")
-        assert result.exit_code == 3
-        assert "contradicted: the manifest names the mark 01020304, the picture carries none" in result.stdout
-
-    def test_a_broken_manifest(self, run: Run, photo: Path) -> None:
-        sign(run, photo, "-o", "out.jpg")
-        content = bytearray(Path("out.jpg").read_bytes())
-        content[-30] ^= 1
-        Path("out.jpg").write_bytes(content)
-        result = run("verify", "out.jpg")
-        assert (
-            result.exit_code == 3
-            and "contradicted: the manifest is broken: assertion.dataHash.mismatch" in result.stdout
-        )
-
-    def test_files_that_cannot_be_read(self, run: Run, photo: Path) -> None:
-        Path("no.png").write_bytes(b"no picture")
-        result = run("verify", "no.png", photo)
-        assert result.exit_code == 2 and result.stderr.startswith("error: no.png: ")
-        assert result.stdout.startswith("in.png: nothing")
-        missing = run("verify", photo, "--trust", "none.pem")
-        assert missing.exit_code == 2 and error_line(missing).startswith("none.pem: expected a PEM file")
-
-    def test_a_remote_manifest_is_fetched_only_when_told(self, run: Run, photo: Path) -> None:
-        import c2pa
-
-        from wam.provenance.signing import MIME
-
-        asked: list[str] = []
-        kept = {}
-
-        class Answer(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                asked.append(self.path)
-                self.send_response(200)
-                self.send_header("Content-Type", "application/c2pa")
-                self.send_header("Content-Length", str(len(kept["store"])))
-                self.end_headers()
-                self.wfile.write(kept["store"])
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        server = HTTPServer(("127.0.0.1", 0), Answer)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            made = {"action": "c2pa.created", "digitalSourceType": CAMERA}
-            said = {"assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [made]}, "created": True}]}
-            context = c2pa.Context.from_dict({"verify": {"verify_after_sign": False}})
-            builder = c2pa.Builder.from_json(json.dumps(said), context)
-            builder.set_no_embed()
-            builder.set_remote_url(f"http://127.0.0.1:{server.server_port}/it.c2pa")
-            chain, key = Path("certs/chain.pem").read_bytes(), Path("certs/key.pem").read_bytes()
-            signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo("es256", chain, key, None))
-            with photo.open("rb") as source, Path("remote.png").open("w+b") as target:
-                kept["store"] = builder.sign(signer, MIME["PNG"], source, target)
-            plain = run("verify", "remote.png")
-            assert (plain.exit_code, asked) == (1, [])
-            assert "the manifest is elsewhere and was not fetched" in plain.stdout
-            fetched = run("verify", "remote.png", "--fetch", *TRUST)
-            assert asked == ["/it.c2pa"]
-            assert (fetched.exit_code, fetched.stdout.startswith("remote.png: signed")) == (0, True), fetched.stdout
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
-
-
 class TestRecover:
     @pytest.fixture
     def signed(self, run: Run) -> dict[str, object]:
@@ -393,6 +227,31 @@ class TestRecover:
         none = run("recover", "noise.png", "-o", "none.c2pa")
         assert none.exit_code == 1 and none.stdout == "noise.png: no manifest is kept of it\n"
         assert not Path("none.c2pa").exists()
+
+    def test_a_labelled_link_is_named_whole(self, run: Run, photo: Path) -> None:
+        run("registry", "init", "--scheme", "labelled")
+        run("registry", "next-generation")
+        said = sign(run, photo)
+        kept = Registry.open().manifests.find(str(said["manifest"]))
+        assert kept is not None
+        word, generation = parse_link_parts(str(said["link"]))
+        (block,) = assertions_of(kept.store)["c2pa.soft-binding"]["blocks"]
+        assert block["value"] == MarkName(word, 1, True).value and generation == 1
+        (found,) = objects(run("detect", "in.wm.png", "--json"))
+        assert found["credentials"]["agrees"] is True
+        copy = strip("in.wm.png", "copy.png")
+        (back,) = objects(run("recover", copy, "--json"))
+        assert (back["manifest"], back["similarity"]) == (kept.id, 100)
+        # of another generation it is another mark, and a manifest that says the word alone is half a name
+        signer = Credentials.open("certs/chain.pem", "certs/key.pem")
+        for seed, name in enumerate((MarkName(word, 2, True), MarkName(word))):
+            values = (name.value,)
+            content = picture("PNG", seed=seed)
+            made = sign_file(content, statement("PNG", values=values, source_type=GENERATED), signer, name="a")
+            Registry.open().manifests.keep(made.id, made.manifest, [Binding("wam-lattice-1", name.value[:4])])
+        again = objects(run("recover", copy, "--json"))
+        assert [(one["manifest"], one["similarity"]) for one in again] == [(kept.id, 100), (made.id, 50)]
+        assert "which generation it does not say" in run("recover", copy).stdout
 
     def test_a_manifest_that_does_not_name_the_mark_is_not_taken(self, run: Run, signed: dict[str, object]) -> None:
         """Somebody entered another manifest under the mark's value: algorithm and value have to agree in it."""

@@ -24,7 +24,8 @@ from wam.pictures.cut_short import png_chunk
 from wam.pictures.files import read_image, write_bytes
 from wam.pictures.formats import heif_works
 from wam.pictures.metadata import png_chunks
-from wam.provenance.aigc_label import labelled, mark_label, read_label
+from wam.provenance.aigc_label import mark_label, read_label
+from wam.provenance.label_packet import labelled
 from wam.signal.mark_grid import SMALLEST_SIDE
 
 FILES = int(os.environ.get("WAM_FUZZ_FILES", "10000"))

@@ -16,17 +16,10 @@ from wam.errors import ImageError
 from wam.pictures.animation import encode_animation, read_animation
 from wam.pictures.files import encode_image, read_image
 from wam.pictures.formats import Metadata, Settings, heif_works
-from wam.provenance.aigc_label import (
-    GENERATED,
-    IPTC,
-    TC260,
-    Label,
-    attach_label,
-    label_agrees,
-    labelled,
-    mark_label,
-    read_label,
-)
+from wam.provenance.aigc_label import TC260, Label, label_agrees, mark_label, read_label
+from wam.provenance.iptc_fields import IPTC
+from wam.provenance.label_packet import attach_label, labelled
+from wam.provenance.source_types import GENERATED
 
 LINK, OTHER_LINK = "wm:7Q3F-K2ND", "wm:3ZT3-GTKS"
 MESSAGE = "01100111000011110000111100001111"

@@ -20,7 +20,6 @@ from wam.provenance.credentials import (
     CredentialsError,
     make_test_chain,
     read_anchors,
-    source_type_of,
 )
 
 if TYPE_CHECKING:
@@ -154,8 +153,8 @@ def test_a_time_stamping_authority_is_asked_over_http() -> None:
 def test_every_kind_of_key_signs_a_file(key: PrivateKey, algorithm: str, size: int) -> None:
     pytest.importorskip("c2pa", reason="needs c2pa-python")
     from tests.wam.provenance.c2pa_files import picture, read_independently, statement
-    from wam.provenance.manifest_definition import GENERATED
     from wam.provenance.signing import sign_file
+    from wam.provenance.source_types import GENERATED
 
     signer = Credentials(leaf(key) + root(), private(key))
     assert (signer.algorithm, len(signer.sign(b"data"))) == (algorithm, size)
@@ -192,10 +191,3 @@ class TestChains:
         (tmp_path / "file").write_text("")
         with pytest.raises(CredentialsError, match="expected a folder to write to"):
             make_test_chain(tmp_path / "file" / "folder")
-
-
-def test_source_types_by_name_and_uri() -> None:
-    uri = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
-    assert source_type_of("digitalCapture") == source_type_of(uri) == uri
-    with pytest.raises(CredentialsError, match=r"source type: expected one of .*, found camera; choose one"):
-        source_type_of("camera")

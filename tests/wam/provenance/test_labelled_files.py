@@ -12,7 +12,8 @@ from PIL import PngImagePlugin
 from tests.wam.pictures.pictures import XMP, described_exif, marked, profile, sample, saved
 from tests.wam.pictures.test_animation import animated
 from wam.pictures.animation import encode_animation, read_animation
-from wam.provenance.aigc_label import labelled, mark_label
+from wam.provenance.aigc_label import mark_label
+from wam.provenance.label_packet import labelled
 
 PILLOW = "13.0.0"  # its encoders wrote the files whose hashes are below; others may write other bytes
 LABEL = mark_label(None, owner="acme", link="wm:7Q3F-K2ND", message="01" * 16)

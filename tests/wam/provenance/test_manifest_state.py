@@ -27,9 +27,9 @@ from tests.wam.provenance.c2pa_files import (
     statement,
 )
 from wam.provenance.credentials import Credentials, make_test_chain
-from wam.provenance.manifest_definition import GENERATED
 from wam.provenance.manifest_state import ABSENT, SoftBinding, read_manifest
 from wam.provenance.signing import MIME, sign_file
+from wam.provenance.source_types import GENERATED
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +118,27 @@ def test_an_expired_certificate_breaks_it(tmp_path: Path) -> None:
     time.sleep(5)
     found = read_manifest(content, "PNG")
     assert found.state == "broken" and any("signingCredential.expired" in why for why in found.problems)
+
+
+def test_fields_in_metadata_assertions_are_read(test_certificates: Certificates) -> None:
+    import c2pa
+
+    made = {"action": "c2pa.created", "digitalSourceType": GENERATED}
+    fields = {
+        "@context": {"Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"},
+        "Iptc4xmpExt:AISystemUsed": "Painter",
+        "Iptc4xmpExt:AIPromptInformation": ["not", "a", "text"],
+        "Iptc4xmpExt:DigitalSourceType": {"@id": GENERATED},
+    }
+    assertions = [{"label": "c2pa.actions.v2", "data": {"actions": [made]}, "created": True}]
+    said = {"assertions": [*assertions, {"label": "cawg.metadata", "data": fields}]}
+    builder = c2pa.Builder.from_json(json.dumps(said), c2pa.Context.from_dict({"verify": {"verify_after_sign": False}}))
+    pem = (test_certificates.chain.read_bytes(), test_certificates.key.read_bytes())
+    signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo("es256", *pem, None))
+    written = io.BytesIO()
+    builder.sign(signer, MIME["PNG"], io.BytesIO(picture("PNG")), written)
+    found = read_manifest(written.getvalue(), "PNG")
+    assert found.holds and dict(found.metadata) == {"ai_system": "Painter", "source_type": GENERATED}
 
 
 @pytest.fixture

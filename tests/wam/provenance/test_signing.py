@@ -30,9 +30,9 @@ from wam.errors import ImageError
 from wam.provenance.credentials import CredentialsError
 from wam.provenance.embedded_store import replace_store
 from wam.provenance.jumbf import read_store
-from wam.provenance.manifest_definition import GENERATED
 from wam.provenance.manifest_state import read_manifest
 from wam.provenance.signing import MIME, Ingredient, SignedFile, require_format, sign_file
+from wam.provenance.source_types import GENERATED
 
 
 @pytest.fixture(scope="module")

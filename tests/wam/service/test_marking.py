@@ -73,7 +73,7 @@ def test_a_record_in_the_pixels_needs_no_link(served: Served) -> None:
         ({"asset": "1", "owner": "a", "quality": "101"}, 400, "quality: expected 1 to 100, found 101"),
         ({"asset": "1", "owner": "a", "time": "yesterday"}, 400, "time: expected RFC 3339"),
         ({"asset": "1", "owner": "a", "mode": "both"}, 400, "mode: expected link or record, found both"),
-        ({"asset": "1", "owner": "a", "label": "maybe"}, 400, "label: expected true or false"),
+        ({"asset": "1", "owner": "a", "label": "maybe"}, 400, "label: expected one of cn, eu, us-ca, in, found maybe"),
         ({"asset": "1", "owner": "a", "colour": "red"}, 400, "form: expected asset, owner"),
         ({"asset": "1", "owner": "a", "format": "../x"}, 400, "format: expected an extension"),
         ({"asset": "1", "owner": "a", "format": "doc"}, 422, "in.doc: expected"),

@@ -26,6 +26,7 @@ EXPECTED = {  # who may use what, written down a second time: a change of the ta
     "match_reference": "everybody", "fetch_manifest": "everybody", "show_receipt": "everybody",
     "check_receipt": "everybody", "supported_algorithms": "everybody", "capabilities": "everybody",
     "binding_status": "everybody", "well_known": "everybody", "store_manifest": "marker admin",
+    "issue_token": "everybody", "token_metadata": "everybody",
     "store_binding": "marker admin", "replace_binding": "marker admin", "delete_manifest": "admin",
 }  # fmt: skip
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
 pytest.importorskip("c2pa", reason="needs c2pa-python")
 pytest.importorskip("cbor2", reason="needs cbor2")
@@ -25,17 +29,19 @@ from tests.wam.provenance.c2pa_files import (
 )
 from tests.wam.provenance.c2pa_files import picture as noise
 from tests.wam.service.served import Served, in_threads, picture
-from tests.wam.synthetic import handmade_marker
+from tests.wam.synthetic import handmade_marker, smooth_picture
 from wam.pictures.files import encode_image, read_image
 from wam.pipeline.loaded import load
 from wam.pipeline.mark_link import LinkMarking
+from wam.pipeline.mark_record import RecordMarking
 from wam.pipeline.mark_signed import keep_manifest, signed
 from wam.pipeline.marked import MarkedFile
 from wam.pipeline.marking import Request, mark_one
 from wam.pipeline.options import MarkOptions
 from wam.provenance.jumbf import read_store
-from wam.provenance.manifest_definition import GENERATED
 from wam.provenance.signing import SignedFile, sign_file
+from wam.provenance.soft_value import MarkName
+from wam.provenance.source_types import GENERATED
 from wam.service.roles import Role
 
 BASE = "/c2pa/v1"
@@ -86,6 +92,12 @@ def other(signer: Certificates, value: bytes = b"\1\2\3\4", seed: int = 0) -> Si
     return sign_file(noise("PNG", seed=seed), said, signer.credentials(), name="a")
 
 
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
 def id_of(done: MarkedFile) -> str:
     assert done.report.manifest is not None
     return done.report.manifest.id
@@ -113,6 +125,58 @@ class TestMatches:
         assert matches(asked(copy, alg="another")) == []
         assert matches(asked(picture(seed=3))) == []
         assert asked(b"no picture").status_code == 422
+
+    def test_by_content_without_a_mark_the_looks_lead_back(self, service: Served, marked: MarkedFile) -> None:
+        place, headers = f"{BASE}/matches/byContent", {"Content-Type": "image/png"}
+        found = service.anyone.post(place, content=picture(), headers=headers)
+        assert matches(found) == [id_of(marked)]
+        assert (
+            found.headers["wam-matched-by"] == "fingerprint"
+            and 88 <= found.json()["matches"][0]["similarityScore"] < 100
+        )
+        by_mark = service.anyone.post(place, content=stripped(marked), headers=headers)
+        assert by_mark.headers["wam-matched-by"] == "mark"
+        assert by_mark.json()["matches"][0]["similarityScore"] == 100
+        only = service.anyone.post(place, content=picture(), headers=headers, params={"alg": ALG})
+        assert matches(only) == [] and "wam-matched-by" not in only.headers
+        (named,) = service.anyone.get(f"{BASE}/services/supportedAlgorithms").json()["fingerprints"]
+        assert matches(service.anyone.post(place, content=picture(), headers=headers, params=named)) == [id_of(marked)]
+
+    def test_a_labelled_mark_is_found_by_its_whole_name_and_by_its_word(
+        self, service: Served, signer: Certificates
+    ) -> None:
+        word = 0x0A0B0C0D
+        names = [MarkName(word, generation, True) for generation in (1, 2)]
+        kept = {}
+        for seed, name in enumerate((*names, MarkName(word)), 20):
+            store = other(signer, name.value, seed=seed).manifest
+            stored = service[Role.MARKER].post(
+                f"{BASE}/manifests", content=store, headers={"Content-Type": "application/c2pa"}
+            )
+            kept[stored.json()["manifestId"]] = name
+        ids = list(kept)
+
+        def asked(value: bytes) -> dict[str, int]:
+            query = {"alg": ALG, "value": base64.b64encode(value).decode()}
+            answer = service.anyone.get(f"{BASE}/matches/byBinding", params=query)
+            return {one["manifestId"]: one["similarityScore"] for one in answer.json()["matches"]}
+
+        assert asked(names[0].value) == {ids[0]: 100, ids[2]: 50}
+        assert asked(names[1].value) == {ids[1]: 100, ids[2]: 50}
+        assert asked(MarkName(word).value) == {ids[2]: 100, ids[0]: 50, ids[1]: 50}
+        assert asked(MarkName(word, 3, True).value) == {ids[2]: 50}
+
+    def test_a_record_in_the_pixels_leads_to_its_manifest(self, service: Served, signer: Certificates) -> None:
+        marking = signed(RecordMarking(MarkOptions("record", c2pa=True)), signer.credentials(source_type=GENERATED))
+        loaded = load(png(smooth_picture(512, 768)), name="in.png", keep=True)
+        done = mark_one(handmade_marker(), marking, Request(loaded, Record("9", "acme")))
+        assert done.report.manifest is not None and len(done.report.words) > 1
+        headers = {"Content-Type": "application/c2pa"}
+        store = done.report.manifest.store
+        assert service[Role.MARKER].post(f"{BASE}/manifests", content=store, headers=headers).status_code == 200
+        copy = png(read_image(done.content).pixels)
+        found = service.anyone.post(f"{BASE}/matches/byContent", content=copy, headers={"Content-Type": "image/png"})
+        assert matches(found) == [id_of(done)] and found.headers["wam-matched-by"] == "mark"
 
     def test_a_manifest_that_does_not_name_the_mark_is_no_match(
         self, service: Served, marked: MarkedFile, signer: Certificates
@@ -255,7 +319,8 @@ class TestManifests:
 class TestServices:
     def test_what_everybody_may_know(self, service: Served) -> None:
         known = service.anyone.get(f"{BASE}/services/supportedAlgorithms").json()
-        assert known == {"watermarks": [{"alg": ALG}], "fingerprints": []}
+        assert known["watermarks"] == [{"alg": ALG}]
+        assert known["fingerprints"] in ([{"alg": "wam-pdq-1"}], [{"alg": "wam-phash-1"}])  # as pdqhash is installed
         able = service.anyone.get(f"{BASE}/services/capabilities").json()
         assert able["c2paSpecificationVersion"] == "2.4.0"
         assert able["supportedCapabilities"] == ["queryByContent", "storeManifests", "storeBindings"]
@@ -281,7 +346,7 @@ def test_the_api_is_what_its_description_says(service: Served) -> None:
 
     schemathesis.serializer.alias(["application/c2pa", "image/*"], "application/octet-stream")
     schema = schemathesis.openapi.from_url(f"{service.url}/openapi.json")
-    chosen = schema.include(path_regex=f"^({BASE}|/.well-known)")
+    chosen = schema.include(path_regex=f"^({BASE}|/.well-known|/oauth2)")
     tried = set()
     for found in chosen.get_all_operations():
         operation = found.ok()
@@ -295,4 +360,4 @@ def test_the_api_is_what_its_description_says(service: Served) -> None:
 
         ask()
         tried.add(operation.label)
-    assert len(tried) == 15
+    assert len(tried) == 17

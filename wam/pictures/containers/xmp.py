@@ -37,7 +37,17 @@ _EXCUSED = (
     *THUMBNAILS,
     ("http://ns.adobe.com/tiff/1.0/", "Orientation"),
     ("http://www.tc260.org.cn/ns/AIGC/1.0/", "AIGC"),
-    ("http://iptc.org/std/Iptc4xmpExt/2008-02-29/", "DigitalSourceType"),
+    *(
+        ("http://iptc.org/std/Iptc4xmpExt/2008-02-29/", name)
+        for name in (
+            "DigitalSourceType",
+            "DigImageGUID",
+            "AISystemUsed",
+            "AISystemVersionUsed",
+            "AIPromptInformation",
+            "AIPromptWriterName",
+        )
+    ),
 )
 
 Names = Iterable[tuple[str, str | None]]
