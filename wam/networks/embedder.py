@@ -88,8 +88,13 @@ def gains_at_psnr(gains: Gains, psnr_db: float) -> Gains:
     """Scales gains to a PSNR over R, G and B, but no higher than ``MAX_OVER_JND`` of them."""
     if gains.chroma is None:
         return Gains(scale_to_psnr(gains.luma, psnr_db))
-    factor = 255.0 * 10.0 ** (-psnr_db / 20.0) / gains.power().sqrt()
-    return gains.times(factor.clamp(max=MAX_OVER_JND))
+    return gains.times(at_psnr(gains, psnr_db))
+
+
+def at_psnr(gains: Gains, psnr_db: float) -> Tensor:
+    """Times the gains (B,) of pictures that come to a PSNR over R, G and B, at most ``MAX_OVER_JND``."""
+    factor: Tensor = 255.0 * 10.0 ** (-psnr_db / 20.0) / gains.power().sqrt()
+    return factor.clamp(max=MAX_OVER_JND)
 
 
 def scale_evenly(

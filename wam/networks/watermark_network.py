@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wam.networks.embedder import Embedder, gains_at_psnr, scale_evenly
+from wam.networks.embedder import Embedder, at_psnr, gains_at_psnr, scale_evenly
 from wam.networks.extractor import STRIDE, ExtractorOutput
 from wam.networks.precision import precision_of
 from wam.networks.strength import USUAL_STRENGTH, strength_of
@@ -21,6 +22,9 @@ from wam.signal.mark_grid import Cell
 from wam.signal.pattern import Carrier
 from wam.signal.specification import WORKING_SIDE
 
+# PSNR of marks of the usual strength in cells of the smoothest pictures by the second law, as far as the JND goes: 9.93
+# by ColorVideoVDP on tests/data/smooth/skin_cheek.webp, where they outlast JPEG 75; those of 51 dB did not
+CELLS_QUIETEST_DB = 47.0
 SEEN = 64  # rows beyond a strip that the extractor is shown: twelve 3 x 3 convolutions on cells of 4, windows of 13
 
 
@@ -187,11 +191,14 @@ class WatermarkModel(nn.Module):
         """Pictures of any sizes (3, H, W), each with a message (N, 32) in each of its cells, just as one by one.
 
         Pictures that come to one working size go through the embedder together. There is no trial: by the second law
-        marks get the most that their strength allows, as cells are small.
+        marks get the most that their strength allows, as cells are small, and more in smooth pictures, which hide more
+        than is visible: up to ``CELLS_QUIETEST_DB``.
         """
         gains = self._gains(images, sides, psnr_db, strength)
         if psnr_db is None and self.embedder.law == 2:
-            gains = [own.times(torch.full_like(own.luma[:, 0, 0, 0], strength_of(strength).most)) for own in gains]
+            most = strength_of(strength).most
+            quietest = CELLS_QUIETEST_DB - 20 * math.log10(most / strength_of(USUAL_STRENGTH).most)
+            gains = [own.times(at_psnr(own, quietest).clamp(min=most)) for own in gains]
         return [
             self._fill_cells(image[None], bits[index], cells[index], gains[index], sides[index])[0]
             for index, image in enumerate(images)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -119,3 +121,16 @@ def test_cells_get_the_most_of_their_strength(model: WatermarkModel) -> None:
     )
     ratio = STRENGTHS["strong"].most / STRENGTHS["gentle"].most
     assert float((loud - image[0]).std() / (faint - image[0]).std()) == pytest.approx(ratio, rel=0.1)
+
+
+@torch.inference_mode()
+def test_cells_of_smooth_pictures_get_more(model: WatermarkModel) -> None:
+    """A picture of one colour hides little, so that its cells are made as loud as the quietest may be."""
+    ramp = torch.linspace(0.3, 0.7, 512).expand(1, 3, 512, 512)
+    cells = [Cell(0, 0, 512, 256), Cell(0, 256, 512, 256)]
+    (usual,) = model.mark_cells_each([ramp[0]], [BITS.repeat(2, 1)], [cells], sides=[256])
+    (gentle,) = model.mark_cells_each([ramp[0]], [BITS.repeat(2, 1)], [cells], sides=[256], strength="gentle")
+    found = [-10 * math.log10(float((one - ramp[0]).square().mean())) for one in (usual, gentle)]
+    factor = STRENGTHS["normal"].most / STRENGTHS["gentle"].most
+    assert found[1] - found[0] == pytest.approx(20 * math.log10(factor), abs=0.1)
+    assert 46.5 < found[0] < 49.5
