@@ -117,9 +117,7 @@ def thinned(carrier: Carrier, photo: int) -> Carrier:
     tables = (carrier.frequencies, carrier.phases, carrier.owner, carrier.amplitudes, carrier.labelled)
     frequencies, phases, owners, amplitudes, labelled = (table[torch.from_numpy(kept)] for table in tables)
     even = amplitudes / amplitudes.square().mean().sqrt()
-    return replace(
-        carrier, frequencies=frequencies, phases=phases, owner=owners, amplitudes=even, labelled=labelled
-    )
+    return replace(carrier, frequencies=frequencies, phases=phases, owner=owners, amplitudes=even, labelled=labelled)
 
 
 def moved(photo: int) -> tuple[float, float]:
@@ -280,9 +278,7 @@ def photos_of(folder: Path, count: int, side: int) -> list[Tensor]:
     if len(pictures) < count:
         raise ValueError(f"{folder}: expected {count} validation photos or more, found {len(pictures)}; add some")
     chosen = [to_batch(pictures[number * len(pictures) // count]) for number in range(count)]
-    return [
-        rounded(resize(one, sized(int(one.shape[-2]), int(one.shape[-1]), side)).clamp(0, 1)) for one in chosen
-    ]
+    return [rounded(resize(one, sized(int(one.shape[-2]), int(one.shape[-1]), side)).clamp(0, 1)) for one in chosen]
 
 
 def run(options: argparse.Namespace, marker: Watermarker, head: str, table: Path) -> None:

@@ -122,7 +122,7 @@ def test_installed_packages_do_what_the_suite_asks(name: str) -> None:
     images = picture(48, 52)
     first, again = (parse(name)(images, seed=3).images for _ in range(2))
     assert first.shape == images.shape and torch.equal(first, again)
-    assert 0 <= float(first.min()) and float(first.max()) <= 1
+    assert float(first.min()) >= 0 and float(first.max()) <= 1
 
 
 def test_every_borrowed_attack_names_its_packages() -> None:

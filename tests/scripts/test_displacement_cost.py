@@ -1,0 +1,70 @@
+"""What bending, moving and thinning a pattern costs: how such patterns are made, and what the table says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from scripts import displacement_cost as cost
+from wam.signal.pattern import Carrier
+from wam.watermarker import Watermarker, to_batch
+
+
+def test_a_field_has_its_size_and_is_smooth() -> None:
+    field = cost.Field(2, 160, seed=3)
+    places = torch.arange(0, 6000, 20.0)
+    shifts = field.at(places, places)
+    assert shifts.shape == (2, 300, 300)
+    assert shifts.flatten(1).std(1).tolist() == pytest.approx([2, 2], rel=0.15)
+    slope = shifts.diff(dim=2).flatten(1).std(1) / 20  # of waves of length L and height A: A 2 pi / L / sqrt 2
+    assert slope.tolist() == pytest.approx([0.056, 0.056], rel=0.35)
+    assert torch.equal(shifts, cost.Field(2, 160, seed=3).at(places, places))
+
+
+def test_a_pattern_is_warped_by_as_many_pixels_as_asked() -> None:
+    ramp = torch.arange(30.0).expand(1, 1, 26, 30) + 100 * torch.arange(26.0)[:, None]
+    shift = torch.stack([torch.full((20, 24), 1.5), torch.full((20, 24), -0.25)])
+    expected = ramp[..., 3:23, 3:27] + 1.5 - 25
+    assert torch.allclose(cost.warped(ramp, shift, 3), expected, atol=1e-2)
+
+
+def test_a_thinned_carrier_keeps_half_of_each_bit() -> None:
+    carrier = Carrier.from_key()
+    thin, other = cost.thinned(carrier, 0), cost.thinned(carrier, 1)
+    assert torch.bincount(thin.owner[thin.owner >= 0]).tolist() == [2] * 32
+    assert len(thin.phases) == pytest.approx(len(carrier.phases) / 2, abs=1)
+    assert float(thin.amplitudes.square().mean()) == pytest.approx(1)
+    assert thin.frequencies.tolist() != other.frequencies.tolist()
+
+
+def test_a_variant_is_marked_differently_and_read_all_the_same(shipped: Watermarker, dragonfly: Image.Image) -> None:
+    photo = to_batch(dragonfly.resize((384, 288)))
+    variants = {one.name: one for one in cost.VARIANTS}
+    marked = {}
+    for name in ("plain", "bent 1/128"):
+        studio = cost.Studio(shipped, [photo] * 2, variants[name])
+        marked[name] = studio.marked(0)
+        assert studio.reads(marked[name]) and not studio.reads(photo)
+    plain = shipped.embed(photo, studio.book.bits(0)).image
+    assert torch.equal(marked["plain"], plain)
+    levels = [cost.decibels(image, photo) for image in marked.values()]
+    assert abs(levels[0] - levels[1]) < 0.3 and not torch.equal(*marked.values())
+
+
+def test_the_table_counts_what_was_removed_forged_and_read(tmp_path: Path) -> None:
+    head = ",".join(cost.COLUMNS)
+    lines = [
+        "plain,0,fold=40,0,1,40.0",
+        "plain,1,fold=40,1,1,40.0",
+        "plain,0,copy=40,1,1,40.0",
+        "plain,0,whole,1,1,44.2",
+    ]
+    lines += [f'plain,0,"{cost.SCENE}",4,5,44.2']
+    (tmp_path / "run.csv").write_text("\n".join(["# run", head, *lines, "plain,1,copy"]))
+    row = cost.summary(cost.rows_of(tmp_path / "run.csv")).splitlines()[-1]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[:3] == ["plain", "44.2", "1 of 2"] and cells[-1] == "4 of 5"
+    assert cells.count("1 of 1") == 2 and cells.count("-") == len(cells) - 6
