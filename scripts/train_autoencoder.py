@@ -20,6 +20,7 @@ import argparse
 import math
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -125,20 +126,19 @@ def restored(place: Path, network: Autoencoder, optimiser: torch.optim.Optimizer
     return int(state["step"])
 
 
-def train(photos: Photos, place: Path, *, minutes: float, steps: int) -> int:
-    """Trains up to so many steps, or for so long; how many have been done in all."""
+def train(photos: Photos, place: Path, *, steps: int, goes_on: Callable[[], bool] = lambda: True) -> int:
+    """Trains up to so many steps, while ``goes_on`` says so before each; how many have been done in all."""
     torch.manual_seed(0)
     network = Autoencoder()
     optimiser = torch.optim.AdamW(network.parameters(), RATE)
     step = restored(place, network, optimiser)
-    deadline = time.monotonic() + 60 * minutes
 
     def save() -> None:
         state = {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
         save_atomically(place, lambda path: torch.save(state, path))
 
     seen: list[float] = []
-    while step < steps and time.monotonic() < deadline:
+    while step < steps and goes_on():
         images = squares(photos, step)
         for group in optimiser.param_groups:
             group["lr"] = RATE * (0.5 + 0.5 * math.cos(math.pi * step / steps))
@@ -201,7 +201,9 @@ def main() -> int:
         photos = Photos.load(given.photos, validation=given.measure)
         if not given.measure:
             place.parent.mkdir(parents=True, exist_ok=True)
-            print(f"{place}: {train(photos, place, minutes=given.minutes, steps=given.steps)} steps")
+            deadline = time.monotonic() + 60 * given.minutes
+            done = train(photos, place, steps=given.steps, goes_on=lambda: time.monotonic() < deadline)
+            print(f"{place}: {done} of {given.steps} steps")
             return 0
         network = Autoencoder()
         steps = restored(place, network)

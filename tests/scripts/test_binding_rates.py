@@ -10,18 +10,19 @@ from PIL import Image
 
 from scripts import binding_rates as rates
 
+SAMPLES = Path(__file__).parents[2] / "wam" / "samples"
+
 
 def test_own_pictures_and_others_are_told_apart_and_a_run_goes_on(
     tmp_path: Path,
-    dragonfly: Image.Image,
-    dune: Image.Image,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
-    for name, image in (("a", dragonfly), ("b", dune)):
-        image.resize((512, 384)).save(photos / f"{name}.png")
+    for name in ("dragonfly", "dune"):
+        with Image.open(SAMPLES / f"{name}.jpg") as image:
+            image.resize((480, 320)).save(photos / f"{name}.png")
     monkeypatch.setattr(rates, "ATTACKS", ("identity",))
     options = ["--photos", str(photos), "--out", str(tmp_path / "table")]
     monkeypatch.setattr(sys, "argv", ["binding_rates", *options])

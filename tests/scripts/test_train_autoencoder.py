@@ -15,21 +15,15 @@ from wam.watermarker import to_batch
 
 def test_a_training_that_stops_goes_on_as_if_it_had_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(script, "SQUARE", 32)
-    monkeypatch.setattr(script, "BATCH", 2)
+    monkeypatch.setattr(script, "BATCH", 1)
     photos = Photos([smooth_picture(64, 72, seed=seed) for seed in range(3)])
     whole, parts = tmp_path / "whole.pt", tmp_path / "parts.pt"
-    assert script.train(photos, whole, minutes=5, steps=4) == 4
-    assert script.train(photos, parts, minutes=0, steps=4) == 0
-    # the rate depends on how many steps there will be: the clock stops it, not their number
-    ticks = iter([0.0, 0.0, 0.0, 1e9])
-    monkeypatch.setattr(script.time, "monotonic", lambda: next(ticks))
-    assert script.train(photos, parts, minutes=5, steps=4) == 2
-    monkeypatch.undo()
-    monkeypatch.setattr(script, "SQUARE", 32)
-    monkeypatch.setattr(script, "BATCH", 2)
-    assert script.train(photos, parts, minutes=5, steps=4) == 4
+    assert script.train(photos, whole, steps=2) == 2
+    times = iter([True, False])
+    assert script.train(photos, parts, steps=2, goes_on=lambda: next(times)) == 1
+    assert script.train(photos, parts, steps=2) == 2
     networks = [script.Autoencoder(), script.Autoencoder()]
-    assert [script.restored(place, one) for place, one in zip((whole, parts), networks, strict=True)] == [4, 4]
+    assert [script.restored(place, one) for place, one in zip((whole, parts), networks, strict=True)] == [2, 2]
     for first, second in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
         assert torch.allclose(first, second, atol=1e-6)
 
@@ -40,13 +34,13 @@ def test_a_picture_of_any_size_is_drawn_again_and_learnt() -> None:
     image = to_batch(smooth_picture(45, 51, seed=4))
     optimiser = torch.optim.Adam(network.parameters(), 3e-3)
     losses = []
-    for step in range(40):
+    for step in range(25):
         loss = script.loss_of(network(image, torch.Generator().manual_seed(step)), image)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         losses.append(float(loss.detach()))
-    assert losses[-1] < 0.5 * losses[0]
+    assert losses[-1] < 0.7 * losses[0]
     drawn = script.redrawn(network, image, seed=1)
     assert drawn.shape == image.shape and torch.equal(drawn, script.redrawn(network, image, seed=1))
     assert not torch.equal(drawn, script.redrawn(network, image, seed=2))
