@@ -12,7 +12,8 @@ from scripts import displacement_cost as cost
 from wam.signal.pattern import Carrier
 from wam.watermarker import load, to_batch
 
-SAMPLES = Path(__file__).parents[2] / "wam" / "samples"
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "wam" / "samples"
 
 
 def sample(name: str) -> Image.Image:
@@ -35,7 +36,7 @@ def test_a_pattern_is_warped_by_as_many_pixels_as_asked() -> None:
     x, y = torch.arange(30.0), torch.arange(26.0)[:, None]
 
     def wave(dx: float, dy: float) -> torch.Tensor:
-        return torch.cos((x + dx) / 1.6 + 1)[None, None] * torch.cos((y + dy) / 2 - 0.4)
+        return (torch.cos((x + dx) / 1.6 + 1) * torch.cos((y + dy) / 2 - 0.4))[None, None]
 
     shift = torch.stack([torch.full((20, 24), 1.5), torch.full((20, 24), -0.25)])
     found = cost.warped(wave(0, 0), shift, 3)
@@ -79,3 +80,10 @@ def test_the_table_counts_what_was_removed_forged_and_read(tmp_path: Path) -> No
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[:3] == ["plain", "44.2", "1 of 2"] and cells[-1] == "4 of 5"
     assert cells.count("1 of 1") == 2 and cells.count("-") == len(cells) - 6
+
+
+def test_the_page_has_the_table_of_the_figures_that_are_kept() -> None:
+    page = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
+    _, _, rest = page.partition("<!-- displacement: scripts/displacement_cost.py -->\n\n")
+    shown, _, _ = rest.partition("\n\n")
+    assert shown == cost.summary(cost.rows_of(ROOT / "checkpoints" / "displacement.csv"))
