@@ -120,12 +120,12 @@ class Bench:
         return Comparison(photo, truth, attack, binding_of(part, sketch), share, edges)
 
 
-def comparisons(bench: Bench, photo: int) -> Iterator[Comparison]:
+def comparisons(bench: Bench, photo: int, attacks: Sequence[str] = ATTACKS) -> Iterator[Comparison]:
     """All of one photo."""
     own = bench.sketch(photo)
     sources = {"own": bench.marked(photo), "copied": bench.forged(photo)}
     for truth, image in sources.items():
-        for attack in ATTACKS:
+        for attack in attacks:
             changed = round_to_bytes(parse(attack)(image, seed=photo).images.clamp(0, 1))
             for _, part in bench.found(photo, changed):
                 yield bench.compared(photo, truth, attack, part, own)
@@ -163,7 +163,9 @@ def run(options: argparse.Namespace, table: Path) -> None:
     every = max(1, len(images) // count)  # evenly chosen
     chosen = ImageSet(images.name, images.paths[::every][:count], images.size, images.root)
     marker = load(options.model, device="cpu")
-    head = f"# {marker.name}, search {marker.model.description.search}, {chosen.describe()}\n"
+    head = (
+        f"# {marker.name}, search {marker.model.description.search}, {chosen.describe()}, {' '.join(options.attacks)}\n"
+    )
     found = read(table)
     if found and not found.startswith(head):
         raise ValueError(f"{table}: expected a table of the same run, found another; name another --out")
@@ -179,7 +181,9 @@ def run(options: argparse.Namespace, table: Path) -> None:
         if time.monotonic() > deadline:
             return
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(astuple(one) for one in comparisons(bench, photo))
+        csv.writer(text, lineterminator="\n").writerows(
+            astuple(one) for one in comparisons(bench, photo, options.attacks)
+        )
         if text.getvalue():
             append(table, text.getvalue())
         print(f"photo {photo + 1} of {count}", file=sys.stderr, flush=True)
@@ -226,6 +230,7 @@ def main() -> int:
     options.add_argument("--photos", type=Path, help="a folder, recursed")
     options.add_argument("--out", type=Path, required=True, help="name of the table, without extension")
     options.add_argument("--model", default=DEFAULT)
+    options.add_argument("--attacks", nargs="+", default=ATTACKS, metavar="NAME=STRENGTH", help="those of ``ATTACKS``")
     options.add_argument("--limit", type=int, default=40, help="photos, evenly chosen from the folder")
     options.add_argument("--side", type=int, default=512, help="short side that larger photos are reduced to, pixels")
     options.add_argument("--minutes", type=float, default=math.inf, help="stop after so long")

@@ -57,7 +57,8 @@ class Block(nn.Module):
         self.first, self.second = (nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
 
     def forward(self, maps: Tensor) -> Tensor:
-        return maps + self.second(F.silu(self.first(F.silu(maps))))
+        more: Tensor = self.second(F.silu(self.first(F.silu(maps))))
+        return maps + more
 
 
 class Autoencoder(nn.Module):
@@ -109,10 +110,10 @@ def loss_of(drawn: Tensor, images: Tensor) -> Tensor:
     return total
 
 
-def squares(photos: Photos, step: int) -> Tensor:
-    """The pictures of one step, the same each time: (BATCH, 3, SQUARE, SQUARE)."""
+def squares(photos: Photos, step: int, *, side: int = SQUARE, count: int = BATCH) -> Tensor:
+    """The pictures of one step, the same each time: (count, 3, side, side)."""
     generator = np.random.default_rng([27, step])
-    return torch.stack([photos.cut(photos.draw(SQUARE, generator), SQUARE) for _ in range(BATCH)])
+    return torch.stack([photos.cut(photos.draw(side, generator), side) for _ in range(count)])
 
 
 def restored(place: Path, network: Autoencoder, optimiser: torch.optim.Optimizer | None = None) -> int:
@@ -126,7 +127,9 @@ def restored(place: Path, network: Autoencoder, optimiser: torch.optim.Optimizer
     return int(state["step"])
 
 
-def train(photos: Photos, place: Path, *, steps: int, goes_on: Callable[[], bool] = lambda: True) -> int:
+def train(
+    photos: Photos, place: Path, *, steps: int, goes_on: Callable[[], bool] = lambda: True, side: int = SQUARE
+) -> int:
     """Trains up to so many steps, while ``goes_on`` says so before each; how many have been done in all."""
     torch.manual_seed(0)
     network = Autoencoder()
@@ -139,12 +142,12 @@ def train(photos: Photos, place: Path, *, steps: int, goes_on: Callable[[], bool
 
     seen: list[float] = []
     while step < steps and goes_on():
-        images = squares(photos, step)
+        images = squares(photos, step, side=side)
         for group in optimiser.param_groups:
             group["lr"] = RATE * (0.5 + 0.5 * math.cos(math.pi * step / steps))
         loss = loss_of(network(images, torch.Generator().manual_seed(step)), images)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         step += 1
         seen.append(float(loss.detach()))

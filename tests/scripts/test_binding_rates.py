@@ -23,9 +23,7 @@ def test_own_pictures_and_others_are_told_apart_and_a_run_goes_on(
     for name in ("dragonfly", "dune"):
         with Image.open(SAMPLES / f"{name}.jpg") as image:
             image.resize((384, 256)).save(photos / f"{name}.png")
-    monkeypatch.setattr(rates, "ATTACKS", ("identity",))
-    monkeypatch.setattr(rates, "PASTED", (0.5,))
-    options = ["--photos", str(photos), "--out", str(tmp_path / "table")]
+    options = ["--photos", str(photos), "--out", str(tmp_path / "table"), "--attacks", "identity"]
     monkeypatch.setattr(sys, "argv", ["binding_rates", *options])
     assert rates.main() == 0
     rows = rates.rows_of(tmp_path / "table.csv")

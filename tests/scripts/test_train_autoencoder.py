@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import torch
 
 from scripts import train_autoencoder as script
@@ -13,15 +12,13 @@ from wam.training.photos import Photos
 from wam.watermarker import to_batch
 
 
-def test_a_training_that_stops_goes_on_as_if_it_had_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(script, "SQUARE", 32)
-    monkeypatch.setattr(script, "BATCH", 1)
+def test_a_training_that_stops_goes_on_as_if_it_had_not(tmp_path: Path) -> None:
     photos = Photos([smooth_picture(64, 72, seed=seed) for seed in range(3)])
     whole, parts = tmp_path / "whole.pt", tmp_path / "parts.pt"
-    assert script.train(photos, whole, steps=2) == 2
+    assert script.train(photos, whole, steps=2, side=32) == 2
     times = iter([True, False])
-    assert script.train(photos, parts, steps=2, goes_on=lambda: next(times)) == 1
-    assert script.train(photos, parts, steps=2) == 2
+    assert script.train(photos, parts, steps=2, side=32, goes_on=lambda: next(times)) == 1
+    assert script.train(photos, parts, steps=2, side=32) == 2
     networks = [script.Autoencoder(), script.Autoencoder()]
     assert [script.restored(place, one) for place, one in zip((whole, parts), networks, strict=True)] == [2, 2]
     for first, second in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
