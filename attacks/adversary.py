@@ -16,7 +16,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from attacks import folding, gradient, oracle
+from attacks import aligning, folding, gradient, oracle
 from attacks.base import Strength, UnknownAttackError
 from attacks.means import Means, Outcome
 
@@ -132,9 +132,11 @@ ADVERSARIES: Mapping[str, AdversaryKind] = {
     "fold": _kind("remove", _fold(1), "lattice", strength=_DB),
     "fold_10": _kind("remove", _fold(10), "lattice", "others", strength=_DB),
     "fold_100": _kind("remove", _fold(100), "lattice", "others", strength=_DB),
+    "fold_aligned": _kind("remove", aligning.subtract, "lattice", "extractor", strength=_DB),
     "copy": _kind("forge", _copy(1), "lattice", strength=_DB),
     "copy_10": _kind("forge", _copy(10), "lattice", "others", strength=_DB),
     "copy_100": _kind("forge", _copy(100), "lattice", "others", strength=_DB),
+    "copy_aligned": _kind("forge", aligning.copy, "lattice", "extractor", strength=_DB),
     "transfer": _kind("forge", _transfer, "original"),
     "gradient": _kind("remove", gradient.against_estimate, "lattice", "extractor", strength=_DB),
     "overmark": _kind("remove", _overmark, "embedder"),

@@ -90,7 +90,7 @@ def _options(codec: str, quality: int) -> dict[str, Any]:
     return {"quality": quality}
 
 
-NEEDS = {"jxl": "pillow_jxl", "heic": "pillow_heif"}  # modules that are not installed with the package
+NEEDS = {"jxl": ("pillow_jxl",), "heic": ("pillow_heif",)}  # modules that are not installed with the package
 _QUALITY = Strength(1, 100, whole=True)
 
 TABLE: dict[str, Kind] = {

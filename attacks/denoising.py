@@ -23,7 +23,7 @@ def nl_means(images: Tensor, strength: float) -> Tensor:
     """Non-local means of scikit-image, patches of 5 pixels within 13; ``strength`` h in units of the range."""
     from skimage.restoration import denoise_nl_means
 
-    return _each(
+    return on_arrays(
         images,
         lambda array: denoise_nl_means(array, 5, 6, strength, fast_mode=True, channel_axis=-1),
     )
@@ -33,19 +33,19 @@ def tv(images: Tensor, weight: float) -> Tensor:
     """Total variation of scikit-image (Chambolle 2004)."""
     from skimage.restoration import denoise_tv_chambolle
 
-    return _each(images, lambda array: denoise_tv_chambolle(array, weight, channel_axis=-1))
+    return on_arrays(images, lambda array: denoise_tv_chambolle(array, weight, channel_axis=-1))
 
 
 def cv_nl_means(images: Tensor, strength: float) -> Tensor:
     """Non-local means of OpenCV, ``strength`` h of luma and chroma in 8-bit levels."""
     cv2 = _opencv("cv_nl_means")
-    return _each(images, lambda array: cv2.fastNlMeansDenoisingColored(array, None, strength, strength), whole=True)
+    return on_arrays(images, lambda array: cv2.fastNlMeansDenoisingColored(array, None, strength, strength), whole=True)
 
 
 def cv_bilateral(images: Tensor, levels: float) -> Tensor:
     """Bilateral filter of OpenCV over 15 pixels; ``levels``: what counts as one surface, and its reach in pixels."""
     cv2 = _opencv("cv_bilateral")
-    return _each(images, lambda array: cv2.bilateralFilter(array, 15, levels, levels), whole=True)
+    return on_arrays(images, lambda array: cv2.bilateralFilter(array, 15, levels, levels), whole=True)
 
 
 def _opencv(name: str) -> Any:
@@ -56,8 +56,8 @@ def _opencv(name: str) -> Any:
     return cv2
 
 
-def _each(images: Tensor, function: Callable[[Any], _Pixels], *, whole: bool = False) -> Tensor:
-    """Each picture as (H, W, 3): float32 in [0, 1], or uint8 where ``whole``."""
+def on_arrays(images: Tensor, function: Callable[[Any], _Pixels], *, whole: bool = False) -> Tensor:
+    """A function of each picture as (H, W, 3): float32 in [0, 1], or uint8 where ``whole``."""
     values = images.detach().clamp(0, 1).permute(0, 2, 3, 1).cpu()
     if whole:
         arrays = list((values * 255).round().byte().contiguous().numpy())
@@ -69,7 +69,7 @@ def _each(images: Tensor, function: Callable[[Any], _Pixels], *, whole: bool = F
     return straight_through(images, changed.clamp(0, 1).to(images))
 
 
-NEEDS = {"cv_nl_means": "cv2", "cv_bilateral": "cv2", "nl_means": "skimage", "tv": "skimage"}  # modules
+NEEDS = {"cv_nl_means": ("cv2",), "cv_bilateral": ("cv2",), "nl_means": ("skimage",), "tv": ("skimage",)}  # modules
 
 TABLE: dict[str, Kind] = {
     "nl_means": PixelKind("valuemetric", nl_means, Strength(0.005, 1)),

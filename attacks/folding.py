@@ -48,19 +48,23 @@ def fold(images: Iterable[Tensor], means: Means) -> Tensor:
     total, weight = torch.zeros(side * side), torch.zeros(side * side)
     for image in images:
         down, across = means.steps(*image.shape[-2:])
-        fine, deviation = _detail(image, (down + across) / 2)
+        fine, deviation = detail(image, (down + across) / 2)
         share = 1 / (deviation.square() + QUIET**2)
         for place, part in _bins(image.shape[-2], image.shape[-1], (down, across), side):
             total.index_add_(0, place, (fine * share * part).flatten())
             weight.index_add_(0, place, (share * part).flatten())
-    spectrum = torch.fft.fft2((total / weight.clamp(min=1e-9)).view(side, side))
+    return cleaned((total / weight.clamp(min=1e-9)).view(side, side), means)
+
+
+def cleaned(tile: Tensor, means: Means) -> Tensor:
+    """What a mean over the tile (n, n) has within the band, with what was lost to the Gaussian; of unit variance."""
+    side = len(tile)
     k = torch.fft.fftfreq(side, 1 / side)
     radius = torch.hypot(k[:, None], k)
     inside = (radius >= means.band[0]) & (radius <= means.band[1])
     left = 1 - torch.exp(-2 * (math.pi * DETAIL * radius / means.tile).square())  # of each wave, less the Gaussian
-    tile: Tensor = torch.fft.ifft2(spectrum * inside / left.clamp(min=FAINTEST)).real
-    spread_of_tile = tile.std().clamp(min=1e-9)
-    return tile.div(spread_of_tile)
+    pattern: Tensor = torch.fft.ifft2(torch.fft.fft2(tile) * inside / left.clamp(min=FAINTEST)).real
+    return pattern / pattern.std().clamp(min=1e-9)
 
 
 def spread(tile: Tensor, image: Tensor, means: Means) -> Tensor:
@@ -70,7 +74,7 @@ def spread(tile: Tensor, image: Tensor, means: Means) -> Tensor:
     pattern = torch.zeros(height * width)
     for place, part in _bins(height, width, steps, len(tile)):
         pattern += tile.flatten()[place] * part.flatten()
-    _, deviation = _detail(image, sum(steps) / 2)
+    _, deviation = detail(image, sum(steps) / 2)
     return pattern.view(1, 1, height, width) * (deviation + QUIET)
 
 
@@ -107,7 +111,7 @@ def smoothed(maps: Tensor, spread: float) -> Tensor:
     return F.conv2d(rows, kernel.view(1, 1, -1, 1).expand(channels, 1, -1, 1), groups=channels)
 
 
-def _detail(image: Tensor, step: float) -> tuple[Tensor, Tensor]:
+def detail(image: Tensor, step: float) -> tuple[Tensor, Tensor]:
     """What is fine in the luma, and its deviation around each place: (1, 1, H, W) each."""
     grey = luma(image)
     fine = grey - smoothed(grey, DETAIL / step)

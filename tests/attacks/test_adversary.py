@@ -94,7 +94,7 @@ def psnr(first: Tensor, second: Tensor) -> float:
     return -10 * float((first - second).square().mean().log10())
 
 
-@pytest.mark.parametrize("name", ["fold=40", "fold_10=40", "gradient=40"])
+@pytest.mark.parametrize("name", ["fold=40", "fold_10=40", "fold_aligned=40", "gradient=40"])
 def test_what_is_subtracted_is_the_mark_at_the_price_that_was_asked(name: str) -> None:
     marked = marked_like(photo(0))
     outcome = parse_adversary(name).attack(marked, KnownMeans())
@@ -103,7 +103,7 @@ def test_what_is_subtracted_is_the_mark_at_the_price_that_was_asked(name: str) -
     assert agreement(outcome.image) < 0.4 * agreement(marked)
 
 
-@pytest.mark.parametrize("name", ["copy=40", "copy_10=40", "transfer"])
+@pytest.mark.parametrize("name", ["copy=40", "copy_10=40", "copy_aligned=40", "transfer"])
 def test_a_mark_is_forged_onto_a_picture_that_never_had_it(name: str) -> None:
     adversary = parse_adversary(name)
     means = KnownMeans()
@@ -111,6 +111,23 @@ def test_a_mark_is_forged_onto_a_picture_that_never_had_it(name: str) -> None:
     assert adversary.aim == "forge"
     assert torch.equal(outcome.reference, means.target())
     assert abs(agreement(means.target())) < 0.2 < 1 < agreement(outcome.image)
+
+
+def test_a_bent_pattern_is_straightened_before_it_is_folded() -> None:
+    y, x = torch.meshgrid(torch.arange(SIZE[0]), torch.arange(SIZE[1]), indexing="ij")
+    bends = torch.stack([torch.sin(y / 20 + x / 31), torch.sin(x / 24 - y / 27 + 1)]) * 1.7
+    places = torch.stack([x + bends[0], y + bends[1]], -1)[None] % TILE
+    tile = F.pad(pattern((TILE, TILE)), (1, 1, 1, 1), mode="circular")
+    grid = (places + 1.5) * 2 / (TILE + 2) - 1
+    bent = F.grid_sample(tile, grid, mode="bicubic", align_corners=False)
+    plain = photo(0)
+    marked = ((plain + 2 / 255 * bent).clamp(0, 1) * 255).round() / 255
+
+    def left(name: str) -> float:
+        change = parse_adversary(name).attack(marked, KnownMeans()).image - plain
+        return float((change.mean(1, keepdim=True) * bent).mean()) * 255
+
+    assert left("fold_aligned=40") < 0.4 * left("fold=40")
 
 
 def test_more_pictures_make_a_better_estimate() -> None:

@@ -221,15 +221,30 @@ class WatermarkModel(nn.Module):
         steps = torch.tensor([working[1] / width, working[0] / height], device=images.device)
         matrix = torch.diag(steps).expand(count, 2, 2)
         offset = (steps * torch.tensor([cell.left, cell.top], device=images.device)).expand(count, 2)
-        if balance is None:
-            pattern = carrier.render(bits, matrix, offset, (cell.height, cell.width))
-        else:
-            pattern = render_balanced(carrier, bits, matrix, offset, cell, balance=balance, picture=(height, width))
+        pattern = self.pattern_in(cell, carrier, bits, matrix, offset, balance=balance, picture=(height, width))
         part = images[..., cell.top : cell.top + cell.height, cell.left : cell.left + cell.width]
         levels = _gain_in(gains.luma, cell, (height, width))
         if gains.chroma is not None:
             levels = coloured(levels, _gain_in(gains.chroma, cell, (height, width)))
         return (part + levels * pattern / 255).clamp(0, 1)
+
+    def pattern_in(
+        self,
+        cell: Cell,
+        carrier: Carrier,
+        bits: Tensor,
+        matrix: Tensor,
+        offset: Tensor,
+        *,
+        balance: Balance | None,
+        picture: tuple[int, int],
+    ) -> Tensor:
+        """What gains are multiplied with in one rectangle of a ``picture`` of so many pixels, of unit variance but for
+        the balance, (B, 1, height, width): bits (B, 32) at the pose of the rectangle. A mark that is tried, and marks
+        in cells, have no balance."""
+        if balance is None:
+            return carrier.render(bits, matrix, offset, (cell.height, cell.width))
+        return render_balanced(carrier, bits, matrix, offset, cell, balance=balance, picture=picture)
 
     def extract(self, images: Tensor) -> ExtractorOutput:
         """Pattern estimate and mask logits at the pictures' own resolution: (B, 3, H, W) in [0, 1].
