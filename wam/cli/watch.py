@@ -15,7 +15,7 @@ import typer
 
 from wam.cli import common, panels
 from wam.cli.choices import Device, Mode
-from wam.cli.embed import (
+from wam.cli.embed_options import (
     Asset,
     AssetFrom,
     Backslashes,
@@ -31,9 +31,8 @@ from wam.cli.embed import (
     User,
     amount_of,
     mark_options,
-    open_manifest,
-    record_fields,
 )
+from wam.cli.embed_plan import open_manifest, record_fields
 from wam.cli.lines import note, warn
 from wam.errors import ImageError, WamError, show_name
 from wam.models.catalogue import DEFAULT
