@@ -6,8 +6,8 @@
 Every recipient's copy leaks three times: made smaller and saved as JPEG; cut to a part and saved again; and in a
 collage of parts of two recipients' copies on another, unmarked picture. What is drawn comes from ``--seed`` alone. A
 leak is traced if exactly those who had the copies in it are named; a name of anybody else is wrong, whatever else is
-found. ``--separate``: that many of the recipients are also marked one by one, in turn with the others, and the ratio of
-both times for a copy is printed, each with what it does once for all. No start of a process is in either.
+found. ``--separate``: that many are also marked together and one by one, and CPU seconds of both for a copy are
+printed, with what is done once for all, and without the start of a process.
 """
 
 from __future__ import annotations
@@ -108,20 +108,23 @@ def copies_of(studio: Studio, picture: bytes, names: Sequence[str]) -> list[Imag
 
 
 def compare(studio: Studio, picture: bytes, count: int) -> dict[str, float]:
-    """CPU seconds for one copy, together and one by one, and their ratio: halves of each in turn."""
-    seconds = {"together": 0.0, "separate": 0.0}
-    studio.mark(picture, asset=ASSET, owner=OWNER, user="first of all")  # what a process does once is in neither
-    for turn in range(2):
-        names = [f"{turn}-{number}" for number in range(count // 2)]
+    """CPU seconds for one copy, together and one by one, and their ratio: half of those before, half after the others,
+    so that what else the machine does falls on both."""
+
+    def separate(first: int, last: int) -> float:
         before = time.process_time()
-        copies_of(studio, picture, [f"together-{name}" for name in names])
-        between = time.process_time()
-        for name in names:
-            studio.mark(picture, asset=ASSET, owner=OWNER, user=f"separate-{name}").image.convert("RGB")
-        seconds["together"] += between - before
-        seconds["separate"] += time.process_time() - between
-    each = {name: round(value / (count // 2 * 2), 3) for name, value in seconds.items()}
-    return {"recipients": count // 2, **each, "ratio": round(seconds["separate"] / seconds["together"], 2)}
+        for number in range(first, last):
+            studio.mark(picture, asset=ASSET, owner=OWNER, user=f"separate-{number}").image.convert("RGB")
+        return time.process_time() - before
+
+    studio.mark(picture, asset=ASSET, owner=OWNER, user="first of all")  # what a process does once is in neither
+    alone = separate(0, count // 2)
+    before = time.process_time()
+    copies_of(studio, picture, [f"together-{number}" for number in range(count)])
+    together = time.process_time() - before
+    alone += separate(count // 2, count)
+    each = {"together": round(together / count, 3), "separate": round(alone / count, 3)}
+    return {"recipients": count, **each, "ratio": round(alone / together, 2)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

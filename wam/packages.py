@@ -59,6 +59,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "wam embed --c2pa": (*_MARKS, "c2pa"),
     "wam detect": _MARKS,
     "wam watch": _MARKS,
+    "wam trace": _MARKS,
     "wam verify": (*_MARKS, "c2pa"),
     "wam recover": (*_MARKS, "c2pa"),
     "wam c2pa test-certs": ("cryptography",),

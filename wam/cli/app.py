@@ -25,6 +25,7 @@ from wam.cli.panels import Commands
 from wam.cli.recover import recover
 from wam.cli.registry import registry_app
 from wam.cli.serve import serve_app
+from wam.cli.trace import trace
 from wam.cli.verify import verify
 from wam.cli.watch import watch
 from wam.errors import mask_secrets
@@ -45,6 +46,7 @@ app = Commands(
 )
 app.command()(embed)
 app.command()(detect)
+app.command()(trace)
 app.command()(verify)
 app.command()(recover)
 app.command()(attack)
