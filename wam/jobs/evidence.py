@@ -25,7 +25,7 @@ from wam.region import Region
 
 LONGEST = 1400  # pixels of the picture's longer side on the sheet
 QUALITY = 85  # of its JPEG
-MOST_MARKS = 3  # whose records are written out; others are in the picture, and counted
+MOST_MARKS = 4  # whose records are written out; others are in the picture, and counted
 MOST_OTHERS = 6  # marks of an asset that a sheet has room for
 
 NOT_PROVEN = (
@@ -56,7 +56,8 @@ class Circumstances:
 def evidence_page(picture: Picture, traces: Sequence[TraceObject], about: Circumstances, *, reason: str | None) -> str:
     """The page; ``reason`` why not all of the file was searched."""
     style = resources.files("wam.jobs").joinpath("evidence_page.css").read_text(encoding="utf-8")
-    body = [_figure(picture, traces), *map(_mark, range(1, 1 + len(traces)), traces[:MOST_MARKS])]
+    marks = "".join(_mark(number, one) for number, one in enumerate(traces[:MOST_MARKS], start=1))
+    body = [_figure(picture, traces), f'<div class="{"several" if len(traces) > 1 else "one"}">{marks}</div>']
     if not traces:
         body.append("<p>No watermark was found. That does not say that there never was one.</p>")
     if len(traces) > MOST_MARKS:
