@@ -26,7 +26,7 @@ from wam.region import Region
 LONGEST = 1400  # pixels of the picture's longer side on the sheet
 QUALITY = 85  # of its JPEG
 MOST_MARKS = 4  # whose records are written out; others are in the picture, and counted
-MOST_OTHERS = 6  # marks of an asset that a sheet has room for
+MOST_OTHERS, FEW_OTHERS = 6, 2  # marks of an asset that a sheet has room for beside one mark, and beside several
 
 NOT_PROVEN = (
     "That the person in the record did anything: it says for whom this copy was made, not how it came here.",
@@ -56,7 +56,8 @@ class Circumstances:
 def evidence_page(picture: Picture, traces: Sequence[TraceObject], about: Circumstances, *, reason: str | None) -> str:
     """The page; ``reason`` why not all of the file was searched."""
     style = resources.files("wam.jobs").joinpath("evidence_page.css").read_text(encoding="utf-8")
-    marks = "".join(_mark(number, one) for number, one in enumerate(traces[:MOST_MARKS], start=1))
+    most = MOST_OTHERS if len(traces) < 2 else FEW_OTHERS
+    marks = "".join(_mark(number, one, most) for number, one in enumerate(traces[:MOST_MARKS], start=1))
     body = [_figure(picture, traces), f'<div class="{"several" if len(traces) > 1 else "one"}">{marks}</div>']
     if not traces:
         body.append("<p>No watermark was found. That does not say that there never was one.</p>")
@@ -92,7 +93,7 @@ def _scaled(region: Region, scale: float) -> Region:
     return Region((x, y, width, height), region.area, polygons)
 
 
-def _mark(number: int, one: TraceObject) -> str:
+def _mark(number: int, one: TraceObject, most: int) -> str:
     said = one["watermark"]
     record, (x, y, width, height) = said["record"], said["region"]["bbox"]
     rows: list[tuple[str, str]] = [("status", said["status"])]
@@ -112,7 +113,7 @@ def _mark(number: int, one: TraceObject) -> str:
         rows.append(("lies", one["binding"]))
     text = f"<section><h2>Mark {number}</h2>{_table(rows)}"
     if one["others"]:
-        lines = [_other(other) for other in one["others"][:MOST_OTHERS]]
+        lines = [_other(other) for other in one["others"][:most]]
         more = one["others_in_all"] - len(lines)
         lines += [f"and {more} more"] if more > 0 else []
         text += f'<p class="small">Other marks of this asset, the newest first: {escape("; ".join(lines))}.</p>'
