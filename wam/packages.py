@@ -70,6 +70,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "wam detect": _MARKS,
     "wam detect --similar": (*_MARKS, "pdqhash"),
     "wam watch": _MARKS,
+    "wam trace": _MARKS,
     "wam verify": (*_MARKS, "c2pa"),
     "wam recover": (*_MARKS, "c2pa"),
     "wam c2pa test-certs": ("cryptography",),

@@ -25,12 +25,13 @@ from wam.networks.precision import AUTO
 from wam.networks.strength import Amount, either
 from wam.pipeline.given import GivenPicture, content_of
 from wam.pipeline.key_file import read_keys
-from wam.pipeline.loaded import load
+from wam.pipeline.loaded import Loaded, load
+from wam.pipeline.mark_copies import CopiesMarking
 from wam.pipeline.mark_link import REUSED, LinkMarking
 from wam.pipeline.mark_record import RecordMarking
 from wam.pipeline.mark_signed import keep_manifest, signed
 from wam.pipeline.marked import MarkedFile
-from wam.pipeline.marking import Request, mark_one
+from wam.pipeline.marking import Marking, Request, mark_one
 from wam.pipeline.options import LabelChoice, MarkOptions, Mode, key_name
 from wam.pipeline.read import Findings, read
 from wam.pipeline.registered_words import RegisteredWords, label_of
@@ -47,18 +48,23 @@ Given = TypeVar("Given")
 Result = TypeVar("Result")
 
 
-class MarkKeywords(TypedDict, total=False):
-    """How pictures are marked, as ``Studio.mark`` takes it."""
+class CopyKeywords(TypedDict, total=False):
+    """How copies are marked, as ``Studio.mark_for`` takes it."""
 
-    mode: Mode
     label: LabelChoice
     quality: int | None
     strength: Amount
     psnr: float | None
     frames: bool
-    encrypt: bool
     format: str | None
     new_link: bool
+
+
+class MarkKeywords(CopyKeywords, total=False):
+    """How pictures are marked, as ``Studio.mark`` takes it."""
+
+    mode: Mode
+    encrypt: bool
 
 
 class ReadKeywords(TypedDict, total=False):
@@ -161,11 +167,45 @@ class Studio:
         loaded = load(content, name=name, target=target, frames=frames, keep=options.c2pa)
         if mode == "record":
             return mark_one(self.marker, signed(RecordMarking(options), self._credentials), Request(loaded, record))
+        marking = signed(LinkMarking(options, self._words), self._credentials)
+        return self._linked(marking, loaded, record, timed=time is not None, new_link=new_link)
+
+    def mark_for(
+        self,
+        picture: GivenPicture,
+        recipients: Iterable[str],
+        *,
+        asset: str,
+        owner: str,
+        time: str | datetime | None = None,
+        workers: int = 1,
+        **how: Unpack[CopyKeywords],
+    ) -> Iterator[MarkedFile | Exception]:
+        """A copy of one picture for each of the ``recipients``, who are the users of their records, in order as they
+        are asked for; ``how`` as in ``mark``, by links only.
+
+        The picture is read, decoded and prepared once, and each copy is read back before it is returned. In the place
+        of one that could not be marked is the error that says why. ``workers`` as in ``mark_many``.
+        """
+        options = self._options(**how)
+        content, name = content_of(picture)
+        format, new_link = how.get("format"), how.get("new_link", False)
+        target = None if format is None else f"{name}.{format.removeprefix('.')}"
+        loaded = load(content, name=name, target=target, frames=options.frames, keep=options.c2pa)
+        marking = signed(CopiesMarking(options, self._words), self._credentials)
+        _record(asset, owner, None, time)  # what is wrong for all is said now
+
+        def mark(recipient: str) -> MarkedFile:
+            record = _record(asset, owner, recipient, time)
+            return self._linked(marking, loaded, record, timed=time is not None, new_link=new_link)
+
+        return _in_order(mark, recipients, workers)
+
+    def _linked(self, marking: Marking, loaded: Loaded, record: Record, *, timed: bool, new_link: bool) -> MarkedFile:
+        """A picture with the mark of a link, which the registry has when this returns."""
         registry = self._opened(create=True)
         assert registry is not None
-        wanted = Wanted(record, loaded.digest, timed=time is not None)
-        with _reserved(registry, wanted, new_link=new_link) as (entry, reused):
-            marking = signed(LinkMarking(options, self._words), self._credentials)
+        with _reserved(registry, Wanted(record, loaded.digest, timed=timed), new_link=new_link) as (entry, reused):
             request = Request(loaded, entry.record, entry.word, label_of(registry, entry))
             done = mark_one(self.marker, marking, request)
             registry.confirm(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,17 @@ from wam.errors import ModelError
 from wam.models import zoo
 from wam.models.catalogue import DEFAULT
 from wam.models.effort import USUAL, Effort
-from wam.models.protocol import AnySizes, Explains, Finding, FoundPose, Labels, ManyPictures, Model, SearchSummary
+from wam.models.protocol import (
+    AnySizes,
+    Explains,
+    Finding,
+    FoundPose,
+    Labels,
+    ManyMessages,
+    ManyPictures,
+    Model,
+    SearchSummary,
+)
 from wam.networks.precision import AUTO, check_precision
 from wam.networks.strength import Amount, checked, either, keywords
 from wam.pictures.quality import decibels, psnr
@@ -33,6 +43,7 @@ DEEP_MODES = ("I", "F")  # of Pillow, with more than 8 bits
 
 AnyImage = Image.Image | NDArray[np.uint8] | Tensor
 AnyBits = str | Sequence[str] | Sequence[int] | NDArray[Any] | Tensor
+ForMany = Callable[[str], NDArray[np.uint8]]  # a message of 32 characters -> the marked (H, W, 3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +156,31 @@ class Watermarker:
         with torch.inference_mode():
             images = [to_batch(pixels)[0].to(self.device) for pixels in pictures]
             return [to_pixels(image.cpu()) for image in self.model.mark_each(images, rows, **how)]
+
+    def for_many(self, pixels: NDArray[np.uint8], *, strength: Amount = None) -> ForMany:
+        """What marks one (H, W, 3) uint8 array with many messages of 32 characters, one after the other; a model that
+        can does but once what is the same for all of them. Safe for threads."""
+        model, batch = self.model, to_batch(pixels)
+        check_size(batch)
+        if not isinstance(model, ManyMessages):
+            return lambda bits: np.asarray(self.embed(pixels, bits, strength=strength).image)
+        with torch.inference_mode():
+            prepared = model.prepare(batch[0].to(self.device), **keywords(checked(strength)))
+
+        def mark(bits: str) -> NDArray[np.uint8]:
+            with torch.inference_mode():
+                return to_pixels(model.mark_prepared(prepared, to_bits(bits, 1).to(self.device)).cpu())
+
+        return mark
+
+    def read_whole(self, pixels: NDArray[np.uint8]) -> Detection | None:
+        """What is read of an array that lies as it was marked by this one, at that pose alone, however faint; None for
+        a model that does not read so."""
+        if not isinstance(self.model, ManyMessages):
+            return None
+        with torch.inference_mode():
+            finding = self.model.read_whole(to_batch(pixels)[0].to(self.device))
+        return _describe(finding, (pixels.shape[0], pixels.shape[1]))
 
     def detect(
         self,

@@ -22,6 +22,7 @@ MAX_CORRECTED = 6  # bits that soft decisions may change at most
 
 _FLIPPED_BITS = 8  # the Chase search tries every sign of these least certain bits
 _STEPS = 255  # weight of the most certain bits
+_MANY = 1 << 14  # words from which on larger tables pay
 _CERTAIN = 4.0  # a logit counts at most this many times the median magnitude
 
 
@@ -67,13 +68,20 @@ class WeighedBits:
         return variants
 
     def discrepancies(self, words: Words) -> npt.NDArray[np.int64]:
-        """Add up the weights of the bits in which words differ from this reading, byte by byte."""
+        """Add up the weights of the bits in which words differ from this reading, byte by byte, or of many
+        words half by half.
+        """
         wrong = words ^ np.uint32(self.word)
-        total = np.zeros(words.shape, dtype=np.int64)
-        for first in range(0, WORD_BITS, 8):
-            table = _BYTE_BITS @ self.weights[first : first + 8]
-            total += table[wrong >> (WORD_BITS - 8 - first) & 0xFF]
-        return total
+        sums = [_BYTE_BITS @ self.weights[first : first + 8] for first in range(0, WORD_BITS, 8)]
+        if words.size < _MANY:
+            total = np.zeros(words.shape, dtype=np.int64)
+            for place, table in enumerate(reversed(sums)):
+                total += table[wrong >> np.uint32(8 * place) & np.uint32(0xFF)]
+            return total
+        upper, lower = ((high[:, None] + low).ravel() for high, low in (sums[:2], sums[2:]))
+        found: npt.NDArray[np.int64] = upper[wrong >> np.uint32(16)]
+        found += lower[wrong & np.uint32(0xFFFF)]
+        return found
 
     def patterns_within(self, discrepancy: int) -> int:
         """Count the sign patterns, of 2^32, that differ from this reading by no more than that."""
@@ -90,13 +98,24 @@ class WeighedBits:
         Beforehand it is one of them or, as likely, of another registry: any other link word, the
         near ones found by a Chase search, the far ones taken together.
         """
-        registered = np.exp(-self.step * discrepancies) / words.size
+        # few discrepancies are possible, and many words share each of them
+        counts = np.bincount(discrepancies)
+        likely = np.exp(-self.step * np.arange(counts.size)) / words.size
         decoded = bch.decode(self.variants())
-        near = np.setdiff1d(decoded.words[decoded.accepted], words)
+        near = self._without(np.unique(decoded.words[decoded.accepted]), words, discrepancies)
         others = max(1, ID_COUNT - words.size)
         foreign = np.exp(-self.step * self.discrepancies(near)).sum() / others
         far = np.exp(np.log1p(np.exp(-self.step * self.weights)).sum()) / 2.0**WORD_BITS
-        return float(registered.max() / (registered.sum() + foreign + far))
+        return float(likely[discrepancies.min()] / (counts @ likely + foreign + far))
+
+    def _without(self, near: Words, words: Words, discrepancies: npt.NDArray[np.int64]) -> Words:
+        """Leave out those of a few words that are among many with their discrepancies: only such as are no further from
+        this reading are compared.
+        """
+        if not near.size:
+            return near
+        furthest = self.discrepancies(near).max()
+        return near[~np.isin(near, words[discrepancies <= furthest])]
 
     def candidate(self, word: int, discrepancy: int, *, compared: int) -> Candidate:
         """Describe the word that fitted best among ``compared`` words."""

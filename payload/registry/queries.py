@@ -7,10 +7,12 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, select
+import numpy as np
+from sqlalchemy import ColumnElement, Connection, Select, String, bindparam, case, cast, func, select
 
 from payload.codes.short_link import format_link
 from payload.errors import ImportFileError, UnknownLinkError
+from payload.layout import Words
 from payload.registry import schema
 from payload.registry.entry import IN_USE, Entry
 from payload.registry.export_import import FIRST_ENTRY, Header, place_of
@@ -18,6 +20,7 @@ from payload.registry.generations import Giving
 from payload.registry.schema import SCHEMA_VERSION, entry_columns, entry_table, registry_table
 
 BATCH = 1000  # entries that are read or written at a time
+WORDS = 1 << 20  # serial numbers whose words are read at a time, eleven bytes each
 
 
 def is_word(word: int, generation: int) -> ColumnElement[bool]:
@@ -74,6 +77,28 @@ def page(connection: Connection, after: int, version: int, *conditions: ColumnEl
     chosen = select(*entry_columns(version)).where(entry_table.c.serial > after, *conditions)
     rows = connection.execute(chosen.order_by(entry_table.c.serial).limit(BATCH))
     return [Entry.from_row(row) for row in rows.mappings().all()]
+
+
+def latest(connection: Connection, version: int, most: int, *conditions: ColumnElement[bool]) -> Sequence[Entry]:
+    """Read the newest entries that fulfil all conditions, the newest first."""
+    chosen = select(*entry_columns(version)).where(*conditions).order_by(entry_table.c.serial.desc()).limit(most)
+    return [Entry.from_row(row) for row in connection.execute(chosen).mappings().all()]
+
+
+def words(connection: Connection, count: int, condition: ColumnElement[bool]) -> Words:
+    """The words of those entries of the first ``count`` that fulfil a condition, in no particular order.
+
+    The database writes them as text, many at a time: a row for each takes fifteen times as long.
+    """
+    joining = func.string_agg if connection.dialect.name == "postgresql" else func.group_concat
+    joined = select(joining(cast(entry_table.c.word, String), ","))
+    found = []
+    for first in range(0, count, WORDS):
+        some = entry_table.c.serial.between(first, first + WORDS - 1)
+        text = connection.execute(joined.where(some, condition)).scalar_one()
+        if text is not None:
+            found.append(np.fromstring(text, dtype=np.int64, sep=",").astype(np.uint32))
+    return np.concatenate(found) if found else np.empty(0, np.uint32)
 
 
 def through(page: Callable[[int], Sequence[Entry]]) -> Iterator[Entry]:

@@ -20,8 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-from sqlalchemy import Connection, Engine, false, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, false, func, select
 
 from payload.codes.short_link import format_link, parse_link_parts
 from payload.errors import RegistryError, UnknownLinkError
@@ -284,6 +283,17 @@ class Registry:
 
         return queries.through(page)
 
+    def of_asset(self, asset: str, owner: str, *, most: int) -> tuple[builtins.list[Entry], int]:
+        """Give the newest entries of an asset of one owner, the newest first, and how many there are in all; ids that
+        were given up, or whose user's data were erased, are none of them.
+        """
+        columns = entry_table.c
+        own = (columns.asset == asset, columns.owner == owner, columns.state.in_((*IN_USE, "withdrawn")))
+        with transaction(self._engine, snapshot=True) as connection:
+            found = queries.latest(connection, self._seen(connection), most, *own)
+            count: int = connection.execute(select(func.count()).select_from(entry_table).where(*own)).scalar_one()
+        return [*found], count
+
     list = entries  # the name in 0.2.0, which callers may still use
 
     def counts(self) -> dict[State, int]:
@@ -302,15 +312,15 @@ class Registry:
     def words(self, *, labelled: int | None = None) -> Words:
         """Give the words in use (pending or marked), (N,) uint32 in no particular order: those that marks carry without
         a label, or the ``labelled`` ones of a generation."""
-        used = select(entry_table.c.word).where(entry_table.c.state.in_(IN_USE))
-        with transaction(self._engine) as connection:
-            if self._seen(connection) >= AUDITED:
+        with transaction(self._engine, snapshot=True) as connection:
+            version = self._seen(connection)
+            used: ColumnElement[bool] = entry_table.c.state.in_(IN_USE)
+            if version >= AUDITED:
                 own = schema.SCHEME if labelled is None else LABELLED
-                used = used.where(entry_table.c.scheme == own, entry_table.c.generation == (labelled or 0))
+                used &= (entry_table.c.scheme == own) & (entry_table.c.generation == (labelled or 0))
             elif labelled is not None:
-                used = used.where(false())
-            rows = connection.execution_options(yield_per=queries.BATCH).execute(used)
-            return np.fromiter((word for (word,) in rows), dtype=np.uint32)
+                used &= false()
+            return queries.words(connection, queries.read_header(connection, version).count, used)
 
     def export(self, stream: TextIO) -> int:
         """Write everything, the secret included, as JSON Lines; returns the number of entries."""

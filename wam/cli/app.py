@@ -27,6 +27,7 @@ from wam.cli.panels import Commands
 from wam.cli.recover import recover
 from wam.cli.registry import registry_app
 from wam.cli.serve import serve_app
+from wam.cli.trace import trace
 from wam.cli.verify import verify
 from wam.cli.watch import watch
 from wam.errors import mask_secrets
@@ -47,6 +48,7 @@ app = Commands(
 )
 app.command(cls=LabelCommand)(embed)
 app.command(cls=DetectCommand)(detect)
+app.command()(trace)
 app.command()(verify)
 app.command()(recover)
 app.command()(attack)

@@ -26,7 +26,7 @@ def claims(
     """
     require_for("wam claims")
     from wam.models.zoo import open_checkpoint
-    from wam.pipeline.chance import TESTED
+    from wam.pipeline.chance import TESTED, is_tested
 
     try:
         checkpoint, short = open_checkpoint(model)
@@ -36,7 +36,7 @@ def claims(
     search = (checkpoint.calibration or {}).get("search")
     # what other files say of themselves is theirs to say
     shipped = checkpoint.sha256 in {known.sha256 for known in KNOWN.values()}
-    tested = shipped and TESTED.model in (name, *checkpoint.same_as) and search == TESTED.search
+    tested = shipped and is_tested(name, checkpoint.same_as, search)
     values: dict[str, Any] = {
         "checkpoint": name,
         "tested": tested,

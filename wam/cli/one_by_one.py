@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wam.cli import common
+from wam.models.effort import USUAL, Effort
 from wam.pipeline.error_line import error_line
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReadFile:
-    """One file: its first ``picture`` and what was found."""
+    """One file: its ``content``, its first ``picture`` and what was found."""
 
+    content: bytes
     picture: Picture
     findings: Findings
 
@@ -33,6 +35,7 @@ def read_file(
     *,
     anchors: bytes | None = None,
     network: bool = False,
+    effort: Effort = USUAL,
     debug: bool = False,
 ) -> ReadFile | None:
     """A file with its marks and its manifest; None where it could not be read, which is said in one line."""
@@ -42,7 +45,7 @@ def read_file(
 
     try:
         content, name = fetch(location)
-        steps = ReadSteps(marker, labels=words.labels)
+        steps = ReadSteps(marker, effort=effort, labels=words.labels)
         pictures = steps.open(content, name=name)
         findings = judge(steps.examine(pictures), words)
         if anchors is not None or (network and findings.credentials.state == "remote"):
@@ -53,7 +56,7 @@ def read_file(
             raise
         common.report(error_line(str(location), error))
         return None
-    return ReadFile(pictures[0], findings)
+    return ReadFile(content, pictures[0], findings)
 
 
 def words_of(registries: Sequence[Registry]) -> RegisteredWords:

@@ -12,7 +12,7 @@ import typer
 from wam.cli import common, label_options, panels
 from wam.cli.by_server import ServerOption, refuse_with_server
 from wam.cli.choices import Device, Mode
-from wam.cli.embed import (
+from wam.cli.embed_options import (
     Asset,
     AssetFrom,
     Backslashes,
@@ -26,8 +26,8 @@ from wam.cli.embed import (
     Time,
     User,
     amount_of,
-    record_fields,
 )
+from wam.cli.embed_plan import record_fields
 from wam.cli.lines import note
 from wam.cli.watch_here import FOUND, marking, reading
 from wam.cli.watch_there import marking_by_server, reading_by_server

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wam.cli import common
-from wam.cli.embed import mark_options, open_manifest
+from wam.cli.embed_options import mark_options
+from wam.cli.embed_plan import open_manifest
 from wam.cli.watched import Work
 from wam.errors import ImageError, WamError
 from wam.models.effort import Effort

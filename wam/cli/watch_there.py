@@ -13,7 +13,8 @@ import typer
 
 from wam.cli import common, terminal
 from wam.cli.by_server import AT_ONCE, asked, client_of, marked_by, say_failed, side_by_side
-from wam.cli.embed import mark_options, open_manifest
+from wam.cli.embed_options import mark_options
+from wam.cli.embed_plan import open_manifest
 from wam.cli.lines import warn
 from wam.cli.watch_here import FOUND, cut_short, earlier_marks, items_of
 from wam.cli.watched import Work

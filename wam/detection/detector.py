@@ -195,7 +195,7 @@ class _Search:
 
     def _look(self, short_side: int, size: tuple[int, int]) -> Looks[None]:
         """One view of the whole picture: (height, width)."""
-        image = resize(self.image[None], size)
+        image = self.seen if size == self.seen.shape[-2:] else resize(self.image[None], size)
         look = _Look(image, (yield image), Measured())
         if self.usual == WORKING_SIDE and (self.finest is None or image.numel() > self.finest.image.numel()):
             self.finest = look

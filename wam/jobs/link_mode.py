@@ -28,6 +28,7 @@ from wam.jobs.modes import Reservation, Written, note_failure
 from wam.jobs.outcome import EmbedResult
 from wam.jobs.plan import Item
 from wam.pictures.storage import exists
+from wam.pipeline.mark_copies import CopiesMarking
 from wam.pipeline.mark_link import REUSED, LinkMarking
 from wam.pipeline.mark_signed import keep_manifest, signed
 from wam.pipeline.marked import MarkReport
@@ -54,10 +55,13 @@ class LinkMode:
         new_link: bool = False,
         confirm_pause: float = CONFIRM_PAUSE,
         credentials: Credentials | None = None,
+        copies: bool = False,
     ) -> None:
+        """``copies``: of one picture, which is prepared once."""
         self.registry = registry
         self.journal = journal
-        self.marking: Marking = signed(LinkMarking(journal.options, RegisteredWords(registry)), credentials)
+        kind = CopiesMarking if copies else LinkMarking
+        self.marking: Marking = signed(kind(journal.options, RegisteredWords(registry)), credentials)
         self.new_link = new_link
         self.confirm_pause = confirm_pause
 

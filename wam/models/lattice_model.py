@@ -13,6 +13,7 @@ from wam.detection.config import DEFAULT_SEARCH, SearchConfig
 from wam.detection.dense_output import per_pixel
 from wam.detection.detector import SearchResult, search_many
 from wam.detection.merging import Found
+from wam.detection.whole_reading import read_whole
 from wam.models.effort import USUAL, Effort
 from wam.models.protocol import Description, Finding, FoundPose, SearchSummary
 from wam.networks.embedder import Embedder
@@ -129,6 +130,20 @@ class LatticeModel(WatermarkModel):
         """See ``Model.per_pixel``."""
         size = (int(image.shape[-2]), int(image.shape[-1]))
         return per_pixel(self._search([image], USUAL)[0].found, self.carriers, size, self.config)
+
+    def read_whole(self, image: Tensor) -> Finding:
+        """See ``ManyMessages.read_whole``."""
+        found = read_whole(self, image, self.config)
+        return Finding(
+            logits=self.calibration.bit_logits(found.votes),
+            score=found.score,
+            log10_p=self.calibration.log10_presence(found.score),
+            mask_logits=image.new_ones((1, 1)),
+            pose=FoundPose(),
+            how="expected pose",
+            label=self.carriers[0].label,
+            label_log10_p=min(0.0, -found.evidence / math.log(10)),
+        )
 
     def _findings(self, result: SearchResult, image: Tensor) -> list[Finding]:
         size = (int(image.shape[-2]), int(image.shape[-1]))

@@ -155,6 +155,25 @@ class AnySizes(Protocol):
 
 
 @runtime_checkable
+class ManyMessages(Protocol):
+    """A model that marks one picture with many messages, one after the other, and does but once what is the same for
+    all of them."""
+
+    def prepare(self, image: Tensor, *, psnr_db: float | None = None, strength: str = USUAL_STRENGTH) -> Any:
+        """A picture (3, H, W), as ``mark_prepared`` takes it."""
+        ...
+
+    def mark_prepared(self, prepared: Any, bits: Tensor) -> Tensor:
+        """The marked picture (3, H, W) for bits (1, 32) in {0, 1}; safe for threads."""
+        ...
+
+    def read_whole(self, image: Tensor) -> Finding:
+        """What is read of a picture (3, H, W) that lies as it was marked with the first of the keys, and at no other
+        pose; the mask is all of it."""
+        ...
+
+
+@runtime_checkable
 class ManyMarks(Protocol):
     """A model that can put several marks side by side in one picture, and tells them apart."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -58,6 +59,13 @@ def open_checkpoint(model: str | Path, *, known: Mapping[str, Known] = KNOWN) ->
         if loaded.sha256 in one.earlier:
             return loaded.calibrated_as(load_checkpoint(shipped(one.file), sha256=one.sha256)), path.stem
     return loaded, path.stem
+
+
+def file_digest(model: str | Path) -> str:
+    """SHA-256 of the file behind a name or path, in hexadecimal digits."""
+    if isinstance(model, str) and model in KNOWN:
+        return KNOWN[model].sha256
+    return hashlib.sha256(Path(model).read_bytes()).hexdigest()
 
 
 def _missing(model: str) -> str:

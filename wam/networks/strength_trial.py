@@ -4,6 +4,11 @@ The trial is two fixed attacks in memory on a copy of at most ``TRIAL_SIDE`` pix
 the size and JPEG. Both are seen at the working resolution and read at their own pose. The strength follows from the
 first: the vote of a bit of four frequencies in its standard deviations, the median of all frequencies, since a few that
 a smooth picture leaves would hide that the others are gone. The balance of the bits follows from both.
+
+What an extractor makes of a marked picture is nearly the pattern and an error that the picture makes, whatever the
+message. So where one picture gets many messages, trials of one and of its opposite tell the two apart: half their sum
+is the pattern's share, half their difference the error's, which any other message has turned round in the bits in which
+it differs (``PairTrial``).
 """
 
 from __future__ import annotations
@@ -29,11 +34,46 @@ HALF_QUALITY = 75  # of the JPEG at half the size
 
 @dataclass(frozen=True)
 class Trial:
-    """``margin`` of the mark that was tried, in standard deviations of a bit's vote, and the ``balance`` that it is
-    better made with."""
+    """``real`` (K,): the part of each frequency that agrees with the mark that was tried, of the first copy, in
+    standard deviations; ``votes`` (32, rows, columns): of ``local_votes``, of both."""
 
-    margin: float
-    balance: Balance
+    real: Tensor
+    votes: Tensor
+
+    @property
+    def margin(self) -> float:
+        """Of the mark that was tried, in standard deviations of a bit's vote."""
+        return float(self.real.median()) * math.sqrt(PER_BIT)
+
+    @property
+    def balance(self) -> Balance:
+        """What the mark is better made with."""
+        return Balance.of_votes(self.votes)
+
+
+@dataclass(frozen=True)
+class PairTrial:
+    """Trials of a message, ``bits`` (1, 32), and of its ``opposite``, for all messages; ``owner`` of the carrier that
+    they were made with."""
+
+    bits: Tensor
+    one: Trial
+    opposite: Trial
+    owner: Tensor
+
+    def of(self, bits: Tensor) -> Trial:
+        """About what a trial of another message (1, 32) would say."""
+        same = ((bits == self.bits)[0].to(self.one.votes) * 2 - 1).to(self.one.votes.device)
+        turned = torch.cat([same, torch.ones_like(same[:1])])[self.owner]  # the pilot's -1 picks the last
+        return Trial(
+            _turned(self.one.real, self.opposite.real, turned),
+            _turned(self.one.votes, self.opposite.votes, same[:, None, None]),
+        )
+
+
+def _turned(one: Tensor, opposite: Tensor, same: Tensor) -> Tensor:
+    """What two opposite trials have in common, and what they have not, turned round where ``same`` is -1."""
+    return (one + opposite + same * (one - opposite)) / 2
 
 
 def try_mark(
@@ -48,8 +88,7 @@ def try_mark(
     upright, corner = torch.eye(2, device=estimates.device)[None], torch.zeros(1, 2, device=estimates.device)
     real = carrier.project(estimates[:1], upright, corner)[0, :, 0] * carrier.signs(bits)[0]
     noise = (estimates[0].square().sum() / 2 + 1e-9).sqrt()  # of one frequency
-    margin = float(real.median() / noise) * math.sqrt(PER_BIT)
-    return Trial(margin, Balance.of_votes(local_votes(estimates, bits, carrier)))
+    return Trial(real / noise, local_votes(estimates, bits, carrier))
 
 
 def recoded(image: Tensor, quality: int) -> Tensor:

@@ -41,9 +41,9 @@ class Gains:
     luma: Tensor
     chroma: Tensor | None = None
 
-    def times(self, factor: Tensor) -> Gains:
-        """Scaled, picture by picture: factor (B,)."""
-        wide = factor.view(-1, 1, 1, 1)
+    def times(self, factor: Tensor | float) -> Gains:
+        """Scaled, picture by picture: factor (B,), or one for all."""
+        wide = factor.view(-1, 1, 1, 1) if isinstance(factor, Tensor) else factor
         return Gains(self.luma * wide, None if self.chroma is None else self.chroma * wide)
 
     def power(self) -> Tensor:

@@ -14,13 +14,13 @@ from wam.networks.embedder import Embedder, at_psnr, gains_at_psnr, scale_evenly
 from wam.networks.extractor import STRIDE, ExtractorOutput
 from wam.networks.precision import precision_of
 from wam.networks.strength import USUAL_STRENGTH, strength_of
-from wam.networks.strength_trial import TRIAL_SIDE, try_mark
+from wam.networks.strength_trial import TRIAL_SIDE, PairTrial, Trial, try_mark
 from wam.networks.visibility import Gains, PerceptualEmbedder, hidden
 from wam.signal.balance import Balance, render_balanced
 from wam.signal.filters import coloured, resize, sized
 from wam.signal.mark_grid import Cell
 from wam.signal.pattern import Carrier
-from wam.signal.specification import WORKING_SIDE
+from wam.signal.specification import BITS, WORKING_SIDE
 
 # PSNR of marks of the usual strength in cells of the smoothest pictures by the second law, as far as the JND goes: 9.93
 # by ColorVideoVDP on tests/data/smooth/skin_cheek.webp, where they outlast JPEG 75; those of 51 dB did not
@@ -33,10 +33,12 @@ class MemoryLimits:
     """How much of a picture is held in memory at a time; results are the same whatever they are, but for rounding.
 
     ``rows`` of a large picture that are marked at a time, pixels; ``whole`` pixels of a picture that the extractor
-    takes at once, larger ones go through in strips of whole rows, of ``strip`` rows at least.
+    takes at once, larger ones go through in strips of whole rows, of ``strip`` rows at least; ``levels`` pixels of one
+    that gets many messages up to which its gains are kept at its own size.
     """
 
     rows: int = 512
+    levels: int = 8_000_000
     whole: int = 1_500_000
     strip: int = 128
 
@@ -46,6 +48,21 @@ class MemoryLimits:
 
 
 DEFAULT_LIMITS = MemoryLimits()
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A picture (3, H, W) that gets many messages, with all that does not depend on them: its ``gains`` at a working
+    resolution of that short ``side``; its ``levels`` (1, 1 or 3, H, W), the same at its own, None where it is too
+    large; and, by the second law, the ``trial``. ``psnr_db`` and ``strength`` as in ``WatermarkModel.mark``."""
+
+    image: Tensor
+    gains: Gains
+    side: int
+    levels: Tensor | None
+    trial: PairTrial | None
+    psnr_db: float | None
+    strength: str
 
 
 class WatermarkModel(nn.Module):
@@ -100,10 +117,37 @@ class WatermarkModel(nn.Module):
         for image, row, own, side in zip(images, bits.split(1), gains, sides, strict=True):
             balance = None
             if self.embedder.law == 2:
-                factor, balance = self._tried(image, row, own, side, psnr_db, strength)
-                own = own.times(own.luma.new_full((1,), factor))
+                trial = self._tried(image, row, own, side)
+                own, balance = own.times(_factor(trial, psnr_db, strength)), trial.balance
             marked.append(self._mark_strips(image[None], row, own, side, balance)[0])
         return marked
+
+    def prepare(self, image: Tensor, *, psnr_db: float | None = None, strength: str = USUAL_STRENGTH) -> Prepared:
+        """A picture (3, H, W) that gets many messages."""
+        side = min(WORKING_SIDE, *image.shape[-2:])
+        (gains,) = self._gains([image], [side], psnr_db, strength)
+        trial = None
+        if self.embedder.law == 2:
+            bits = (torch.arange(BITS, device=image.device) % 2)[None]  # any will do
+            one, opposite = (self._tried(image, own, gains, side) for own in (bits, 1 - bits))
+            trial = PairTrial(bits, one, opposite, self.carriers[0].owner)
+        levels = None
+        if image.shape[-2] * image.shape[-1] <= self.limits.levels:
+            levels = _levels(gains, Cell(0, 0, *image.shape[-2:]), (image.shape[-2], image.shape[-1]))
+        return Prepared(image, gains, side, levels, trial, psnr_db, strength)
+
+    def mark_prepared(self, prepared: Prepared, bits: Tensor) -> Tensor:
+        """The picture marked with one of its messages: bits (1, 32) -> (3, H, W). By the second law nearly as
+        ``mark_each`` does it: strength and balance are those of ``PairTrial``."""
+        factor, balance = 1.0, None
+        if prepared.trial is not None:
+            trial = prepared.trial.of(bits)
+            factor, balance = _factor(trial, prepared.psnr_db, prepared.strength), trial.balance
+        own = prepared
+        marked = self._mark_strips(
+            own.image[None], bits, own.gains, own.side, balance, levels=own.levels, factor=factor
+        )
+        return marked[0]
 
     def _gains(
         self, images: Sequence[Tensor], sides: Sequence[int], psnr_db: float | None, strength: str
@@ -140,11 +184,8 @@ class WatermarkModel(nn.Module):
         return gains
 
     @torch.no_grad()
-    def _tried(
-        self, image: Tensor, bits: Tensor, gains: Gains, side: int, psnr_db: float | None, strength: str
-    ) -> tuple[float, Balance]:
-        """Times the gains of a picture (3, H, W) for its message (1, 32), and the balance of its bits, by trial: as
-        strong as the strength asks for reading it surely, or those of a PSNR as they are."""
+    def _tried(self, image: Tensor, bits: Tensor, gains: Gains, side: int) -> Trial:
+        """What becomes of a message (1, 32) in a picture (3, H, W), marked with all that it hides."""
         height, width = image.shape[-2:]
         copy = image[None]
         if min(height, width) > TRIAL_SIDE:
@@ -152,19 +193,30 @@ class WatermarkModel(nn.Module):
         carrier = self._marking((int(copy.shape[-2]), int(copy.shape[-1])), side)
         marked = self._mark_strips(copy, bits, gains, side)[0]
         working = (gains.luma.shape[-2], gains.luma.shape[-1])
-        trial = try_mark(marked, bits, carrier, working, lambda views: self.extract(views).pattern)
-        return 1.0 if psnr_db is not None else strength_of(strength).factor(trial.margin), trial.balance
+        return try_mark(marked, bits, carrier, working, lambda views: self.extract(views).pattern)
 
     def _mark_strips(
-        self, images: Tensor, bits: Tensor, gains: Gains, side: int, balance: Balance | None = None
+        self,
+        images: Tensor,
+        bits: Tensor,
+        gains: Gains,
+        side: int,
+        balance: Balance | None = None,
+        *,
+        levels: Tensor | None = None,
+        factor: float = 1.0,
     ) -> Tensor:
-        """Marked pictures (B, 3, H, W) with the gains of each, (B, 1, h, w); a balance is of one picture."""
+        """Marked pictures (B, 3, H, W) with a ``factor`` times the gains of each, (B, 1, h, w), or the ``levels`` that
+        were made of them; a balance is of one picture."""
         height, width = images.shape[-2:]
         marked = torch.empty_like(images)
         rows = self.limits.rows
         for top in range(0, height, rows):  # the pattern is exact at any place, so strips meet without a seam
             strip = Cell(top, 0, min(rows, height - top), width)
-            marked[..., top : top + rows, :] = self._mark_cell(images, bits, gains, strip, side, balance)
+            part = slice(top, top + rows)
+            own = _levels(gains, strip, (height, width)) if levels is None else levels[..., part, :]
+            own = own if factor == 1 else own * factor
+            marked[..., part, :] = self._mark_cell(images, bits, own, strip, side, balance)
         return marked
 
     def mark_cells(
@@ -207,14 +259,15 @@ class WatermarkModel(nn.Module):
     def _fill_cells(self, image: Tensor, bits: Tensor, cells: Sequence[Cell], gains: Gains, side: int) -> Tensor:
         marked = image.clone()
         for cell, message in zip(cells, bits, strict=True):
-            part = self._mark_cell(image, message[None], gains, cell, side)
+            levels = _levels(gains, cell, (int(image.shape[-2]), int(image.shape[-1])))
+            part = self._mark_cell(image, message[None], levels, cell, side)
             marked[..., cell.top : cell.top + cell.height, cell.left : cell.left + cell.width] = part
         return marked
 
     def _mark_cell(
-        self, images: Tensor, bits: Tensor, gains: Gains, cell: Cell, side: int, balance: Balance | None = None
+        self, images: Tensor, bits: Tensor, levels: Tensor, cell: Cell, side: int, balance: Balance | None = None
     ) -> Tensor:
-        """The marked pixels of one rectangle, (B, 3, height, width)."""
+        """The marked pixels of one rectangle with its ``levels``, (B, 3, height, width)."""
         height, width = images.shape[-2:]
         count = len(images)
         carrier, working = self._marking((height, width), side), sized(height, width, side)
@@ -223,10 +276,7 @@ class WatermarkModel(nn.Module):
         offset = (steps * torch.tensor([cell.left, cell.top], device=images.device)).expand(count, 2)
         pattern = self.pattern_in(cell, carrier, bits, matrix, offset, balance=balance, picture=(height, width))
         part = images[..., cell.top : cell.top + cell.height, cell.left : cell.left + cell.width]
-        levels = _gain_in(gains.luma, cell, (height, width))
-        if gains.chroma is not None:
-            levels = coloured(levels, _gain_in(gains.chroma, cell, (height, width)))
-        return (part + levels * pattern / 255).clamp(0, 1)
+        return (levels * pattern).div(255).add(part).clamp(0, 1)
 
     def pattern_in(
         self,
@@ -286,6 +336,17 @@ def _working(images: Tensor, side: int) -> Tensor:
 def _coarseness(images: Tensor, side: int) -> Tensor:
     """(B,): pixels of pictures (B, 3, H, W) for one at a working resolution of that short side."""
     return images.new_full((len(images),), min(images.shape[-2:]) / side)
+
+
+def _factor(trial: Trial, psnr_db: float | None, strength: str) -> float:
+    """Times what a picture hides: as strong as the strength asks for reading it surely, or a PSNR as it is."""
+    return 1.0 if psnr_db is not None else strength_of(strength).factor(trial.margin)
+
+
+def _levels(gains: Gains, cell: Cell, size: tuple[int, int]) -> Tensor:
+    """The gains of one rectangle of the full picture: -> (B, 1, height, width), with chroma (B, 3, height, width)."""
+    levels = _gain_in(gains.luma, cell, size)
+    return levels if gains.chroma is None else coloured(levels, _gain_in(gains.chroma, cell, size))
 
 
 def _gain_in(gain: Tensor, cell: Cell, size: tuple[int, int]) -> Tensor:

@@ -7,7 +7,10 @@ goes on far beyond all that was ever tested; it orders marks, and is no evidence
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
+
+from payload.layout import ID_COUNT
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,28 @@ TESTED = Tested(
     limits="the pictures were also used in training and evaluation, at most views of 320 pixels",
 )
 """``tests/wam/pipeline/test_chance.py`` counts the table again."""
+
+
+def is_tested(name: str, same_as: Collection[str], search: str | None) -> bool:
+    """Whether ``TESTED`` speaks of a model of that name, which reads like those of ``same_as``, with that search."""
+    return TESTED.model in (name, *same_as) and search == TESTED.search
+
+
+def meaning() -> tuple[str, str]:
+    """What a match of the tested model means, in the two sentences of docs/what-a-match-means.md."""
+    tested = TESTED
+    return (
+        f"An unmarked picture was never reported as marked: {tested.alarms} of {tested.pictures:,} pictures, which "
+        f"bears out a rate below {_percent(tested.bound)} (95% confidence), and no smaller one.",
+        f"A wrong record was never named: {tested.misnamed} of {tested.readings:,} readings, below "
+        f"{_percent(tested.misnamed_bound)} if they count as independent; but without a key a mark of another registry "
+        f"is one of your N words with a chance of N / {ID_COUNT:,}.",
+    )
+
+
+def _percent(share: float) -> str:
+    """With two digits after the point, rounded up, as .14%."""
+    return f"{math.ceil(share * 1e4 - 1e-9) / 1e2:.2f}%".removeprefix("0")
 
 
 def show_chance(log10_p: float) -> str:

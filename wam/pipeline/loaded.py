@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -72,13 +72,19 @@ def load(
         picture = decode(content, name=name) if animation is None else animation.pictures[0]
         animation = None
     require_size(picture, SMALLEST_SIDE)
-    written_as = target or name
+    loaded = Loaded(picture, name, picture.format, animation, digest_of(content), content if keep else None)
+    return named(loaded, target)
+
+
+def named(loaded: Loaded, target: str | None) -> Loaded:
+    """The same picture for an output of another name; raises ``ImageError`` as ``load``."""
+    own = loaded.picture
     suffix = PurePosixPath(target or "").suffix.lower()
-    if suffix in READ_ONLY or (suffix in ("", ".wm") and picture.format not in MODES):
-        found = f"{READ_ONLY_NAMES.get(READ_ONLY.get(suffix, picture.format))}, which is read, not written"
-        raise ImageError.about(name, expected="another output format", found=found, remedy="choose -o NAME.png")
-    format = picture.format if suffix in ("", ".wm") else format_of(written_as)
-    return Loaded(picture, written_as, format, animation, digest_of(content), content if keep else None)
+    if suffix in READ_ONLY or (suffix in ("", ".wm") and own.format not in MODES):
+        found = f"{READ_ONLY_NAMES.get(READ_ONLY.get(suffix, own.format))}, which is read, not written"
+        raise ImageError.about(own.name, expected="another output format", found=found, remedy="choose -o NAME.png")
+    written_as = target or own.name
+    return replace(loaded, target=written_as, format=own.format if suffix in ("", ".wm") else format_of(written_as))
 
 
 def is_coarse(loaded: Loaded, quality: int | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +89,16 @@ class LinkMarking:
 
         return draw_apart(requests, of_frame, of_stills)
 
+    def earlier(self, reader: Watermarker, loaded: Loaded) -> list[Detection]:
+        """Marks that lie over much of the input."""
+        return [one for one in reader.glance(loaded.picture.pixels) if one.region.area > UNDER]
+
+    def look(
+        self, marker: Watermarker, reader: Watermarker, mark: Own, saved: Picture, *, over: bool
+    ) -> list[Detection]:
+        """Marks of a saved picture at the usual resolution, faint ones too; ``over`` earlier marks of the input."""
+        return reader.glance(saved.pixels, max_log10_p=reader.model.description.faint)
+
     def finish(self, marker: Watermarker, request: Request, plan: int, pixels: NDArray[np.uint8]) -> MarkedFile:
         """Encodes and reads back. A mark that is not read surely is saved more finely, and made stronger where the
         model chose the strength; that is noted."""
@@ -99,18 +110,20 @@ class LinkMarking:
         notes: tuple[str, ...] = ()
         quality, present = options.quality, marker.model.description.present
         content, saved, lost = encode(loaded, pixels, label=label, quality=quality)
-        seen, earlier = _glance(reader, saved), _earlier(reader, loaded)
+        earlier = self.earlier(reader, loaded)
+        look = partial(self.look, marker, reader, mark, over=bool(earlier))
+        seen = look(saved)
         fine = finer(loaded, options)
         if fine is not None and not earlier and not mark.is_sure(seen, present):
             quality = fine
             content, saved, lost = encode(loaded, pixels, label=label, quality=quality)
-            seen = _glance(reader, saved)
+            seen = look(saved)
         for amount in STRONGER if options.strength is None else ():
             if earlier or mark.is_sure(seen, present):
                 break
             (pixels,) = self.draw(marker, [request], [plan], strength=amount)
             content, saved, lost = encode(loaded, pixels, label=label, quality=quality)
-            seen = _glance(reader, saved)
+            seen = look(saved)
             reason = "stronger than usual, since it could not be read back otherwise"
             notes = (f"marked with strength {shown(amount)}, {reason}",)
         self_check(reader, saved, mark, loaded, seen=seen, earlier=earlier, quality=quality)
@@ -119,16 +132,6 @@ class LinkMarking:
             record=request.record, words=(plan,), link=mark.link, model=marker.name, options=options, lost=lost,
             notes=notes,
         )  # fmt: skip
-
-
-def _glance(marker: Watermarker, saved: Picture) -> list[Detection]:
-    """Marks of a saved picture at the usual resolution, faint ones too."""
-    return marker.glance(saved.pixels, max_log10_p=marker.model.description.faint)
-
-
-def _earlier(marker: Watermarker, loaded: Loaded) -> list[Detection]:
-    """Marks that lie over much of the input."""
-    return [one for one in marker.glance(loaded.picture.pixels) if one.region.area > UNDER]
 
 
 def self_check(

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from itertools import combinations
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +18,10 @@ LogitsOf = Callable[..., np.ndarray]
 WORD = int(bch.encode(77))
 REGISTERED = bch.encode(np.arange(70, 80))
 OTHERS = bch.encode(np.arange(100, 120))
+FROZEN = json.loads((Path(__file__).parents[1] / "data" / "matches.json").read_text())
+"""240 readings, clean to random, with and without ties, and what 0.3.0 made of them before its search for the nearest
+word was made faster: against the first ``count`` of ``SPREAD``."""
+SPREAD = bch.encode(((np.arange(60_000, dtype=np.uint64) * 1_234_567 + 89) % ID_COUNT).astype(np.uint32))
 
 
 def many_words(count: int) -> np.ndarray:
@@ -155,3 +162,26 @@ def test_a_clear_reading_is_certain_however_many_records_there_are(logits_of: Lo
 def test_impossible_evidence_is_refused() -> None:
     with pytest.raises(ValueError, match=r"expected presence_log10_p <= 0, found 0\.1"):
         read_word(np.zeros(32), None, presence_log10_p=0.1)
+
+
+def judged(case: dict[str, Any], words: np.ndarray) -> list[Any]:
+    match = read_word(case["logits"], words, presence_log10_p=case["presence"], label_log10_p=case["label"])
+    return [match.status, match.word, match.corrected, match.log10_p, match.name_log10_p]
+
+
+def frozen(case: dict[str, Any]) -> list[Any]:
+    chances = (case["log10_p"], case["name_log10_p"])
+    return [case["status"], case["word"], case["corrected"], *(one and pytest.approx(one, abs=1e-8) for one in chances)]
+
+
+def test_the_same_is_said_of_frozen_readings() -> None:
+    assert {case["status"] for case in FROZEN} == {"verified", "unregistered", "unreadable"}
+    for case in FROZEN:
+        assert judged(case, SPREAD[: case["count"]]) == frozen(case)
+
+
+def test_the_order_of_the_words_does_not_matter() -> None:
+    words = np.random.default_rng(3).permutation(SPREAD)
+    for case in FROZEN:
+        if case["count"] == SPREAD.size:
+            assert judged(case, words) == frozen(case)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from scipy.stats import binomtest
 
-from wam.pipeline.chance import TESTED, show_chance
+from wam.pipeline.chance import TESTED, meaning, show_chance
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -46,3 +46,10 @@ def test_no_chance_is_said_to_be_smaller_than_what_was_tested(log10_p: float) ->
 
 def test_larger_chances_are_the_model_s() -> None:
     assert show_chance(-1.0) == "1e-1"
+
+
+def test_the_sentences_of_a_sheet_are_those_of_the_page() -> None:
+    page = (ROOT / "docs" / "what-a-match-means.md").read_text(encoding="utf-8")
+    plain = " ".join(page.replace("**", "").split())
+    for sentence in meaning():
+        assert sentence in plain

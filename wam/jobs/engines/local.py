@@ -23,8 +23,10 @@ from wam.jobs.outcome import DetectOutcome, EmbedOutcome
 from wam.jobs.plan import Item, Source
 from wam.models.effort import USUAL, Effort
 from wam.pictures.samples import Picture
+from wam.pictures.storage import Location
 from wam.pipeline.loaded import Loaded
 from wam.pipeline.marking import Request, mark_each
+from wam.pipeline.options import MarkOptions
 from wam.pipeline.read import AnyReading, ReadSteps, judge
 from wam.pipeline.registered_words import RegisteredWords, Registries
 from wam.watermarker import Watermarker
@@ -35,6 +37,7 @@ BATCH = {"cpu": 1, "cuda": 8, "mps": 8}  # files to a chunk
 
 Given = TypeVar("Given")
 Outcome = TypeVar("Outcome")
+Load = Callable[[Location, Location, MarkOptions], Loaded]
 Draw = Callable[[int, Picture, Sequence[AnyReading]], None]
 
 
@@ -77,13 +80,15 @@ def embed_locally(
     workers: int | None = None,
     batch: int | None = None,
     resume: bool = False,
+    load: Load = load_item,
     start_worker: Callable[[], None] | None = None,
 ) -> Generator[EmbedOutcome]:
     """Marks all items in the mode given, in order; ``resume`` skips what is done.
 
-    ``batch``: files to a chunk, None for the device's own; ``start_worker`` is called first in each worker's thread.
+    ``load`` gives the picture of a source, to be written as a target: see ``steps``; ``batch``: files to a chunk, None
+    for the device's own; ``start_worker`` is called first in each worker's thread.
     """
-    run = _Embedding(marker, mode, resume)
+    run = _Embedding(marker, mode, resume, load)
     size = batch or BATCH[marker.device.type]
     return _in_order(run.chunk, items, size, workers or default_workers(), run.stop, start_worker)
 
@@ -157,6 +162,7 @@ class _Embedding:
     marker: Watermarker
     mode: MarkMode
     resume: bool
+    load: Load
     stop: threading.Event = field(default_factory=threading.Event)
     gate: Gate = field(default_factory=Gate)
 
@@ -171,7 +177,7 @@ class _Embedding:
                 if earlier is not None:
                     outcomes[index] = EmbedOutcome(item, earlier=earlier)
                     continue
-                ready[index] = load_item(item.source.location, item.target, self.mode.marking.options)
+                ready[index] = self.load(item.source.location, item.target, self.mode.marking.options)
             except Exception as error:
                 outcomes[index] = EmbedOutcome(item, error=error)
             if sum(loaded.pixels for loaded in ready.values()) * len(items) > MOST_PIXELS:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 
 from wam.jobs.modes import Written
 from wam.jobs.plan import Source
 from wam.pictures.samples import Picture
 from wam.pictures.storage import Location, exists, fetch, write_content
-from wam.pipeline.loaded import Loaded, load
+from wam.pipeline.loaded import Loaded, load, named
 from wam.pipeline.marked import MarkedFile
 from wam.pipeline.options import MarkOptions
 from wam.pipeline.read import ReadSteps
@@ -18,6 +19,22 @@ def load_item(source: Location, target: Location, options: MarkOptions) -> Loade
     """A picture that can be marked; raises ``ImageError`` if it cannot be read, marked or written as named."""
     content, name = fetch(source)
     return load(content, name=name, target=os.fspath(target), frames=options.frames, keep=options.c2pa)
+
+
+class LoadOnce:
+    """As ``load_item`` of items that have one source: it is read and decoded for the first of them. Safe for
+    threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._source: Location | None = None
+        self._loaded: Loaded | None = None
+
+    def __call__(self, source: Location, target: Location, options: MarkOptions) -> Loaded:
+        with self._lock:
+            if self._loaded is None or source != self._source:
+                self._source, self._loaded = source, load_item(source, target, options)
+            return named(self._loaded, os.fspath(target))
 
 
 def write_marked(marked: MarkedFile, source: Location, target: Location, *, make_folders: bool) -> Written:
