@@ -13,7 +13,8 @@ look-up            milliseconds of one process to find a word, the source of a p
 fingerprints       with --fingerprints instead of the above: seconds to import so many marked records with a fingerprint
                    each, bytes that they take, confirmations a second with and without, and milliseconds to find what
                    looks like a picture, as `detect --similar` asks, in all eight ways that it can lie, and as it is
-words              seconds to read the words in use, which `detect` does before its first picture
+words              seconds and CPU seconds to read the words in use, which `detect` does before its first picture
+match              milliseconds to match the 32 bits of a mark, two of them wrong, with these words, as above
 list, export ...   seconds and peak memory of the command, in a process of its own, output to a file
 
 A registry has 2,097,152 ids, so that no more records can be made. Two runs of one machine differ by what else it does.
@@ -42,7 +43,7 @@ from typing import Any
 
 import numpy as np
 
-from payload import Record
+from payload import Record, bits_from_word, read_word
 from payload.layout import ID_COUNT
 from payload.registry import Registry
 from payload.registry.entry import Entry, words_of
@@ -148,9 +149,9 @@ def look_up(registry: Registry, count: int) -> dict[str, Any]:
     """Times single look-ups, and how long the list of all words takes."""
     generator = np.random.default_rng(5)
     numbers = [int(number) for number in generator.integers(0, count, LOOK_UPS)]
-    started = time.perf_counter()
+    started, before = time.perf_counter(), time.process_time()
     words = registry.words()
-    reading = time.perf_counter() - started
+    reading, busy = time.perf_counter() - started, time.process_time() - before
     chosen = [int(word) for word in generator.choice(words, LOOK_UPS)]
     known = [Wanted(record(number), source(number)) for number in numbers]
     return {
@@ -158,8 +159,17 @@ def look_up(registry: Registry, count: int) -> dict[str, Any]:
         "reuse_ms": milliseconds(lambda place: registry.reserve([known[place]]), range(min(50, len(known)))),
         "asset_ms": milliseconds(lambda number: list(registry.entries(asset=record(number).asset)), numbers),
         "words_seconds": reading,
+        "words_cpu": busy,
+        "match_ms": milliseconds(lambda word: read_word(worn(word), words, presence_log10_p=-30.0), chosen[:50]),
         "words": len(words),
     }
+
+
+def worn(word: int) -> np.ndarray:
+    """The logits of a mark with that word, two bits of which are read wrong."""
+    signs = np.array([1.0 if bit == "1" else -1.0 for bit in bits_from_word(word)])
+    signs[[3, 17]] *= -0.2
+    return 6 * signs
 
 
 @contextmanager
@@ -277,10 +287,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{found['count']:,} records")
     print(f"reserve      {found['reserved_per_second']:,.0f}/s from {given.writers} writers, {given.batch} at a time")
     print(f"confirm      {found['confirmed_per_second']:,.0f}/s from {given.writers} writers, one at a time")
-    for name in ("find", "reuse", "asset"):
+    for name in ("find", "reuse", "asset", "match"):
         mean, last, busy = found[f"{name}_ms"]
         print(f"{name:12} {mean:.2f} ms, 99% below {last:.2f} ms; {busy:.2f} ms of CPU time")
-    print(f"words        {found['words_seconds']:.1f} s for {found['words']:,}")
+    print(
+        f"words        {found['words_seconds']:.1f} s, {found['words_cpu']:.2f} s of CPU time, for {found['words']:,}"
+    )
     for name, values in found["commands"].items():
         print(f"{name:12} {values['seconds']:.1f} s, {values['cpu']:.1f} s of CPU time, {values['peak_mib']:.0f} MiB")
     audit = found["audit"]

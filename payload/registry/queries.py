@@ -85,17 +85,24 @@ def latest(connection: Connection, version: int, most: int, *conditions: ColumnE
     return [Entry.from_row(row) for row in connection.execute(chosen).mappings().all()]
 
 
-def words(connection: Connection, count: int, condition: ColumnElement[bool]) -> Words:
-    """The words of those entries of the first ``count`` that fulfil a condition, in no particular order.
+def words(connection: Connection, generation: int | None, *conditions: ColumnElement[bool]) -> Words:
+    """The words of those entries of a generation, None: of all, that fulfil conditions, in no particular order.
 
-    The database writes them as text, many at a time: a row for each takes fifteen times as long.
+    The database writes them as text, many at a time: a row for each takes many times as long. They are gone through in
+    the order of their serial numbers, as they lie on the disk, not by the index of the words, which is that of chance.
     """
+    columns = entry_table.c
+    bounds = select(func.min(columns.serial), func.max(columns.serial))
+    if generation is not None:
+        bounds = bounds.where(columns.generation == generation)
+        conditions = (*conditions, columns.generation + 0 == generation)  # a sum has no index
     joining = func.string_agg if connection.dialect.name == "postgresql" else func.group_concat
-    joined = select(joining(cast(entry_table.c.word, String), ","))
+    joined = select(joining(cast(columns.word, String), ",")).where(*conditions)
+    first, last = connection.execute(bounds).one()
     found = []
-    for first in range(0, count, WORDS):
-        some = entry_table.c.serial.between(first, first + WORDS - 1)
-        text = connection.execute(joined.where(some, condition)).scalar_one()
+    for start in range(first or 0, -1 if last is None else last + 1, WORDS):
+        some = joined.where(columns.serial.between(start, start + WORDS - 1))
+        text = connection.execute(some).scalar_one()
         if text is not None:
             found.append(np.fromstring(text, dtype=np.int64, sep=",").astype(np.uint32))
     return np.concatenate(found) if found else np.empty(0, np.uint32)

@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from sqlalchemy import ColumnElement, Connection, Engine, false, func, select
+from sqlalchemy import Connection, Engine, false, func, select
 
 from payload.codes.short_link import format_link, parse_link_parts
 from payload.errors import RegistryError, UnknownLinkError
@@ -312,15 +312,12 @@ class Registry:
     def words(self, *, labelled: int | None = None) -> Words:
         """Give the words in use (pending or marked), (N,) uint32 in no particular order: those that marks carry without
         a label, or the ``labelled`` ones of a generation."""
+        used = entry_table.c.state.in_(IN_USE)
         with transaction(self._engine, snapshot=True) as connection:
-            version = self._seen(connection)
-            used: ColumnElement[bool] = entry_table.c.state.in_(IN_USE)
-            if version >= AUDITED:
-                own = schema.SCHEME if labelled is None else LABELLED
-                used &= (entry_table.c.scheme == own) & (entry_table.c.generation == (labelled or 0))
-            elif labelled is not None:
-                used &= false()
-            return queries.words(connection, queries.read_header(connection, version).count, used)
+            if self._seen(connection) < AUDITED:
+                return queries.words(connection, None, used, *(() if labelled is None else (false(),)))
+            own = schema.SCHEME if labelled is None else LABELLED
+            return queries.words(connection, labelled or 0, used, entry_table.c.scheme == own)
 
     def export(self, stream: TextIO) -> int:
         """Write everything, the secret included, as JSON Lines; returns the number of entries."""
