@@ -79,7 +79,7 @@ def test_others_are_told_of_a_job_while_its_upload_is_taken_over(tmp_path: Path,
 
 
 def test_a_store_that_is_away_when_all_is_done_costs_no_job(tmp_path: Path, folder: PrivateFolder) -> None:
-    refused = []
+    refused = list[str]()
 
     class Away(Store):
         def put(self, name: str, content: bytes) -> None:
@@ -101,7 +101,7 @@ def test_a_store_that_is_away_when_all_is_done_costs_no_job(tmp_path: Path, fold
 
 
 def test_who_takes_a_job_up_says_so_before_reading_what_was_done(tmp_path: Path, folder: PrivateFolder) -> None:
-    seen = []
+    seen = list[tuple[int, str | None]]()
 
     class Watched(Store):
         def list(self, folder: str, *, prefix: bool = False) -> list[Found]:
