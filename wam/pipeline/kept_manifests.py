@@ -54,8 +54,9 @@ def with_value(registry: Registry, algorithm: str, asked: bytes, *, most: int | 
     return _naming(registry, algorithm, [asked], lambda values: EXACT if asked in values else 0, most)
 
 
-def alike(registry: Registry, *, pdq: int | None, phash: int | None) -> list[Kept]:
-    """Manifests of pictures that look alike, the most alike first: by PDQ, or else by the registry's own hash."""
+def alike(registry: Registry, *, pdq: int | None, phash: int | None, most: int | None = None) -> list[Kept]:
+    """Manifests of pictures that look alike, ``most`` of them, the most alike first: by PDQ, or else by the registry's
+    own hash."""
     manifests = registry.manifests
     if pdq is not None:
         found, bits = manifests.similar(pdq=pdq, within=WITHIN), PDQ_BITS
@@ -63,7 +64,7 @@ def alike(registry: Registry, *, pdq: int | None, phash: int | None) -> list[Kep
         return []
     else:
         found, bits = manifests.similar(phash=phash, within=PHASH_WITHIN), PHASH_BITS
-    kept = ((manifests.find(one.id), round(100 * (1 - one.bits / bits))) for one in found)
+    kept = ((manifests.find(one.id), round(100 * (1 - one.bits / bits))) for one in found[:most])
     return [Kept(one, "fingerprint", min(MOST_ALIKE, similarity)) for one, similarity in kept if one is not None]
 
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from wam.errors import show_name
 from wam.pipeline.read import Findings, Reading
 from wam.provenance.aigc_label import Label
 from wam.provenance.iptc_fields import AI_FIELDS, same_value
@@ -90,7 +91,7 @@ def _contradictions(findings: Findings, kept: Sequence[ManifestState]) -> Iterat
                 yield f"the manifest says {what}, that of its mark says that it was generated"
     metadata = dict(said.metadata)
     for name in (*AI_FIELDS, "source_type") if label is not None else ():
-        in_file = getattr(label, name)
+        in_file = show_name(getattr(label, name))  # as what a manifest says is read: a prompt may have several lines
         if in_file and metadata.get(name) and not same_value(in_file, metadata[name]):
             yield f"the manifest's metadata and the file's say different things of {name}"
     if declared & GENERATED_KINDS and label is not None and not label.value and label.says_taken:

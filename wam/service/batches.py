@@ -16,6 +16,7 @@ import shutil
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -31,7 +32,7 @@ from wam.service.shared import Store
 
 LOG = logging.getLogger("wam.service")
 FAULT = "the service failed; its log says where"
-AWAY = 503  # the status of a problem that passes: a registry, say, that does not answer for a moment
+AGAIN = "Retry-After"  # what a problem has that passes: a registry, say, that does not answer for a moment
 AGAIN_SECONDS = (1.0, 5.0, 20.0, 60.0)  # before a picture that had such a problem is tried again
 TRIES = 5  # times that a job is taken up without a picture that is done in between: it may be what ends services
 WorkOne = Callable[[Job, int, bytes, Member], Awaitable[dict[str, Any]]]
@@ -123,7 +124,9 @@ class Jobs:
         """Removes jobs that were done long ago, tells that the others go on, and takes up what nobody works on any
         more; nothing where the store does not answer."""
         for job in list(self._jobs.values()):
-            if job.task is None:  # it is taken over right now
+            if job.task is None:  # it is taken over right now, which may take longer than others wait
+                with suppress(TakenError, Problem):
+                    await job.tell(self._presence.name, whole=True)
                 continue
             if job.is_over:
                 self._jobs.pop(job.id, None)
@@ -153,7 +156,10 @@ class Jobs:
     async def _look_at(self, files: JobFiles) -> None:
         """Does what is to be done about a job that is not this service's."""
         told = await asyncio.to_thread(files.standing)
-        if told is None:
+        if told is None:  # it was removed while something of it was still being written
+            latest = await asyncio.to_thread(lambda: files.latest)
+            if latest is not None and latest < now() - self._limits.job_seconds:
+                await asyncio.to_thread(files.remove)
             return
         if not told.is_running:
             if told.at < now() - self._limits.job_seconds:
@@ -181,6 +187,8 @@ class Jobs:
             claim += 1
         said = cast(JobObject, told.said)
         tries = 0 if told.owner is None else told.tries + 1  # nothing went wrong where it was let go
+        mine = replace(told, at=now(), owner=self._presence.name, claim=claim, tries=tries)
+        await asyncio.to_thread(files.put_standing, mine)  # first: reading what was done may take its time
         job = Job(told.client, files, said["kind"], plan, said["passed_over"], claim, tries)
         for number, line in await asyncio.to_thread(list, files.lines()):
             job.count(number, json.loads(line))
@@ -201,10 +209,7 @@ class Jobs:
             if left:
                 uploads = await asyncio.to_thread(self._opened, job, copies)
                 await self._work_on(job, left, uploads)
-            if job.kind == "embed":
-                await asyncio.to_thread(job.files.pack, {number: job.kept[number] for number in sorted(job.kept)})
-            await job.tell(self._presence.name, whole=True, state="done")
-            await asyncio.to_thread(job.files.remove_work, job.plan.uploads)
+            await self._finish(job)
         except Exception as error:  # a full disk, say: whoever asks is told
             await self._give_up(job, error)
         finally:
@@ -226,6 +231,22 @@ class Jobs:
             for _ in range(self._at_once):
                 group.create_task(work_some())
 
+    async def _finish(self, job: Job) -> None:
+        """Packs what was marked and tells that all is done; a store that does not answer for a moment costs no job."""
+        names = {number: job.kept[number] for number in sorted(job.kept)}
+        for pause in (*AGAIN_SECONDS, None):
+            try:
+                if job.kind == "embed":
+                    await asyncio.to_thread(job.files.pack, names)
+                await job.tell(self._presence.name, whole=True, state="done")
+                break
+            except Problem:
+                if pause is None:
+                    raise
+                await asyncio.sleep(pause)
+        with suppress(Problem):  # it goes with the results, then
+            await asyncio.to_thread(job.files.remove_work, job.plan.uploads)
+
     async def _said_of(self, job: Job, number: int, uploads: Uploads) -> Mapping[str, Any]:
         member, (work_one, failed) = job.plan.members[number], self._work[job.kind]
         for pause in (*AGAIN_SECONDS, None):
@@ -233,7 +254,7 @@ class Jobs:
                 content = await asyncio.to_thread(uploads.content, member.upload, member.name)
                 return await work_one(job, number, content, member)
             except Problem as problem:
-                if problem.status != AWAY or pause is None:
+                if AGAIN not in problem.headers or pause is None:
                     return failed(job, number, problem.detail)
                 await asyncio.sleep(pause)
             except Exception as error:  # of one picture: the others are not to wait for it in vain

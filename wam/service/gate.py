@@ -36,6 +36,8 @@ JOBS = frozenset({"start_job", "start_marking_job"})
 WITH_PICTURE = (  # what needs room in the house
     frozenset({"detect", "detect_url", "embed", "match_content", "match_reference"}) | JOBS
 )
+SMALL = frozenset({"issue_token", "match_binding", "match_reference", "detect_url", "check_receipt"})
+SMALL_BYTES = 1 << 16  # of a body that is a form or an object, which everybody may send
 ENVELOPE = 1 << 16  # bytes of a body that may be around a picture of the largest size
 METHODS = ("GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS")
 POLICY = (
@@ -214,6 +216,8 @@ class _Body:
         self._receive, self._visit = receive, visit
         limits, is_job = settings.limits, visit.route in JOBS
         self._most = (limits.job_bytes if is_job else limits.max_bytes) + ENVELOPE
+        if visit.route in SMALL:
+            self._most = SMALL_BYTES
         self._seconds = limits.upload_seconds * (limits.job_bytes / limits.max_bytes if is_job else 1)
         self._end = time.monotonic() + self._seconds
         self._whole = False

@@ -125,6 +125,11 @@ class JobFiles:
         values = self._json("job.json") if _ID.fullmatch(self.id) else None
         return None if values is None else Standing(**values)
 
+    @property
+    def latest(self) -> float | None:
+        """When the newest of its files was written, seconds since 1970; None where there is none."""
+        return max((one.when for one in self._store.list(f"jobs/{self.id}")), default=None)
+
     def claim(self, number: int) -> bool:
         """Whether this service is the one to go on with it, of all that try now."""
         return self._store.put_new(self._name(f"claim-{number}"), b"")
@@ -201,7 +206,7 @@ class JobFiles:
         self._store.put(self._name(f"link-{number}"), link.encode())
 
     def link(self, number: int) -> str | None:
-        """What was reserved for a picture before this service went on."""
+        """What was reserved for a picture at an earlier attempt."""
         content = self._store.get(self._name(f"link-{number}"))
         return None if content is None else content.decode()
 

@@ -38,7 +38,7 @@ class Keeper(Protocol):
     """What remembers a marked picture where the service may end in the middle of marking it: a job."""
 
     async def link(self) -> str | None:
-        """The id that a service before this one reserved for it."""
+        """The id that was reserved for it before, by this service or one before it."""
         ...
 
     async def reserved(self, link: str) -> None:
@@ -72,6 +72,8 @@ class Marking:
         """The marked picture, with an id of the registry in link mode; it is confirmed when the file is here, and where
         there is a ``keeper``, kept, and else given up: it outlives the worker."""
         options = asked.options
+        if asked.declared is not None:
+            require_signer(self.house.settings.signer)  # before an id is taken
         said: dict[str, Any] = {
             "do": "embed",
             "name": name,

@@ -110,7 +110,7 @@ class _JobKeeper:
 
     async def link(self) -> str | None:
         """See ``Keeper``."""
-        return await asyncio.to_thread(self.job.files.link, self.number) if self.job.claim else None
+        return await asyncio.to_thread(self.job.files.link, self.number)
 
     async def reserved(self, link: str) -> None:
         """See ``Keeper``."""

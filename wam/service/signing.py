@@ -38,10 +38,15 @@ class Signed:
 
 
 def require_signer(signer: Credentials | None) -> Credentials:
-    """The service's signer; raises ``Problem`` where it has none."""
+    """The service's signer; raises ``Problem`` where it has none, or one whose certificate has expired since the
+    service began: then nothing is tried, and no id is taken."""
     if signer is None:
         raise bad_request("c2pa: expected a service with a certificate, found one that signs nothing; leave it out")
-    return signer
+    try:
+        return replace(signer)  # which looks at the certificate as it did then
+    except CredentialsError:
+        line = "c2pa: expected to sign manifests, found a certificate that is not valid now; tell who runs this"
+        raise Problem(503, "unavailable", line) from None
 
 
 async def signed(answer: Message, content: bytes, name: str, signer: Credentials) -> tuple[Message, Signed]:

@@ -229,7 +229,7 @@ class SoftBindings:
         def find(registry: Registry) -> list[Kept]:
             found = naming(registry, names, most=most) if alg in (None, SIGNAL.name) else []
             if not found and alg in (None, _fingerprint_name()):
-                found = alike(registry, pdq=pdq, phash=phash)[:most]
+                found = alike(registry, pdq=pdq, phash=phash, most=most)
             return found
 
         return _matches(await self.house.ask_registry(find))

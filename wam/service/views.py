@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Annotated, NotRequired
 
-from wam.pipeline.contract import DetectObject, LabelObject, WatermarkObject
+from wam.pipeline.contract import CredentialsObject, DetectObject, LabelObject, WatermarkObject
 from wam.service.roles import View
 
+PERSONAL = ("ai_prompt", "ai_prompt_writer")  # of what a manifest's metadata say, as of a label
 GRADES = (-4.0, -10.0, -20.0)  # of a chance in the public view: the smallest that it is below
 
 
@@ -37,6 +38,8 @@ def served(found: DetectObject, view: View) -> ServedDetect:
     if label is not None and view is View.PUBLIC:
         label = _public_label(label)
     shown: ServedDetect = {**found, "watermarks": marks, "label": label, "view": view}  # type: ignore[typeddict-item]
+    if found["credentials"] is not None:
+        shown["credentials"] = _credentials(found["credentials"], view)
     if view is not View.STAFF:  # a likeness proves nothing that others could use, and tells of the registry
         shown.pop("similar", None)
     return shown
@@ -48,6 +51,7 @@ def _watermark(mark: WatermarkObject, view: View) -> ServedWatermark:
     named: ServedWatermark = {**mark, "marked_by": owner}
     if view is View.STAFF:
         return named
+    named["registry"], named["also_in"] = None, []  # where they are is for those who run the service
     if view is View.PARTNER:
         named["record"] = None if record is None else {**record, "user": None}
         return named
@@ -57,6 +61,17 @@ def _watermark(mark: WatermarkObject, view: View) -> ServedWatermark:
     named["log10_p"] = below[-1] if below else 0.0
     named["mask_score"] = round(mark["mask_score"], 1)
     return named
+
+
+def _credentials(said: CredentialsObject, view: View) -> CredentialsObject:
+    """What the manifest says, for the public without what may stand for a person; why none can be read is told to
+    staff, as it may name a file of the service's."""
+    shown = said.copy()
+    if view is View.PUBLIC:
+        shown["metadata"] = {name: value for name, value in said["metadata"].items() if name not in PERSONAL}
+    if view is not View.STAFF and said["state"] == "unread":
+        shown["problems"] = []
+    return shown
 
 
 def _public_label(label: LabelObject) -> LabelObject:

@@ -223,11 +223,11 @@ class Desk:
         """What the service needs for signing, which is not done here."""
         algorithm = str(self.marker.model.description.signal)
         statement, source = state_of(done, loaded, options, declared, algorithm=algorithm, label=label)
-        pdq = fingerprint(read_image(done.content).pixels)
+        pdq = done.report.pdq or fingerprint(read_image(done.content).pixels)  # a record's is taken for its manifest
         return {
             "statement": statement.to_json(),
             "source": None if source is None else {"mime": source.mime, "title": source.title},
-            "pdq": None if pdq is None else f"{pdq:x}",
+            "pdq": pdq_text(pdq),
         }
 
     def _check(self, content: bytes, name: str, *, frames: bool) -> int | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from wam.errors import show_name
 from wam.pipeline.read import Findings
 from wam.pipeline.verdict import judge_origin
 from wam.provenance.aigc_label import Label
@@ -51,3 +54,11 @@ def test_contradictions_are_named(label: Label, said: dict[str, object], line: s
 )
 def test_what_agrees_or_is_said_once_is_no_contradiction(metadata: tuple[tuple[str, str], ...]) -> None:
     assert judged(PAINTER, source_types=(GENERATED,), metadata=metadata) == ("unconfirmed", "")
+
+
+def test_a_prompt_of_several_lines_agrees_with_itself() -> None:
+    prompt = "a house\non a hill"
+    label = replace(PAINTER, ai_prompt=prompt)
+    metadata = (("ai_prompt", show_name(prompt)),)  # as a manifest's is read
+    assert judged(label, source_types=(GENERATED,), metadata=metadata) == ("unconfirmed", "")
+    assert judged(label, source_types=(GENERATED,), metadata=(("ai_prompt", "a house"),))[0] == "contradicted"

@@ -61,6 +61,13 @@ def test_a_body_that_says_it_is_too_large_is_refused_before_it_comes(tmp_path: P
         assert answer.startswith(b"HTTP/1.1 413") and b"at most 165,536 bytes" in answer
 
 
+def test_forms_and_objects_that_everybody_may_send_are_small(served: Served) -> None:
+    form = {"grant_type": "client_credentials", "scope": "x" * 70_000}
+    for place, body in (("/oauth2/token", {"data": form}), ("/c2pa/v1/matches/byBinding", {"json": form})):
+        answer = served.anyone.post(place, **body)  # type: ignore[arg-type]
+        assert answer.status_code == 413 and "at most 65,536 bytes" in answer.text, place
+
+
 def test_a_body_that_turns_out_too_large_is_refused_on_the_way(tmp_path: Path) -> None:
     def endless() -> Iterator[bytes]:
         for _ in range(10_000):

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.wam.service.served import Served, picture, upload
+from wam.provenance.source_types import GENERATED_KINDS
 from wam.service.roles import Role
 
 PARTS = {
@@ -30,6 +31,11 @@ def test_its_parts_are_there(served: Served) -> None:
     for path, kind in PARTS.items():
         answer = served.anyone.get(path)
         assert answer.status_code == 200 and answer.headers["content-type"].startswith(kind)
+
+
+def test_it_knows_what_generated_pictures_are_called(served: Served) -> None:
+    (listed,) = re.findall(r"const GENERATED = \[(.*?)\]", served.anyone.get("/page.js").text)
+    assert set(re.findall(r'"(\w+)"', listed)) == GENERATED_KINDS
 
 
 def test_it_asks_nobody_else_for_anything_and_has_nothing_inline(served: Served) -> None:

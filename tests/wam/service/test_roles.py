@@ -16,8 +16,8 @@ from wam.service.roles import ALLOWED, Role, View, may, view_of
 DENIED = {Role.ANONYMOUS: 401} | {role: 403 for role in set(Role) - {Role.ANONYMOUS}}
 EXPECTED = {  # who may use what, written down a second time: a change of the table has to be meant
     "page": "everybody", "page_style": "everybody", "page_script": "everybody", "page_icon": "everybody",
-    "openapi": "everybody", "healthz": "everybody", "readyz": "everybody", "about": "everybody",
-    "detect": "everybody", "detect_url": "everybody", "result_file": "everybody",
+    "page_texts": "everybody", "openapi": "everybody", "healthz": "everybody", "readyz": "everybody",
+    "about": "everybody", "detect": "everybody", "detect_url": "everybody", "result_file": "everybody",
     "metrics": "auditor admin", "list_records": "auditor admin", "show_record": "auditor admin",
     "embed": "marker admin", "withdraw_record": "admin",
     "start_job": "marker auditor admin", "show_job": "marker auditor admin", "job_results": "marker auditor admin",

@@ -7,10 +7,12 @@ import json
 import os
 import zipfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 pytest.importorskip("c2pa", reason="needs c2pa-python")
 pytest.importorskip("cbor2", reason="needs cbor2")
@@ -21,6 +23,7 @@ from tests.wam.cli.commands import Run, draw, error_line
 from tests.wam.provenance.c2pa_files import Certificates, certificates, read_independently
 from tests.wam.service.jobs import finished
 from tests.wam.service.served import Served, in_threads, picture, upload
+from tests.wam.synthetic import varied_picture
 from wam.provenance.credentials import make_test_chain
 from wam.provenance.source_types import GENERATED, source_type_of
 from wam.service.roles import Role
@@ -39,10 +42,12 @@ def service(tmp_path_factory: pytest.TempPathFactory, signer: Certificates) -> I
         yield one
 
 
-def marked(service: Served, seed: int = 0, **fields: str) -> tuple[dict[str, Any], bytes]:
+def marked(
+    service: Served, seed: int = 0, *, content: bytes | None = None, **fields: str
+) -> tuple[dict[str, Any], bytes]:
     """The object and the file of one picture that was marked and signed."""
     answer = service[Role.MARKER].post(
-        "/v1/embed", **upload(picture(seed=seed), c2pa="true", **MARK, **fields),
+        "/v1/embed", **upload(content or picture(seed=seed), c2pa="true", **MARK, **fields),
         headers={"Accept": "multipart/mixed"},
     )  # fmt: skip
     assert answer.status_code == 200, answer.text
@@ -52,13 +57,17 @@ def marked(service: Served, seed: int = 0, **fields: str) -> tuple[dict[str, Any
 
 
 def test_a_marked_picture_is_signed_and_its_manifest_kept(service: Served, signer: Certificates) -> None:
-    said, content = marked(service)
+    stream = io.BytesIO()
+    Image.fromarray(varied_picture(seed=9)).save(stream, "PNG")  # which shows enough for a fingerprint
+    said, content = marked(service, content=stream.getvalue())
     found = read_independently(content, "PNG", signer.root)
     assert found["state"] == "Trusted" and found["active_manifest"] == said["manifest"]
     manifest = found["manifests"][said["manifest"]]
     assert [one["title"] for one in manifest["ingredients"]] == ["in.png"]
     kept = service.house.registry.manifests.find(said["manifest"])
-    assert kept is not None and kept.phash is not None and kept.pdq is not None
+    entry = service.house.registry.find_link(said["link"])
+    assert kept is not None and entry is not None and (kept.phash, kept.pdq) == (entry.phash, entry.pdq)
+    assert (kept.pdq is None) == (find_spec("pdqhash") is None)
     value = parse_link(said["link"]).to_bytes(4, "big")
     assert service.house.registry.manifests.bound_to([Binding("wam-lattice-1", value)]) == [kept.id]
     fetched = service.anyone.get(f"/c2pa/v1/manifests/{said['manifest']}")
@@ -101,12 +110,14 @@ def test_records_in_the_pixels_are_signed_too(service: Served, signer: Certifica
 
 def test_a_job_signs_each_of_its_pictures(service: Served, signer: Certificates) -> None:
     files = [("file", (f"{seed}.png", picture(seed=seed), "image/png")) for seed in (5, 6)]
-    form = {"asset_from": "name", "owner": "acme", "c2pa": "true"}
+    label = {"label": "us-ca", "ai_system": "Painter", "ai_version": "3"}
+    form = {"asset_from": "name", "owner": "acme", "c2pa": "true", **label}
     job, _ = finished(service, service[Role.MARKER].post("/v1/jobs/embed", files=files, data=form))
     archive = zipfile.ZipFile(io.BytesIO(service[Role.MARKER].get(f"/v1/jobs/{job['id']}/files").content))
     assert len(archive.namelist()) == 2
     for name in archive.namelist():
         assert read_independently(archive.read(name), "PNG", signer.root)["state"] == "Trusted"
+        assert b"AISystemUsed>Painter<" in archive.read(name)
 
 
 def test_what_is_not_signed_is_not_marked(service: Served) -> None:
@@ -127,8 +138,10 @@ def test_a_certificate_that_expires_while_it_serves(tmp_path: Path) -> None:
     object.__setattr__(signer, "key", (tmp_path / "old" / "key.pem").read_bytes())
     with in_threads(tmp_path, signer=signer) as one:
         answer = one[Role.MARKER].post("/v1/embed", **upload(picture(), c2pa="true", **MARK))
-        assert answer.status_code == 503 and "expected to sign its manifest" in answer.json()["detail"]
-        assert [entry.state for entry in one.house.registry.entries()] == ["discarded"]
+        assert answer.status_code == 503 and "a certificate that is not valid now" in answer.json()["detail"]
+        files = {"file": ("a.png", picture())}
+        assert one[Role.MARKER].post("/v1/jobs/embed", files=files, data={"c2pa": "true", **MARK}).status_code == 503
+        assert list(one.house.registry.entries()) == []
 
 
 def test_a_service_without_a_certificate_says_so(served: Served) -> None:

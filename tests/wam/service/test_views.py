@@ -12,7 +12,11 @@ from PIL import Image
 from tests.wam.cli.commands import check_contract
 from tests.wam.service.served import Served, picture, upload
 from tests.wam.synthetic import varied_picture
-from wam.service.roles import Role
+from wam.pipeline.contract import detect_object
+from wam.pipeline.read import Findings
+from wam.provenance.manifest_state import ManifestState, State
+from wam.service.roles import Role, View
+from wam.service.views import served as served_as
 
 SECRETS = ("asset-77", "user-88")
 EXTRA = ("view", "marked_by", "overlay", "masks")
@@ -46,12 +50,13 @@ def test_the_public_is_told_the_owner_and_nothing_personal(served: Served, marke
     assert mark["bit_confidence"] is None and mark["log10_p"] in (-4.0, -10.0, -20.0)
     assert mark["region"]["area"] > 0.5
     assert said["label"]["value"] == "1" and said["label"]["produce_id"] is None
+    assert served.house.registry.name not in json.dumps(said)  # nor where records are
 
 
 def test_a_partner_is_told_the_asset_and_not_the_user(served: Served, marked: bytes) -> None:
     (mark,) = shown(served, marked, Role.MARKER)["watermarks"]
     assert (mark["record"]["asset"], mark["record"]["user"]) == ("asset-77", None)
-    assert mark["link"].startswith("wm:")
+    assert mark["link"].startswith("wm:") and mark["registry"] is None
 
 
 def test_staff_are_told_all(served: Served, marked: bytes) -> None:
@@ -59,6 +64,26 @@ def test_staff_are_told_all(served: Served, marked: bytes) -> None:
     (mark,) = said["watermarks"]
     assert (mark["record"]["user"], mark["marked_by"]) == ("user-88", "acme")
     assert len(mark["bits"]) == 32 and mark["log10_p"] < -4 and said["label"]["produce_id"]
+    assert mark["registry"] == served.house.registry.name
+
+
+@pytest.mark.parametrize(("view", "prompt"), [(View.PUBLIC, None), (View.PARTNER, "Anna"), (View.STAFF, "Anna")])
+def test_a_prompt_in_a_manifest_is_not_for_the_public(view: View, prompt: str | None) -> None:
+    said = (("ai_system", "Painter"), ("ai_prompt", "Anna"), ("ai_prompt_writer", "Anna"))
+    found = Findings(9, 9, (), credentials=ManifestState("valid", metadata=said))
+    credentials = served_as(detect_object(found, image="a", model="m"), view)["credentials"]
+    assert credentials is not None and credentials["metadata"]["ai_system"] == "Painter"
+    assert {credentials["metadata"].get(name) for name in ("ai_prompt", "ai_prompt_writer")} == {prompt}
+
+
+@pytest.mark.parametrize(("state", "view", "told"), [
+    ("unread", View.PUBLIC, []), ("unread", View.PARTNER, []), ("unread", View.STAFF, ["/etc/roots.pem: x"]),
+    ("broken", View.PUBLIC, ["/etc/roots.pem: x"]),
+])  # fmt: skip
+def test_why_manifests_are_not_read_is_for_staff(state: State, view: View, told: list[str]) -> None:
+    found = Findings(9, 9, (), credentials=ManifestState(state, problems=("/etc/roots.pem: x",)))
+    credentials = served_as(detect_object(found, image="a", model="m"), view)["credentials"]
+    assert credentials is not None and credentials["problems"] == told
 
 
 def test_a_mark_without_a_record_is_nobody_s(served: Served, marked: bytes) -> None:

@@ -3,6 +3,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const WHOLE = 0.8; // share of a picture that is called nearly all of it
 const COLOURS = 12;
+const GENERATED = ["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "algorithmicMedia", "compositeSynthetic"];
 const $ = (id) => document.getElementById(id);
 let language = (navigator.languages || [navigator.language || "en"])[0].toLowerCase().startsWith("zh") ? "zh" : "en";
 let text = TEXTS[language];
@@ -114,12 +115,17 @@ function checkFile(file) {
   check(file, file.name || "", form, "v1/detect", {});
 }
 
+function saysGenerated(label) {
+  const kind = ((label && label.source_type) || "").split("digitalsourcetype/").pop();
+  return label !== null && Boolean(label.value || label.ai_system || GENERATED.includes(kind));
+}
+
 function show(said, name, url, focus) {
   shown = { said, name, url };
   const marks = said.watermarks;
   $("result").hidden = false;
   $("result-title").textContent = marks.length ? text.some(marks.length) : text.none;
-  const label = said.label && said.label.value ? ` ${text.labelSays}${said.label.agrees ? ` ${text.labelAgrees}` : ""}` : "";
+  const label = saysGenerated(said.label) ? ` ${text.labelSays}${said.label.agrees ? ` ${text.labelAgrees}` : ""}` : "";
   $("result-lead").textContent = (marks.length ? text.someLead(marks.length) : text.noneLead) + label;
   $("result-partial").hidden = said.complete;
   if (!said.complete) $("result-partial").textContent = text.partial((said.reason || "").split("; ").map((one) => (REASONS[language] || {})[one] || one).join("; "));
