@@ -92,6 +92,25 @@ def stated(document: minidom.Document, space: str, name: str) -> Iterator[str]:
                 yield element.getAttributeNS(space, name).strip()
 
 
+def opposes(keyword: str, text: str, label: object) -> bool:
+    """Whether a PNG text says other of a field than ``label`` has in it."""
+    local = keyword.rpartition(":")[2]
+    name = next((one for one in _TELLING if PROPERTIES[one][2] == local), None)
+    said = "" if name is None else str(getattr(label, name))
+    return bool(said and text.strip()) and _plain(text.strip()) != _plain(said.strip())
+
+
+def opposed_in(document: minidom.Document, label: object) -> tuple[str, ...]:
+    """Fields of which a packet says other than ``label``."""
+    found = []
+    for name in _TELLING:
+        _, space, local = PROPERTIES[name]
+        values, said = [one for one in stated(document, space, local) if one], str(getattr(label, name))
+        if said and any(_plain(one) != _plain(said.strip()) for one in values):
+            found.append(name)
+    return tuple(found)
+
+
 def write_fields(document: minidom.Document, target: minidom.Element, values: Mapping[str, str]) -> None:
     """Puts values into ``target``, a description of the packet, in the place of earlier ones; a provider is added to
     those who are named already."""

@@ -219,6 +219,7 @@ def test_a_list_says_what_each_picture_is_marked_as(served: Served) -> None:
         (ROWS, {"owner": "a", "asset": "1"}, "asset: expected asset, asset_from=name or a list"),
         (ROWS, {}, "rows.csv: 0.png: owner: expected one, found none"),
         ("name,asset\n", {"owner": "a"}, "rows.csv: expected the columns path, asset"),
+        ("path,asset,asset\n", {"owner": "a"}, "rows.csv: expected the columns path, asset"),
         (b"path,asset\n\xff,\n", {"owner": "a"}, "rows.csv: expected a CSV file in UTF-8"),
         ("path,asset\n0.png,a\n0.png,b\n", {"owner": "a"}, "rows.csv: row 3: expected each path once"),
         ("path,asset,time\n0.png,a,noon\nsub/1.png,b,\n", {"owner": "a"}, "rows.csv: 0.png: time: expected RFC 3339"),
