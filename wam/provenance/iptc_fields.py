@@ -71,7 +71,7 @@ def read_fields(documents: Iterable[minidom.Document], texts: Iterable[tuple[str
             values[name] = found[0]
         if name in _TELLING and len({_plain(one) for one in found}) > 1:
             conflicts.append(name)
-    suppliers = [value for one in packets for value in stated(one, PLUS, _SUPPLIER_NAME) if value]
+    suppliers = [name for one in packets for name in _suppliers(one)]
     if suppliers:
         values["provider"] = suppliers[-1]
     return IptcFields(values, tuple(conflicts))
@@ -119,8 +119,19 @@ def write_fields(document: minidom.Document, target: minidom.Element, values: Ma
             remove(document, space, local)
             add_text(document, target, f"{prefix}:{local}", space, values[name])
     provider = values.get("provider")
-    if provider and provider not in stated(document, PLUS, _SUPPLIER_NAME):
+    if provider and _suppliers(document)[-1:] != [provider]:  # of several the last counts
         _add_supplier(document, target, provider)
+
+
+def _suppliers(document: minidom.Document) -> list[str]:
+    """Their names in the order of the packet, in which some stand as elements and some as attributes."""
+    found = []
+    for element in document.getElementsByTagName("*"):
+        if (element.namespaceURI, element.localName) == (PLUS, _SUPPLIER_NAME):
+            found.append(_text(element))
+        elif element.hasAttributeNS(PLUS, _SUPPLIER_NAME):
+            found.append(element.getAttributeNS(PLUS, _SUPPLIER_NAME).strip())
+    return [one for one in found if one]
 
 
 def remove(document: minidom.Document, space: str, name: str) -> None:

@@ -221,6 +221,17 @@ def test_a_label_is_not_contradicted_by_what_its_own_file_said_before(place: str
         assert metadata.exif is not None and metadata.exif in kept.segments and b"Other" not in kept.segments
 
 
+def test_the_provider_is_the_one_that_was_written_last_however_others_are_named() -> None:
+    short = packet('<p:ImageSupplier><r:Seq><r:li p:ImageSupplierName="Old"/></r:Seq></p:ImageSupplier>')
+    twice = packet(
+        "<p:ImageSupplier><r:Seq><r:li p:ImageSupplierName='acme'/><r:li p:ImageSupplierName='Old'/></r:Seq>"
+        "</p:ImageSupplier>"
+    )
+    for before in (short, twice, packet(attributes='p:ImageSupplierName="Old"')):
+        found = read_label(Metadata(xmp=written(Disclosure(("in",), ai_system="Painter"), before)[1]))
+        assert found is not None and found.provider == "acme"
+
+
 def test_fields_of_any_photo_are_no_label() -> None:
     photo = packet("<i:DigImageGUID>1</i:DigImageGUID>", 's:DateCreated="2026-01-01"')
     assert read_label(Metadata(xmp=photo)) is None
