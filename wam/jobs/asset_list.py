@@ -95,7 +95,7 @@ def _read_rows(stream: TextIO, shown: str, names_of: Callable[[str], set[str]], 
         columns = reader.fieldnames or []
         missing = [name for name in COLUMNS[:2] if name not in columns]
         unknown = [name for name in columns if name not in COLUMNS]
-        if missing or unknown:
+        if missing or unknown or len(set(columns)) < len(columns):
             found = ", ".join(columns) or "none"
             raise PlanError(f"{shown}: expected the columns {', '.join(COLUMNS)}, found {found}; mend the first line")
         table = list(reader)

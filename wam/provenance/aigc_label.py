@@ -229,6 +229,11 @@ def _from_json(text: str) -> Label | None:
     return Label(**said)
 
 
+def exif_packet(metadata: Metadata) -> bytes | None:
+    """The XMP packet that EXIF holds, None where there is none."""
+    return _in_exif(metadata)[0]
+
+
 def _in_exif(metadata: Metadata) -> tuple[bytes | None, tuple[str, ...]]:
     """What EXIF holds of a label: an XMP packet, and the user comment, annex B's other place in JPEG and WebP."""
     if not metadata.exif:

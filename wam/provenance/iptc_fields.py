@@ -71,7 +71,7 @@ def read_fields(documents: Iterable[minidom.Document], texts: Iterable[tuple[str
             values[name] = found[0]
         if name in _TELLING and len({_plain(one) for one in found}) > 1:
             conflicts.append(name)
-    suppliers = [value for one in packets for value in stated(one, PLUS, _SUPPLIER_NAME) if value]
+    suppliers = [name for one in packets for name in _suppliers(one)]
     if suppliers:
         values["provider"] = suppliers[-1]
     return IptcFields(values, tuple(conflicts))
@@ -92,6 +92,25 @@ def stated(document: minidom.Document, space: str, name: str) -> Iterator[str]:
                 yield element.getAttributeNS(space, name).strip()
 
 
+def opposes(keyword: str, text: str, label: object) -> bool:
+    """Whether a PNG text says other of a field than ``label`` has in it."""
+    local = keyword.rpartition(":")[2]
+    name = next((one for one in _TELLING if PROPERTIES[one][2] == local), None)
+    said = "" if name is None else str(getattr(label, name))
+    return bool(said and text.strip()) and _plain(text.strip()) != _plain(said.strip())
+
+
+def opposed_in(document: minidom.Document, label: object) -> tuple[str, ...]:
+    """Fields of which a packet says other than ``label``."""
+    found = []
+    for name in _TELLING:
+        _, space, local = PROPERTIES[name]
+        values, said = [one for one in stated(document, space, local) if one], str(getattr(label, name))
+        if said and any(_plain(one) != _plain(said.strip()) for one in values):
+            found.append(name)
+    return tuple(found)
+
+
 def write_fields(document: minidom.Document, target: minidom.Element, values: Mapping[str, str]) -> None:
     """Puts values into ``target``, a description of the packet, in the place of earlier ones; a provider is added to
     those who are named already."""
@@ -100,8 +119,19 @@ def write_fields(document: minidom.Document, target: minidom.Element, values: Ma
             remove(document, space, local)
             add_text(document, target, f"{prefix}:{local}", space, values[name])
     provider = values.get("provider")
-    if provider and provider not in stated(document, PLUS, _SUPPLIER_NAME):
+    if provider and _suppliers(document)[-1:] != [provider]:  # of several the last counts
         _add_supplier(document, target, provider)
+
+
+def _suppliers(document: minidom.Document) -> list[str]:
+    """Their names in the order of the packet, in which some stand as elements and some as attributes."""
+    found = []
+    for element in document.getElementsByTagName("*"):
+        if (element.namespaceURI, element.localName) == (PLUS, _SUPPLIER_NAME):
+            found.append(_text(element))
+        elif element.hasAttributeNS(PLUS, _SUPPLIER_NAME):
+            found.append(element.getAttributeNS(PLUS, _SUPPLIER_NAME).strip())
+    return [one for one in found if one]
 
 
 def remove(document: minidom.Document, space: str, name: str) -> None:

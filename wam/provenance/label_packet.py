@@ -16,8 +16,8 @@ from wam.pictures.containers.jpeg import SEGMENT_BYTES
 from wam.pictures.formats import KEEPS, Metadata, Settings, check_format
 from wam.pictures.metadata import EXIF_PREFIX, reset_orientation
 from wam.pictures.samples import Picture
-from wam.provenance.aigc_label import KEYS, TC260, Label, jpeg_segments
-from wam.provenance.iptc_fields import PROPERTIES, add_text, remove, write_fields
+from wam.provenance.aigc_label import KEYS, TC260, Label, exif_packet, jpeg_segments
+from wam.provenance.iptc_fields import PROPERTIES, add_text, opposed_in, opposes, remove, write_fields
 
 _RDF = xmp.RDF
 _TIFF = "http://ns.adobe.com/tiff/1.0/"
@@ -70,7 +70,10 @@ def _described(picture: Picture, label: Label, format: str) -> tuple[Metadata, S
 
 
 def attach_label(metadata: Metadata, settings: Settings, label: Label) -> tuple[Metadata, Settings, tuple[str, ...]]:
-    """Metadata and encoder settings that carry the label in XMP, and what had to go for it."""
+    """Metadata and encoder settings that carry the label in XMP, and what had to go for it. What other places of the
+    file say of a field of the label is taken out where it is something else: a file that contradicts itself is worth
+    nothing."""
+    metadata, settings = _unopposed(metadata, settings, label)
     segments, chunks = settings.segments, settings.chunks
     # of an extended packet the main part alone is in its segment
     before = jpeg.xmp_of(jpeg.split(segments))[0] if segments else metadata.xmp
@@ -89,6 +92,30 @@ def attach_label(metadata: Metadata, settings: Settings, label: Label) -> tuple[
         others_png = tuple(part for part in chunks if not (part[0] == b"iTXt" and part[1].startswith(_PNG_XMP)))
         chunks = ((b"iTXt", _PNG_XMP + bytes(4) + packet, False), *others_png)
     return replace(metadata, xmp=packet), replace(settings, segments=segments, chunks=chunks), lost
+
+
+def _unopposed(metadata: Metadata, settings: Settings, label: Label) -> tuple[Metadata, Settings]:
+    """Without PNG texts, and statements of a packet in EXIF, that say other than the label."""
+    opposed = {keyword for keyword, value in metadata.text if opposes(keyword, value, label)}
+    texts = tuple(pair for pair in metadata.text if pair[0] not in opposed)
+    chunks = tuple(part for part in settings.chunks if _keyword(part) not in opposed)
+    metadata, settings = replace(metadata, text=texts), replace(settings, chunks=chunks)
+    packet = exif_packet(metadata)
+    document = xmp.parse(packet)
+    if packet is None or document is None or not (names := opposed_in(document, label)):
+        return metadata, settings
+    for _, space, local in (PROPERTIES[name] for name in names):
+        remove(document, space, local)
+    # of the same length, so that nothing else of EXIF moves
+    rest = xmp.written(document)
+    rest = rest.ljust(len(packet)) if len(rest) <= len(packet) else bytes(len(packet))
+    metadata = replace(metadata, exif=(metadata.exif or b"").replace(packet, rest))
+    return metadata, replace(settings, segments=settings.segments.replace(packet, rest))
+
+
+def _keyword(chunk: tuple[bytes, bytes, bool]) -> str | None:
+    """Of a PNG text, None of any other chunk."""
+    return chunk[1].partition(b"\0")[0].decode("latin-1") if chunk[0] in (b"tEXt", b"zTXt", b"iTXt") else None
 
 
 def _exif_end(segments: bytes) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -35,6 +37,7 @@ from wam.service.tokens import METADATA_PATH, NEEDED, SCOPES, TokenBook, Tokens
 from wam.service.tokens import PATH as TOKEN_PATH
 from wam.service.views import ServedDetect
 
+LOG = logging.getLogger("wam.service")
 SWEEP_SECONDS = 30.0  # between looks at what was kept long enough
 FILE = {"type": "string", "format": "binary"}
 TEXT = {"type": "string"}
@@ -287,9 +290,13 @@ def _described(app: FastAPI) -> dict[str, Any]:
 
 async def _sweep(house: House) -> None:
     while True:
-        await house.jobs.sweep()  # first: jobs of a service that is gone may be waiting
-        with suppress(Problem):  # a store that does not answer now
-            await asyncio.to_thread(house.kept.sweep)
+        for sweep in (house.jobs.sweep, lambda: asyncio.to_thread(house.kept.sweep)):  # jobs may be waiting: first
+            try:
+                await sweep()
+            except Problem:  # a store that does not answer now
+                continue
+            except Exception as error:  # without sweeping no job would ever be gone on with
+                LOG.error(json.dumps({"fault": type(error).__name__, "at": "sweep"}))
         await asyncio.sleep(SWEEP_SECONDS)
 
 

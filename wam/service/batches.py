@@ -138,10 +138,12 @@ class Jobs:
                 await self._leave(job)
             except Problem:
                 continue
+            except Exception as error:  # its folder was removed meanwhile, say: the others go on
+                _log_fault(error)
         with suppress(Problem):
             for id in await asyncio.to_thread(ids, self._store):
                 if id not in self._jobs:
-                    await self._look_at(JobFiles(self._store, id))
+                    await self._look_at_one(JobFiles(self._store, id))
 
     async def close(self) -> None:
         """Lets go of all: another service goes on with them, or this one when it is there again."""
@@ -152,6 +154,19 @@ class Jobs:
                     await job.tell(None, whole=True)
         self._jobs.clear()
         self._presence.close()
+
+    async def _look_at_one(self, files: JobFiles) -> None:
+        """The same as ``_look_at``, whatever lies in the store: of one that cannot be gone on with nobody waits."""
+        try:
+            await self._look_at(files)
+        except Problem:
+            raise
+        except Exception as error:
+            _log_fault(error)
+            told = await asyncio.to_thread(files.standing)
+            if told is not None:
+                said = {**told.said, "state": "failed"}
+                await asyncio.to_thread(files.put_standing, replace(told, said=said, at=now(), owner=None))
 
     async def _look_at(self, files: JobFiles) -> None:
         """Does what is to be done about a job that is not this service's."""

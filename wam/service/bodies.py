@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -11,9 +12,10 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from wam.errors import show_name
+from wam.provenance.disclosure import LONGEST_PROMPT
 from wam.service.problems import Problem, bad_request
 
-LONGEST_FIELD = 4096  # bytes of a form's field
+LONGEST_FIELD = 4 * LONGEST_PROMPT  # bytes of a form's field, of which a character of a prompt takes four at most
 FORM_FIELDS = 20
 LONGEST_NAME = 200  # characters of a picture's name that are kept
 RAW_TYPES = ("image/", "application/octet-stream")
@@ -84,9 +86,12 @@ def number_of(fields: Mapping[str, str], name: str) -> float | None:
     """A field as a number, None where there is none; raises ``ValueError``."""
     text = fields.get(name)
     try:
-        return float(text) if text else None
+        number = float(text) if text else None
     except ValueError:
-        raise ValueError(f"{name}: expected a number, found another") from None
+        number = math.nan
+    if number is not None and not math.isfinite(number):
+        raise ValueError(f"{name}: expected a number, found another")
+    return number
 
 
 def switch_of(fields: Mapping[str, str], name: str) -> bool:

@@ -29,7 +29,7 @@ import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,6 +39,7 @@ CHUNK = 1 << 16
 ARCHIVE = "marked.zip"
 CLAIM_SECONDS = 60.0  # in which whoever claims a job tells that it goes on
 _ID = re.compile(r"[A-Za-z0-9_-]{16}")
+_SAID = frozenset({"kind", "state", "passed_over", "files"})  # of what is told of a job, that which is asked for here
 
 
 @dataclass(frozen=True)
@@ -110,20 +111,32 @@ class JobFiles:
         self._put_json("plan.json", asdict(plan))
 
     def plan(self) -> Plan | None:
-        """What is to be done."""
+        """What is to be done. Raises ``ValueError`` for what no service of this version wrote."""
         values = self._json("plan.json")
         if values is None:
             return None
-        return Plan(values["asked"], tuple(Member(**one) for one in values["members"]), values["uploads"])
+        try:
+            members = tuple(Member(**one) for one in values["members"])
+            return Plan(values["asked"], members, int(values["uploads"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError("expected the plan of a job, found another") from error
 
     def put_standing(self, standing: Standing) -> None:
         """Tells how far it is."""
         self._put_json("job.json", asdict(standing))
 
     def standing(self) -> Standing | None:
-        """How far it is; None where there is no such job."""
-        values = self._json("job.json") if _ID.fullmatch(self.id) else None
-        return None if values is None else Standing(**values)
+        """How far it is; None where there is no such job, nor one that can be read: a store may hold what another
+        version, or another program, put there."""
+        if not _ID.fullmatch(self.id):
+            return None
+        try:
+            values = self._json("job.json")
+            known = {one.name: values[one.name] for one in fields(Standing) if one.name in values}
+            standing = Standing(**known)
+            return standing if standing.said.keys() >= _SAID and standing.at + standing.claim >= 0 else None
+        except (ValueError, TypeError, AttributeError):
+            return None
 
     @property
     def latest(self) -> float | None:
@@ -162,13 +175,14 @@ class JobFiles:
         self._store.put(self._name(f"results-{claim:04d}-{part:06d}.jsonl"), text.encode())
 
     def lines(self) -> Iterator[tuple[int, str]]:
-        """What was said of pictures, once of each, whoever has done it twice."""
+        """What was said of pictures, once of each, whoever has done it twice. A line that was cut off says nothing:
+        its picture is worked on again."""
         seen = set()
         for part in self._store.list(f"jobs/{self.id}/results-", prefix=True):
             content = self._store.get(part.name) or b""
-            for line in content.decode().splitlines():
+            for line in content.decode("ascii", "replace").splitlines():
                 number, _, said = line.partition("\t")
-                if number not in seen:
+                if number not in seen and _is_whole(number, said):
                     seen.add(number)
                     yield int(number), said
 
@@ -183,7 +197,8 @@ class JobFiles:
     def kept_sizes(self) -> dict[int, int]:
         """The sizes of the marked pictures by their numbers."""
         found = self._store.list(f"jobs/{self.id}/marked/", prefix=True)
-        return {int(one.name.rpartition("/")[2]): one.size for one in found}
+        named = {one.name.rpartition("/")[2]: one.size for one in found}
+        return {int(name): size for name, size in named.items() if _is_number(name)}
 
     def pack(self, names: Mapping[int, str]) -> None:
         """Puts the marked pictures into one archive under their names."""
@@ -224,6 +239,17 @@ class JobFiles:
 def ids(store: Store) -> Sequence[str]:
     """All jobs in a store."""
     return [one for one in store.folders("jobs") if _ID.fullmatch(one)]
+
+
+def _is_whole(number: str, said: str) -> bool:
+    try:
+        return _is_number(number) and isinstance(json.loads(said), dict | list)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def now() -> float:

@@ -197,6 +197,41 @@ def test_what_places_say_differently_is_named() -> None:
     assert found is not None and found.conflicts == ()
 
 
+@pytest.mark.parametrize("place", ["text", "exif"])
+def test_a_label_is_not_contradicted_by_what_its_own_file_said_before(place: str) -> None:
+    exif = Image.Exif()
+    exif[700] = packet(attributes='i:AISystemUsed="Other" i:AISystemVersionUsed="3.1"')
+    exif[270] = "a photo"
+    told = (("Iptc4xmpExt:AISystemUsed", "Other"), ("AISystemVersionUsed", "3.1"), ("Title", "x"))
+    data = exif.tobytes().removeprefix(b"Exif\0\0")
+    before = Metadata(text=told) if place == "text" else Metadata(exif=data)
+    chunks = ((b"tEXt", b"Iptc4xmpExt:AISystemUsed\0Other", False), (b"tEXt", b"Title\0x", True))
+    segments = b"\xff\xe1" + (2 + 6 + len(data)).to_bytes(2, "big") + b"Exif\0\0" + data
+    settings = Settings(chunks=chunks) if place == "text" else Settings(segments=segments)
+    label = mark_label(read_label(before), **MARKED, **STATED, disclosure=Disclosure(("us-ca",), **VALUES))
+    metadata, kept, _ = attach_label(before, settings, label)
+    found = read_label(metadata)
+    assert found is not None and (found.ai_system, found.ai_version, found.conflicts) == ("Painter", "3.1", ())
+    if place == "text":
+        assert metadata.text == told[1:] and kept.chunks[1:] == chunks[1:]
+    else:
+        after = Image.Exif()
+        after.load(metadata.exif)
+        assert after[270] == "a photo" and len(metadata.exif or b"") == len(data)
+        assert metadata.exif is not None and metadata.exif in kept.segments and b"Other" not in kept.segments
+
+
+def test_the_provider_is_the_one_that_was_written_last_however_others_are_named() -> None:
+    short = packet('<p:ImageSupplier><r:Seq><r:li p:ImageSupplierName="Old"/></r:Seq></p:ImageSupplier>')
+    twice = packet(
+        "<p:ImageSupplier><r:Seq><r:li p:ImageSupplierName='acme'/><r:li p:ImageSupplierName='Old'/></r:Seq>"
+        "</p:ImageSupplier>"
+    )
+    for before in (short, twice, packet(attributes='p:ImageSupplierName="Old"')):
+        found = read_label(Metadata(xmp=written(Disclosure(("in",), ai_system="Painter"), before)[1]))
+        assert found is not None and found.provider == "acme"
+
+
 def test_fields_of_any_photo_are_no_label() -> None:
     photo = packet("<i:DigImageGUID>1</i:DigImageGUID>", 's:DateCreated="2026-01-01"')
     assert read_label(Metadata(xmp=photo)) is None

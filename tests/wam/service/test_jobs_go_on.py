@@ -219,6 +219,7 @@ def test_a_list_says_what_each_picture_is_marked_as(served: Served) -> None:
         (ROWS, {"owner": "a", "asset": "1"}, "asset: expected asset, asset_from=name or a list"),
         (ROWS, {}, "rows.csv: 0.png: owner: expected one, found none"),
         ("name,asset\n", {"owner": "a"}, "rows.csv: expected the columns path, asset"),
+        ("path,asset,asset\n", {"owner": "a"}, "rows.csv: expected the columns path, asset"),
         (b"path,asset\n\xff,\n", {"owner": "a"}, "rows.csv: expected a CSV file in UTF-8"),
         ("path,asset\n0.png,a\n0.png,b\n", {"owner": "a"}, "rows.csv: row 3: expected each path once"),
         ("path,asset,time\n0.png,a,noon\nsub/1.png,b,\n", {"owner": "a"}, "rows.csv: 0.png: time: expected RFC 3339"),
@@ -240,3 +241,40 @@ def test_a_list_gives_a_key_no_other_owner(served: Served) -> None:
     assert served.anyone.post("/v1/jobs/embed", files=parts, headers=headers).status_code == 403
     parts["list"] = ("rows.csv", "path,asset\n0.png,a\n")
     assert served.anyone.post("/v1/jobs/embed", files=parts, headers=headers).status_code == 202
+
+
+def test_what_lies_in_the_store_and_is_no_job_of_this_version_holds_no_other_up(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "jobs"))
+    said = {"id": "", "kind": "detect", "state": "running", "passed_over": 0, "files": None}
+    cut, foreign, planless, newer = (letter * 16 for letter in "abcn")
+    store.put(f"jobs/{cut}/job.json", b'{"client": "key 1", "sa')
+    store.put(f"jobs/{foreign}/job.json", b'{"client": 5, "said": {}, "at": "x"}')
+    JobFiles(store, planless).put_standing(Standing("key 1", said, 0.0, None))
+    store.put(f"jobs/{planless}/plan.json", b'{"members": [{"other": 1}]}')
+    with in_threads(tmp_path, jobs=tmp_path / "jobs") as first:
+        files = {"file": ("x.zip", archive(PICTURES))}
+        headers = first[Role.MARKER].headers
+        job, lines = finished(first, first[Role.MARKER].post("/v1/jobs", files=files))
+        plan = JobFiles(store, job["id"]).plan()
+    assert plan is not None and len(lines) == 6
+    told = JobFiles(store, newer)
+    told.put_plan(plan)
+    told.put_upload(0, io.BytesIO(archive(PICTURES)))
+    told.put_lines(0, 0, {0: json.dumps(lines[0])})
+    store.put(f"jobs/{newer}/results-0000-000001.jsonl", b'1\t{"image": "1.pn')
+    told.put_standing(Standing(json.loads(_standing(store, job["id"]))["client"], {**said, "id": newer}, 0.0, None))
+    added = {**json.loads(_standing(store, newer)), "of_a_later_version": 1}
+    store.put(f"jobs/{newer}/job.json", json.dumps(added).encode())
+    with in_threads(tmp_path, jobs=tmp_path / "jobs") as second, keyed(second, headers) as client:
+        until(lambda: second[Role.ADMIN].get(f"/v1/jobs/{newer}").json()["state"] == "done")
+        assert client.get(f"/v1/jobs/{newer}").json()["done"] == 6
+        assert len(client.get(f"/v1/jobs/{newer}/results").text.splitlines()) == 6
+        assert second[Role.ADMIN].get(f"/v1/jobs/{planless}").json()["state"] == "failed"
+        for id in (cut, foreign):
+            assert second[Role.ADMIN].get(f"/v1/jobs/{id}").status_code == 404
+
+
+def _standing(store: Store, id: str) -> bytes:
+    content = store.get(f"jobs/{id}/job.json")
+    assert content is not None
+    return content
