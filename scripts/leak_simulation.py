@@ -63,16 +63,22 @@ def part(picture: Image.Image, random: np.random.Generator, *, area: tuple[float
     return picture.crop((left, top, left + width, top + height))
 
 
-def leaks(copies: Sequence[Image.Image], names: Sequence[str], other: Image.Image, seed: int) -> Iterator[Leak]:
-    """Three of each copy."""
-    for number, (copy, name) in enumerate(zip(copies, names, strict=True)):
+def opened(content: bytes) -> Image.Image:
+    """The picture of a file."""
+    return Image.open(io.BytesIO(content)).convert("RGB")
+
+
+def leaks(copies: Sequence[bytes], names: Sequence[str], other: Image.Image, seed: int) -> Iterator[Leak]:
+    """Three of each copy, which are files."""
+    for number, (content, name) in enumerate(zip(copies, names, strict=True)):
+        copy = opened(content)
         random = np.random.default_rng([seed, number])
         scale = random.uniform(0.6, 1.0)
         smaller = copy.resize((round(copy.width * scale), round(copy.height * scale)), Image.Resampling.LANCZOS)
         yield Leak("jpeg", frozenset({name}), saved(smaller, int(random.integers(50, 81))))
         yield Leak("crop", frozenset({name}), saved(part(copy, random, area=(0.3, 0.7)), 80))
         second = (number + 1 + int(random.integers(len(copies) - 1))) % len(copies) if len(copies) > 1 else number
-        pieces = [part(copies[place], random, area=(0.3, 0.5)) for place in (number, second)]
+        pieces = [part(opened(copies[place]), random, area=(0.3, 0.5)) for place in (number, second)]
         yield Leak("collage", frozenset({name, names[second]}), saved(collage(pieces, other), 85))
 
 
@@ -97,13 +103,13 @@ def outcome(studio: Studio, leak: Leak) -> str:
     return "traced" if named == leak.recipients else "missed"
 
 
-def copies_of(studio: Studio, picture: bytes, names: Sequence[str]) -> list[Image.Image]:
-    """The copy of each; raises what stands in the way of one."""
+def copies_of(studio: Studio, picture: bytes, names: Sequence[str]) -> list[bytes]:
+    """The file of each; raises what stands in the way of one."""
     found = []
     for done in studio.mark_for(picture, names, asset=ASSET, owner=OWNER):
         if isinstance(done, Exception):
             raise done
-        found.append(done.image.convert("RGB"))
+        found.append(done.content)
     return found
 
 
@@ -114,7 +120,7 @@ def compare(studio: Studio, picture: bytes, count: int) -> dict[str, float]:
     def separate(first: int, last: int) -> float:
         before = time.process_time()
         for number in range(first, last):
-            studio.mark(picture, asset=ASSET, owner=OWNER, user=f"separate-{number}").image.convert("RGB")
+            studio.mark(picture, asset=ASSET, owner=OWNER, user=f"separate-{number}")
         return time.process_time() - before
 
     studio.mark(picture, asset=ASSET, owner=OWNER, user="first of all")  # what a process does once is in neither

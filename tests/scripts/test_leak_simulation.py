@@ -25,7 +25,7 @@ def photo(name: str) -> Image.Image:
     return Image.open(leak_simulation.SAMPLES / f"{name}.jpg").convert("RGB").reduce(2)
 
 
-def a_leak_each(copies: list[Image.Image], names: list[str], other: Image.Image) -> Iterator[leak_simulation.Leak]:
+def a_leak_each(copies: list[bytes], names: list[str], other: Image.Image) -> Iterator[leak_simulation.Leak]:
     """Of the first copy the first kind of leak, of the second the second, and so on."""
     every = leak_simulation.leaks(copies, names, other, 0)
     for number in range(len(copies)):

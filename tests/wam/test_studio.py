@@ -436,3 +436,21 @@ def test_several_registries_are_read_and_the_first_is_written_to(make: Make) -> 
         assert mark.status == "verified" and mark.registry is not None and Path(mark.registry).name == name
     both.mark(content(picture(seed=5)), asset="new", owner="acme")
     assert [len([*Registry.open(name).entries()]) for name in ("a.db", "b.db")] == [1, 2]
+
+
+def test_a_copy_for_each_recipient_has_a_link_of_its_own(studio: wam.Studio) -> None:
+    given = content(picture())
+    copies = [*studio.mark_for(given, ["ann", "bob", "ann"], asset="7", owner="acme")]
+    assert all(isinstance(one, MarkedFile) for one in copies)
+    ann, bob, again = (one for one in copies if isinstance(one, MarkedFile))
+    assert ann.link != bob.link and ann.content == again.content and again.report.notes  # the link that she had
+    for one, user in ((ann, "ann"), (bob, "bob")):
+        (mark,) = studio.read(one.content).marks
+        assert (mark.status, mark.record and mark.record.user) == ("verified", user)
+
+
+def test_what_cannot_be_marked_stands_in_the_recipients_place(studio: wam.Studio) -> None:
+    first, second = studio.mark_for(content(picture()), ["n" * 300, "bob"], asset="7", owner="acme", workers=2)
+    assert isinstance(first, ValueError) and isinstance(second, MarkedFile)
+    with pytest.raises(ValueError, match="asset"):
+        studio.mark_for(content(picture()), ["bob"], asset="", owner="acme")
