@@ -290,14 +290,19 @@ def _described(app: FastAPI) -> dict[str, Any]:
 
 async def _sweep(house: House) -> None:
     while True:
-        for sweep in (house.jobs.sweep, lambda: asyncio.to_thread(house.kept.sweep)):  # jobs may be waiting: first
-            try:
-                await sweep()
-            except Problem:  # a store that does not answer now
-                continue
-            except Exception as error:  # without sweeping no job would ever be gone on with
-                LOG.error(json.dumps({"fault": type(error).__name__, "at": "sweep"}))
+        await _swept(house.jobs.sweep())  # first: jobs of a service that is gone may be waiting
+        await _swept(asyncio.to_thread(house.kept.sweep))
         await asyncio.sleep(SWEEP_SECONDS)
+
+
+async def _swept(sweeping: Awaitable[None]) -> None:
+    """Waits for it; whatever goes wrong is logged: without sweeping no job would ever be gone on with."""
+    try:
+        await sweeping
+    except Problem:  # a store that does not answer now
+        return
+    except Exception as error:
+        LOG.error(json.dumps({"fault": type(error).__name__, "at": "sweep"}))
 
 
 async def _say_problem(_: Request, error: Exception) -> Response:

@@ -69,7 +69,7 @@ def test_a_record_in_the_pixels_needs_no_link(served: Served) -> None:
         ({"asset": "1"}, 400, "owner: expected text that is not blank"),
         ({"asset": "1", "owner": "a", "psnr": "5"}, 400, "psnr: expected 30 to 55 dB, found 5"),
         ({"asset": "1", "owner": "a", "strength": "loud"}, 400, "strength: expected one of gentle"),
-        ({"asset": "1", "owner": "a", "quality": "inf"}, 400, ""),
+        ({"asset": "1", "owner": "a", "quality": "inf"}, 400, "quality: expected a number, found another"),
         ({"asset": "1", "owner": "a", "quality": "101"}, 400, "quality: expected 1 to 100, found 101"),
         ({"asset": "1", "owner": "a", "time": "yesterday"}, 400, "time: expected RFC 3339"),
         ({"asset": "1", "owner": "a", "mode": "both"}, 400, "mode: expected link or record, found both"),
@@ -77,7 +77,7 @@ def test_a_record_in_the_pixels_needs_no_link(served: Served) -> None:
         ({"asset": "1", "owner": "a", "colour": "red"}, 400, "form: expected asset, owner"),
         ({"asset": "1", "owner": "a", "format": "../x"}, 400, "format: expected an extension"),
         ({"asset": "1", "owner": "a", "format": "doc"}, 422, "in.doc: expected"),
-        ({"asset": "x" * 5000, "owner": "a"}, 400, "form: expected one that can be read"),
+        ({"asset": "x" * 50_000, "owner": "a"}, 400, "form: expected one that can be read"),
     ],
 )
 def test_what_makes_no_sense_is_one_clear_line_and_costs_no_id(
