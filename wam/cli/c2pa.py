@@ -33,7 +33,8 @@ def test_certs(
         chain, key, root = make_test_chain(folder)
     except WamError as error:
         common.fail(error)
-    typer.echo(f"{chain}, {key}: for --sign-cert and --sign-key; {root}: for WAM_C2PA_TRUST. Valid for tests only")
+    typer.echo(f"{chain}, {key}: for --sign-cert and --sign-key\n{root}: for --trust and WAM_C2PA_TRUST")
+    typer.echo("valid for tests only")
 
 
 @c2pa_app.callback()

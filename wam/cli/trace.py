@@ -130,11 +130,11 @@ def _lines(name: str, said: Sequence[TraceObject], *, several: bool) -> Iterator
         rows.append(("region", f"{x},{y} {width}x{height} ({mark['region']['area']:.0%})"))
         rows.append(("chance", one["chance"]))
         if one["name_chance"] is not None:
-            rows.append(("of a name", f"{one['name_chance']}, for a mark of another registry"))
+            rows.append(("wrong name", f"{one['name_chance']}, if another registry made the mark"))
         if one["binding"] is not None:
             rows.append(("lies", one["binding"]))
         yield ""
-        yield from terminal.block(rows, terminal.width(), whole=("mark",))
+        yield from terminal.block(rows, terminal.width(), whole=("mark", "user"))
         if one["others"]:
             yield f"other marks of this asset, the newest first, {len(one['others'])} of {one['others_in_all']}:"
             yield from (f"  {_other(other, several=several)}" for other in one["others"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wam.cli import common, panels
+from wam.cli import common, panels, terminal
 from wam.cli.choices import Device
 from wam.cli.one_by_one import read_file, words_of
 from wam.errors import WamError, mask_secrets, show_name
@@ -97,9 +98,17 @@ def verify(
             }
             common.print_json(said)
         else:
-            typer.echo(f"{show_name(name)}: {judged.verdict}: {'; '.join(map(show_name, judged.reasons))}")
+            typer.echo("\n".join(_lines(f"{show_name(name)}: {judged.verdict}", [*map(show_name, judged.reasons)])))
     if worst:
         raise typer.Exit(worst)
+
+
+def _lines(verdict: str, reasons: Sequence[str]) -> Sequence[str]:
+    """Verdict and reasons in a line, or where a terminal has no room for that each reason in one of its own."""
+    line, columns = f"{verdict}: {'; '.join(reasons)}", terminal.width()
+    if columns is None or terminal.length(line) <= columns:
+        return [line]
+    return [verdict, *(f"  {reason}" for reason in reasons)]
 
 
 def _kept(findings: Findings, registries: list[Registry]) -> list[ManifestState]:

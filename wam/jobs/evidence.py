@@ -34,7 +34,10 @@ NOT_PROVEN = (
     "That nobody copied the mark here, unless it says above that it lies on the picture that was marked.",
     "More than the tests bear out: their pictures were also used in training, and there was no independent set.",
 )
-UNTESTED = "This model was not tested with this search: nothing is borne out about how often it is wrong."
+UNTESTED = (
+    "This model was not tested with this search: nothing is borne out about how often it is wrong.",
+    'Where a chance above says "tested", that was another version of model or search.',
+)
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,9 @@ def _mark(number: int, one: TraceObject, most: int) -> str:
     if said["link"] is not None:
         rows.append(("link", f"{said['link']}" + (f", known to {said['registry']}" if said["registry"] else "")))
     rows.append(("region", f"x {x}, y {y}, {width} x {height} pixels, {said['region']['area']:.0%} of the picture"))
-    rows.append(("chance of such a mark", f"{one['chance']}; where there is none"))
+    rows.append(("chance of such a mark", f"{one['chance']}; in an unmarked picture"))
     if one["name_chance"] is not None:
-        rows.append(("chance of a name", f"{one['name_chance']}; for a mark of another registry"))
+        rows.append(("chance of a wrong name", f"{one['name_chance']}; if another registry made the mark"))
     if one["binding"] is not None:
         rows.append(("lies", one["binding"]))
     text = f"<section><h2>Mark {number}</h2>{_table(rows)}"
@@ -138,7 +141,7 @@ def _circumstances(about: Circumstances) -> str:
 
 
 def _meaning(about: Circumstances) -> str:
-    sentences = (UNTESTED,) if about.meaning is None else about.meaning
+    sentences = UNTESTED if about.meaning is None else about.meaning
     meant = "".join(f"<li>{escape(text)}</li>" for text in sentences)
     unproven = "".join(f"<li>{escape(text)}</li>" for text in NOT_PROVEN)
     return (

@@ -130,10 +130,12 @@ def _read(path: Path) -> tuple[list[tuple[int, Row]], int]:
         text = path.read_text(encoding="utf-8-sig")
         lines = list(_lines(text))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        found = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise ListError(
-            [f"{_shown(path)}: expected a CSV file in UTF-8, found: {found}; check --recipients"]
-        ) from error
+        found, mend = (error.strerror if isinstance(error, OSError) else None) or str(error), "check --recipients"
+        if isinstance(error, UnicodeDecodeError):
+            line = error.object.count(b"\n", 0, error.start) + 1
+            found = f"the byte {error.object[error.start]:#04x} in line {line}"
+            mend = 'save it as "CSV UTF-8"'
+        raise ListError([f"{_shown(path)}: expected a CSV file in UTF-8, found: {found}; {mend}"]) from error
     columns = lines[0][1] if lines else []
     if "recipient" not in columns or set(columns) - set(COLUMNS) or len(set(columns)) < len(columns):
         found = ", ".join(map(show_name, columns)) or "none"

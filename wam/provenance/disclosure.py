@@ -75,11 +75,11 @@ class Disclosure:
         if self.ai_version is not None and self.ai_system is None:
             raise OptionsError("ai-version: expected ai-system with it, found none; give both")
         for preset in self.presets:
-            for name in PRESETS[preset].needs:
-                if getattr(self, name) is None:
-                    raise OptionsError(
-                        f"label: expected {option(name)} with {preset}, found none; the law asks for it, give it"
-                    )
+            missing = [option(name) for name in PRESETS[preset].needs if getattr(self, name) is None]
+            if missing:
+                raise OptionsError(
+                    f"label: expected {' and '.join(missing)} with {preset}, found none; the law asks for it, give it"
+                )
 
     @classmethod
     def of(cls, given: object) -> Disclosure | None:

@@ -69,7 +69,7 @@ def test_a_run_goes_on_with_the_same_label_only(run: Run, photo: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--label", "us-ca"], "--label: expected ai-system with us-ca, found none"),
+        (["--label", "us-ca"], "--label: expected ai-system and ai-version with us-ca, found none"),
         (["--label=de"], "--label: expected one of cn, eu, us-ca, in, found de"),
         (["--ai-system", "Painter"], "--ai-system: expected --label with it, found none"),
         (["--source-type", "print"], "--source-type: expected --c2pa or --label with it, found none"),

@@ -93,6 +93,7 @@ def test_so_many_are_listed_as_asked_the_nearest_first(run: Run, link: str) -> N
     assert len(similar(run, "in.png", "--similar", "100")["pictures"]) == 6
     distances = [one["distance"] for one in found[("--similar",)]["pictures"]]
     assert distances == sorted(distances)
+    assert "whose this one is, the order does not tell" in run("detect", "in.png", "--similar").stdout
 
 
 @pytest.mark.parametrize("count", ["0", "101"])
@@ -116,6 +117,7 @@ def test_people_are_told_that_it_is_no_watermark(
     assert lines[:2] == ["in.png: no watermark", "looks like 1 registered picture: no watermark and no proof"]
     assert lines[2] == "by chance among 1 records: at most .00014%, as far as was tested"
     assert any(link in line for line in lines[3:]) and "verified" not in "\n".join(lines)
+    assert "whose this one is" not in "\n".join(lines)  # of one user only
     if columns == 80:
         assert max(map(len, lines)) <= columns and f"link: {link}" in lines
 

@@ -79,6 +79,13 @@ def test_every_problem_of_a_list_is_a_line(run: Run, photo: Path) -> None:
     assert not Path("out").exists()
 
 
+def test_a_list_that_is_no_utf_8_is_said_with_the_line_and_the_way_out(run: Run, photo: Path) -> None:
+    Path("list.csv").write_bytes("recipient\nann\nM\xfcller\n".encode("latin-1"))
+    result = run("embed", photo, "--recipients", "list.csv", *COMMON, "-o", "out")
+    assert result.exit_code == 2
+    assert error_line(result).endswith('in UTF-8, found: the byte 0xfc in line 3; save it as "CSV UTF-8"')
+
+
 @pytest.mark.parametrize("inputs", [["in.png", "in.png"], ["-"]])
 def test_one_picture_at_a_time(run: Run, photo: Path, inputs: list[str]) -> None:
     Path("list.csv").write_text("recipient\nann\n")
@@ -153,7 +160,7 @@ def test_the_sheet_says_who_by_what_and_what_is_not_proven(run: Run, copies: dic
     digest = sha256(copies["bob"].read_bytes()).hexdigest()
     for text in ("bob", digest, "data:image/jpeg;base64,", "What is not proven", "wam-toolkit", "SHA-256 of the model"):
         assert text in page
-    assert "This model was not tested" in page  # the light one of these tests
+    assert "This model was not tested" in page and "that was another version" in page  # the light one of these tests
     assert not re.search(r"(src|href)=.?(http|//)", page)
 
 

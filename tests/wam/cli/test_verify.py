@@ -17,6 +17,7 @@ from typer.testing import Result
 from payload import parse_link
 from tests.wam.cli.commands import MARK, Run, error_line
 from tests.wam.cli.signed import CAMERA, TRUST, other_signed, sign, strip
+from wam.cli import terminal
 from wam.provenance.credentials import make_test_chain
 
 pytestmark = pytest.mark.usefixtures("certs")
@@ -35,7 +36,7 @@ class TestVerify:
         assert plain.exit_code == 0 and self.judged(plain)[0] == "marked"
         assert "who that is, no trusted root says" in self.judged(plain)[1]
 
-    def test_a_stripped_copy_is_marked(self, run: Run, photo: Path) -> None:
+    def test_a_stripped_copy_is_marked(self, run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         sign(run, photo)
         strip("in.wm.png", "copy.png")
         result = run("verify", "copy.png", "--json", *TRUST)
@@ -43,6 +44,10 @@ class TestVerify:
             "marked",
             "there is no manifest; a mark, verified of acme",
         )
+        narrow = ["copy.png: marked", "  there is no manifest", "  a mark, verified of acme"]
+        for columns, lines in ((40, narrow), (80, [f"{narrow[0]}: {'; '.join(line.strip() for line in narrow[1:])}"])):
+            monkeypatch.setattr(terminal, "width", lambda columns=columns: columns)
+            assert run("verify", "copy.png", *TRUST).stdout.splitlines() == lines
 
     def test_nothing(self, run: Run, photo: Path) -> None:
         result = run("verify", photo)

@@ -129,7 +129,7 @@ def test_every_part_has_to_agree() -> None:
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ({"presets": ("us-ca",)}, "label: expected ai-system with us-ca, found none"),
+        ({"presets": ("us-ca",)}, "label: expected ai-system and ai-version with us-ca, found none"),
         ({"presets": ("us-ca",), "ai_system": "x"}, "label: expected ai-version with us-ca"),
         ({"presets": ("in", "cn")}, "label: expected ai-system with in"),
         ({"presets": ("de",)}, "label: expected one of cn, eu, us-ca, in, found de"),
