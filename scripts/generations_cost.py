@@ -17,20 +17,20 @@ import io
 import json
 import time
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
-import wam
 from wam.pictures.files import files_in
 from wam.signal.label import Label
-from wam.watermarker import Watermarker
+from wam.watermarker import Watermarker, load
 
 NAMESPACE = 0x7761_6D00_0000_0001
 BITS = "01100011101001011100001101011010"
-SAMPLES = Path(wam.__file__).parent / "samples"
+SAMPLES = Path(str(resources.files("wam"))) / "samples"
 
 
 def labels(count: int, *, middle: int) -> tuple[Label, ...]:
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--generations", type=int, nargs="+", default=[1, 16, 1024])
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    marker = wam.load(device="cpu")
+    marker = load(device="cpu")
     for row in measure(marker, photos(given.photos, given.side, given.most), given.generations, rounds=given.rounds):
         print(json.dumps(row), flush=True)
 

@@ -21,16 +21,16 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
-import wam
 from wam.studio import Studio
 
-SAMPLES = Path(wam.__file__).parent / "samples"
+SAMPLES = Path(str(resources.files("wam"))) / "samples"
 ASSET, OWNER = "press-7", "agency"
 
 
