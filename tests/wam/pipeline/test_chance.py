@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import math
-from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from scipy.stats import binomtest
 
+from scripts.null_run import distinct
 from wam.pipeline.chance import TESTED, meaning, show_chance
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -18,16 +18,11 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def test_the_figures_are_those_of_the_table() -> None:
     header, *lines = (ROOT / TESTED.source).read_text().splitlines()
-    alarms: dict[str, int] = defaultdict(int)
-    views, readings, misnamed = 0, 0, 0
-    for row in csv.DictReader(lines):
-        readings += 1
-        misnamed += row["named"] != "0"
-        if row["kind"] == "unmarked":
-            views += 1
-            alarms[row["picture"]] += int(row["anonymous"]) + int(row["named"])
-    assert (TESTED.views, TESTED.pictures, TESTED.alarms) == (views, len(alarms), sum(map(bool, alarms.values())))
-    assert (TESTED.readings, TESTED.misnamed) == (readings, misnamed)
+    rows = distinct([row for row in csv.DictReader(lines) if row["hash"]])
+    unmarked = [row for row in rows if row["shown"] == "unmarked"]
+    alarms = [row for row in unmarked if (row["anonymous"], row["named"]) != ("0", "0")]
+    assert (TESTED.views, TESTED.pictures, TESTED.alarms) == (len(unmarked), len(unmarked), len(alarms))
+    assert (TESTED.readings, TESTED.misnamed) == (len(rows), sum(row["named"] != "0" for row in rows))
     assert TESTED.model.rpartition("@")[2] in header and TESTED.search in header
 
 
