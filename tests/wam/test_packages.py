@@ -52,11 +52,13 @@ COMMANDS = {
 LOOKS = ("bench", "--limit", "1", "--size", "96", "--workers", "1", "--visibility", "looks")
 SERVING = {
     "app",
+    "asked",
     "bodies",
     "front",
     "gate",
     "house",
     "marking",
+    "marking_jobs",
     "metrics",
     "rates",
     "reading",
@@ -198,7 +200,7 @@ def test_extras_name_what_the_default_installation_brings() -> None:
         assert DISTRIBUTIONS.get(module, module) in requirements(extras[extra])
     assert requirements(extras["bench"]) | requirements(extras["meta"]) <= default
     service = requirements(extras["service"])
-    optional = service | requirements(extras["c2pa"])
+    optional = service | requirements(extras["c2pa"]) | requirements(extras["fingerprint"])
     assert {DISTRIBUTIONS.get(module, module) for module in ALL} <= default | optional
 
 

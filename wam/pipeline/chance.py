@@ -10,8 +10,6 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from payload.layout import ID_COUNT
-
 
 @dataclass(frozen=True)
 class Tested:
@@ -71,6 +69,8 @@ def is_tested(name: str, same_as: Collection[str], search: str | None) -> bool:
 
 def meaning() -> tuple[str, str]:
     """What a match of the tested model means, in the two sentences of docs/what-a-match-means.md."""
+    from payload.layout import ID_COUNT  # brings NumPy, which who only prints a chance does not need
+
     tested = TESTED
     return (
         f"An unmarked picture was never reported as marked: {tested.alarms} of {tested.pictures:,} pictures, which "

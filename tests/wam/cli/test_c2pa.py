@@ -153,6 +153,7 @@ class TestDetect:
             "bindings": [{"alg": "wam-lattice-1", "value": f"{word:08x}"}],
             "agrees": True,
             "problems": [],
+            "metadata": {},
         }
 
     def test_without_a_manifest_it_is_absent(self, run: Run, photo: Path) -> None:

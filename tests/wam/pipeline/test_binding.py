@@ -51,14 +51,14 @@ def test_each_mark_of_a_collage_is_compared_for_itself(shipped: Watermarker, pic
     sketch = sketch_of(pictures["own"])
     rows = min(len(picture) for picture in pictures.values())
 
-    def told(width: int) -> list[str]:
-        parts = [picture[:rows, :width] for picture in pictures.values()]
-        collage = np.concatenate(parts, axis=1)
+    def told(width: int, gap: int) -> list[str]:
+        first, second = (picture[:rows, :width] for picture in pictures.values())
+        collage = np.concatenate([first, np.full((rows, gap, 3), 128, np.uint8), second], axis=1)
         return [binding_of(part_of(collage, one), sketch) for one in shipped.detect(collage)]
 
-    apart = told(300)  # the second pattern does not go on where the first ends
+    apart = told(300, 48)  # the second pattern does not go on where the first ends
     assert len(apart) == 2 and apart.count("own") == 1
-    assert "own" not in told(330)  # seven tiles: both patterns are one, and half of it lies on another picture
+    assert "own" not in told(330, 0)  # seven tiles: both patterns are one, and half of it lies on another picture
 
 
 def test_nothing_is_said_where_nothing_was_kept_or_nothing_shows(

@@ -114,7 +114,8 @@ def test_who_takes_a_job_up_says_so_before_reading_what_was_done(tmp_path: Path,
     files = JobFiles(store, id)
     files.put_upload(0, io.BytesIO(b"x"))
     files.put_plan(Plan(None, (Member(0, "a.png"),), 1))
-    files.put_standing(Standing("key 1", {"kind": "detect", "state": "running", "passed_over": 0}, 0.0, "gone-1"))
+    said = {"kind": "detect", "state": "running", "passed_over": 0, "files": None}
+    files.put_standing(Standing("key 1", said, 0.0, "gone-1"))
 
     async def run() -> None:
         jobs = jobs_in(store, folder)

@@ -241,7 +241,7 @@ def test_a_job_whose_results_cannot_be_written_says_that_it_failed(
         monkeypatch.setattr(Store, "put", full)
         answer = start(served, {"a.png": picture()}, owner="a", asset="1")
         assert answer.status_code == 202
-        end = time.monotonic() + 30
+        end = time.monotonic() + 90
         while (job := served[Role.MARKER].get(answer.headers["location"]).json())["state"] == "running":
             assert time.monotonic() < end
             time.sleep(0.05)
