@@ -49,6 +49,7 @@ def recover(
     require_for("wam recover")
     from wam.pictures.files import write_bytes
     from wam.pictures.storage import locate
+    from wam.pipeline.chance import show_chance
     from wam.pipeline.recover import recover as find
     from wam.provenance.soft_value import EXACT
 
@@ -82,7 +83,7 @@ def recover(
             }
             common.print_json(said)
         else:
-            sure = f"chance 1e{one.log10_p:.0f}" if one.log10_p is not None else f"{one.similarity}% alike"
+            sure = f"chance {show_chance(one.log10_p)}" if one.log10_p is not None else f"{one.similarity}% alike"
             if one.way == "mark" and one.similarity < EXACT:
                 sure += ", which generation it does not say"
             end = "" if written is None else f" -> {show_name(written)}"

@@ -252,7 +252,9 @@ class TestRecover:
             Registry.open().manifests.keep(made.id, made.manifest, [Binding("wam-lattice-1", name.value[:4])])
         again = objects(run("recover", copy, "--json"))
         assert [(one["manifest"], one["similarity"]) for one in again] == [(kept.id, 100), (made.id, 50)]
-        assert "which generation it does not say" in run("recover", copy).stdout
+        said = run("recover", copy).stdout
+        assert "which generation it does not say" in said
+        assert "chance < 1.4e-3, tested" in said  # what was tested, not the model's own number
 
     def test_a_manifest_that_does_not_name_the_mark_is_not_taken(self, run: Run, signed: dict[str, object]) -> None:
         """Somebody entered another manifest under the mark's value: algorithm and value have to agree in it."""
