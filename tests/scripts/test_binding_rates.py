@@ -10,6 +10,8 @@ from PIL import Image
 
 from scripts import binding_rates as rates
 
+pytestmark = pytest.mark.slow  # a measurement that is made by hand
+
 SAMPLES = Path(__file__).parents[2] / "wam" / "samples"
 
 

@@ -52,6 +52,7 @@ def test_a_thinned_carrier_keeps_half_of_each_bit() -> None:
     assert thin.frequencies.tolist() != other.frequencies.tolist()
 
 
+@pytest.mark.slow
 def test_a_variant_is_marked_differently_and_read_all_the_same() -> None:
     shipped, photo = load(device="cpu"), to_batch(sample("dragonfly"))
     variants = {one.name: one for one in cost.VARIANTS}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from PIL import Image
 
 from scripts.generations_cost import labels, measure
 from tests.wam.synthetic import handmade_marker, smooth_picture
+
+pytestmark = pytest.mark.slow  # a measurement that is made by hand
 
 
 def test_marks_are_read_with_all_generations_and_ratios_are_of_the_first() -> None:

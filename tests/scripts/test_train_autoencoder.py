@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 
 from scripts import train_autoencoder as script
 from tests.wam.synthetic import smooth_picture
 from wam.training.photos import Photos
 from wam.watermarker import to_batch
+
+pytestmark = pytest.mark.slow  # a measurement that is made by hand
 
 
 def test_a_training_that_stops_goes_on_as_if_it_had_not(tmp_path: Path) -> None:
