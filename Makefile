@@ -1,12 +1,12 @@
 # make install the toolkit into $(VENV); with CPU=1 with the CPU builds of torch, which bring no CUDA on Linux
 # make demo    mark two photos, paste both into a third, read both back
-# make test    checks and tests, as .ci/run does, the tests in two processes (JOBS=N for another number)
+# make test    checks and tests, as .ci/run does, the tests in three processes, of which some wait (JOBS=N for another number)
 # make docs    the documentation as a site, in site/
 # make nightly the slow tests, 10,000 mutated files among them (FUZZ=N for another number)
 PYTHON ?= python3
 VENV ?= .venv
 FUZZ ?= 10000
-JOBS ?= 2
+JOBS ?= 3
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 TORCH = 'torch>=2.4' 'torchvision>=0.19'
 BIN = $(VENV)/bin

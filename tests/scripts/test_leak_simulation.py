@@ -32,6 +32,7 @@ def a_leak_each(copies: list[bytes], names: list[str], other: Image.Image) -> It
         yield [*islice(every, 3)][number % 3]
 
 
+@pytest.mark.slow
 def test_a_dozen_leaks_are_traced_and_nobody_else_is_named(
     studio: Studio,
 ) -> None:

@@ -63,6 +63,11 @@ def trace(findings: Findings, registries: Sequence[Registry], *, most: int = MOS
     return tuple(_traced(reading, registries, most) for reading in findings.readings)
 
 
+def _has(registry: Registry, own: Entry | None) -> bool:
+    found = None if own is None else registry.find(own.word, generation=own.generation)
+    return found is not None and _same(found, own)
+
+
 def _traced(reading: AnyReading, registries: Sequence[Registry], most: int) -> Trace:
     record = reading.record
     if record is None:
@@ -73,7 +78,7 @@ def _traced(reading: AnyReading, registries: Sequence[Registry], most: int) -> T
     for registry in registries:
         found, known = registry.of_asset(record.asset, record.owner, most=most + 1)  # one of them may be its own
         others += [OtherMark(registry.name, entry) for entry in found if not _same(entry, own)]
-        count += known - any(_same(entry, own) for entry in found)
+        count += known - _has(registry, own)
     others.sort(key=lambda one: (one.entry.record.ingested_at, one.entry.serial), reverse=True)
     return Trace(reading, tuple(others[:most]), count)
 

@@ -31,7 +31,7 @@ from wam.service.server import config_of
 from wam.service.settings import Limits, Settings
 from wam.service.setup import Setup
 from wam.service.work import Desk
-from wam.service.worker import Lane
+from wam.service.worker import ClosedError, Lane
 from wam.watermarker import Watermarker
 
 GENEROUS = Limits(address_rate=100_000, key_rate=100_000, wrong_keys=100_000, at_once=1000, queue=1000)
@@ -60,7 +60,12 @@ class Threads(Pool):
             assert self.gate.wait(60)
             return Message(*self._done(said, contents))
 
-        return self.executor.submit(do)
+        try:
+            return self.executor.submit(do)
+        except RuntimeError:  # it was closed
+            ended: Future[Message] = Future()
+            ended.set_exception(ClosedError())
+            return ended
 
     def _done(self, said: dict[str, Any], contents: tuple[bytes, ...]) -> tuple[dict[str, Any], tuple[bytes, ...]]:
         answer, files = self.desk.do({**said, "most_pixels": None}, contents)

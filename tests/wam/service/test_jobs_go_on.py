@@ -67,7 +67,7 @@ def keyed(served: Served, headers: Any) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-@pytest.mark.parametrize("new_link", ["false", "true"])
+@pytest.mark.parametrize("new_link", [pytest.param("false", marks=pytest.mark.slow), "true"])
 def test_a_job_of_a_service_that_was_killed_is_gone_on_with(tmp_path: Path, new_link: str) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", SERVICE, str(tmp_path)], env={**os.environ, "OMP_NUM_THREADS": "1"}
