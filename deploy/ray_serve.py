@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,11 @@ def service(options: Options) -> serve.Application:
     """The application that Ray Serve runs."""
     if options.replicas > 1 and options.registry.startswith("sqlite"):
         raise OptionsError("registry: expected one that several machines can write to, found SQLite; take PostgreSQL")
-    replica: Any = serve.ingress(partial(replica_of, options))(_Replica)
+
+    def application() -> Any:  # Ray Serve calls functions only to get one, and takes other callables for one
+        return replica_of(options)
+
+    replica: Any = serve.ingress(application)(_Replica)
     return serve.deployment(
         name="wam",
         num_replicas=options.replicas,

@@ -71,7 +71,7 @@ def served_on(address: str, module: Any, place: str, key: str, folder: Path) -> 
         port = free.getsockname()[1]
     try:
         ray.init(address=address, log_to_driver=False)
-        serve.start(http_options={"host": "127.0.0.1", "port": port, "location": "HeadOnly"})
+        serve.start(proxy_location="HeadOnly", http_options={"host": "127.0.0.1", "port": port})
         options = module.Options(
             registry=place, shared=str(folder / "shared"), api_keys=folder / "api-keys.json", workers=1, rate=10_000
         )
