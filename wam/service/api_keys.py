@@ -59,6 +59,11 @@ class ApiKey:
     rate: int | None = None
     revoked: str | None = None
 
+    @property
+    def client(self) -> str:
+        """What its holder is called where clients are told apart."""
+        return f"key {self.id}"
+
     def fits(self, secret: str) -> bool:
         """Whether this is the key's secret, in a time that tells nothing."""
         return hmac.compare_digest(_digest(self.salt, secret), self.digest)
@@ -119,6 +124,11 @@ class KeyStore:
         with self._lock:
             key = self._current().get(match[1])
         return key if key is not None and key.fits(match[2]) and key.revoked is None else None
+
+    def is_valid(self, client: str) -> bool:
+        """Whether a client holds a key that is there and was not revoked. Raises ``ApiKeyError``."""
+        with self._lock:
+            return any(key.client == client and key.revoked is None for key in self._current().values())
 
     def _current(self) -> dict[str, ApiKey]:
         """The file's keys, read again where it has changed."""

@@ -21,14 +21,14 @@ from wam import __version__
 from wam.errors import show_name
 from wam.networks.strength import LEAST_DB, MOST_DB, STRENGTHS
 from wam.provenance.disclosure import PRESETS, VALUES
-from wam.service.api_keys import KeyStore
+from wam.service.api_keys import ApiKeyError, KeyStore
 from wam.service.front import About, Front
 from wam.service.gate import Gate
 from wam.service.house import House
 from wam.service.job import JobObject
 from wam.service.marking import LINK_HEADER, Marking
 from wam.service.marking_jobs import MarkingJobs
-from wam.service.problems import MEDIA_TYPE, Problem, ProblemObject, bad_request, responses
+from wam.service.problems import MEDIA_TYPE, Problem, ProblemObject, bad_request, responses, unavailable
 from wam.service.rates import Rates
 from wam.service.reading import Reading
 from wam.service.records import RecordAnswer, RecordList, Records
@@ -76,6 +76,7 @@ def create_app(house: House, keys: KeyStore) -> FastAPI:
             await house.jobs.close()
             house.folder.close()
 
+    house.jobs.only_for(lambda client: _is_valid(keys, client))
     made, rates, book = _Made(), Rates(house.settings.limits, house.settings.rates), TokenBook(keys)
     gate = Middleware(
         Gate,
@@ -103,6 +104,13 @@ def create_app(house: House, keys: KeyStore) -> FastAPI:
     _add_routes(app, house, Tokens(book, keys, rates))
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return app
+
+
+def _is_valid(keys: KeyStore, client: str) -> bool:
+    try:
+        return keys.is_valid(client)
+    except ApiKeyError:
+        raise unavailable("keys: expected to read them, found that this cannot be done now") from None
 
 
 class _Made:

@@ -10,33 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import secrets
-import shutil
-import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import IO, Any, cast
 
-from wam.errors import show_name
 from wam.service.job import FarJob, Job, JobObject, Kind, TakenError
 from wam.service.job_files import CHUNK, JobFiles, Member, Plan, Standing, ids, now
-from wam.service.job_uploads import Uploads, pictures_in
+from wam.service.job_uploads import taken_over
+from wam.service.job_work import FAULT, Failed, JobWork, MayGoOn, WorkOne, log_fault
 from wam.service.kept import PrivateFolder
 from wam.service.presence import Presence
-from wam.service.problems import Problem, bad_request, too_many
+from wam.service.problems import Problem, too_many
 from wam.service.settings import Limits
 from wam.service.shared import Store
 
-LOG = logging.getLogger("wam.service")
-FAULT = "the service failed; its log says where"
-AGAIN = "Retry-After"  # what a problem has that passes: a registry, say, that does not answer for a moment
-AGAIN_SECONDS = (1.0, 5.0, 20.0, 60.0)  # before a picture that had such a problem is tried again
-TRIES = 5  # times that a job is taken up without a picture that is done in between: it may be what ends services
-WorkOne = Callable[[Job, int, bytes, Member], Awaitable[dict[str, Any]]]
-Failed = Callable[[Job, int, str], Mapping[str, Any]]
 PlanAll = Callable[[list[str]], Sequence[Any]]
 
 
@@ -44,15 +33,21 @@ class Jobs:
     """All jobs of a service and of those that share its ``store``; for the thread of its event loop."""
 
     def __init__(self, store: Store, folder: PrivateFolder, limits: Limits, at_once: int) -> None:
-        self._store, self._folder, self._limits, self._at_once = store, folder, limits, at_once
+        self._store, self._limits = store, limits
         self._presence = Presence(store)
         self._jobs: dict[str, Job] = {}
-        self._work: dict[Kind, tuple[WorkOne, Failed]] = {}
+        left: Callable[[Job], object] = lambda job: self._jobs.pop(job.id, None)  # noqa: E731
+        self._work = JobWork(self._presence.name, folder, limits, at_once, left)
 
     def can(self, kind: Kind, work_one: WorkOne, failed: Failed) -> None:
         """Says how a picture of such jobs is worked on: ``work_one`` answers with the contract's object for it, also
         where the job was begun by another service, or raises ``Problem``, which ``failed`` makes an object of."""
-        self._work[kind] = work_one, failed
+        self._work.can(kind, work_one, failed)
+
+    def only_for(self, may_go_on: MayGoOn) -> None:
+        """Says for which clients jobs are gone on with, asked in a thread before each picture; raises ``Problem`` where
+        that cannot be known now. Until it is said, for all."""
+        self._work.only_for(may_go_on)
 
     async def start(
         self, client: str, uploads: Sequence[tuple[str, IO[bytes]]], kind: Kind, asked: Any, *,
@@ -66,7 +61,7 @@ class Jobs:
         self._jobs[job.id] = job
         try:
             await job.tell(self._presence.name, whole=True)
-            members, job.passed_over = await asyncio.to_thread(self._take_over, job, uploads)
+            members, job.passed_over = await asyncio.to_thread(taken_over, job.files, uploads, self._limits.job_files)
             if plan_all is not None:
                 each = plan_all([one.name for one in members])
                 members = [Member(one.upload, one.name, more) for one, more in zip(members, each, strict=True)]
@@ -77,7 +72,7 @@ class Jobs:
             with suppress(Problem):  # what stays there is swept later
                 await asyncio.shield(asyncio.to_thread(job.files.remove))
             raise
-        job.task = asyncio.create_task(self._run(job))
+        job.task = asyncio.create_task(self._work.run(job))
         return job
 
     async def find(self, id: str, client: str, *, any_client: bool) -> Job | FarJob:
@@ -86,7 +81,7 @@ class Jobs:
         if job is None:
             files = JobFiles(self._store, id)
             told = await asyncio.to_thread(files.standing)
-            job = None if told is None else FarJob(told.client, files, cast(JobObject, told.said))
+            job = None if told is None else FarJob(told.client, files, cast(JobObject, {"reason": None, **told.said}))
         if job is None or not (any_client or job.client == client):
             raise Problem(404, "not-found", "job: expected one of yours, found none; results are kept for a while only")
         return job
@@ -121,8 +116,10 @@ class Jobs:
         self._jobs.pop(job.id, None)
 
     async def sweep(self) -> None:
-        """Removes jobs that were done long ago, tells that the others go on, and takes up what nobody works on any
-        more; nothing where the store does not answer."""
+        """Removes jobs that were done long ago and what services left that were killed, tells that the others go on,
+        and takes up what nobody works on any more; nothing where the store does not answer."""
+        with suppress(OSError):  # a folder that another machine serves may be away
+            await asyncio.to_thread(self._presence.sweep)
         for job in list(self._jobs.values()):
             if job.task is None:  # it is taken over right now, which may take longer than others wait
                 with suppress(TakenError, Problem):
@@ -135,11 +132,11 @@ class Jobs:
                 await job.tell(self._presence.name, whole=True)
             except TakenError:
                 await self._stop(job)
-                await self._leave(job)
+                await self._work.leave(job)
             except Problem:
                 continue
             except Exception as error:  # its folder was removed meanwhile, say: the others go on
-                _log_fault(error)
+                log_fault(error)
         with suppress(Problem):
             for id in await asyncio.to_thread(ids, self._store):
                 if id not in self._jobs:
@@ -162,10 +159,10 @@ class Jobs:
         except Problem:
             raise
         except Exception as error:
-            _log_fault(error)
+            log_fault(error)
             told = await asyncio.to_thread(files.standing)
             if told is not None:
-                said = {**told.said, "state": "failed"}
+                said = {**told.said, "state": "failed", "reason": FAULT}
                 await asyncio.to_thread(files.put_standing, replace(told, said=said, at=now(), owner=None))
 
     async def _look_at(self, files: JobFiles) -> None:
@@ -182,7 +179,7 @@ class Jobs:
             return
         mine = told.owner == self._presence.name  # and not among those that are worked on
         gone = mine or await asyncio.to_thread(self._presence.is_gone, told.owner, told.at)
-        if gone and self._has_room and told.said["kind"] in self._work:
+        if gone and self._has_room and self._work.knows(told.said["kind"]):
             await self._take_up(files, told)
 
     @property
@@ -210,121 +207,13 @@ class Jobs:
         if job.kind == "embed":
             job.sizes = await asyncio.to_thread(files.kept_sizes)
         self._jobs[job.id] = job
-        job.task = asyncio.create_task(self._run(job))
-
-    async def _run(self, job: Job) -> None:
-        """Works on all that is not done, as many at a time as there are workers."""
-        copies, uploads = self._folder.new_file(), None
-        try:
-            if job.tries > TRIES:
-                raise RuntimeError("a job that ends services")
-            with suppress(Problem):
-                await job.tell(self._presence.name, whole=True)
-            left = [number for number in range(len(job.plan.members)) if number not in job.done]
-            if left:
-                uploads = await asyncio.to_thread(self._opened, job, copies)
-                await self._work_on(job, left, uploads)
-            await self._finish(job)
-        except Exception as error:  # a full disk, say: whoever asks is told
-            await self._give_up(job, error)
-        finally:
-            if uploads is not None:
-                uploads.close()
-            shutil.rmtree(copies, ignore_errors=True)
-
-    async def _work_on(self, job: Job, left: Sequence[int], uploads: Uploads) -> None:
-        waiting = iter(left)
-
-        async def work_some() -> None:
-            for number in waiting:  # shared: each is taken once
-                said = await self._said_of(job, number, uploads)
-                job.add(number, said)
-                with suppress(Problem):  # a store that does not answer for a moment holds nothing up
-                    await job.tell(self._presence.name, whole=False)
-
-        async with asyncio.TaskGroup() as group:  # where one fails, the others end
-            for _ in range(self._at_once):
-                group.create_task(work_some())
-
-    async def _finish(self, job: Job) -> None:
-        """Packs what was marked and tells that all is done; a store that does not answer for a moment costs no job."""
-        names = {number: job.kept[number] for number in sorted(job.kept)}
-        for pause in (*AGAIN_SECONDS, None):
-            try:
-                if job.kind == "embed":
-                    await asyncio.to_thread(job.files.pack, names)
-                await job.tell(self._presence.name, whole=True, state="done")
-                break
-            except Problem:
-                if pause is None:
-                    raise
-                await asyncio.sleep(pause)
-        with suppress(Problem):  # it goes with the results, then
-            await asyncio.to_thread(job.files.remove_work, job.plan.uploads)
-
-    async def _said_of(self, job: Job, number: int, uploads: Uploads) -> Mapping[str, Any]:
-        member, (work_one, failed) = job.plan.members[number], self._work[job.kind]
-        for pause in (*AGAIN_SECONDS, None):
-            try:
-                content = await asyncio.to_thread(uploads.content, member.upload, member.name)
-                return await work_one(job, number, content, member)
-            except Problem as problem:
-                if AGAIN not in problem.headers or pause is None:
-                    return failed(job, number, problem.detail)
-                await asyncio.sleep(pause)
-            except Exception as error:  # of one picture: the others are not to wait for it in vain
-                _log_fault(error)
-                return failed(job, number, f"{show_name(member.name)}: {FAULT}")
-        raise AssertionError("the last attempt returns")
-
-    async def _give_up(self, job: Job, error: Exception) -> None:
-        """A job that cannot be gone on with here."""
-        faults = error.exceptions if isinstance(error, ExceptionGroup) else (error,)
-        taken = next((one for one in faults if isinstance(one, TakenError)), None)
-        if taken is not None:
-            await self._leave(job)
-            return
-        job.state = "failed"
-        _log_fault(faults[0])
-        with suppress(Problem, TakenError):
-            await job.tell(self._presence.name, whole=True)
-            await asyncio.to_thread(job.files.remove_work, job.plan.uploads)
-
-    async def _leave(self, job: Job) -> None:
-        """A job that is not this service's any more: what was taken back goes, what another goes on with stays."""
-        job.state = "ended"
-        self._jobs.pop(job.id, None)
-        with suppress(Problem):
-            if await asyncio.to_thread(lambda: job.files.is_ended):
-                await asyncio.to_thread(job.files.remove)
+        job.task = asyncio.create_task(self._work.run(job))
 
     async def _stop(self, job: Job) -> None:
         if job.task is not None:
             job.task.cancel()
             with suppress(asyncio.CancelledError):
                 await job.task
-
-    def _take_over(self, job: Job, uploads: Sequence[tuple[str, IO[bytes]]]) -> tuple[list[Member], int]:
-        """Puts an upload into the store; its pictures, and how many were none. A file beside members of an archive is
-        itself one."""
-        members: list[Member] = []
-        passed_over = 0
-        for number, (name, stream) in enumerate(uploads):
-            job.files.put_upload(number, stream)
-            names, others = pictures_in(stream, name)
-            members += [Member(number, one) for one in names]
-            passed_over += others
-            if len(members) > self._limits.job_files:
-                line = f"job: expected at most {self._limits.job_files:,} pictures, found more; send less"
-                raise Problem(413, "too-large", line)
-        if not members:
-            raise bad_request("job: expected pictures or a ZIP archive with some, found none")
-        return members, passed_over
-
-    def _opened(self, job: Job, copies: Path) -> Uploads:
-        copies.mkdir(mode=0o700)
-        places = [job.files.upload(number, copies) for number in range(job.plan.uploads)]
-        return Uploads(places, self._limits.max_bytes)
 
 
 async def _lines(files: JobFiles) -> AsyncIterator[bytes]:
@@ -338,10 +227,3 @@ async def _chunks(stream: IO[bytes]) -> AsyncIterator[bytes]:
     with stream:
         while chunk := await asyncio.to_thread(stream.read, CHUNK):
             yield chunk
-
-
-def _log_fault(error: BaseException) -> None:
-    """Where it was, and no message: that may hold what is in a picture or its record."""
-    steps = traceback.extract_tb(error.__traceback__)
-    where = f"{steps[-1].filename}:{steps[-1].lineno}" if steps else None
-    LOG.error(json.dumps({"fault": type(error).__name__, "at": where}))

@@ -187,14 +187,14 @@ class Gate:
             LOG.error("the file of API keys cannot be used; see: wam serve keys list")
             raise unavailable("keys: expected to read them, found that this cannot be done now") from None
         if grant is not None:
-            return Caller(grant.key.role, f"key {grant.key.id}", grant.key, grant.scopes)
+            return Caller(grant.key.role, grant.key.client, grant.key, grant.scopes)
         if key is None:
             await self._count(lambda: self._rates.wrong_key(address))
             raise Problem(
                 401, "no-key", "key: expected one that was made here and is not revoked, found another",
                 headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
             )  # fmt: skip
-        return Caller(key.role, f"key {key.id}", key)
+        return Caller(key.role, key.client, key)
 
 
 def _check_scope(route: str, scopes: frozenset[str]) -> None:

@@ -18,7 +18,7 @@ from wam.service.problems import Problem
 NO_PLAN = Plan(None, (), 0)  # of a job whose upload is taken over
 TELL_SECONDS = 1.0  # between two times that it is told how far a job is
 Kind = Literal["detect", "embed"]
-State = Literal["running", "done", "failed", "ended"]
+State = Literal["running", "done", "stopped", "failed", "ended"]
 
 
 class JobObject(TypedDict):
@@ -26,7 +26,12 @@ class JobObject(TypedDict):
 
     id: str
     kind: Annotated[Kind, "whether it reads pictures or marks them"]
-    state: Annotated[State, "failed: the service could not go on with it; ended: taken back before it was done"]
+    state: Annotated[
+        State,
+        "stopped: the key that started it was revoked; failed: the service could not go on with it; ended: taken back "
+        "before it was done",
+    ]
+    reason: Annotated[str | None, "why it was stopped, or has failed"]
     total: Annotated[int, "pictures in the upload"]
     done: Annotated[int, "of which so many were worked on"]
     found: Annotated[int, "pictures with a watermark, of a job that reads"]
@@ -34,7 +39,7 @@ class JobObject(TypedDict):
     failed: Annotated[int, "pictures that could not be read or marked"]
     passed_over: Annotated[int, "files that are named as no kind of picture"]
     results: Annotated[str, "link of what was said of each picture so far, one JSON object a line"]
-    files: Annotated[str | None, "link of a ZIP archive of the marked pictures, when a job that marks is done"]
+    files: Annotated[str | None, "link of a ZIP archive of the marked pictures, when a job that marks is over"]
 
 
 @dataclass
@@ -52,6 +57,8 @@ class Job:
     found: int = 0
     failed: int = 0
     state: State = "running"
+    reason: str | None = None
+    packed: bool = False  # whether what was marked can be fetched
     task: asyncio.Task[None] | None = field(default=None, repr=False)
     kept: dict[int, str] = field(default_factory=dict, repr=False)  # what marked pictures are called, by number
     sizes: dict[int, int] = field(default_factory=dict, repr=False)  # of what is kept of them
@@ -76,11 +83,11 @@ class Job:
         return self._said(self.state)
 
     def _said(self, state: State) -> JobObject:
-        there = state == "done" and self.kind == "embed"
         return {
             "id": self.id,
             "kind": self.kind,
             "state": state,
+            "reason": self.reason,
             "total": len(self.plan.members),
             "done": len(self.done),
             "found": self.found,
@@ -88,7 +95,7 @@ class Job:
             "failed": self.failed,
             "passed_over": self.passed_over,
             "results": f"/v1/jobs/{self.id}/results",
-            "files": f"/v1/jobs/{self.id}/files" if there else None,
+            "files": f"/v1/jobs/{self.id}/files" if self.packed else None,
         }
 
     def count(self, number: int, said: Mapping[str, Any]) -> None:
@@ -112,6 +119,13 @@ class Job:
             raise Problem(413, "too-large", line)
         self.sizes[number] = len(content)
         await asyncio.to_thread(self.files.keep, number, content)
+
+    async def pack(self) -> None:
+        """Puts what was marked into one archive, as far as it goes."""
+        if self.kind == "embed" and not self.packed:
+            names = {number: self.kept[number] for number in sorted(self.kept)}
+            await asyncio.to_thread(self.files.pack, names)
+            self.packed = True
 
     async def drop(self, number: int) -> None:
         """Removes one that was not marked after all."""

@@ -140,8 +140,13 @@ class JobFiles:
 
     @property
     def latest(self) -> float | None:
-        """When the newest of its files was written, seconds since 1970; None where there is none."""
-        return max((one.when for one in self._store.list(f"jobs/{self.id}")), default=None)
+        """When the newest of its files, or its folder, was written, seconds since 1970; None where there is none."""
+        files = self._store.list(f"jobs/{self.id}", parts=True)
+        folder = self._store.path(f"jobs/{self.id}")
+        if not files and folder is not None:
+            with suppress(OSError):
+                return folder.stat().st_mtime
+        return max((one.when for one in files), default=None)
 
     def claim(self, number: int) -> bool:
         """Whether this service is the one to go on with it, of all that try now."""

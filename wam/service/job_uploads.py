@@ -12,6 +12,7 @@ from typing import IO
 
 from wam.errors import show_name
 from wam.pictures.kinds import READ_SUFFIXES
+from wam.service.job_files import JobFiles, Member
 from wam.service.problems import Problem, bad_request
 
 _DAMAGED = (zipfile.BadZipFile, OSError, RuntimeError, ValueError, NotImplementedError, EOFError)
@@ -24,6 +25,23 @@ def pictures_in(stream: IO[bytes], name: str) -> tuple[list[str], int]:
     names = list(_names_in(stream, name)) if is_archive else [name]
     wanted = [one for one in names if PurePosixPath(one).suffix.lower() in READ_SUFFIXES]
     return wanted, len(names) - len(wanted)
+
+
+def taken_over(files: JobFiles, uploads: Sequence[tuple[str, IO[bytes]]], most: int) -> tuple[list[Member], int]:
+    """Puts an upload into the store; its pictures, ``most`` of them, and how many files were none. A file beside
+    members of an archive is itself one. Raises ``Problem``."""
+    members: list[Member] = []
+    passed_over = 0
+    for number, (name, stream) in enumerate(uploads):
+        files.put_upload(number, stream)
+        names, others = pictures_in(stream, name)
+        members += [Member(number, one) for one in names]
+        passed_over += others
+        if len(members) > most:
+            raise Problem(413, "too-large", f"job: expected at most {most:,} pictures, found more; send less")
+    if not members:
+        raise bad_request("job: expected pictures or a ZIP archive with some, found none")
+    return members, passed_over
 
 
 class Uploads:

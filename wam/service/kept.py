@@ -15,7 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from wam.service.held import hold, unheld
+
 PREFIX = "wam-service-"
+LOCK = "held"  # the name of a file in it, which is held as long as the service lives
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,18 @@ class _Kept:
 
 
 class PrivateFolder:
-    """A folder that is made at once and removed with all that is in it by ``close``."""
+    """A folder that is made at once and removed with all that is in it by ``close``. Those of services that were killed
+    are removed when the next makes its own."""
 
     def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))  # 0700
+        _sweep(Path(tempfile.gettempdir()))
+        while True:
+            self.path = Path(tempfile.mkdtemp(prefix=PREFIX))  # 0700
+            try:
+                self._handle: int | None = hold(self.path / LOCK)
+                return
+            except FileNotFoundError:  # another service that starts took the folder for one that was left
+                continue
 
     def new_file(self) -> Path:
         """The name of a file that is not there yet."""
@@ -44,6 +55,9 @@ class PrivateFolder:
     def close(self) -> None:
         """Removes it."""
         shutil.rmtree(self.path, ignore_errors=True)
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
 
 class KeptFiles:
@@ -92,3 +106,16 @@ class KeptFiles:
             del self._kept[token]
             self._bytes -= oldest.size
             oldest.path.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Removes the folders of services that were killed: this user's, whose lock is there and free."""
+    for path in folder.glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            if (hasattr(os, "getuid") and path.lstat().st_uid != os.getuid()) or path.is_symlink():
+                continue
+            with unheld(path / LOCK) as free:
+                if free:  # moved first: a service that is about to hold it finds it gone
+                    gone = path.with_name(f"{PREFIX}{secrets.token_hex(8)}")
+                    path.rename(gone)
+                    shutil.rmtree(gone, ignore_errors=True)

@@ -13,28 +13,24 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
+from wam.service.held import WORKS, hold, take_away
 from wam.service.shared import Store
 
 LOST_SECONDS = 150.0  # without a word, after which a service on another machine is taken for gone
+OLD_SECONDS = 86_400.0  # after which the file of a service on another machine is nobody's: it is touched at each sweep
 BOOT = Path("/proc/sys/kernel/random/boot_id")
-
-try:
-    import fcntl
-except ImportError:  # Windows: jobs of a service that was killed go on when LOST_SECONDS are over
-    fcntl = None  # type: ignore[assignment]
 
 
 class Presence:
     """One service among those that share a store; ``close`` says that it is gone."""
 
     def __init__(self, store: Store) -> None:
-        self._folder = store.path("owners") if fcntl is not None else None
+        self._folder = store.path("owners") if WORKS else None
         self.name = f"{_machine()}-{secrets.token_hex(8)}"
         self._handle: int | None = None
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._handle = os.open(self._folder / self.name, os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(self._handle, fcntl.LOCK_EX)
+            self._handle = hold(self._folder / self.name)
 
     def is_gone(self, owner: str | None, at: float) -> bool:
         """Whether nobody works any more on what an owner had, who last told of it ``at`` seconds since 1970."""
@@ -43,19 +39,24 @@ class Presence:
         if self._folder is None or not owner.startswith(f"{_machine()}-"):
             return at < time.time() - LOST_SECONDS
         try:
-            handle = os.open(self._folder / owner, os.O_RDWR)
-        except FileNotFoundError:
-            return True
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return take_away(self._folder / owner)
         except OSError:
             return False
-        else:
-            with suppress(FileNotFoundError):
-                os.unlink(self._folder / owner)
-            return True
-        finally:
-            os.close(handle)
+
+    def sweep(self) -> None:
+        """Says that this one is there, and removes what services left that were killed: on this machine those whose
+        lock is free, of other machines, or of this one before it was started, what is older than a day."""
+        if self._folder is None or self._handle is None:
+            return
+        os.utime(self._handle)
+        for path in self._folder.iterdir():
+            with suppress(OSError):  # another service was quicker
+                if path.name == self.name:
+                    continue
+                if path.name.startswith(f"{_machine()}-"):
+                    take_away(path)
+                elif path.stat().st_mtime < time.time() - OLD_SECONDS:
+                    path.unlink()
 
     def close(self) -> None:
         """Lets go."""

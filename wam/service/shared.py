@@ -19,6 +19,8 @@ from wam.errors import OptionsError, mask_secrets, show_name
 from wam.service.problems import unavailable
 
 LOG = logging.getLogger("wam.service")
+PART = ".part"  # what the name of a file ends in that is not whole yet
+PART_SECONDS = 3600.0  # after which whoever was writing it, a result of some megabytes, is gone
 KINDS = {"image/jpeg": "j", "image/png": "p"}  # the first letter of a token
 
 
@@ -75,10 +77,14 @@ class Store:
             if not self._is_local:
                 self._system.pipe_file(place, content)
                 return
-            part = f"{place}.{secrets.token_hex(8)}.part"
+            part = f"{place}.{secrets.token_hex(8)}{PART}"
             self._system.makedirs(self._system._parent(place), exist_ok=True)
-            self._system.pipe_file(part, content)
-            self._system.mv(part, place)
+            try:
+                self._system.pipe_file(part, content)
+                self._system.mv(part, place)
+            except BaseException:  # a full disk, say
+                Path(part).unlink(missing_ok=True)
+                raise
 
     def put_new(self, name: str, content: bytes) -> bool:
         """Writes a file unless there is one of this name; False where there is. Of several machines that try one does,
@@ -102,7 +108,7 @@ class Store:
         with self._problems():
             place = self._place(name)
             self._system.makedirs(self._system._parent(place), exist_ok=True)
-            part = f"{place}.{secrets.token_hex(8)}.part" if self._is_local else place
+            part = f"{place}.{secrets.token_hex(8)}{PART}" if self._is_local else place
             stream = self._system.open(part, "wb")
         try:
             yield stream
@@ -135,8 +141,9 @@ class Store:
             except FileNotFoundError:
                 return None
 
-    def list(self, folder: str, *, prefix: bool = False) -> list[Found]:
-        """The files below a folder, by name; with ``prefix`` those of the folder itself whose names begin so."""
+    def list(self, folder: str, *, prefix: bool = False, parts: bool = False) -> list[Found]:
+        """The files below a folder, by name; with ``prefix`` those of the folder itself whose names begin so. Those
+        that are still being written, or were when a service was killed, only with ``parts``."""
         above, _, begin = folder.rpartition("/") if prefix else (folder, "", "")
         with self._problems():
             try:
@@ -147,10 +154,8 @@ class Store:
             except FileNotFoundError:
                 return []
             found = [self._found(entry) for entry in entries if entry["type"] == "file"]
-            wanted = [
-                one for one in found if not one.name.endswith(".part") and one.name.startswith(f"{above}/{begin}")
-            ]
-            return sorted(wanted, key=lambda one: one.name)
+            begun = [one for one in found if one.name.startswith(f"{above}/{begin}")]
+            return sorted((one for one in begun if parts or not one.name.endswith(PART)), key=lambda one: one.name)
 
     def folders(self, folder: str) -> Sequence[str]:
         """The names of the folders in one."""
@@ -218,12 +223,16 @@ class SharedResults:
 
     def sweep(self) -> None:
         """See ``Results``."""
-        files = sorted(self._store.list("results"), key=lambda one: one.when)
-        total, old = sum(one.size for one in files), time() - self._seconds
+        files = sorted(self._store.list("results", parts=True), key=lambda one: one.when)
+        total, now = sum(one.size for one in files), time()
         for one in files:
-            if one.when >= old and total <= self._most:
-                return
-            self._store.remove(one.name)
+            if one.name.endswith(PART):
+                if one.when < now - PART_SECONDS:
+                    self._store.remove(one.name)
+            elif one.when < now - self._seconds or total > self._most:
+                self._store.remove(one.name)
+            else:
+                continue
             total -= one.size
 
 

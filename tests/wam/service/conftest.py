@@ -8,6 +8,7 @@ import pytest
 
 from tests.wam.cli.conftest import run as run
 from tests.wam.service.served import Served, in_threads
+from wam.service.kept import PrivateFolder
 
 
 @pytest.fixture(scope="package")
@@ -15,3 +16,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A service with bounds that no test reaches, for all tests that change nothing of it."""
     with in_threads(tmp_path_factory.mktemp("served")) as one:
         yield one
+
+
+@pytest.fixture
+def folder() -> Iterator[PrivateFolder]:
+    made = PrivateFolder()
+    yield made
+    made.close()

@@ -6,10 +6,16 @@ import io
 import json
 import time
 import zipfile
+from collections.abc import Mapping
 from typing import Any
 
-from tests.wam.service.served import Served
+from tests.wam.service.served import GENEROUS, Served
+from wam.service.batches import Jobs
+from wam.service.job import Job
+from wam.service.job_files import Member
+from wam.service.kept import PrivateFolder
 from wam.service.roles import Role
+from wam.service.shared import Store
 
 
 def archive(files: dict[str, bytes]) -> bytes:
@@ -30,3 +36,17 @@ def finished(served: Served, answer: Any, role: Role = Role.MARKER) -> tuple[dic
     lines = served[role].get(job["results"])
     assert lines.headers["content-type"] == "application/x-ndjson"
     return job, [json.loads(line) for line in lines.text.splitlines()]
+
+
+def jobs_in(store: Store, folder: PrivateFolder) -> Jobs:
+    """The jobs of a service that finds nothing in any picture."""
+    jobs = Jobs(store, folder, GENEROUS, 1)
+
+    async def work_one(job: Job, number: int, content: bytes, member: Member) -> dict[str, Any]:
+        return {"image": member.name, "error": None, "watermarks": []}
+
+    def failed(job: Job, number: int, line: str) -> Mapping[str, Any]:
+        return {"image": "", "error": line}
+
+    jobs.can("detect", work_one, failed)
+    return jobs

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,36 +14,14 @@ import pytest
 
 from payload.errors import RegistryError
 from payload.registry import Registry
-from tests.wam.service.jobs import finished
-from tests.wam.service.served import GENEROUS, in_threads, picture
-from wam.service.batches import Jobs
+from tests.wam.service.jobs import finished, jobs_in
+from tests.wam.service.served import in_threads, picture
 from wam.service.job import Job
 from wam.service.job_files import JobFiles, Member, Plan, Standing, ids
 from wam.service.kept import PrivateFolder
 from wam.service.problems import unavailable
 from wam.service.roles import Role
 from wam.service.shared import Found, Store
-
-
-@pytest.fixture
-def folder() -> Iterator[PrivateFolder]:
-    made = PrivateFolder()
-    yield made
-    made.close()
-
-
-def jobs_in(store: Store, folder: PrivateFolder) -> Jobs:
-    """The jobs of a service that finds nothing in any picture."""
-    jobs = Jobs(store, folder, GENEROUS, 1)
-
-    async def work_one(job: Job, number: int, content: bytes, member: Member) -> dict[str, Any]:
-        return {"image": member.name, "error": None, "watermarks": []}
-
-    def failed(job: Job, number: int, line: str) -> Mapping[str, Any]:
-        return {"image": "", "error": line}
-
-    jobs.can("detect", work_one, failed)
-    return jobs
 
 
 async def done(job: Job) -> None:
