@@ -6,7 +6,8 @@
 Small files of every common kind are damaged in one to three ways each: bytes turned over, taken out, put in, repeated,
 numbers set to their ends, files cut short or put together of two. Wrong is what is answered with another status than
 200, 400, 413, 415 or 422, what is no JSON or no single line, and what cost a worker its life, its time or its memory.
-``--pid``: of the service; the memory of it and its workers is read from /proc, at the start, the most, and at the end.
+``--pid``: of the service; the memory of it and its workers is read from /proc (pages that they share count once), at
+the start, the most, and at the end.
 A file that got a wrong answer is written to ``--keep``; exit status 1 where there was one.
 """
 
@@ -23,6 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -188,18 +190,26 @@ def ask(url: str, query: str, content: bytes) -> tuple[int, str, bytes]:
 
 
 def memory_of(pid: int) -> int:
-    """Kibibytes of a process and all below it, pages that they share counted for each; 0 where nothing is said."""
+    """Kibibytes of a process and all below it; a page that several share counts once among them (PSS), where the system
+    says so, else for each. 0 where nothing is said."""
     total, waiting = 0, [pid]
     while waiting:
         one = Path(f"/proc/{waiting.pop()}")
         try:
-            lines = (one / "status").read_text().splitlines()
-            total += next((int(line.split()[1]) for line in lines if line.startswith("VmRSS:")), 0)
+            total += _share_of(one)
             for thread in (one / "task").iterdir():  # children belong to the thread that has started them
                 waiting += [int(child) for child in (thread / "children").read_text().split()]
         except OSError:
             continue
     return total
+
+
+def _share_of(process: Path) -> int:
+    for file, field_name in (("smaps_rollup", "Pss:"), ("status", "VmRSS:")):
+        with suppress(OSError):
+            lines = (process / file).read_text().splitlines()
+            return next((int(line.split()[1]) for line in lines if line.startswith(field_name)), 0)
+    return 0
 
 
 def fuzz(url: str, count: int, *, seed: int = 0, at_once: int = 2, pid: int | None = None) -> Outcome:

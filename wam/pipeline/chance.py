@@ -60,6 +60,8 @@ TESTED = Tested(
     limits="pictures of one of some hundred collections are alike, and most are photos of .1 to .3 megapixels",
 )
 """``tests/wam/pipeline/test_chance.py`` counts the table again."""
+LEAST = math.log10(TESTED.bound)
+"""The smallest chance that was tested, as log10."""
 
 
 def is_tested(name: str, same_as: Collection[str], search: str | None) -> bool:
@@ -92,9 +94,18 @@ def show_chance(log10_p: float) -> str:
     >>> show_chance(-45.0), show_chance(-2.0)
     ('< 2.1e-3, tested', '1e-2')
     """
-    if log10_p > math.log10(TESTED.bound):
+    if log10_p > LEAST:
         return f"1e{log10_p:.0f}"
     return f"{smallest_shown()}, tested"
+
+
+def borne_out(log10_p: float) -> float:
+    """The same as a number, an upper bound: ``LEAST`` for all that are no larger, the next power of ten for the others.
+
+    >>> borne_out(-45.0) == LEAST, show_chance(borne_out(-45.0)) == show_chance(-45.0), borne_out(-1.3)
+    (True, True, -1.0)
+    """
+    return LEAST if log10_p <= LEAST else float(math.ceil(log10_p))
 
 
 def smallest_shown() -> str:

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from payload.errors import RegistryError
 from wam import __version__
-from wam.pipeline.chance import TESTED, smallest_shown
+from wam.pipeline.chance import LEAST, smallest_shown
 from wam.service.house import House, caller_of
 from wam.service.metrics import MEDIA_TYPE as METRICS_TYPE
 from wam.service.problems import unavailable
@@ -34,7 +34,7 @@ class About(TypedDict):
     max_bytes: int
     max_pixels: int
     seconds: Annotated[float, "of search at most"]
-    chance_bound: Annotated[float, "people are told of no smaller chance of a mark: this one was tested"]
+    chance_log10: Annotated[float, "people are told of no smaller chance of a mark, as log10: this one was tested"]
     chance_shown: Annotated[str, "the same as text"]
 
 
@@ -96,7 +96,7 @@ class Front:
             "max_bytes": settings.limits.max_bytes,
             "max_pixels": settings.limits.max_pixels,
             "seconds": settings.limits.seconds,
-            "chance_bound": TESTED.bound,
+            "chance_log10": LEAST,
             "chance_shown": smallest_shown(),
         }
         return JSONResponse(said)

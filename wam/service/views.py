@@ -2,18 +2,18 @@
 
 The law that asks for public detectors forbids personal data in their answers, and whoever may ask a detector without
 limit learns from exact scores how to wear a mark away (docs/threat-model.md). The public view therefore says whose
-mark it is and where; its chances are upper bounds in a few grades, and bits and links are left out.
+mark it is and where; its chances stop at what was tested, as people are told them, and bits and links are left out.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, NotRequired
 
+from wam.pipeline.chance import borne_out
 from wam.pipeline.contract import CredentialsObject, DetectObject, LabelObject, WatermarkObject
 from wam.service.roles import View
 
 PERSONAL = ("ai_prompt", "ai_prompt_writer")  # of what a manifest's metadata say, as of a label
-GRADES = (-4.0, -10.0, -20.0)  # of a chance in the public view: the smallest that it is below
 
 
 class ServedWatermark(WatermarkObject):
@@ -55,10 +55,9 @@ def _watermark(mark: WatermarkObject, view: View) -> ServedWatermark:
     if view is View.PARTNER:
         named["record"] = None if record is None else {**record, "user": None}
         return named
-    below = [grade for grade in (0.0, *GRADES) if mark["log10_p"] <= grade]
     named["record"] = named["link"] = named["message"] = named["bits"] = None
     named["bit_confidence"] = named["corrected"] = named["name_log10_p"] = None
-    named["log10_p"] = below[-1] if below else 0.0
+    named["log10_p"] = borne_out(mark["log10_p"])
     named["mask_score"] = round(mark["mask_score"], 1)
     return named
 

@@ -166,7 +166,7 @@ function row(name, value) {
 // as the command line says it: no smaller than what was tested
 function chance(log10) {
   if (!about || log10 > -1) return text.unsure;
-  return log10 > Math.log10(about.chance_bound) ? `1e${log10.toFixed(0)}` : text.tested(about.chance_shown);
+  return log10 > about.chance_log10 ? `1e${log10.toFixed(0)}` : text.tested(about.chance_shown);
 }
 
 function card(mark, index) {
