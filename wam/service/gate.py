@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -39,6 +40,7 @@ WITH_PICTURE = (  # what needs room in the house
 SMALL = frozenset({"issue_token", "match_binding", "match_reference", "detect_url", "check_receipt"})
 SMALL_BYTES = 1 << 16  # of a body that is a form or an object, which everybody may send
 ENVELOPE = 1 << 16  # bytes of a body that may be around a picture of the largest size
+GONE = 499  # what is logged and counted of a client that went away; nothing is answered
 METHODS = ("GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
@@ -99,6 +101,8 @@ class Gate:
             await visit.refuse(problem)
         except asyncio.CancelledError:
             raise
+        except ClientDisconnect:  # whoever asked has gone before all of it was here: nobody's fault
+            visit.status = visit.status or GONE
         except Exception as error:
             # only where it happened: a message may hold what a request did
             places = [f"{step.filename}:{step.lineno}" for step in traceback.extract_tb(error.__traceback__)]

@@ -134,6 +134,13 @@ def log_to_standard_error() -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level)
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what is wrong with a form is said to who sent it
+    root = logging.getLogger()
+    if not root.handlers:  # else Python prints what other packages say as it is
+        others = logging.StreamHandler(sys.stderr)
+        others.setFormatter(_Places())
+        others.setLevel(logging.WARNING)
+        root.addHandler(others)
 
 
 class _Lines(logging.Formatter):
@@ -143,4 +150,12 @@ class _Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         text = record.getMessage()
         said: dict[str, Any] = json.loads(text) if text.startswith("{") else {"message": text}
+        return json.dumps({"time": self.formatTime(record), "level": record.levelname.lower(), **said})
+
+
+class _Places(logging.Formatter):
+    """Of what other packages say only where they do: it may hold what was in a request."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = {"fault": record.name, "at": f"{record.pathname}:{record.lineno}"}
         return json.dumps({"time": self.formatTime(record), "level": record.levelname.lower(), **said})

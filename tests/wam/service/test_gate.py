@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -85,20 +86,49 @@ def test_a_body_that_turns_out_too_large_is_refused_on_the_way(tmp_path: Path) -
         assert emptied(served)
 
 
-def test_an_upload_that_drips_is_ended(tmp_path: Path) -> None:
-    with in_threads(tmp_path, replace(GENEROUS, upload_seconds=0.5)) as served, connected(served) as connection:
-        connection.sendall(b"POST /v1/detect HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
-        begun = time.monotonic()
-        answer = rest(connection)
-        assert answer.startswith(b"HTTP/1.1 408") and time.monotonic() - begun < 10
-        assert emptied(served)
+UPLOADS = ("/v1/detect", "/v1/embed", "/v1/jobs", "/v1/jobs/embed", "/oauth2/token", "/c2pa/v1/matches/byContent",
+           "/c2pa/v1/matches/byBinding", "/c2pa/v1/manifests", "/c2pa/v1/bindings")  # fmt: skip
+KINDS = ("image/png", "multipart/form-data; boundary=x", "application/json", "application/x-www-form-urlencoded")
+PART = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\nabc'
 
 
-def test_a_client_that_goes_away_leaves_nothing(served: Served) -> None:
-    for _ in range(5):
-        with connected(served) as connection:
-            connection.sendall(b"POST /v1/detect HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
-            assert inside(served, 1)
+def begun(served: Served, path: str, kind: str) -> socket.socket:
+    """An upload of which a part has come."""
+    parts = urlsplit(served.url)
+    key = served[Role.ADMIN].headers["authorization"]
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\nContent-Type: {kind}\r\nContent-Length: 9999"
+    connection = socket.create_connection((parts.hostname, parts.port), timeout=30)
+    connection.sendall(f"{head}\r\n\r\n".encode() + PART)
+    return connection
+
+
+def test_a_client_that_goes_away_leaves_nothing_and_is_no_fault(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = [(path, kind) for path in UPLOADS for kind in KINDS]
+    with caplog.at_level(logging.INFO, "wam.service"):
+        for path, kind in asked:
+            begun(served, path, kind).close()
+        end = time.monotonic() + 30
+        while len(lines := said_of(caplog)) < len(asked) and time.monotonic() < end:
+            time.sleep(0.02)
+    assert len(lines) == len(asked) and emptied(served)
+    assert [line for line in lines if "fault" in line or line["status"] >= 500] == []
+    assert sum(line["status"] == 499 for line in lines) > len(UPLOADS)  # the others were refused by their type
+
+
+def said_of(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    return [json.loads(record.getMessage()) for record in caplog.records if record.name == "wam.service"]
+
+
+def test_an_upload_that_drips_is_ended_on_every_route(tmp_path: Path) -> None:
+    with in_threads(tmp_path, replace(GENEROUS, upload_seconds=0.3, job_bytes=GENEROUS.max_bytes)) as served:
+        connections = [begun(served, path, kind) for path in UPLOADS for kind in KINDS]
+        answers = [connection.recv(65536) for connection in connections]
+        for connection in connections:
+            connection.close()
+        assert {answer[:12] for answer in answers} == {b"HTTP/1.1 408", b"HTTP/1.1 415", b"HTTP/1.1 400"}
+        assert sum(answer.startswith(b"HTTP/1.1 408") for answer in answers) > len(UPLOADS)
         assert emptied(served)
 
 

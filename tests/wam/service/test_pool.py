@@ -21,7 +21,7 @@ from tests.wam.synthetic import handmade_marker, smooth_picture
 from wam.errors import ModelError, WamError
 from wam.service.messages import Message
 from wam.service.pool import Pool
-from wam.service.setup import Setup
+from wam.service.setup import CONVOLUTIONS, KEPT_CONVOLUTIONS, Setup
 from wam.service.work import Desk
 from wam.service.worker import ClosedError, DiedError, Lane, OverrunError
 from wam.watermarker import Watermarker
@@ -238,6 +238,16 @@ def test_a_worker_does_those_together_that_wait_and_one_that_ends_it_alone(place
 
 def no_model() -> Watermarker:
     raise ModelError("model: expected one, found none; name another")
+
+
+def says_what_is_kept() -> Watermarker:
+    raise ModelError(f"kept: {os.environ[CONVOLUTIONS]}")
+
+
+def test_a_worker_keeps_few_convolutions_of_sizes_that_it_has_seen(place: str) -> None:
+    pool = Pool(Setup(says_what_is_kept, place, 1, 1), 1, memory=GIB, short_pixels=1, recycle=1)
+    with pytest.raises(WamError, match=f"kept: {os.environ.get(CONVOLUTIONS, KEPT_CONVOLUTIONS)}$"):
+        pool.start()
 
 
 def test_a_model_that_is_not_there_is_said_at_the_start(place: str) -> None:
