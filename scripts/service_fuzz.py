@@ -3,9 +3,10 @@
     wam serve --rate 100000 --workers 1 &
     python scripts/service_fuzz.py --url http://127.0.0.1:8000 --count 10000 --pid $!
 
-Small files of every common kind are damaged in one to three ways each: bytes turned over, taken out, put in, repeated,
-numbers set to their ends, files cut short or put together of two. Wrong is what is answered with another status than
-200, 400, 413, 415 or 422, what is no JSON or no single line, and what cost a worker its life, its time or its memory.
+Small files of every common kind, with EXIF, XMP, labels and what begins as a manifest among them, are damaged in one to
+three ways each: bytes turned over, taken out, put in, repeated, numbers set to their ends, files cut short or put
+together of two. Wrong is what is answered with another status than 200, 400, 413, 415 or 422, what is no JSON or no
+single line, and what cost a worker its life, its time or its memory.
 ``--pid``: of the service; the memory of it and its workers is read from /proc (pages that they share count once), at
 the start, the most, and at the end.
 A file that got a wrong answer is written to ``--keep``; exit status 1 where there was one.
@@ -17,6 +18,7 @@ import argparse
 import http.client
 import io
 import json
+import math
 import random
 import sys
 import threading
@@ -32,11 +34,18 @@ from urllib.parse import urlsplit
 
 import numpy as np
 from PIL import Image, features
+from PIL.PngImagePlugin import PngInfo
 
 RIGHT = (200, 400, 413, 415, 422)
 AGAIN = (429,)  # no room in the queue: asked again
 LOSSES = ("ended its readers", "takes longer", "found too little")  # what an answer says when it cost a worker
 MOST_WAYS = 3
+XMP = b"""<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""
+ xmlns:TC260="http://www.tc260.org.cn/ns/AIGC/1.0/"
+ xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" TC260:AIGC='{"Label":"1","ContentProducer":"a"}'
+ Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"/></rdf:RDF>
+</x:xmpmeta><?xpacket end="w"?>"""
 WARM = 20  # requests before memory is first looked at
 
 
@@ -67,6 +76,9 @@ def seeds(draw: random.Random) -> list[bytes]:
     frames = [picture.rotate(90 * turn) for turn in range(3)]
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "a picture that lies on its side"
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    text.add_text("parameters", "a prompt, and what made a picture of it")
     deep = Image.fromarray(noise[..., 0].astype(np.uint16) << 8)
     kinds: list[tuple[Image.Image, str, dict[str, Any]]] = [
         (picture, "PNG", {}), (picture.convert("P"), "PNG", {"transparency": 3}), (picture.convert("RGBA"), "PNG", {}),
@@ -78,6 +90,8 @@ def seeds(draw: random.Random) -> list[bytes]:
         (frames[0], "GIF", {"save_all": True, "append_images": frames[1:]}),
         (frames[0], "PNG", {"save_all": True, "append_images": frames[1:]}),
         (frames[0], "WEBP", {"save_all": True, "append_images": frames[1:]}),
+        (picture, "JPEG", {"xmp": XMP}), (picture, "JPEG", {"xmp": XMP, "exif": exif, "comment": b"made by hand"}),
+        (picture, "PNG", {"pnginfo": text, "exif": exif}), (picture, "WEBP", {"xmp": XMP, "exif": exif}),
     ]  # fmt: skip
     if features.check("avif"):
         kinds.append((picture, "AVIF", {"quality": 80}))
@@ -86,7 +100,26 @@ def seeds(draw: random.Random) -> list[bytes]:
         stream = io.BytesIO()
         image.save(stream, kind, **options)
         files.append(stream.getvalue())
+        if kind == "JPEG" and "xmp" in options:
+            files.append(_with_manifest(files[-1]))
     return files
+
+
+def _with_manifest(jpeg: bytes) -> bytes:
+    """A JPEG with what begins as a C2PA manifest store: boxes of JUMBF in an APP11 segment, with nothing signed."""
+
+    def box(kind: bytes, content: bytes) -> bytes:
+        return (len(content) + 8).to_bytes(4, "big") + kind + content
+
+    def described(name: bytes, kind: bytes, content: bytes) -> bytes:
+        uuid = kind + bytes.fromhex("00110010800000aa00389b71")
+        return box(b"jumb", box(b"jumd", uuid + b"\x03" + name + b"\0") + content)
+
+    claim = described(b"c2pa.claim.v2", b"c2cl", box(b"cbor", b"\xa2ginstanceIDcxmpialgfsha256"))
+    signature = described(b"c2pa.signature", b"c2cs", box(b"cbor", b"\xd2\x84C\xa1\x01&\xa0\xf6@"))
+    store = described(b"c2pa", b"c2pa", described(b"urn:c2pa:1", b"c2ma", claim + signature))
+    segment = b"JP\x00\x01\x00\x00\x00\x01" + store
+    return jpeg[:2] + b"\xff\xeb" + (len(segment) + 2).to_bytes(2, "big") + segment + jpeg[2:]
 
 
 def damaged(files: Sequence[bytes], draw: random.Random) -> bytes:
@@ -212,12 +245,16 @@ def _share_of(process: Path) -> int:
     return 0
 
 
-def fuzz(url: str, count: int, *, seed: int = 0, at_once: int = 2, pid: int | None = None) -> Outcome:
-    """Sends so many; says what became of them."""
-    outcome, lock = Outcome(), threading.Lock()
+def fuzz(
+    url: str, count: int, *, seed: int = 0, at_once: int = 2, pid: int | None = None, seconds: float = math.inf
+) -> Outcome:
+    """Sends so many, or as many as can be sent within a time; says what became of them."""
+    outcome, lock, end = Outcome(), threading.Lock(), time.monotonic() + seconds
 
     def one(case: tuple[int, str, bytes]) -> None:
         number, query, content = case
+        if time.monotonic() > end:
+            return
         try:
             status, kind, body = ask(url, query, content)
             why = why_wrong(status, kind, body)
@@ -240,13 +277,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", required=True, help="of the service")
     parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--seconds", type=float, default=math.inf, help="after which no more are sent")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--at-once", type=int, default=2)
     parser.add_argument("--pid", type=int, help="of the service, to look at its memory")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where files go that got a wrong answer")
     options = parser.parse_args(arguments)
     begun = time.monotonic()
-    outcome = fuzz(options.url, options.count, seed=options.seed, at_once=options.at_once, pid=options.pid)
+    outcome = fuzz(options.url, options.count, seed=options.seed, at_once=options.at_once, pid=options.pid,
+                   seconds=options.seconds)  # fmt: skip
     for wrong in outcome.wrong:
         print(f"{wrong.number}: {wrong.why}")
         if options.keep is not None:
@@ -254,7 +293,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             (options.keep / f"{options.seed}-{wrong.number}.bin").write_bytes(wrong.content)
     memory = [round(one / 1024) for one in outcome.memory]
     said = {
-        "sent": options.count, "statuses": dict(sorted(outcome.statuses.items())), "wrong": len(outcome.wrong),
+        "sent": sum(outcome.statuses.values()), "statuses": dict(sorted(outcome.statuses.items())),
+        "wrong": len(outcome.wrong),
         "seconds": round(time.monotonic() - begun, 1),
         "memory_mib": {"first": memory[0], "most": max(memory), "last": memory[-1]} if memory else None,
     }  # fmt: skip

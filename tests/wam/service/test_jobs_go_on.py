@@ -11,7 +11,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -44,7 +44,7 @@ def killed(self, *given, **named):
     return confirm(self, *given, **named)
 Registry.confirm = killed
 folder = Path(sys.argv[1])
-with in_threads(folder, jobs=folder / "jobs") as served:
+with in_threads(folder, shared=str(folder / "shared")) as served:
     Path(folder / "url.part").write_text(served.url)
     os.rename(folder / "url.part", folder / "url")
     time.sleep(120)
@@ -67,8 +67,29 @@ def keyed(served: Served, headers: Any) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-@pytest.mark.parametrize("new_link", [pytest.param("false", marks=pytest.mark.slow), "true"])
-def test_a_job_of_a_service_that_was_killed_is_gone_on_with(tmp_path: Path, new_link: str) -> None:
+@pytest.mark.parametrize(("new_link", "beside"), [pytest.param("false", False, marks=pytest.mark.slow), ("true", True)])
+def test_a_job_of_a_service_that_was_killed_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_link: str, beside: bool
+) -> None:
+    """By one that runs ``beside`` it on the same store, or by the next."""
+    monkeypatch.setattr("wam.service.app.SWEEP_SECONDS", 0.3)
+    with ExitStack() as stack:
+        second = stack.enter_context(in_threads(tmp_path, shared=str(tmp_path / "shared"))) if beside else None
+        headers, place = killed_in_a_job(tmp_path, new_link)
+        registry = Registry.open(str(tmp_path / "registry.sqlite"))
+        before = {entry.link: entry.state for entry in registry.entries()}
+        if second is None:
+            assert sorted(before.values()) == ["marked"] * (KILLED_AT - 1) + ["pending"]
+            second = stack.enter_context(in_threads(tmp_path, shared=str(tmp_path / "shared")))
+        with keyed(second, headers) as client:
+            check_gone_on_with(second, client, place, registry, before)
+    store = tmp_path / "shared"
+    assert [one.name for one in (store / "jobs").rglob("*") if "upload" in one.name] == []
+    assert list((store / "owners").iterdir()) == []  # that of the one that was killed is swept
+
+
+def killed_in_a_job(tmp_path: Path, new_link: str) -> tuple[dict[str, str], str]:
+    """A service takes a job and is killed: what its key is sent with, and where the job is asked for."""
     process = subprocess.Popen(
         [sys.executable, "-c", SERVICE, str(tmp_path)], env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
@@ -87,26 +108,27 @@ def test_a_job_of_a_service_that_was_killed_is_gone_on_with(tmp_path: Path, new_
         assert process.wait(60) == -signal.SIGKILL
     finally:
         process.kill()
-    registry = Registry.open(str(tmp_path / "registry.sqlite"))
-    before = {entry.link: entry.state for entry in registry.entries()}
-    assert sorted(before.values()) == ["marked"] * (KILLED_AT - 1) + ["pending"]
-    with in_threads(tmp_path, jobs=tmp_path / "jobs") as served, keyed(served, headers) as client:
-        place = started.headers["location"]
-        assert client.get(place).json()["total"] == 6
-        job = until(lambda: (one := client.get(place).json())["state"] != "running" and one)
-        assert (job["state"], job["done"], job["marked"], job["failed"]) == ("done", 6, 6, 0)
-        lines = [json.loads(line) for line in client.get(job["results"]).text.splitlines()]
-        assert sorted(line["image"] for line in lines) == sorted(PICTURES)
-        with zipfile.ZipFile(io.BytesIO(client.get(job["files"]).content)) as opened:
-            files = {name: opened.read(name) for name in opened.namelist()}
-        links = {line["output"]: line["link"] for line in lines}
-        entries = {entry.link: entry for entry in registry.entries()}
-        assert all(entry.state == "marked" for entry in entries.values())
-        assert entries.keys() == set(links.values()) >= before.keys()  # each id has its picture, and no picture two
-        for name, file in files.items():
-            (mark,) = served[Role.AUDITOR].post("/v1/detect", **upload(file)).json()["watermarks"]
-            assert (mark["link"], mark["record"]["asset"]) == (links[name], Path(name).stem)
-    assert [one.name for one in (tmp_path / "jobs" / "jobs").rglob("*") if "upload" in one.name] == []
+    return headers, started.headers["location"]
+
+
+def check_gone_on_with(
+    served: Served, client: httpx.Client, place: str, registry: Registry, before: dict[str, str]
+) -> None:
+    """That all pictures are marked in the end, each once, with the ids ``before`` among those that they have."""
+    assert client.get(place).json()["total"] == 6
+    job = until(lambda: (one := client.get(place).json())["state"] != "running" and one)
+    assert (job["state"], job["done"], job["marked"], job["failed"]) == ("done", 6, 6, 0)
+    lines = [json.loads(line) for line in client.get(job["results"]).text.splitlines()]
+    assert sorted(line["image"] for line in lines) == sorted(PICTURES)
+    with zipfile.ZipFile(io.BytesIO(client.get(job["files"]).content)) as opened:
+        files = {name: opened.read(name) for name in opened.namelist()}
+    links = {line["output"]: line["link"] for line in lines}
+    entries = {entry.link: entry for entry in registry.entries()}
+    assert all(entry.state == "marked" for entry in entries.values())
+    assert entries.keys() == set(links.values()) >= before.keys()  # each id has its picture, and no picture two
+    for name, file in files.items():
+        (mark,) = served[Role.AUDITOR].post("/v1/detect", **upload(file)).json()["watermarks"]
+        assert (mark["link"], mark["record"]["asset"]) == (links[name], Path(name).stem)
 
 
 def start(served: Served, **form: str) -> httpx.Response:
