@@ -4,8 +4,8 @@
 
 reads so many in this process, as a worker does, and prints a line of JSON every ``--every``: the process's memory (PSS,
 MiB; pages that others share count in part), and of what the allocator of glibc holds that which is ``used`` and that
-which is ``free``; at last the same after ``malloc_trim``. ``--kept``: what oneDNN keeps of earlier sizes, 1024 as it
-does by itself. Linux only.
+which is ``free``; at last the same after ``malloc_trim``. ``--kept``: what oneDNN and PyTorch keep of earlier sizes,
+1024 as they do by themselves. Linux only.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pictures", type=Path, default=SAMPLES, metavar="FOLDER")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--every", type=int, default=20)
-    parser.add_argument("--kept", type=int, default=int(KEPT_CONVOLUTIONS), help="convolutions that oneDNN keeps")
+    parser.add_argument("--kept", type=int, default=int(KEPT_CONVOLUTIONS), help="convolutions that are kept")
     options = parser.parse_args(arguments)
-    os.environ[CONVOLUTIONS] = str(options.kept)  # read when the first is made
+    os.environ.update(dict.fromkeys(CONVOLUTIONS, str(options.kept)))  # read when the first is made
     with tempfile.TemporaryDirectory(prefix="wam-memory-") as folder:
         place = str(Path(folder) / "registry.sqlite")
         Registry.open(place)

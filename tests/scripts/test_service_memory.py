@@ -20,7 +20,8 @@ def test_memory_is_said_as_pictures_are_read(
 ) -> None:
     monkeypatch.setattr(service_memory, "single_threaded", lambda load: handmade_marker)
     monkeypatch.setattr(service_memory, "SIDES", (96, 128))
-    monkeypatch.setenv(CONVOLUTIONS, "1024")  # what the script changes is put back
+    for name in CONVOLUTIONS:
+        monkeypatch.setenv(name, "1024")  # what the script changes is put back
     (tmp_path / "a.png").write_bytes(picture())
     service_memory.main(["--pictures", str(tmp_path), "--count", "4", "--every", "2", "--kept", "32"])
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

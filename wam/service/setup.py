@@ -16,8 +16,8 @@ FORKSERVER = "forkserver"
 WORK = "wam.service.work"
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 LEAST = 2  # workers
-CONVOLUTIONS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
-KEPT_CONVOLUTIONS = "16"  # by oneDNN, for each layer and size of a picture: 1024, which it keeps else, is much memory
+CONVOLUTIONS = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")  # of oneDNN, and of PyTorch in front of it
+KEPT_CONVOLUTIONS = "16"  # for each layer and size of a picture: 1024, which they keep else, is much memory
 BATCH = 8  # pictures that a worker reads together on a GPU
 COUNT_SECONDS = 120.0  # for a process to say what there is: it imports torch
 
@@ -49,7 +49,8 @@ def begin(connection: Connection, setup: Setup, place: int) -> None:
     gpu = gpu_of(place, setup.gpus)
     if gpu is not None:
         os.environ[VISIBLE] = gpu  # before anything of CUDA is asked, which looks once
-    os.environ.setdefault(CONVOLUTIONS, KEPT_CONVOLUTIONS)  # read when the first is made
+    for name in CONVOLUTIONS:  # read when the first is made
+        os.environ.setdefault(name, KEPT_CONVOLUTIONS)
     from wam.service.work import work
 
     work(connection, setup)

@@ -239,6 +239,7 @@ def test_a_job_whose_results_cannot_be_written_says_that_it_failed(
             real(self, name, content)
 
         monkeypatch.setattr(Store, "put", full)
+        monkeypatch.setattr("wam.service.job_work.AGAIN_SECONDS", (0.05,))
         answer = start(served, {"a.png": picture()}, owner="a", asset="1")
         assert answer.status_code == 202
         end = time.monotonic() + 90

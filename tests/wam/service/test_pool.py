@@ -241,12 +241,13 @@ def no_model() -> Watermarker:
 
 
 def says_what_is_kept() -> Watermarker:
-    raise ModelError(f"kept: {os.environ[CONVOLUTIONS]}")
+    raise ModelError(f"kept: {' '.join(os.environ[name] for name in CONVOLUTIONS)}")
 
 
 def test_a_worker_keeps_few_convolutions_of_sizes_that_it_has_seen(place: str) -> None:
     pool = Pool(Setup(says_what_is_kept, place, 1, 1), 1, memory=GIB, short_pixels=1, recycle=1)
-    with pytest.raises(WamError, match=f"kept: {os.environ.get(CONVOLUTIONS, KEPT_CONVOLUTIONS)}$"):
+    kept = " ".join(os.environ.get(name, KEPT_CONVOLUTIONS) for name in CONVOLUTIONS)
+    with pytest.raises(WamError, match=f"kept: {kept}$"):
         pool.start()
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -86,6 +89,32 @@ def test_keys_are_managed_by_the_command(run: Run, tmp_path: Path) -> None:
         damaged = run("serve", "keys", *command, "--api-keys", store)
         assert damaged.exit_code in (1, 2) and damaged.stderr.count("\n") == 1
     assert run("serve", "keys", "new", "x", "--role", "anonymous").exit_code == 2
+
+
+@contextmanager
+def logging_as_before() -> Iterator[None]:
+    """Puts back what a service changes of the loggers."""
+    names = (None, "wam.service", "uvicorn", "python_multipart")
+    before = [(one, one.handlers[:], one.propagate, one.level) for one in map(logging.getLogger, names)]
+    logging.getLogger().handlers.clear()
+    try:
+        yield
+    finally:
+        for one, handlers, propagate, level in before:
+            one.handlers[:], one.propagate = handlers, propagate
+            one.setLevel(level)
+
+
+def test_what_other_packages_say_is_logged_by_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+    with logging_as_before():
+        server.log_to_standard_error()
+        logging.getLogger("some.package").warning("a name in a request")
+        logging.getLogger("python_multipart.multipart").warning("a byte of a form")
+        logging.getLogger("wam.service").info('{"route": "detect"}')
+        logging.getLogger("some.package").info("nothing of note")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line.get("fault") or line["route"] for line in lines] == ["some.package", "detect"]
+    assert "a name in a request" not in json.dumps(lines) and Path(__file__).name in lines[0]["at"]
 
 
 def free_port() -> int:
