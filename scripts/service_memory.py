@@ -47,7 +47,7 @@ class _Allocated(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in NAMES.split()]
 
 
-def pictures(folder: Path, count: int) -> Iterator[bytes]:
+def pictures(folder: Path, count: int, sides: Sequence[int] = SIDES) -> Iterator[bytes]:
     """So many, each of a size of its own."""
     draw = random.Random(0)
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in READ_SUFFIXES)
@@ -56,7 +56,7 @@ def pictures(folder: Path, count: int) -> Iterator[bytes]:
     for number in range(count):
         stream = io.BytesIO()
         with Image.open(files[number % len(files)]) as image:
-            resized = image.convert("RGB").resize((draw.randint(*SIDES), draw.randint(*SIDES)))
+            resized = image.convert("RGB").resize((draw.randint(*sides), draw.randint(*sides)))
         resized.save(stream, "JPEG", quality=90)
         yield stream.getvalue()
 
@@ -77,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pictures", type=Path, default=SAMPLES, metavar="FOLDER")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--every", type=int, default=20)
+    parser.add_argument("--sides", type=int, nargs=2, default=SIDES, help="of a picture, the least and the most")
     parser.add_argument("--kept", type=int, default=int(KEPT_CONVOLUTIONS), help="convolutions that are kept")
     options = parser.parse_args(arguments)
     os.environ.update(dict.fromkeys(CONVOLUTIONS, str(options.kept)))  # read when the first is made
@@ -85,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         Registry.open(place)
         desk = Desk(Setup(single_threaded(marker_loader(DEFAULT, "cpu", [None])), place, MOST, 1))
         print(json.dumps(state(0)), flush=True)
-        for number, content in enumerate(pictures(options.pictures, options.count), 1):
+        for number, content in enumerate(pictures(options.pictures, options.count, options.sides), 1):
             answer, _ = desk.do(TASK, (content,))
             if answer["state"] != "done":
                 raise SystemExit(f"picture {number}: expected it to be read, found {answer}")

@@ -19,11 +19,11 @@ def test_memory_is_said_as_pictures_are_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service_memory, "single_threaded", lambda load: handmade_marker)
-    monkeypatch.setattr(service_memory, "SIDES", (96, 128))
     for name in CONVOLUTIONS:
         monkeypatch.setenv(name, "1024")  # what the script changes is put back
     (tmp_path / "a.png").write_bytes(picture())
-    service_memory.main(["--pictures", str(tmp_path), "--count", "4", "--every", "2", "--kept", "32"])
+    line = ["--pictures", str(tmp_path), "--count", "4", "--every", "2", "--kept", "32", "--sides", "96", "128"]
+    service_memory.main(line)
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["read"] for one in said][:3] == [0, 2, 4] and all(one["pss"] > 50 for one in said)
     with pytest.raises(SystemExit, match="expected pictures, found none"):

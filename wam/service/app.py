@@ -38,7 +38,6 @@ from wam.service.tokens import PATH as TOKEN_PATH
 from wam.service.views import ServedDetect
 
 LOG = logging.getLogger("wam.service")
-SWEEP_SECONDS = 30.0  # between looks at what was kept long enough
 FILE = {"type": "string", "format": "binary"}
 TEXT = {"type": "string"}
 MARK_FIELDS = {
@@ -300,7 +299,7 @@ async def _sweep(house: House) -> None:
     while True:
         await _swept(house.jobs.sweep())  # first: jobs of a service that is gone may be waiting
         await _swept(asyncio.to_thread(house.kept.sweep))
-        await asyncio.sleep(SWEEP_SECONDS)
+        await asyncio.sleep(house.settings.sweep_seconds)
 
 
 async def _swept(sweeping: Awaitable[None]) -> None:

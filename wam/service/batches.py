@@ -23,7 +23,7 @@ from wam.service.job_work import FAULT, Failed, JobWork, MayGoOn, WorkOne, log_f
 from wam.service.kept import PrivateFolder
 from wam.service.presence import Presence
 from wam.service.problems import Problem, too_many
-from wam.service.settings import Limits
+from wam.service.settings import Settings
 from wam.service.shared import Store
 
 PlanAll = Callable[[list[str]], Sequence[Any]]
@@ -32,12 +32,12 @@ PlanAll = Callable[[list[str]], Sequence[Any]]
 class Jobs:
     """All jobs of a service and of those that share its ``store``; for the thread of its event loop."""
 
-    def __init__(self, store: Store, folder: PrivateFolder, limits: Limits, at_once: int) -> None:
-        self._store, self._limits = store, limits
+    def __init__(self, store: Store, folder: PrivateFolder, settings: Settings, at_once: int) -> None:
+        self._store, self._limits = store, settings.limits
         self._presence = Presence(store)
         self._jobs: dict[str, Job] = {}
         left: Callable[[Job], object] = lambda job: self._jobs.pop(job.id, None)  # noqa: E731
-        self._work = JobWork(self._presence.name, folder, limits, at_once, left)
+        self._work = JobWork(self._presence.name, folder, settings, at_once, left)
 
     def can(self, kind: Kind, work_one: WorkOne, failed: Failed) -> None:
         """Says how a picture of such jobs is worked on: ``work_one`` answers with the contract's object for it, also

@@ -53,7 +53,7 @@ class House:
             else SharedResults(store, seconds=seconds, most=most)
         )
         jobs = store or Store(str(settings.jobs or self.folder.path))
-        self.jobs = Jobs(jobs, self.folder, limits, pool.count)
+        self.jobs = Jobs(jobs, self.folder, settings, pool.count)
 
     def view(self, request: Request, asked: View | None = None) -> View:
         """What the caller of a request is shown."""

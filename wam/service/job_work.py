@@ -19,14 +19,13 @@ from wam.service.job_files import Member
 from wam.service.job_uploads import Uploads
 from wam.service.kept import PrivateFolder
 from wam.service.problems import Problem
-from wam.service.settings import Limits
+from wam.service.settings import Settings
 
 LOG = logging.getLogger("wam.service")
 FAULT = "the service failed; its log says where"
 REVOKED = "key: expected the one that started the job to be valid, found it revoked; what was done by then is kept"
 DEADLY = "the services that worked on it ended, one after another"
 AGAIN = "Retry-After"  # what a problem has that passes: a registry, say, that does not answer for a moment
-AGAIN_SECONDS = (1.0, 5.0, 20.0, 60.0)  # before a picture that had such a problem is tried again
 TRIES = 5  # times that a job is taken up without a picture that is done in between: it may be what ends services
 WorkOne = Callable[[Job, int, bytes, Member], Awaitable[dict[str, Any]]]
 Failed = Callable[[Job, int, str], Mapping[str, Any]]
@@ -38,9 +37,9 @@ class JobWork:
     more."""
 
     def __init__(
-        self, owner: str, folder: PrivateFolder, limits: Limits, at_once: int, left: Callable[[Job], object]
+        self, owner: str, folder: PrivateFolder, settings: Settings, at_once: int, left: Callable[[Job], object]
     ) -> None:
-        self._owner, self._folder, self._limits, self._at_once, self._left = owner, folder, limits, at_once, left
+        self._owner, self._folder, self._settings, self._at_once, self._left = owner, folder, settings, at_once, left
         self._kinds: dict[Kind, tuple[WorkOne, Failed]] = {}
         self._may_go_on: MayGoOn = lambda client: True
 
@@ -109,7 +108,7 @@ class JobWork:
 
     async def _finish(self, job: Job, state: State) -> None:
         """Packs what was marked and tells that it is over; a store that does not answer for a moment costs no job."""
-        for pause in (*AGAIN_SECONDS, None):
+        for pause in (*self._settings.again_seconds, None):
             try:
                 await job.pack()
                 await job.tell(self._owner, whole=True, state=state)
@@ -124,7 +123,7 @@ class JobWork:
     async def _said_of(self, job: Job, number: int, uploads: Uploads) -> Mapping[str, Any]:
         """What is said of a picture; raises ``_StoppedError`` where nothing more is to be done for the job's key."""
         member, (work_one, failed) = job.plan.members[number], self._kinds[job.kind]
-        for pause in (*AGAIN_SECONDS, None):
+        for pause in (*self._settings.again_seconds, None):
             try:
                 if not await asyncio.to_thread(self._may_go_on, job.client):
                     raise _StoppedError("stopped", REVOKED)
@@ -165,7 +164,7 @@ class JobWork:
     def _opened(self, job: Job, copies: Path) -> Uploads:
         copies.mkdir(mode=0o700)
         places = [job.files.upload(number, copies) for number in range(job.plan.uploads)]
-        return Uploads(places, self._limits.max_bytes)
+        return Uploads(places, self._settings.limits.max_bytes)
 
 
 class _StoppedError(Exception):

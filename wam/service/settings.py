@@ -63,7 +63,9 @@ class Settings:
     ``open_metrics``: metrics without a key; ``jobs``: a folder where jobs lie until their results are over, so that
     they outlive the process, None for one that goes with it. Of several machines that serve as one: ``shared``, an
     fsspec URL or folder for what any of them may be asked for, jobs too, and ``rates``, a URL of the package limits
-    where requests are counted. ``signer``: who signs what is marked with ``c2pa``, None where nothing is signed."""
+    where requests are counted. ``sweep_seconds``: between looks at what was kept long enough, and at jobs that nobody
+    works on; ``again_seconds``: before a picture of a job is tried again that met what passes, a registry that is away,
+    say. ``signer``: who signs what is marked with ``c2pa``, None where nothing is signed."""
 
     limits: Limits = Limits()
     public_view: View = View.PUBLIC
@@ -74,4 +76,6 @@ class Settings:
     jobs: Path | None = None
     shared: str | None = None
     rates: str | None = None
+    sweep_seconds: float = 30.0
+    again_seconds: tuple[float, ...] = (1.0, 5.0, 20.0, 60.0)
     signer: Credentials | None = None

@@ -15,6 +15,7 @@ from wam.service.job import Job
 from wam.service.job_files import Member
 from wam.service.kept import PrivateFolder
 from wam.service.roles import Role
+from wam.service.settings import Settings
 from wam.service.shared import Store
 
 
@@ -40,7 +41,7 @@ def finished(served: Served, answer: Any, role: Role = Role.MARKER) -> tuple[dic
 
 def jobs_in(store: Store, folder: PrivateFolder) -> Jobs:
     """The jobs of a service that finds nothing in any picture."""
-    jobs = Jobs(store, folder, GENEROUS, 1)
+    jobs = Jobs(store, folder, Settings(GENEROUS, again_seconds=(0.05,)), 1)
 
     async def work_one(job: Job, number: int, content: bytes, member: Member) -> dict[str, Any]:
         return {"image": member.name, "error": None, "watermarks": []}

@@ -68,19 +68,17 @@ def keyed(served: Served, headers: Any) -> Iterator[httpx.Client]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 @pytest.mark.parametrize(("new_link", "beside"), [pytest.param("false", False, marks=pytest.mark.slow), ("true", True)])
-def test_a_job_of_a_service_that_was_killed_is_gone_on_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_link: str, beside: bool
-) -> None:
+def test_a_job_of_a_service_that_was_killed_is_gone_on_with(tmp_path: Path, new_link: str, beside: bool) -> None:
     """By one that runs ``beside`` it on the same store, or by the next."""
-    monkeypatch.setattr("wam.service.app.SWEEP_SECONDS", 0.3)
+    place_of = str(tmp_path / "shared")
     with ExitStack() as stack:
-        second = stack.enter_context(in_threads(tmp_path, shared=str(tmp_path / "shared"))) if beside else None
+        second = stack.enter_context(in_threads(tmp_path, shared=place_of, sweep_seconds=0.3)) if beside else None
         headers, place = killed_in_a_job(tmp_path, new_link)
         registry = Registry.open(str(tmp_path / "registry.sqlite"))
         before = {entry.link: entry.state for entry in registry.entries()}
         if second is None:
             assert sorted(before.values()) == ["marked"] * (KILLED_AT - 1) + ["pending"]
-            second = stack.enter_context(in_threads(tmp_path, shared=str(tmp_path / "shared")))
+            second = stack.enter_context(in_threads(tmp_path, shared=place_of, sweep_seconds=0.3))
         with keyed(second, headers) as client:
             check_gone_on_with(second, client, place, registry, before)
     store = tmp_path / "shared"

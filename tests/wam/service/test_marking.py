@@ -230,7 +230,7 @@ def test_a_job_marks_no_more_than_there_is_room_for(tmp_path: Path) -> None:
 def test_a_job_whose_results_cannot_be_written_says_that_it_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with in_threads(tmp_path) as served:
+    with in_threads(tmp_path, again_seconds=(0.05,)) as served:
         real = Store.put
 
         def full(self: Store, name: str, content: bytes) -> None:
@@ -239,7 +239,6 @@ def test_a_job_whose_results_cannot_be_written_says_that_it_failed(
             real(self, name, content)
 
         monkeypatch.setattr(Store, "put", full)
-        monkeypatch.setattr("wam.service.job_work.AGAIN_SECONDS", (0.05,))
         answer = start(served, {"a.png": picture()}, owner="a", asset="1")
         assert answer.status_code == 202
         end = time.monotonic() + 90
