@@ -28,9 +28,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from payload.registry import Registry
 from scripts.service_fuzz import memory_of
 from wam.cli.common import marker_loader, single_threaded
+from wam.models import convolutions
 from wam.models.catalogue import DEFAULT
 from wam.pictures.kinds import READ_SUFFIXES
-from wam.service.setup import CONVOLUTIONS, KEPT_CONVOLUTIONS, Setup
+from wam.service.setup import Setup
 from wam.service.work import Desk
 
 SAMPLES = Path(__file__).resolve().parents[1] / "wam" / "samples"
@@ -78,9 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--every", type=int, default=20)
     parser.add_argument("--sides", type=int, nargs=2, default=SIDES, help="of a picture, the least and the most")
-    parser.add_argument("--kept", type=int, default=int(KEPT_CONVOLUTIONS), help="convolutions that are kept")
+    parser.add_argument("--kept", type=int, default=int(convolutions.KEPT), help="convolutions that are kept")
     options = parser.parse_args(arguments)
-    os.environ.update(dict.fromkeys(CONVOLUTIONS, str(options.kept)))  # read when the first is made
+    os.environ.update(dict.fromkeys(convolutions.VARIABLES, str(options.kept)))  # read when the first is made
     with tempfile.TemporaryDirectory(prefix="wam-memory-") as folder:
         place = str(Path(folder) / "registry.sqlite")
         Registry.open(place)

@@ -11,7 +11,7 @@ import pytest
 from scripts import service_memory
 from tests.wam.service.served import picture
 from tests.wam.synthetic import handmade_marker
-from wam.service.setup import CONVOLUTIONS
+from wam.models.convolutions import VARIABLES
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
@@ -19,7 +19,7 @@ def test_memory_is_said_as_pictures_are_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service_memory, "single_threaded", lambda load: handmade_marker)
-    for name in CONVOLUTIONS:
+    for name in VARIABLES:
         monkeypatch.setenv(name, "1024")  # what the script changes is put back
     (tmp_path / "a.png").write_bytes(picture())
     line = ["--pictures", str(tmp_path), "--count", "4", "--every", "2", "--kept", "32", "--sides", "96", "128"]

@@ -18,6 +18,7 @@ from wam.cli.lines import fail as fail
 from wam.cli.lines import note
 from wam.cli.lines import report as report
 from wam.errors import WamError
+from wam.models.convolutions import keep_few_convolutions
 
 if TYPE_CHECKING:
     from payload.registry import Registry
@@ -242,7 +243,9 @@ def _load(model: str, **how: Any) -> Watermarker:
 
 def one_thread() -> None:
     """Keeps the networks to one thread of this worker's: several files are worked on side by side, and threads that
-    wait for one another took 9 times the CPU beside other work."""
+    wait for one another took 9 times the CPU beside other work. Pictures of a folder have many sizes, so few compiled
+    convolutions are kept."""
+    keep_few_convolutions()
     import torch
 
     torch.set_num_threads(1)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from wam.models.convolutions import keep_few_convolutions
+
 if TYPE_CHECKING:
     from wam.watermarker import Watermarker
 
@@ -16,8 +18,6 @@ FORKSERVER = "forkserver"
 WORK = "wam.service.work"
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 LEAST = 2  # workers
-CONVOLUTIONS = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")  # of oneDNN, and of PyTorch in front of it
-KEPT_CONVOLUTIONS = "16"  # for each layer and size of a picture: 1024, which they keep else, is much memory
 BATCH = 8  # pictures that a worker reads together on a GPU
 COUNT_SECONDS = 120.0  # for a process to say what there is: it imports torch
 
@@ -49,8 +49,7 @@ def begin(connection: Connection, setup: Setup, place: int) -> None:
     gpu = gpu_of(place, setup.gpus)
     if gpu is not None:
         os.environ[VISIBLE] = gpu  # before anything of CUDA is asked, which looks once
-    for name in CONVOLUTIONS:  # read when the first is made
-        os.environ.setdefault(name, KEPT_CONVOLUTIONS)
+    keep_few_convolutions()
     from wam.service.work import work
 
     work(connection, setup)

@@ -19,9 +19,10 @@ from payload.registry import Registry
 from tests.wam.service.served import DEADLY, HUNGRY, SLEEPY, picture, troubled_marker
 from tests.wam.synthetic import handmade_marker, smooth_picture
 from wam.errors import ModelError, WamError
+from wam.models.convolutions import KEPT, VARIABLES
 from wam.service.messages import Message
 from wam.service.pool import Pool
-from wam.service.setup import CONVOLUTIONS, KEPT_CONVOLUTIONS, Setup
+from wam.service.setup import Setup
 from wam.service.work import Desk
 from wam.service.worker import ClosedError, DiedError, Lane, OverrunError
 from wam.watermarker import Watermarker
@@ -241,12 +242,12 @@ def no_model() -> Watermarker:
 
 
 def says_what_is_kept() -> Watermarker:
-    raise ModelError(f"kept: {' '.join(os.environ[name] for name in CONVOLUTIONS)}")
+    raise ModelError(f"kept: {' '.join(os.environ[name] for name in VARIABLES)}")
 
 
 def test_a_worker_keeps_few_convolutions_of_sizes_that_it_has_seen(place: str) -> None:
     pool = Pool(Setup(says_what_is_kept, place, 1, 1), 1, memory=GIB, short_pixels=1, recycle=1)
-    kept = " ".join(os.environ.get(name, KEPT_CONVOLUTIONS) for name in CONVOLUTIONS)
+    kept = " ".join(os.environ.get(name, KEPT) for name in VARIABLES)
     with pytest.raises(WamError, match=f"kept: {kept}$"):
         pool.start()
 
