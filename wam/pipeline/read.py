@@ -294,6 +294,11 @@ def words_of(reading: AnyReading) -> tuple[int, ...]:
     return () if reading.match.word is None else (reading.match.word,)
 
 
+def may_lead(reading: AnyReading) -> bool:
+    """Whether a mark leads to what is kept under its word: not where that could as well be a stranger's."""
+    return isinstance(reading, FoundRecord) or not reading.candidates
+
+
 def names_of(reading: AnyReading) -> tuple[MarkName, ...]:
     """The same as soft bindings name them."""
     if isinstance(reading, FoundRecord):
