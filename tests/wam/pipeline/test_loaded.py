@@ -112,7 +112,7 @@ def test_an_unmarked_file_has_no_readings(job: EmbedJob, source: Path) -> None:
 def test_a_mark_moved_to_another_picture_is_said_where_pictures_show_enough(
     job: EmbedJob, tmp_path: Path, draw: Callable[..., np.ndarray], expected: str
 ) -> None:
-    """Of two slopes the mark itself would decide the hashes: of one word in a hundred they said that it was its own."""
+    """Of two slopes the mark itself would decide the hashes, which would take one for the other with some words."""
     Image.fromarray(draw()).save(tmp_path / "in.png")
     embed_file(job, tmp_path / "in.png", tmp_path / "out.png", RECORD)
     residual = np.asarray(Image.open(tmp_path / "out.png"), int) - np.asarray(Image.open(tmp_path / "in.png"), int)
