@@ -1,6 +1,7 @@
 """How often a mark is said to lie on its own picture, or on another one, wrongly: what the thresholds rest on.
 
     python scripts/binding_rates.py --photos ../shared/corpus/train --out runs/binding
+    python scripts/binding_rates.py --photos ../shared/corpus/train --strangers --limit 100
 
 Every photo is marked and its sketch kept (``payload.sketch``), as a registry keeps it. Then the mark is found again in
 attacked copies, whole, turned, mirrored and in parts, and is compared with
@@ -16,6 +17,10 @@ A line for each comparison goes to OUT.csv; a run with the same --out goes on wh
 --summary, the table is printed: wrong ones with their exact 95% interval (Clopper and Pearson 1934), those where
 nothing is said, and of those with enough to compare the extremes of the share that agrees, which ``OWN`` and ``OTHER``
 of ``wam.pipeline.binding`` were chosen between. Some 20 s on one core for each photo, more for many photos.
+
+With --strangers nothing is marked: whole photos and parts of them, at a random place, are compared with the sketches of
+all others, and for each size it is printed how many pairs of photos would be said to be ``own``, with the most that
+this bears out (95%, if pairs count as independent, which they do not: each photo is in many of them).
 """
 
 from __future__ import annotations
@@ -40,11 +45,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from attacks import parse
 from wam.append_log import append, read
 from wam.bench.photos import ImageSet, round_to_bytes
-from wam.bench.summary import interval
+from wam.bench.summary import interval, upper_bound
 from wam.bench.words import WordBook
 from wam.errors import WamError
 from wam.models.catalogue import DEFAULT
-from wam.pipeline.binding import LEAST_EDGES, OTHER, OWN, Part, agreement, binding_of, part_of, sketch_of
+from wam.pipeline.binding import (
+    LEAST_EDGES,
+    OTHER,
+    OWN,
+    Part,
+    agreement,
+    cells_of,
+    compare_part,
+    part_of,
+    sketch_of,
+)
 from wam.signal.filters import to_pixels
 from wam.watermarker import Detection, Watermarker, load
 
@@ -52,6 +67,7 @@ ATTACKS = (
     *("identity", "jpeg=50", "crop_keep=0.6", "crop_keep=0.6,hflip", "crop_keep=0.2", "crop_keep=0.1"),
     *("rotate=20,jpeg=80", "resize=0.6,jpeg=70"),
 )
+SIZES = (1.0, 0.2, 0.1)  # of parts that are compared with other photos' sketches, in shares of the area
 PASTED = (0.5, 0.2)  # shares of a photo that a residual is copied to
 ACROSS = (0.1, 0.9)  # shares of a mark in the own half of a collage between which it lies across
 TRUTHS = {"own": "other", "stranger": "own", "copied": "own", "pasted": "own", "across": None}
@@ -117,7 +133,7 @@ class Bench:
     def compared(self, photo: int, truth: str, attack: str, part: Part | None, sketch: str | None) -> Comparison:
         found = agreement(part, sketch)
         share, edges = (0.0, 0.0) if found is None else (round(found.share, 4), found.edges)
-        return Comparison(photo, truth, attack, binding_of(part, sketch), share, edges)
+        return Comparison(photo, truth, attack, compare_part(part, sketch).binding, share, edges)
 
 
 def comparisons(bench: Bench, photo: int, attacks: Sequence[str] = ATTACKS) -> Iterator[Comparison]:
@@ -155,13 +171,43 @@ def _differ(one: str, other: str) -> int:
     return sum(a != b for a, b in zip(one, other, strict=True))
 
 
-def run(options: argparse.Namespace, table: Path) -> None:
+def chosen_of(options: argparse.Namespace) -> ImageSet:
+    """So many photos as are asked for, evenly chosen."""
     images = ImageSet.of([str(options.photos)], size=options.side)
     count = min(options.limit, len(images))
     if count < 2:
         raise ValueError(f"{options.photos}: expected two photos or more, found {count}; name another folder")
-    every = max(1, len(images) // count)  # evenly chosen
-    chosen = ImageSet(images.name, images.paths[::every][:count], images.size, images.root)
+    every = max(1, len(images) // count)
+    return ImageSet(images.name, images.paths[::every][:count], images.size, images.root)
+
+
+def strangers(images: ImageSet) -> Iterator[str]:
+    """A line for each size of parts: whole photos and parts against the sketches of all others."""
+    draw = np.random.default_rng(25)
+    pixels = [to_pixels(images.photo(number)[0]) for number in range(len(images))]
+    cells, sketches = [cells_of(one) for one in pixels], [sketch_of(one) for one in pixels]
+    for size in SIZES:
+        shares: dict[tuple[int, int], float] = {}  # by pair: the higher of both ways
+        for number, own in enumerate(cells):
+            rows, columns = (max(2, round(length * math.sqrt(size))) for length in own.shape)
+            top, left = draw.integers(own.shape[0] - rows + 1), draw.integers(own.shape[1] - columns + 1)
+            part = own[top : top + rows, left : left + columns]
+            for other, sketch in enumerate(sketches):
+                found = None if other == number else agreement((part, np.ones(part.shape, bool)), sketch)
+                if found is not None and found.edges >= LEAST_EDGES:
+                    pair = (min(number, other), max(number, other))
+                    shares[pair] = max(found.share, shares.get(pair, 0.0))
+        wrong = sum(share >= OWN for share in shares.values())
+        most = max(shares.values(), default=0.0)
+        yield (
+            f"{size:4.0%} of the area: {wrong} of {len(shares):,} pairs of {len(images)} photos own, "
+            f"at most {upper_bound(wrong, len(shares)):.2%}; the nearest agrees to {most:.3f}"
+        )
+
+
+def run(options: argparse.Namespace, table: Path) -> None:
+    chosen = chosen_of(options)
+    count = len(chosen)
     marker = load(options.model, device="cpu")
     head = (
         f"# {marker.name}, search {marker.model.description.search}, {chosen.describe()}, {' '.join(options.attacks)}\n"
@@ -228,7 +274,8 @@ def _line(truth: str, attack: str | None, rows: Sequence[Comparison]) -> str:
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--photos", type=Path, help="a folder, recursed")
-    options.add_argument("--out", type=Path, required=True, help="name of the table, without extension")
+    options.add_argument("--out", type=Path, help="name of the table, without extension")
+    options.add_argument("--strangers", action="store_true", help="compare unmarked photos with each other only")
     options.add_argument("--model", default=DEFAULT)
     options.add_argument("--attacks", nargs="+", default=ATTACKS, metavar="NAME=STRENGTH", help="those of ``ATTACKS``")
     options.add_argument("--limit", type=int, default=40, help="photos, evenly chosen from the folder")
@@ -236,12 +283,18 @@ def main() -> int:
     options.add_argument("--minutes", type=float, default=math.inf, help="stop after so long")
     options.add_argument("--summary", action="store_true", help="only print the table")
     given = options.parse_args()
-    table = given.out.with_suffix(".csv")
     torch.set_num_threads(1)
     try:
+        if given.photos is None and not given.summary:
+            raise ValueError("expected --photos, found none; give a folder, or --summary")
+        if given.strangers and not given.summary:
+            for line in strangers(chosen_of(given)):
+                print(line, flush=True)
+            return 0
+        if given.out is None:
+            raise ValueError("expected --out, found none; name the table, or take --strangers")
+        table = given.out.with_suffix(".csv")
         if not given.summary:
-            if given.photos is None:
-                raise ValueError("expected --photos, found none; give a folder, or --summary")
             run(given, table)
         print(summary(rows_of(table)))
     except (OSError, ValueError, WamError) as error:

@@ -25,6 +25,10 @@ MAX_LOG10_WORD_P = -2.0
 # words that are read under a label.
 MAX_LOG10_NAME_P = -3.0
 
+# The same chance of a word without a label, up to which the word alone gives a name: that of 20,971 records (2^21 words
+# divided by 100). Beyond, the picture has to agree; see ``may_be_named`` and docs/what-a-match-means.md.
+MAX_LOG10_PLAIN_NAME_P = -2.0
+
 MIN_CERTAINTY = 0.98  # probability that ``verified`` asks for that a mark is the registered word, see ``soft.nearest``
 
 _MAX_PATTERNS = patterns_of(CORRECTABLE + 1) - 1  # so that three equal wrong bits are refused
@@ -75,7 +79,8 @@ def read_word(
     ``presence_log10_p`` is the probability that any of all poses and regions that were read looks as
     marked as this one by luck, if the detector can tell, independent of the bits. A mark from another
     registry, read without error, is one of 2^21 words: it is taken for one of these with probability
-    N / 2^21, which ``log10_p`` cannot cover, and ``name_log10_p`` says; a picture hash can exclude it.
+    N / 2^21, which ``log10_p`` cannot cover, and ``name_log10_p`` says: whoever knows the picture asks ``may_be_named``
+    before a record is given out.
     ``label_log10_p``, of a mark that was read under a label, is the probability that one of another label passes for
     it: ``verified`` asks for 10^``MAX_LOG10_NAME_P`` then, both together.
     """
@@ -94,6 +99,17 @@ def read_word(
     if decoded is not None and not _contains(registry_words, decoded.word):
         return _match(logits, "unregistered", decoded, _both(presence_log10_p, decoded.log10_p))
     return _match(logits, "unreadable", None, min(0.0, presence_log10_p))
+
+
+def may_be_named(name_log10_p: float) -> bool:
+    """Whether the mark of a plain word, which any registry may have, is given the name of its record: of a chance as in
+    ``Match``, with that of another picture that agrees as well where its own does."""
+    return name_log10_p <= MAX_LOG10_PLAIN_NAME_P
+
+
+def without_name(match: Match) -> Match:
+    """A match whose record is not given out: of the word alone it cannot be told from a mark of another registry."""
+    return replace(match, status="unregistered", name_log10_p=None)
 
 
 def _log10_name(registered: Candidate, words: Words | None, label_log10_p: float) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from payload.layout import FRAME_HASH_BITS
-from payload.phash import PHASH_BITS, distance, hash_luma, hash_rgb, hashes_before_cut, shorten
+from payload.phash import LEAST_DETAIL, PHASH_BITS, detail, distance, hash_luma, hash_rgb, hashes_before_cut, shorten
 
 RNG = np.random.default_rng(11)
 
@@ -32,6 +32,17 @@ def test_a_picture_that_was_cut_is_near_one_of_its_guesses() -> None:
             far.append(min(distance(guess, other) for guess in guesses))
     assert np.mean(np.array(near) <= 22) > 0.95
     assert np.mean(np.array(far) > 22) > 0.5  # waves are more alike than photos
+
+
+def test_slopes_and_blank_pages_show_little_and_a_pattern_on_them_no_more() -> None:
+    y, x = np.mgrid[:128, :128]
+    slope = 60 + 60 * y / 128 + 40 * x / 128
+    pattern = 4 * np.cos(2 * np.pi * (x * 3 + y * 5) / 32)
+    shown = [
+        detail(np.repeat(one.astype(np.uint8)[..., None], 3, axis=2)) for one in (slope, slope + pattern, slope * 0)
+    ]
+    assert max(shown) < LEAST_DETAIL and shown[2] == 0
+    assert detail(np.repeat(smooth_picture(200, 300, seed=1)[..., None], 3, axis=2)) > LEAST_DETAIL
 
 
 def test_noise_size_and_brightness_change_few_bits() -> None:

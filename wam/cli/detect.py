@@ -14,6 +14,7 @@ from wam.cli import common
 from wam.cli.by_server import ServerOption, asked, client_of, detect_by_server, refuse_with_server
 from wam.cli.choices import Device, Engine, FailUnless, Precision
 from wam.cli.detect_options import (
+    CandidatesOption,
     FailUnlessOption,
     LogOption,
     MaskDir,
@@ -66,6 +67,7 @@ def detect(
     frames: common.OldFramesOption = None,
     registry: common.RegistriesOption = None,
     similar: SimilarOption = None,
+    candidates: CandidatesOption = False,
     log_look_ups: LogOption = False,
     key_file: common.KeyOption = None,
     model: common.ModelOption = DEFAULT,
@@ -87,7 +89,8 @@ def detect(
     --json: an object per picture with image, width, height, model, error,
     schema, label and watermarks, an empty list where there is none; the
     documentation (docs/json.md) explains their fields. --similar adds
-    similar, the registered pictures that look most alike.
+    similar, the registered pictures that look most alike, --candidates
+    to each watermark the records that it could be of.
 
     Exit status 0: every picture carries at least one (with --fail-unless
     verified: a verified one). 1: some picture carries none. 2: some picture
@@ -115,7 +118,9 @@ def detect(
             verbose=verbose, registry=registry, log_look_ups=log_look_ups, key_file=key_file, model=model != DEFAULT,
             engine=engine is not Engine.LOCAL,
         )  # fmt: skip
-    asked_similar = {} if similar is None else {"similar": similar}  # reports without it are gone on with
+    more = {} if similar is None else {"similar": similar}  # reports without it are gone on with
+    if candidates:
+        more["candidates"] = True
     listing = Listing(images, without=[folder for folder in (overlay_dir, mask_dir) if folder is not None])
     draw = None
     if (overlay, overlay_dir, mask_dir) != (None, None, None):
@@ -125,7 +130,7 @@ def detect(
     if server is not None:
         client = client_of(server)
         about, counts = asked(client), Counts()
-        how = {**asdict(effort), "frames": all_frames, **asked_similar}
+        how = {**asdict(effort), "frames": all_frames, **more}
         settings = {"server": client.shown, "view": about["view"], "model": about["model"], **how}
         with opened(out or [], settings, keys=(None,), resume=resume, only_found=only_found) as report:
             left_places: list[int] = []
@@ -140,7 +145,7 @@ def detect(
     load = common.marker_loader(model, device, [*common.read_keys(key_file), None], precision=precision)
     marker = common.loaded(load)
     records = common.open_registries(registry)
-    settings = {"model": marker.name, **asdict(effort), "frames": all_frames, **asked_similar}
+    settings = {"model": marker.name, **asdict(effort), "frames": all_frames, **more}
     counts = Counts()
     with opened(out or [], settings, keys=marker.keys, resume=resume, only_found=only_found) as report:
         places: list[int] = []  # of the pictures that are left to be read, for those who draw them
@@ -152,10 +157,10 @@ def detect(
             draw=draw and partial(draw_read, draw, places), single=single,
         )  # fmt: skip
         if log_look_ups:
-            outcomes = _logged(outcomes, records)
+            outcomes = _logged(outcomes, records, candidates=candidates)
         report_all(
             outcomes, marker, listing=listing, total=1 if single else listing.total, counts=counts, report=report,
-            only_found=only_found, as_json=as_json, verbose=verbose, debug=debug,
+            only_found=only_found, candidates=candidates, as_json=as_json, verbose=verbose, debug=debug,
         )  # fmt: skip
     _exit(counts, fail_unless)
 
@@ -193,8 +198,11 @@ def _outcomes(
     )
 
 
-def _logged(outcomes: Generator[DetectOutcome], records: Sequence[Registry]) -> Generator[DetectOutcome]:
-    """The outcomes, each after its records were entered in the audit log: none is named that could not be."""
+def _logged(
+    outcomes: Generator[DetectOutcome], records: Sequence[Registry], *, candidates: bool
+) -> Generator[DetectOutcome]:
+    """The outcomes, each after its records were entered in the audit log: none is named that could not be.
+    ``candidates`` are listed, too."""
     from wam.pipeline.read import Reading
 
     named = {registry.name: registry for registry in records}
@@ -203,8 +211,10 @@ def _logged(outcomes: Generator[DetectOutcome], records: Sequence[Registry]) -> 
             for reading in outcome.readings:
                 if isinstance(reading, Reading) and reading.entry is not None and reading.registry is not None:
                     named[reading.registry].log_look_up(reading.entry.word, generation=reading.entry.generation)
-            for one in outcome.alike:
-                named[one.registry].log_look_up(one.entry.word, generation=one.entry.generation)
+            listed = [(one.registry, one.entry) for one in outcome.alike]
+            listed += [(one.registry, one.entry) for one in outcome.candidates] if candidates else []
+            for name, entry in listed:
+                named[name].log_look_up(entry.word, generation=entry.generation)
             yield outcome
 
 

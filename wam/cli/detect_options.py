@@ -112,6 +112,15 @@ SimilarOption = Annotated[
         "mark is gone. This is no watermark and no proof; needs the extra \\[fingerprint].",
     ),
 ]
+CandidatesOption = Annotated[
+    bool,
+    typer.Option(
+        "--candidates",
+        rich_help_panel=panels.REGISTRY,
+        help="List too the records that an unregistered mark could be of, where a registry has so many that its word "
+        "alone does not say so.",
+    ),
+]
 
 
 class DetectCommand(TyperCommand):

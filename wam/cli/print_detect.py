@@ -13,6 +13,7 @@ import typer
 from wam.cli import common, terminal
 from wam.cli.lines import warn
 from wam.cli.mark_lines import block, cells, picture_line
+from wam.cli.print_candidates import HINT, candidates_line, print_candidates
 from wam.cli.print_search import explain
 from wam.cli.print_similar import line_of, print_similar
 from wam.cli.progress import progress
@@ -75,12 +76,14 @@ def report_all(
     counts: Counts,
     report: DetectReport | None,
     only_found: bool,
+    candidates: bool,
     as_json: bool,
     verbose: bool,
     debug: bool,
 ) -> None:
     """Prints each outcome of the ``listing``, or ``only_found`` those with marks and errors, and a summary of all where
-    there is a folder; adds all of them to the ``counts`` of what was found before, and to the ``report``.
+    there is a folder, with ``candidates`` the records that marks could be of; adds all of them to the ``counts`` of
+    what was found before, and to the ``report``.
 
     ``total``: how many outcomes there will be, None where the end of the listing will tell.
     """
@@ -92,11 +95,13 @@ def report_all(
             counts.add(outcome)
             message = None if outcome.error is None else error_line(str(outcome.source.location), outcome.error)
             if report is not None:
-                report.add(outcome, model=marker.name, message=message)
+                report.add(outcome, model=marker.name, message=message, candidates=candidates)
             if message is not None:
                 common.report(message)
             if outcome.readings or outcome.alike or message is not None or not only_found:
-                report_one(outcome, marker.name, message, folder=listing.has_folder, as_json=as_json)
+                report_one(
+                    outcome, marker.name, message, folder=listing.has_folder, candidates=candidates, as_json=as_json
+                )
             if verbose and outcome.findings is not None:
                 for line in explain(str(outcome.source.location), outcome.findings, marker.keys):
                     typer.echo(line, err=True)
@@ -123,32 +128,38 @@ def summary_line(counts: Counts, seconds: float) -> str:
     return f"{text}; {counts.before} of them read before" if counts.before else text
 
 
-def report_one(outcome: DetectOutcome, model: str, message: str | None, *, folder: bool, as_json: bool) -> None:
+def report_one(
+    outcome: DetectOutcome, model: str, message: str | None, *, folder: bool, as_json: bool, candidates: bool = False
+) -> None:
     """Prints one outcome; ``message``: the line on its error, ``folder``: as one of many."""
     if outcome.findings is not None and outcome.findings.reason is not None:
         warn(f"{show_name(str(outcome.source.location))}: {outcome.findings.reason}")
-    said = outcome.to_dict(model=model, message=message)
+    said = outcome.to_dict(model=model, message=message, candidates=candidates)
     if as_json:
         common.print_json(said)
     elif outcome.findings is not None:
-        print_marks(
-            show_name(str(outcome.source.location)), said, folder=folder, several=outcome.findings.registries > 1
-        )
+        name, several = show_name(str(outcome.source.location)), outcome.findings.registries > 1
+        print_marks(name, said, folder=folder, several=several, hint=bool(outcome.candidates) and not candidates)
 
 
-def print_marks(name: str, said: DetectObject, *, folder: bool, several: bool = False) -> None:
-    """A line for a picture of a folder; else its marks, and what looks alike, each as a table, or as blocks where that
-    has no room; ``several`` registries were asked."""
+def print_marks(name: str, said: DetectObject, *, folder: bool, several: bool = False, hint: bool = False) -> None:
+    """A line for a picture of a folder; else its marks, records that they could be of, and what looks alike, each as a
+    table, or as blocks where that has no room; ``several`` registries were asked; ``hint`` that there are such records.
+    """
     columns, marks, similar = terminal.width(), said["watermarks"], said.get("similar")
     label = _label_line(said["label"]) + _credentials_line(said.get("credentials"))
     if folder:
         alike = "" if similar is None else line_of(similar)
-        typer.echo(picture_line(name, marks, columns, several=several) + label + alike)
+        could_be = f"; {HINT}" if hint else candidates_line(marks)
+        typer.echo(picture_line(name, marks, columns, several=several) + label + could_be + alike)
         return
     count = f"{len(marks)} watermark{'s' if len(marks) > 1 else ''}" if marks else "no watermark"
     typer.echo(f"{name}: {count}{label}")
     if marks:
         _print_marks(marks, columns, several=several)
+        print_candidates(marks, columns, several=several)
+    if hint:
+        typer.echo(HINT)
     if similar is not None:
         print_similar(similar, columns, several=several)
 

@@ -15,6 +15,7 @@ from wam.cli import common, panels, terminal
 from wam.cli.choices import Device
 from wam.cli.lines import warn
 from wam.cli.one_by_one import read_file, words_of
+from wam.cli.print_candidates import HINT
 from wam.errors import WamError, mask_secrets, show_name
 from wam.models.catalogue import DEFAULT
 from wam.models.effort import Effort
@@ -73,6 +74,7 @@ def trace(
     require_for("wam trace")
     from wam.jobs.listing import Listing
     from wam.pipeline.contract import detect_object
+    from wam.pipeline.read import may_lead
     from wam.pipeline.trace import trace as find
     from wam.pipeline.trace import trace_object
 
@@ -105,6 +107,8 @@ def trace(
             )
         else:
             typer.echo("\n".join(_lines(show_name(name), said, several=len(registries) > 1)))
+            if any(not may_lead(one) for one in findings.readings):
+                typer.echo(HINT)
         if evidence is not None:
             _write_sheet(evidence, name, found, said, marker, model)
         status = max(status, 0 if findings.readings else 1)

@@ -66,9 +66,10 @@ class DetectReport:
         state = fingerprint(source.location)
         return None if state is None else self._done.get(self._key(str(source.location), state))
 
-    def add(self, outcome: DetectOutcome, *, model: str, message: str | None) -> None:
-        """Appends a picture's line, which is on the disk when this returns; ``message``: the line on its error."""
-        self.add_said(outcome.source, outcome.to_dict(model=model, message=message))
+    def add(self, outcome: DetectOutcome, *, model: str, message: str | None, candidates: bool = False) -> None:
+        """Appends a picture's line, which is on the disk when this returns; ``message``: the line on its error;
+        ``candidates``: with the records that marks could be of."""
+        self.add_said(outcome.source, outcome.to_dict(model=model, message=message, candidates=candidates))
 
     def add_said(self, source: Source, said: Mapping[str, Any]) -> None:
         """The same of a picture that others have read; ``said``: the contract's object for it."""

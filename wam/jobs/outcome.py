@@ -8,7 +8,7 @@ from typing import Any
 from wam.jobs.plan import Item, Source
 from wam.pipeline.contract import DetectObject, EmbedObject, detect_object, embed_object
 from wam.pipeline.marked import MarkReport
-from wam.pipeline.read import AnyReading, Findings
+from wam.pipeline.read import AnyReading, Candidate, Findings, Reading
 from wam.pipeline.similar import Lookalike
 
 
@@ -57,6 +57,12 @@ class DetectOutcome:
         similar = None if self.findings is None else self.findings.similar
         return () if similar is None else similar.pictures
 
-    def to_dict(self, *, model: str, message: str | None) -> DetectObject:
-        """The contract's object for one image; ``message``: the line on its error."""
-        return detect_object(self.findings, image=str(self.source.location), model=model, error=message)
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The records that its marks could be of, where no word alone says so."""
+        return tuple(one for reading in self.readings if isinstance(reading, Reading) for one in reading.candidates)
+
+    def to_dict(self, *, model: str, message: str | None, candidates: bool = False) -> DetectObject:
+        """The contract's object for one image; ``message``: the line on its error; ``candidates``: with those."""
+        name = str(self.source.location)
+        return detect_object(self.findings, image=name, model=model, error=message, candidates=candidates)

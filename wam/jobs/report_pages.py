@@ -32,6 +32,7 @@ COLUMNS = (
     "log10_p", "transplanted", "error", "registry", "distance", "turned",
 )  # fmt: skip
 ALIKE = "looks like"  # in place of a mark's status
+COULD_BE = "could be"  # the same of a record that a mark could be of
 THUMBNAIL = 240  # pixels of the longer side
 MOST_THUMBNAILS = 2000  # of a page, some 10 kB each
 QUALITY = 70  # of a thumbnail's JPEG
@@ -43,13 +44,17 @@ def write_page(path: Path, rows: Iterable[Row]) -> None:
 
 
 def write_csv(stream: TextIO, rows: Iterable[Row]) -> None:
-    """A row for each mark, and one for each picture without any or that could not be read; then one for each registered
-    picture that looks alike, whose status says so."""
+    """A row for each mark and each record that it could be of, and one for each picture without any or that could not
+    be read; then one for each registered picture that looks alike: the status says so."""
     writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for values in rows:
         for number, mark in enumerate(values["watermarks"], start=1):
             writer.writerow({name: _plain(text) for name, text in _mark_cells(values, number, mark).items()})
+            for one in mark.get("candidates", ()):
+                cells = {"image": values["image"], "number": number, "status": COULD_BE, **one["record"]}
+                cells |= {name: one[name] for name in ("link", "registry")}
+                writer.writerow({name: _plain(text) for name, text in cells.items()})
         if not values["watermarks"]:
             status = "none" if values["error"] is None else "not read"
             cells = {"image": values["image"], "status": status, "error": values["error"]}
@@ -99,6 +104,8 @@ def write_html(stream: TextIO, rows: Iterable[Row]) -> None:
             thumbnail = _thumbnail(values) if counts["marked"] <= MOST_THUMBNAILS else ""
             for number, mark in enumerate(values["watermarks"], start=1):
                 lines.append(_html_row(thumbnail if number == 1 else "", values["image"], number, mark, ""))
+                for one in mark.get("candidates", ()):
+                    lines.append(_html_row("", values["image"], number, {**one, "status": COULD_BE}, "not named"))
         for one in alike(values):
             apart = f"{one['distance']} of 256 bits differ{', ' if one['turned'] else ''}{one['turned']}: no watermark"
             lines.append(_html_row("", values["image"], 0, {**one, "status": ALIKE}, apart))

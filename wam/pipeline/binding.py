@@ -6,6 +6,10 @@ of the pattern; so the part that carries the mark is brought back to how it was 
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -25,14 +29,43 @@ LEAST_EDGES = 80.0  # clear differences between cells below which nothing is sai
 OWN, OTHER = 0.9, 0.82  # shares that agree from which it is the own picture, and below which it is another
 SAMPLES = 4  # along a cell
 
+Means = Literal["sketch", "fingerprint", "hash"]  # what a picture is compared by
+
+FALSE_OWN: dict[Means, float] = {"sketch": 0.0086, "fingerprint": 0.0005, "hash": 0.12}
+"""Share of other pictures that are held for the marked one, at most: by the sketch what 31 of 4,872 pairs of 100 photos
+bear out with 95% for parts of a tenth of the area (scripts/binding_rates.py --strangers), for whole ones it is .06%; by
+fingerprint and hash as measured, with guesses of what was cut off (docs/limits.md, Fingerprints)."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What comparing a mark's surroundings with what is kept of the marked picture comes to, and by what ``means``."""
+
+    binding: Binding
+    means: Means | None = None
+
+    @property
+    def log10_p(self) -> float:
+        """log10 of the chance that another picture is held for the marked one so; 0.0 where this one is not."""
+        return math.log10(FALSE_OWN[self.means]) if self.binding == "own" and self.means is not None else 0.0
+
+
+UNBOUND = Comparison("unbound")
+
 
 def sketch_of(pixels: NDArray[np.uint8]) -> str | None:
     """What a registry keeps of a marked picture (H, W, 3); None of one too small for it."""
+    cells = cells_of(pixels)
+    return Sketch.of(cells).to_text() if min(cells.shape) >= 2 else None
+
+
+def cells_of(pixels: NDArray[np.uint8]) -> Cells:
+    """The mean values of the cells of a whole picture (H, W, 3), in 8-bit levels."""
     grey = luma(to_batch(pixels))
     height, width = pixels.shape[:2]
     working = resize(grey, sized(height, width, min(WORKING_SIDE, height, width)))
-    cells = F.avg_pool2d(working, CELL)[0, 0].double().numpy() * 255
-    return Sketch.of(cells).to_text() if min(cells.shape) >= 2 else None
+    cells: Cells = F.avg_pool2d(working, CELL)[0, 0].double().numpy() * 255
+    return cells
 
 
 def part_of(pixels: NDArray[np.uint8], detection: Detection) -> Part | None:
@@ -94,9 +127,12 @@ def agreement(part: Part | None, sketch: str | None) -> Agreement | None:
     return Sketch.from_text(sketch).compare(*part, period=TILE // CELL)
 
 
-def binding_of(part: Part | None, sketch: str | None) -> Binding:
-    """``own`` picture, an ``other`` one, or ``unbound``: nothing was kept, or the part shows too little."""
+def compare_part(part: Part | None, sketch: str | None) -> Comparison:
+    """By the sketch: ``own`` picture, an ``other`` one, or ``unbound``: nothing was kept, or the part shows too
+    little."""
     found = agreement(part, sketch)
     if found is None or found.edges < LEAST_EDGES:
-        return "unbound"
-    return "own" if found.share >= OWN else "other" if found.share < OTHER else "unbound"
+        return UNBOUND
+    if found.share >= OWN:
+        return Comparison("own", "sketch")
+    return Comparison("other", "sketch") if found.share < OTHER else UNBOUND

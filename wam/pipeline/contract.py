@@ -16,17 +16,26 @@ from typing_extensions import TypedDict  # pydantic, which makes the schema, tak
 from payload.records.record import Record
 from payload.sketch import Binding
 from wam.errors import mask_secrets
+from wam.pipeline.contract_origin import BindingObject as BindingObject
+from wam.pipeline.contract_origin import CredentialsObject as CredentialsObject
+from wam.pipeline.contract_origin import LabelObject as LabelObject
+from wam.pipeline.contract_origin import credentials_object, label_object
+from wam.pipeline.contract_records import (
+    CandidateObject,
+    RecordObject,
+    SimilarObject,
+    candidate_object,
+    record_object,
+    similar_object,
+)
 from wam.pipeline.contract_records import LookalikeObject as LookalikeObject
-from wam.pipeline.contract_records import RecordObject, SimilarObject, record_object, similar_object
 from wam.pipeline.options import Mode
-from wam.provenance.manifest_state import State
 
 if TYPE_CHECKING:  # torch comes with them: who only says or reads the objects does without
     from wam.models.protocol import FoundPose
     from wam.pipeline.marked import MarkReport
     from wam.pipeline.read import AnyReading, Findings
     from wam.pipeline.record_marks import FoundRecord
-    from wam.provenance.aigc_label import Label
     from wam.region import Region
     from wam.watermarker import Detection
 
@@ -68,60 +77,6 @@ class MarkLabelObject(TypedDict):
     generation: Annotated[int | None, "of the registry's words; null where it is another's"]
 
 
-class LabelObject(TypedDict):
-    """The label in the file's metadata: AIGC fields of GB 45438-2025 and what the IPTC's fields say of the picture."""
-
-    value: str | None
-    producer: str | None
-    produce_id: str | None
-    reserved1: str | None
-    propagator: str | None
-    propagate_id: str | None
-    reserved2: str | None
-    source_type: Annotated[str | None, "URI of the IPTC digital source type"]
-    ai_system: Annotated[str | None, "IPTC 2025.1, as are the next three"]
-    ai_version: str | None
-    ai_prompt: str | None
-    ai_prompt_writer: str | None
-    provider: Annotated[str | None, "name of the image's supplier (PLUS), the last of several"]
-    created: Annotated[str | None, "``photoshop:DateCreated``"]
-    identifier: Annotated[str | None, "``Iptc4xmpExt:DigImageGUID``; LINK#UUID where ``embed`` wrote it"]
-    conflicts: Annotated[list[str], "fields of which different places of the file say different things"]
-    agrees: Annotated[bool | None, "whether a watermark says the same; null for a label that names no watermark"]
-
-
-class BindingObject(TypedDict):
-    """A mark that a manifest names."""
-
-    alg: Annotated[str, "the algorithm's name; ``wam-lattice-1`` is that of this toolkit"]
-    value: Annotated[str, "in hexadecimal; the 32 bits of one mark"]
-
-
-class CredentialsObject(TypedDict):
-    """The content credentials of the file: its C2PA manifest."""
-
-    state: Annotated[
-        State,
-        "``absent``; ``trusted``: it holds and its signer is; ``valid``: it holds; ``broken``: altered, forged, "
-        "truncated or expired; ``remote``: it is elsewhere and was not fetched; ``unread``: no library for it here",
-    ]
-    manifest: Annotated[str | None, "URN of the active manifest"]
-    signer: Annotated[str | None, "organisation or name in the certificate"]
-    signed_at: Annotated[str | None, "by a time stamping authority"]
-    generator: Annotated[str | None, "the program that made the manifest"]
-    source_types: Annotated[list[str], "IPTC digital source types that its actions state"]
-    actions: Annotated[list[str], "what was done, by name"]
-    bindings: Annotated[list[BindingObject], "the marks that it names"]
-    agrees: Annotated[
-        bool | None,
-        "whether a watermark is one that it names; null where it names none of this toolkit, or does not hold",
-    ]
-    problems: Annotated[list[str], "why it is broken, remote or unread"]
-    metadata: Annotated[
-        dict[str, str], "IPTC fields of generated pictures in its metadata assertions, named as in a label"
-    ]
-
-
 class WatermarkObject(TypedDict):
     """One watermark."""
 
@@ -154,7 +109,9 @@ class WatermarkObject(TypedDict):
         "``own``: the mark lies on the picture that was marked, or a part of it; ``other``: on another one; "
         "``unbound``: that cannot be checked; null without a record",
     ]
-    registry: Annotated[str | None, "the first of the registries asked that knows the word; null where none does"]
+    registry: Annotated[
+        str | None, "the registry asked whose record it is, or who took it back, the first of several; null without one"
+    ]
     also_in: Annotated[list[str], "other registries asked, in which the word stands for another record"]
     label: Annotated[
         MarkLabelObject | None,
@@ -164,6 +121,9 @@ class WatermarkObject(TypedDict):
         float | None,
         "where a record is named by its link, log10 of the chance that a mark of another registry would have been "
         "given a name here too; null where none is named",
+    ]
+    candidates: NotRequired[
+        Annotated[list[CandidateObject], "with ``--candidates`` only: records that an unregistered mark could be of"]
     ]
     marks: NotRequired[Annotated[MarksObject, "of records only: marks read, needed and embedded"]]
     protection: NotRequired[Annotated[str | None, "of records only: how it is sealed"]]
@@ -289,14 +249,18 @@ def _is_of_self_check(error: BaseException) -> bool:
     return isinstance(error, SelfCheckError)
 
 
-def detect_object(findings: Findings | None, *, image: str, model: str, error: str | None = None) -> DetectObject:
-    """The object for a file that was read, or that could not be: ``findings`` None and ``error`` the line on it."""
+def detect_object(
+    findings: Findings | None, *, image: str, model: str, error: str | None = None, candidates: bool = False
+) -> DetectObject:
+    """The object for a file that was read, or that could not be: ``findings`` None and ``error`` the line on it;
+    ``candidates``: with the records that marks could be of."""
+    readings = () if findings is None else findings.readings
     values: DetectObject = {
         "image": mask_secrets(image),
         "width": None if findings is None else findings.width,
         "height": None if findings is None else findings.height,
         "model": model,
-        "watermarks": [] if findings is None else [watermark_object(reading) for reading in findings.readings],
+        "watermarks": [watermark_object(reading, candidates=candidates) for reading in readings],
         "complete": findings is not None and findings.complete,
         "reason": None if findings is None else findings.reason,
         "schema": SCHEMA,
@@ -309,26 +273,16 @@ def detect_object(findings: Findings | None, *, image: str, model: str, error: s
     return values
 
 
-def credentials_object(findings: Findings) -> CredentialsObject:
-    """The object for the manifest of a file, compared with its watermarks."""
-    said = findings.credentials
-    return {
-        "state": said.state,
-        "manifest": said.manifest,
-        "signer": said.signer,
-        "signed_at": said.signed_at,
-        "generator": said.generator,
-        "source_types": list(said.source_types),
-        "actions": list(said.actions),
-        "bindings": [{"alg": one.algorithm, "value": one.value.hex()} for one in said.bindings],
-        "agrees": findings.credentials_agree,
-        "problems": list(said.problems),
-        "metadata": dict(said.metadata),
-    }
+def watermark_object(reading: AnyReading, *, candidates: bool = False) -> WatermarkObject:
+    """The object for one watermark, with its ``candidates`` where asked for; what only single words have is null for a
+    record."""
+    said = _watermark_object(reading)
+    if candidates:
+        said["candidates"] = [candidate_object(one) for one in getattr(reading, "candidates", ())]
+    return said
 
 
-def watermark_object(reading: AnyReading) -> WatermarkObject:
-    """The object for one watermark; what only single words have is null for a record."""
+def _watermark_object(reading: AnyReading) -> WatermarkObject:
     from wam.pipeline.record_marks import FoundRecord
 
     if isinstance(reading, FoundRecord):
@@ -412,9 +366,3 @@ def mark_label_object(detection: Detection) -> MarkLabelObject | None:
         return {"known": False, "namespace": None, "generation": None} if detection.foreign else None
     label = detection.label
     return {"known": True, "namespace": f"{label.namespace:016x}", "generation": label.generation}
-
-
-def label_object(label: Label, findings: Findings) -> LabelObject:
-    """The object for the label of a file, compared with its watermarks."""
-    said = label.to_dict()
-    return {**said, "agrees": findings.label_agrees}  # type: ignore[typeddict-item]

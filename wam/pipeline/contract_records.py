@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 from typing_extensions import TypedDict  # see contract
 
 from payload.records.record import Record, format_time
+from payload.sketch import Binding
 
 if TYPE_CHECKING:
+    from wam.pipeline.look_up import Candidate
     from wam.pipeline.similar import Similar
 
 
@@ -45,6 +47,18 @@ class SimilarObject(TypedDict):
     reason: Annotated[str | None, "why none was looked for: the picture shows too little; null where it was"]
 
 
+class CandidateObject(TypedDict):
+    """A record that a mark could be of, which its word alone does not say: marks of other registries have it too."""
+
+    link: Annotated[str, "the short link of its record"]
+    record: Annotated[RecordObject, "asset, owner, user and time"]
+    binding: Annotated[Binding, "to the picture that was marked, as of a watermark"]
+    name_log10_p: Annotated[
+        float, "log10 of the chance that a mark of another registry comes as near to this name, above -2"
+    ]
+    registry: Annotated[str, "that it is in"]
+
+
 def record_object(record: Record) -> RecordObject:
     """The object for a record."""
     return {
@@ -71,4 +85,15 @@ def similar_object(similar: Similar) -> SimilarObject:
         "among": similar.among,
         "false_match": float(f"{similar.false_match:.2g}"),
         "reason": similar.reason,
+    }
+
+
+def candidate_object(one: Candidate) -> CandidateObject:
+    """The object for a record that a mark could be of."""
+    return {
+        "link": one.entry.link,
+        "record": record_object(one.entry.record),
+        "binding": one.binding,
+        "name_log10_p": round(one.name_log10_p, 2),
+        "registry": one.registry,
     }

@@ -8,35 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from payload import Match, Record, format_link, hash_rgb, hashes_before_cut, read_word
-from payload.layout import Words
-from payload.phash import before_cut
-from payload.registry.entry import IN_USE, TAKEN_BACK, Entry
-from payload.sketch import Binding
+from payload import hash_rgb, hashes_before_cut
+from payload.phash import LEAST_DETAIL, before_cut, detail
 from wam.models.effort import USUAL, Effort
 from wam.models.protocol import SearchSummary
 from wam.pictures.animation import decode_animation
 from wam.pictures.files import require_size
 from wam.pictures.reader import decode, read_what_is_there
 from wam.pictures.samples import Picture
-from wam.pipeline.binding import Part, binding_of, part_of
+from wam.pipeline.binding import Part, part_of
 from wam.pipeline.frames import merge, to_read
+from wam.pipeline.look_up import Candidate as Candidate
+from wam.pipeline.look_up import Reading as Reading
+from wam.pipeline.look_up import Seen, look_up
 from wam.pipeline.marked import record_name
 from wam.pipeline.record_marks import FoundRecord, find_records
 from wam.pipeline.registered_words import RegisteredWords
 from wam.pipeline.similar import Similar, Wanted, similar_to, wanted
-from wam.pipeline.transplant import UNKNOWN, Hashes, hash_binding, is_whole
+from wam.pipeline.transplant import UNKNOWN, Hashes, is_whole
 from wam.provenance.aigc_label import Label as MetadataLabel
 from wam.provenance.aigc_label import label_agrees, read_label
 from wam.provenance.fingerprint import fingerprint, fingerprints_of
 from wam.provenance.manifest_state import ABSENT, ManifestState, may_hold_manifest, read_manifest
 from wam.provenance.soft_value import MarkName
-from wam.region import Region, reading_order
+from wam.region import reading_order
 from wam.signal.label import Label
 from wam.signal.mark_grid import SMALLEST_SIDE
 from wam.watermarker import Detection, Watermarker
@@ -44,68 +43,6 @@ from wam.watermarker import Detection, Watermarker
 CUT_SHORT = "the file is cut short: what is there was searched"
 TIME_OVER = "the time was over: what was looked at until then is given"
 QUICK = "a quick look: at the usual resolution only"
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One watermark of a file with what the registries say of it; ``binding``: whether it lies on the picture that was
-    marked, as far as that can be checked, None where no record is known.
-    ``registry``: the name of the first that knows its word, ``also_in`` those of others in which it stands for another
-    record."""
-
-    detection: Detection
-    match: Match
-    entry: Entry | None
-    binding: Binding | None
-    registry: str | None = None
-    also_in: tuple[str, ...] = ()
-
-    @property
-    def status(self) -> str:
-        """As in the command-line contract."""
-        return self.match.status
-
-    @property
-    def transplanted(self) -> bool:
-        """Whether it lies on a picture other than its own."""
-        return self.binding == "other"
-
-    @property
-    def record(self) -> Record | None:
-        """What the mark stands for, where the registry has it."""
-        return None if self.entry is None else self.entry.record
-
-    @property
-    def message(self) -> str | None:
-        """The accepted word as 32 characters."""
-        return self.match.message
-
-    @property
-    def region(self) -> Region:
-        """Where the mark is."""
-        return self.detection.region
-
-    @property
-    def mask(self) -> NDArray[np.bool_]:
-        """(H, W) bool at the picture's own size."""
-        return self.detection.mask
-
-    @property
-    def log10_p(self) -> float:
-        """Chance of such a result without a watermark."""
-        return self.match.log10_p
-
-    @property
-    def link(self) -> str | None:
-        """The short link of the accepted word; None for a word of another registry, whose generation is not known."""
-        if self.match.word is None or self.detection.foreign:
-            return None
-        return format_link(self.match.word, 0 if self.detection.label is None else self.detection.label.generation)
-
-    @property
-    def name_log10_p(self) -> float | None:
-        """Chance that a mark of another registry gets a name here, where this one has one."""
-        return None if self.entry is None else self.match.name_log10_p
 
 
 AnyReading = Reading | FoundRecord
@@ -117,8 +54,8 @@ class Examined:
     ones too, its 64-bit hash, the label in its metadata, what the search of each frame did, where the model says so,
     ``hashes`` of the picture, as it is and may have been before it was cut, where a mark lies over all of it, the
     ``reason`` why not all of it was searched, what its manifest says, of each of ``detections`` the part of the picture
-    that it lies on, brought back to how it was marked, and what is ``asked`` of pictures that look alike, None for
-    nothing."""
+    that it lies on, brought back to how it was marked, what is ``asked`` of pictures that look alike, None for nothing,
+    and of each key that was read with whether it is ``secret``."""
 
     width: int
     height: int
@@ -133,6 +70,12 @@ class Examined:
     credentials: ManifestState = ABSENT
     parts: tuple[Part | None, ...] = ()
     asked: Wanted | None = None
+    secret: tuple[bool, ...] = ()
+
+    def seen(self, detection: Detection, part: Part | None) -> Seen:
+        """What there is to judge one of its marks by."""
+        keyed = detection.key < len(self.secret) and self.secret[detection.key]
+        return Seen(part, self.hashes, keyed)
 
 
 @dataclass(frozen=True)
@@ -292,6 +235,7 @@ def _examined(
         ABSENT if picture.signed is None else read_manifest(picture.signed, picture.format),
         tuple(part_of(picture.pixels, one) for one in others) if not more else (),
         wanted(picture.pixels, similar),
+        tuple(key is not None for key in marker.keys),
     )  # fmt: skip
 
 
@@ -299,7 +243,8 @@ def _hashes(pixels: NDArray[np.uint8], phash: int | None) -> Hashes:
     """What a marked picture is compared by as a whole."""
     own = fingerprint(pixels)
     pdqs = () if own is None else (own, *fingerprints_of(before_cut(pixels)))
-    return Hashes((() if phash is None else (phash,)) + hashes_before_cut(pixels), pdqs)
+    phashes = (() if phash is None else (phash,)) + hashes_before_cut(pixels)
+    return Hashes(phashes, pdqs, plain=detail(pixels) < LEAST_DETAIL)
 
 
 def _why_incomplete(picture: Picture, effort: Effort, searches: Sequence[SearchSummary]) -> str | None:
@@ -321,15 +266,19 @@ def judge(examined: Examined, words: RegisteredWords) -> Findings:
     detections = list(examined.detections)
     parts = [*examined.parts, *(None for _ in detections[len(examined.parts) :])]
     for record in examined.records:
-        links = [] if record.record else [_look_up(one, None, examined, words) for one in record.detections]
+        links = [] if record.record else [look_up(one, examined.seen(one, None), words) for one in record.detections]
         if any(link.status == "verified" for link in links):
             detections += record.detections
             parts += [None for _ in record.detections]
         else:
             found.append(record)
-    readings = [_look_up(one, part, examined, words) for one, part in zip(detections, parts, strict=True)]
-    # a faint mark counts if its word is registered, which the match itself has weighed; any other has to be plain
-    found += [r for r in readings if r.status == "verified" or r.detection.log10_p <= examined.present]
+    readings = [look_up(one, examined.seen(one, part), words) for one, part in zip(detections, parts, strict=True)]
+    # a faint mark counts if its word is registered, named or not, which the match has weighed; others have to be clear
+    found += [
+        one
+        for one in readings
+        if one.status == "verified" or one.candidates or one.detection.log10_p <= examined.present
+    ]
     ordered = tuple(found[place] for place in reading_order([one.region for one in found]))
     return Findings(
         examined.width, examined.height, ordered, examined.label, examined.searches, examined.reason,
@@ -338,51 +287,16 @@ def judge(examined: Examined, words: RegisteredWords) -> Findings:
     )  # fmt: skip
 
 
-def _look_up(detection: Detection, part: Part | None, examined: Examined, words: RegisteredWords) -> Reading:
-    label = detection.label
-    known = partial(words.get, label=label)
-    if detection.foreign:  # of none of these registries: its word says nothing here
-        return Reading(detection, read_word(detection.logits, None, presence_log10_p=detection.log10_p), None, None)
-    match = _read_word(detection, known())
-    if not words.registries or match.word is None:
-        return Reading(detection, match, None, None)
-    found = words.find(match.word, label=label)
-    in_use = [(name, entry) for name, entry in found if entry.state in IN_USE]
-    if match.status in ("verified", "unregistered") and bool(in_use) != (match.status == "verified"):
-        # registered, withdrawn or discarded since the list of words was read
-        match = _read_word(detection, known(renew=True))
-    if match.status != "verified":
-        back = next((name for name, entry in found if entry.state in TAKEN_BACK), None)
-        return Reading(detection, match if back is None else replace(match, status="withdrawn"), None, None, back)
-    if not in_use:
-        return Reading(detection, match, None, None)
-    (name, entry), *others = in_use
-    also_in = tuple(other for other, twin in others if (twin.serial, twin.record) != (entry.serial, entry.record))
-    binding = binding_of(part, entry.sketch)
-    if binding == "unbound":
-        binding = hash_binding(detection, examined.hashes, _kept(entry))
-    return Reading(detection, match, entry, binding, name, also_in)
-
-
-def _kept(entry: Entry) -> Hashes:
-    """What a registry knows of a marked picture."""
-    return Hashes(() if entry.phash is None else (entry.phash,), () if entry.pdq is None else (entry.pdq,))
-
-
-def _read_word(detection: Detection, known: Words | None) -> Match:
-    return read_word(
-        detection.logits,
-        known,
-        presence_log10_p=detection.log10_p,
-        label_log10_p=None if detection.label is None else detection.label_log10_p,
-    )
-
-
 def words_of(reading: AnyReading) -> tuple[int, ...]:
     """The words of one mark, or of all marks of a record, as far as they were read."""
     if isinstance(reading, FoundRecord):
         return tuple(reading.reading.words)
     return () if reading.match.word is None else (reading.match.word,)
+
+
+def may_lead(reading: AnyReading) -> bool:
+    """Whether a mark leads to what is kept under its word: not where that could as well be a stranger's."""
+    return isinstance(reading, FoundRecord) or not reading.candidates
 
 
 def names_of(reading: AnyReading) -> tuple[MarkName, ...]:

@@ -10,7 +10,7 @@ from payload.registry import Registry
 from payload.registry.manifests import Manifest
 from wam.pictures.samples import Picture
 from wam.pipeline.kept_manifests import Way, alike, naming
-from wam.pipeline.read import Findings, names_of
+from wam.pipeline.read import Findings, may_lead, names_of
 from wam.provenance.fingerprint import fingerprint
 from wam.provenance.manifest_state import ManifestState, read_store
 
@@ -42,9 +42,9 @@ def recover(picture: Picture, findings: Findings, registries: Sequence[Registry]
 
 def kept_for(findings: Findings, registries: Sequence[Registry]) -> list[Recovered]:
     """Manifests that name a mark of the picture by algorithm and value, those that name all of it first, then the
-    surest mark."""
+    surest mark; none by a word whose record is not named."""
     found: dict[str, Recovered] = {}
-    for reading in sorted(findings.readings, key=lambda one: one.log10_p):
+    for reading in sorted(filter(may_lead, findings.readings), key=lambda one: one.log10_p):
         names = names_of(reading)
         value = names[0].value if len(names) == 1 else None
         for registry in registries:

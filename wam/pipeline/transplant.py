@@ -14,10 +14,13 @@ import numpy as np
 from payload import RecordReading, distance, distance_to, shorten
 from payload.sketch import Binding
 from wam.models.protocol import FoundPose
+from wam.pipeline.binding import UNBOUND, Comparison
 from wam.signal.mark_grid import WORKING_SIDES, divide, working_side
 from wam.watermarker import Detection
 
-DISTANCE = 22  # bits of 64: hashes of a marked picture and of another lie around 32, of its copies below 12
+# Bits of 64: hashes of a marked picture and of another lie around 32, of its copies below 12; with what was cut off
+# guessed 12% of other pictures are as near, see docs/limits.md.
+DISTANCE = 22
 PDQ_DISTANCE = 95  # bits of 256, with what was cut off guessed: .05% of other pictures are as near, see docs/limits.md
 SHORT_DISTANCE = 9  # bits of 32: a marked picture and its copies lie below 5, other pictures around 16
 SAME_SCALE = 0.03  # of marks in a picture that was not cut: larger differences mean that it cannot be compared
@@ -35,26 +38,34 @@ def is_whole(detection: Detection) -> bool:
 @dataclass(frozen=True)
 class Hashes:
     """What a whole picture looks like: its hashes of 64 bits and its fingerprints (``pdqs``), each as it is and as it
-    may have been before it was cut; none where they are not known. Of a marked picture a registry has one of each."""
+    may have been before it was cut; none where they are not known. Of a marked picture a registry has one of each.
+    ``plain``: it shows so little that its mark decides the bits (``payload.phash.detail``)."""
 
     phashes: tuple[int, ...] = ()
     pdqs: tuple[int, ...] = ()
+    plain: bool = False
 
 
 UNKNOWN = Hashes()
 
 
-def hash_binding(detection: Detection, seen: Hashes, kept: Hashes) -> Binding:
+def compare_whole(detection: Detection, seen: Hashes, kept: Hashes) -> Comparison:
     """Whether an upright mark over the whole picture sits on the one that was marked: ``own`` where the fingerprints
-    are near, or without such the hashes of 64 bits, ``other`` where the latter are far apart."""
+    are near, or without such the hashes of 64 bits, ``other`` where the latter are far apart.
+
+    Of two plain pictures the hashes say nothing: the mark itself would say that they are alike, and a coarse copy of
+    it that they are not. A marked one that has a fingerprint was not plain.
+    """
     if not is_whole(detection):
-        return "unbound"
+        return UNBOUND
     pdq, phash = _nearest(seen.pdqs, kept.pdqs), _nearest(seen.phashes, kept.phashes)
     if pdq is not None and pdq <= PDQ_DISTANCE:
-        return "own"
-    if phash is None:
-        return "unbound"
-    return "other" if phash > DISTANCE else "unbound" if pdq is not None else "own"
+        return Comparison("own", "fingerprint")
+    if phash is None or (seen.plain and not kept.pdqs):
+        return UNBOUND
+    if phash > DISTANCE:
+        return Comparison("other", "hash")
+    return UNBOUND if seen.plain or pdq is not None else Comparison("own", "hash")
 
 
 def _nearest(seen: Sequence[int], kept: Sequence[int]) -> int | None:

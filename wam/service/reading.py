@@ -39,6 +39,9 @@ SimilarQuery = Annotated[
     int,
     Query(ge=0, le=MOST, description="List so many registered pictures that look alike; for the staff view only."),
 ]
+CandidatesQuery = Annotated[
+    bool, Query(description="List the records that an unregistered mark could be of; for the staff view only.")
+]
 NameQuery = Annotated[str | None, Query(max_length=1024, description="What the answer and errors call the picture.")]
 
 
@@ -60,12 +63,14 @@ class Reading:
         view: ViewQuery = None,
         name: NameQuery = None,
         similar: SimilarQuery = 0,
+        candidates: CandidatesQuery = False,
     ) -> Response:
         """Every watermark of a picture: a multipart form with a ``file``, or the picture as the body."""
         effort = _effort(thorough, quick, seconds or self.house.settings.limits.seconds)
-        self._check_similar(request, view, similar)
+        self._check_for_staff(request, view, similar=similar, candidates=candidates)
         given = await picture_of(request, name, max_bytes=self.house.settings.limits.max_bytes)
-        return await self._detected(request, given.content, given.name, effort, overlay, frames, view, similar)
+        more = {"similar": similar, "candidates": candidates}
+        return await self._detected(request, given.content, given.name, effort, overlay, frames, view, **more)
 
     async def detect_url(
         self,
@@ -164,14 +169,12 @@ class Reading:
         overlay: bool,
         frames: bool,
         view: View | None,
-        similar: int = 0,
+        **more: int,
     ) -> Response:
-        """The answer of ``detect``, with links where they were asked for."""
+        """The answer of ``detect``, with links where they were asked for; ``more`` that is listed."""
         shown = self.house.view(request, view)
         lane = Lane.LONG if effort.thorough or frames else Lane.SHORT
-        answer = await self._read(
-            content, name, effort, str(shown) if overlay else "", frames, lane=lane, similar=similar
-        )
+        answer = await self._read(content, name, effort, str(shown) if overlay else "", frames, lane=lane, **more)
         said: ServedDetect = served(cast(DetectObject, answer.said["detect"]), shown)
         if answer.contents:
             client, kinds = caller_of(request).client, ["image/jpeg", *["image/png"] * (len(answer.contents) - 1)]
@@ -182,21 +185,20 @@ class Reading:
             said["overlay"], said["masks"] = links[0], links[1:]
         return JSONResponse(said)
 
-    def _check_similar(self, request: Request, view: View | None, similar: int) -> None:
-        """Registered pictures are listed for those who may see all records: a picture that looks alike proves nothing
-        that the others could use, and says what the registry holds."""
-        if not similar:
-            return
-        if self.house.view(request, view) is not View.STAFF:
-            line = "similar: expected a caller who is shown all records, found another; leave it out"
-            raise Problem(403, "not-allowed", line)
+    def _check_for_staff(self, request: Request, view: View | None, *, similar: int, candidates: bool) -> None:
+        """Registered pictures and records that may be meant are listed for those who may see all records: they prove
+        nothing that the others could use, and say what the registry holds."""
+        for name, asked in (("similar", similar), ("candidates", candidates)):
+            if asked and self.house.view(request, view) is not View.STAFF:
+                line = f"{name}: expected a caller who is shown all records, found another; leave it out"
+                raise Problem(403, "not-allowed", line)
         try:
             check_count(similar)
         except WamError as error:
             raise bad_request(str(error)) from None
 
     async def _read(
-        self, content: bytes, name: str, effort: Effort, overlay: str, frames: bool, *, lane: Lane, similar: int = 0
+        self, content: bytes, name: str, effort: Effort, overlay: str, frames: bool, *, lane: Lane, **more: int
     ) -> Message:
         limits = self.house.settings.limits
         seconds = min(effort.seconds or limits.seconds, limits.seconds)
@@ -208,7 +210,7 @@ class Reading:
             "thorough": effort.thorough,
             "quick": effort.quick,
             "seconds": seconds,
-            "similar": similar,
+            **more,
         }
         return await self.house.work(said, content, name, limits.seconds + limits.grace, lane)
 

@@ -52,6 +52,7 @@ def _watermark(mark: WatermarkObject, view: View) -> ServedWatermark:
     if view is View.STAFF:
         return named
     named["registry"], named["also_in"] = None, []  # where they are is for those who run the service
+    named.pop("candidates", None)  # a record that is not named is nobody's who asks
     if view is View.PARTNER:
         named["record"] = None if record is None else {**record, "user": None}
         return named

@@ -33,7 +33,7 @@ from wam.pipeline.mark_record import mark_record
 from wam.pipeline.mark_signed import state_of, to_be_signed
 from wam.pipeline.marked import MarkedFile
 from wam.pipeline.options import MarkOptions
-from wam.pipeline.read import AnyReading, Examined, ReadSteps, judge, names_of
+from wam.pipeline.read import AnyReading, Examined, ReadSteps, judge, may_lead, names_of
 from wam.pipeline.registered_words import RegisteredWords
 from wam.provenance.fingerprint import fingerprint
 from wam.provenance.manifest_definition import Declared
@@ -137,7 +137,8 @@ class Desk:
         name = str(task["name"])
         try:
             findings = judge(examined, self.words)
-            said = detect_object(findings, image=show_name(name), model=self.marker.name)
+            candidates = bool(task.get("candidates"))
+            said = detect_object(findings, image=show_name(name), model=self.marker.name, candidates=candidates)
             drawn: list[bytes] = []
             if task["overlay"] and findings.readings:
                 drawn = [
@@ -146,7 +147,7 @@ class Desk:
                 ]
             answer: dict[str, Any] = {"state": "done", "detect": said}
             if task.get("names"):  # what leads to manifests: marks by name, and the picture's hashes
-                surest = sorted(findings.readings, key=lambda one: one.log10_p)
+                surest = sorted(filter(may_lead, findings.readings), key=lambda one: one.log10_p)
                 named = [one for mark in surest for one in names_of(mark)]
                 answer["names"] = [[one.word, one.generation, one.labelled] for one in named]
                 answer["pdq"] = pdq_text(fingerprint(pictures[0].pixels))

@@ -11,7 +11,7 @@ import pytest
 
 from payload.codes import bch
 from payload.codes.soft_decoding import nearest
-from payload.codes.word_match import MAX_LOG10_P, read_word
+from payload.codes.word_match import MAX_LOG10_P, may_be_named, read_word, without_name
 from payload.layout import ID_COUNT, WORD_BITS, bits_from_word, word_from_bits
 
 LogitsOf = Callable[..., np.ndarray]
@@ -185,3 +185,18 @@ def test_the_order_of_the_words_does_not_matter() -> None:
     for case in FROZEN:
         if case["count"] == SPREAD.size:
             assert judged(case, words) == frozen(case)
+
+
+@pytest.mark.parametrize(("count", "named"), [(20_000, True), (20_971, True), (20_972, False), (500_000, False)])
+def test_a_plain_word_names_a_record_by_itself_among_so_many_only(logits_of: LogitsOf, count: int, named: bool) -> None:
+    match = read_word(logits_of(WORD), many_words(count), presence_log10_p=-20)
+    assert match.status == "verified" and match.name_log10_p is not None
+    assert match.name_log10_p == pytest.approx(np.log10(count / ID_COUNT))
+    assert may_be_named(match.name_log10_p) == named
+
+
+def test_a_name_that_is_kept_back_leaves_the_reading(logits_of: LogitsOf) -> None:
+    match = read_word(logits_of(WORD, wrong={3: 3.0}), many_words(500_000), presence_log10_p=-20)
+    kept_back = without_name(match)
+    assert (kept_back.status, kept_back.name_log10_p) == ("unregistered", None)
+    assert (kept_back.word, kept_back.corrected, kept_back.log10_p) == (WORD, 1, match.log10_p)

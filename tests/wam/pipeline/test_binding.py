@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from attacks import parse
-from wam.pipeline.binding import agreement, binding_of, part_of, sketch_of
+from wam.pipeline.binding import UNBOUND, agreement, compare_part, part_of, sketch_of
 from wam.signal.filters import to_pixels
 from wam.watermarker import Watermarker, load, to_batch
 
@@ -44,7 +44,8 @@ def test_parts_are_told_by_their_surroundings(
     (found,) = shipped.detect(shown)
     assert found.bits == BITS
     smooth = (kind, attack) == ("other", "crop_keep=0.25")  # a part of sand and sky, where too little can be compared
-    assert binding_of(part_of(shown, found), sketch) == ("unbound" if smooth else kind)
+    compared = compare_part(part_of(shown, found), sketch)
+    assert (compared.binding, compared.means) == (("unbound", None) if smooth else (kind, "sketch"))
 
 
 def test_each_mark_of_a_collage_is_compared_for_itself(shipped: Watermarker, pictures: dict[str, np.ndarray]) -> None:
@@ -54,7 +55,7 @@ def test_each_mark_of_a_collage_is_compared_for_itself(shipped: Watermarker, pic
     def told(width: int, gap: int) -> list[str]:
         first, second = (picture[:rows, :width] for picture in pictures.values())
         collage = np.concatenate([first, np.full((rows, gap, 3), 128, np.uint8), second], axis=1)
-        return [binding_of(part_of(collage, one), sketch) for one in shipped.detect(collage)]
+        return [compare_part(part_of(collage, one), sketch).binding for one in shipped.detect(collage)]
 
     apart = told(300, 48)  # the second pattern does not go on where the first ends
     assert len(apart) == 2 and apart.count("own") == 1
@@ -67,11 +68,11 @@ def test_nothing_is_said_where_nothing_was_kept_or_nothing_shows(
     shown = pictures["own"]
     (found,) = shipped.detect(shown)
     part = part_of(shown, found)
-    assert binding_of(part, None) == binding_of(None, sketch_of(shown)) == "unbound"
+    assert compare_part(part, None) == compare_part(None, sketch_of(shown)) == UNBOUND
     assert agreement(part, None) is None
     assert part is not None
     cells, seen = part
-    assert binding_of((np.full_like(cells, 128.0), seen), sketch_of(shown)) == "unbound"
+    assert compare_part((np.full_like(cells, 128.0), seen), sketch_of(shown)) == UNBOUND
 
 
 def test_a_picture_too_small_for_cells_has_no_sketch() -> None:

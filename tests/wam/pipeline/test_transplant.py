@@ -7,30 +7,54 @@ from dataclasses import replace
 import pytest
 
 from tests.wam.pipeline.test_judge import detection
-from wam.pipeline.transplant import DISTANCE, PDQ_DISTANCE, Hashes, hash_binding
+from wam.pipeline.binding import UNBOUND, Comparison
+from wam.pipeline.transplant import DISTANCE, PDQ_DISTANCE, Hashes, compare_whole
 from wam.region import Region
 
 WHOLE = replace(detection((0, 0, 400, 400), 40), region=Region((0, 0, 400, 400), 1.0, ()))
 FAR = 0xFFFFFFFF
+BY_FINGERPRINT, BY_HASH, OTHER = (
+    Comparison("own", "fingerprint"),
+    Comparison("own", "hash"),
+    Comparison("other", "hash"),
+)
 
 
 @pytest.mark.parametrize(
     ("seen", "kept", "expected"),
     [
-        (Hashes((0,), (0,)), Hashes((FAR,), ((1 << PDQ_DISTANCE) - 1,)), "own"),  # the fingerprint is the surer one
-        (Hashes((0,), (1 << 255, 0)), Hashes((0,), (1,)), "own"),  # of what may have been cut off
-        (Hashes((0,), (0,)), Hashes((0,), ((1 << PDQ_DISTANCE + 1) - 1,)), "unbound"),  # only the shorter one is near
-        (Hashes((0,), (0,)), Hashes((FAR,), ((1 << 128) - 1,)), "other"),
-        (Hashes((0,)), Hashes(((1 << DISTANCE) - 1,), (0,)), "own"),  # of a reader without fingerprints
-        (Hashes((0,), (0,)), Hashes((FAR,)), "other"),  # of a registry of before
-        (Hashes((0, FAR), (0,)), Hashes((FAR,)), "own"),
-        (Hashes((0,), (0,)), Hashes(), "unbound"),
-        (Hashes(), Hashes((0,), (0,)), "unbound"),
+        (Hashes((0,), (0,)), Hashes((FAR,), ((1 << PDQ_DISTANCE) - 1,)), BY_FINGERPRINT),  # the surer one
+        (Hashes((0,), (1 << 255, 0)), Hashes((0,), (1,)), BY_FINGERPRINT),  # of what may have been cut off
+        (Hashes((0,), (0,)), Hashes((0,), ((1 << PDQ_DISTANCE + 1) - 1,)), UNBOUND),  # only the shorter one is near
+        (Hashes((0,), (0,)), Hashes((FAR,), ((1 << 128) - 1,)), OTHER),
+        (Hashes((0,)), Hashes(((1 << DISTANCE) - 1,), (0,)), BY_HASH),  # of a reader without fingerprints
+        (Hashes((0,), (0,)), Hashes((FAR,)), OTHER),  # of a registry of before
+        (Hashes((0, FAR), (0,)), Hashes((FAR,)), BY_HASH),
+        (Hashes((0,), (0,)), Hashes(), UNBOUND),
+        (Hashes(), Hashes((0,), (0,)), UNBOUND),
     ],
 )
-def test_of_a_whole_picture(seen: Hashes, kept: Hashes, expected: str) -> None:
-    assert hash_binding(WHOLE, seen, kept) == expected
+def test_of_a_whole_picture(seen: Hashes, kept: Hashes, expected: Comparison) -> None:
+    assert compare_whole(WHOLE, seen, kept) == expected
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        (Hashes((0,)), UNBOUND),  # the mark on both would say that they are one
+        (Hashes((FAR,)), UNBOUND),  # and a coarse copy that they are not
+        (Hashes((FAR,), ((1 << 128) - 1,)), OTHER),  # of a picture that was not plain
+        (Hashes((0,), ((1 << 128) - 1,)), UNBOUND),
+    ],
+)
+def test_hashes_of_plain_pictures_say_little(kept: Hashes, expected: Comparison) -> None:
+    assert compare_whole(WHOLE, Hashes((0,), plain=True), kept) == expected
 
 
 def test_parts_are_not_told() -> None:
-    assert hash_binding(detection((0, 0, 50, 50), 40), Hashes((0,)), Hashes((FAR,))) == "unbound"
+    assert compare_whole(detection((0, 0, 50, 50), 40), Hashes((0,)), Hashes((FAR,))) == UNBOUND
+
+
+def test_only_what_agrees_makes_a_chance_smaller() -> None:
+    chances = [one.log10_p for one in (BY_FINGERPRINT, BY_HASH, OTHER, UNBOUND, Comparison("own", "sketch"))]
+    assert chances[0] < chances[1] < 0.0 == chances[2] == chances[3] > chances[4]

@@ -6,15 +6,18 @@ import io
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from payload import encode
 from tests.wam.cli.commands import check_contract
 from tests.wam.service.served import Served, picture, upload
 from tests.wam.synthetic import varied_picture
 from wam.pipeline.chance import LEAST, show_chance
 from wam.pipeline.contract import detect_object
 from wam.pipeline.read import Findings
+from wam.pipeline.registered_words import RegisteredWords
 from wam.provenance.manifest_state import ManifestState, State
 from wam.service.roles import Role, View
 from wam.service.views import served as served_as
@@ -125,3 +128,26 @@ def test_only_staff_are_shown_what_looks_alike(served: Served) -> None:
     assert said["similar"]["pictures"][0]["record"]["user"] == "user-9"
     assert "similar" not in served[Role.AUDITOR].post("/v1/detect", **upload(source)).json()
     assert served[Role.AUDITOR].post("/v1/detect?similar=101", **upload(source)).status_code in (400, 422)
+
+
+def test_only_staff_are_shown_what_a_mark_could_be(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = io.BytesIO(), io.BytesIO()
+    source, other = varied_picture(seed=21), varied_picture(seed=22)
+    Image.fromarray(source).save(streams[0], "PNG")
+    form = {"files": {"file": ("p.png", streams[0].getvalue())}, "data": {"asset": "asset-21", "owner": "acme"}}
+    answer = served[Role.MARKER].post("/v1/embed", **form)
+    residual = np.asarray(Image.open(io.BytesIO(answer.content)), int) - source
+    Image.fromarray((other + residual).clip(0, 255).astype(np.uint8)).save(streams[1], "PNG")
+    moved = streams[1].getvalue()
+    many, get = encode(np.arange(100_000, dtype=np.uint32)), RegisteredWords.get
+    monkeypatch.setattr(RegisteredWords, "get", lambda words, **how: np.union1d(get(words, **how), many))
+    for role in (Role.ANONYMOUS, Role.MARKER):
+        refused = served[role].post("/v1/detect?candidates=true&view=staff", **upload(moved))
+        assert refused.status_code == 403 and "asset-21" not in refused.text
+    for role in (Role.ANONYMOUS, Role.MARKER, Role.AUDITOR):
+        said = served[role].post("/v1/detect", **upload(moved)).json()
+        assert said["watermarks"][0]["status"] == "unregistered" and "asset-21" not in json.dumps(said)
+    said = served[Role.AUDITOR].post("/v1/detect?candidates=true", **upload(moved)).json()
+    (one,) = said["watermarks"][0]["candidates"]
+    assert (one["link"], one["record"]["asset"]) == (answer.headers["Wam-Link"], "asset-21")
+    assert "candidates" not in served_as(said, View.PARTNER)["watermarks"][0]
