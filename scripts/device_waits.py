@@ -2,11 +2,11 @@
 
     python scripts/device_waits.py
 
-On a device each of these stops the host until all that was asked for is done: a number, truth value or list taken from a
-tensor, a tensor brought to the CPU or to NumPy, and shapes that depend on values (``nonzero``, ``unique``,
-``masked_select``, an index of truth values). They are counted on the CPU, in the order in which a device would see them;
-where the code chooses otherwise on a device, the count there may differ by some. Pictures: a sample photo of a megapixel
-as it is, the same marked, and four marked ones on a page of two megapixels. About a minute of CPU time.
+On a device each of these stops the host until all that was asked for is done: a number, truth value or list taken from
+a tensor, a tensor brought to the CPU or to NumPy, and shapes that depend on values (``nonzero``, ``unique``,
+``masked_select``, an index of truth values). They are counted on the CPU; where the code chooses otherwise on a device,
+the count there may differ by some. Pictures: a sample photo of a megapixel as it is, the same marked, and four marked
+ones on a page of two megapixels. About a minute of CPU time.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from wam.watermarker import Watermarker, load
+from wam.watermarker import Watermarker, load  # noqa: E402
 
 BITS = "01101001" * 4
 MOVES = {Tensor.cpu: "cpu", Tensor.tolist: "tolist", Tensor.numpy: "numpy"}
+NUMBERS = {"_local_scalar_dense", "item", "is_nonzero", "equal", "allclose"}  # or truth values: one wait each
 SHAPES = {"nonzero", "_unique2", "unique_dim", "unique_consecutive", "masked_select"}  # that depend on values
 
 
@@ -45,7 +46,7 @@ class _Dispatched(TorchDispatchMode):
         self, function: Any, types: Any, arguments: Sequence[Any] = (), options: Mapping[str, Any] | None = None
     ) -> Any:
         name = function.overloadpacket.__name__
-        if name == "_local_scalar_dense":
+        if name in NUMBERS:
             self.counts["number"] += 1
         elif name in SHAPES:
             self.counts[name] += 1
