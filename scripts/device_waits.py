@@ -39,7 +39,7 @@ class _Dispatched(TorchDispatchMode):
     """Counts numbers that are taken from tensors, and shapes that depend on values."""
 
     def __init__(self, counts: Counter[str]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.counts = counts
 
     def __torch_dispatch__(
