@@ -21,6 +21,7 @@ from wam.models.catalogue import DEFAULT
 from wam.models.effort import USUAL, Effort
 from wam.models.protocol import (
     AnySizes,
+    EightBits,
     Explains,
     Finding,
     FoundPose,
@@ -34,11 +35,13 @@ from wam.networks.precision import AUTO, check_precision
 from wam.networks.strength import Amount, checked, either, keywords
 from wam.pictures.quality import decibels, psnr
 from wam.region import Region, outline
+from wam.signal.eight_bit import floats, view_of
 from wam.signal.filters import rounded, to_pixels
 from wam.signal.label import Label
 from wam.signal.mark_grid import SMALLEST_SIDE
 from wam.signal.specification import BITS
 
+LARGE = 8_000_000  # pixels from which a picture on a CPU is not held as floats, where the model can do without
 DEEP_MODES = ("I", "F")  # of Pillow, with more than 8 bits
 
 AnyImage = Image.Image | NDArray[np.uint8] | Tensor
@@ -135,7 +138,7 @@ class Watermarker:
         A tensor may hold several pictures with one message each, bits (B, 32), or one message for all.
         """
         how = keywords(either(strength, psnr))
-        batch = to_batch(image)
+        batch = self.batch_of(image)
         check_size(batch)
         rows = to_bits(bits, len(batch)).to(self.device)
         with torch.inference_mode():
@@ -154,13 +157,13 @@ class Watermarker:
         how = keywords(checked(strength))
         rows = torch.cat([to_bits(text, 1) for text in bits]).to(self.device)
         with torch.inference_mode():
-            images = [to_batch(pixels)[0].to(self.device) for pixels in pictures]
+            images = [self.batch_of(pixels)[0].to(self.device) for pixels in pictures]
             return [to_pixels(image.cpu()) for image in self.model.mark_each(images, rows, **how)]
 
     def for_many(self, pixels: NDArray[np.uint8], *, strength: Amount = None) -> ForMany:
         """What marks one (H, W, 3) uint8 array with many messages of 32 characters, one after the other; a model that
         can does but once what is the same for all of them. Safe for threads."""
-        model, batch = self.model, to_batch(pixels)
+        model, batch = self.model, self.batch_of(pixels)
         check_size(batch)
         if not isinstance(model, ManyMessages):
             return lambda bits: np.asarray(self.embed(pixels, bits, strength=strength).image)
@@ -179,7 +182,7 @@ class Watermarker:
         if not isinstance(self.model, ManyMessages):
             return None
         with torch.inference_mode():
-            finding = self.model.read_whole(to_batch(pixels)[0].to(self.device))
+            finding = self.model.read_whole(self.batch_of(pixels)[0].to(self.device))
         return _describe(finding, (pixels.shape[0], pixels.shape[1]))
 
     def detect(
@@ -223,7 +226,7 @@ class Watermarker:
         self, image: AnyImage, *, effort: Effort = USUAL, max_log10_p: float | None = None
     ) -> tuple[list[Detection], SearchSummary | None]:
         """As ``detect``, and what the search did; None where the model does not say."""
-        batch = to_batch(image)
+        batch = self.batch_of(image)
         _check_single(batch)
         with torch.inference_mode():
             findings, summary = self._find(batch[0].to(self.device), effort)
@@ -233,7 +236,7 @@ class Watermarker:
         self, images: Iterable[AnyImage], *, effort: Effort = USUAL, max_log10_p: float | None = None
     ) -> list[tuple[list[Detection], SearchSummary | None]]:
         """As ``detect_and_explain`` of each picture, looked at together as in ``detect_many``."""
-        batches = [to_batch(image) for image in images]
+        batches = [self.batch_of(image) for image in images]
         for batch in batches:
             _check_single(batch)
         model = self.model
@@ -255,6 +258,13 @@ class Watermarker:
         size = (int(batch.shape[-2]), int(batch.shape[-1]))
         detections = [_describe(finding, size) for finding in findings if finding.log10_p <= allowed]
         return sorted(detections, key=lambda detection: -detection.score)
+
+    def batch_of(self, image: AnyImage) -> Tensor:
+        """Any accepted picture as this model takes it: as ``to_batch``, or (1, 3, H, W) uint8 for a large one of 8 bits
+        on a CPU."""
+        batch = _samples(image)
+        large = batch.shape[-2] * batch.shape[-1] > LARGE and self.device.type == "cpu"
+        return batch if large and isinstance(self.model, EightBits) and self.model.takes_eight_bits else floats(batch)
 
     def _find(self, image: Tensor, effort: Effort) -> tuple[list[Finding], SearchSummary | None]:
         if isinstance(self.model, Explains):
@@ -340,6 +350,11 @@ def check_size(batch: Tensor) -> None:
 
 def to_batch(image: AnyImage) -> Tensor:
     """Any accepted picture as (B, 3, H, W) float32 in [0, 1]."""
+    return floats(_samples(image))
+
+
+def _samples(image: AnyImage) -> Tensor:
+    """Any accepted picture as (B, 3, H, W): a tensor as float32 in [0, 1], any other as uint8."""
     if isinstance(image, Image.Image):
         if image.mode.startswith(DEEP_MODES):  # Pillow would cut their values off at 255
             raise ValueError(f"image: expected 8 bits per sample, found mode {image.mode}; scale it to 8 bits first")
@@ -349,8 +364,7 @@ def to_batch(image: AnyImage) -> Tensor:
             raise ValueError(
                 f"image: expected (H, W, 3) uint8 RGB, found {image.shape} {image.dtype}; convert it first"
             )
-        pixels = torch.from_numpy(np.require(image, requirements=["C", "W"])).permute(2, 0, 1)[None]
-        return pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+        return view_of(image)
     if not isinstance(image, Tensor):
         raise ValueError(
             f"image: expected a PIL image, an array or a tensor, found {type(image).__name__}; convert it first"

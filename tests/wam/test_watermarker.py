@@ -311,3 +311,16 @@ def test_a_time_that_is_over_is_told(light: Watermarker) -> None:
     summary = light.detect_and_explain(smooth_picture(700, 900), effort=Effort(seconds=1e-6))[1]
     assert summary is not None and summary.cut_short
     assert light.detect(smooth_picture(700, 900), seconds=1e-6) == []
+
+
+def test_a_large_picture_is_marked_and_read_as_the_same_one_of_floats(light: Watermarker) -> None:
+    """Its samples stay as 8 bits; a tensor is of floats."""
+    picture = np.asarray(Image.fromarray(smooth_picture(300, 420)).resize((3400, 2420)))
+    assert light.batch_of(picture).dtype == torch.uint8
+    assert light.batch_of(PICTURE).dtype == torch.float32
+    marked = np.asarray(light.embed(picture, BITS).image)
+    as_floats = light.embed(to_batch(picture), BITS).image
+    assert isinstance(as_floats, torch.Tensor)
+    assert torch.equal(to_batch(marked), as_floats)
+    (found,), (same,) = light.glance(marked), light.glance(as_floats)
+    assert (found.bits, found.score) == (BITS, same.score)

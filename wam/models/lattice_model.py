@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from wam.detection.calibration import Calibration
@@ -33,6 +34,8 @@ CELLS_PSNR = 42.0  # dB: marks in small cells need more than one mark in the who
 class LatticeModel(WatermarkModel):
     """Implements ``Model``. ``calibration`` tells when a score is a watermark and how sure a bit is; it holds for a
     search with the same ``config`` that it was made with."""
+
+    takes_eight_bits = True
 
     def __init__(
         self,
@@ -138,7 +141,7 @@ class LatticeModel(WatermarkModel):
             logits=self.calibration.bit_logits(found.votes),
             score=found.score,
             log10_p=self.calibration.log10_presence(found.score),
-            mask_logits=image.new_ones((1, 1)),
+            mask_logits=torch.ones((1, 1), device=image.device),
             pose=FoundPose(),
             how="expected pose",
             label=self.carriers[0].label,

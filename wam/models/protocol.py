@@ -133,6 +133,14 @@ class Explains(Protocol):
 
 
 @runtime_checkable
+class EightBits(Protocol):
+    """A model whose methods also take pictures of 8 bits, uint8, on a CPU, with the same results, and give marked ones
+    rounded to 8 bits: large ones need not be held as floats."""
+
+    takes_eight_bits: bool
+
+
+@runtime_checkable
 class ManyPictures(Protocol):
     """A model that looks at several pictures together, with the same results as one by one."""
 

@@ -1,4 +1,7 @@
-"""The model: embedder and extractor networks around one carrier, on tensors."""
+"""The model: embedder and extractor networks around one carrier, on tensors.
+
+Pictures that are marked may have 8 bits, uint8, in place of floats in [0, 1]: marked ones are rounded to 8 bits then.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from wam.networks.strength import USUAL_STRENGTH, strength_of
 from wam.networks.strength_trial import TRIAL_SIDE, PairTrial, Trial, try_mark
 from wam.networks.visibility import Gains, PerceptualEmbedder, hidden
 from wam.signal.balance import Balance, render_balanced
+from wam.signal.eight_bit import as_given, floats
 from wam.signal.filters import coloured, resize, sized
 from wam.signal.mark_grid import Cell
 from wam.signal.pattern import Carrier
@@ -32,12 +36,15 @@ SEEN = 64  # rows beyond a strip that the extractor is shown: twelve 3 x 3 convo
 class MemoryLimits:
     """How much of a picture is held in memory at a time; results are the same whatever they are, but for rounding.
 
-    ``rows`` of a large picture that are marked at a time, pixels; ``whole`` pixels of a picture that the extractor
+    ``rows`` of a large picture that are marked at a time, where they have no more than ``area`` pixels, else as many as
+    have ``wide`` pixels; ``whole`` pixels of a picture that the extractor
     takes at once, larger ones go through in strips of whole rows, of ``strip`` rows at least; ``levels`` pixels of one
     that gets many messages up to which its gains are kept at its own size.
     """
 
     rows: int = 512
+    area: int = 3_200_000
+    wide: int = 1_000_000
     levels: int = 8_000_000
     whole: int = 1_500_000
     strip: int = 128
@@ -45,6 +52,10 @@ class MemoryLimits:
     def __post_init__(self) -> None:
         if self.strip % STRIDE:  # strips meet between the extractor's cells
             raise ValueError(f"memory limits: expected a strip of a multiple of {STRIDE} rows, found {self.strip}")
+
+    def rows_of(self, width: int) -> int:
+        """How many rows of a picture are marked at a time."""
+        return self.rows if self.rows * width <= self.area else max(1, self.wide // width)
 
 
 DEFAULT_LIMITS = MemoryLimits()
@@ -98,7 +109,8 @@ class WatermarkModel(nn.Module):
         Differentiable in the images, and with a PSNR in the embedder's weights.
         """
         if self.embedder.law == 2:  # every picture has a trial of its own
-            return torch.stack(self.mark_each(list(images), bits, psnr_db=psnr_db, strength=strength))
+            marked = self.mark_each(list(images), bits, psnr_db=psnr_db, strength=strength)
+            return marked[0][None] if len(marked) == 1 else torch.stack(marked)  # a large one is not copied
         side = min(WORKING_SIDE, *images.shape[-2:])
         working = _working(images, side)
         gains = self._scaled(self._hidden(working, _coarseness(images, side)), working, psnr_db, strength)
@@ -187,9 +199,8 @@ class WatermarkModel(nn.Module):
     def _tried(self, image: Tensor, bits: Tensor, gains: Gains, side: int) -> Trial:
         """What becomes of a message (1, 32) in a picture (3, H, W), marked with all that it hides."""
         height, width = image.shape[-2:]
-        copy = image[None]
-        if min(height, width) > TRIAL_SIDE:
-            copy = resize(copy, sized(height, width, TRIAL_SIDE))
+        small = min(height, width) <= TRIAL_SIDE
+        copy = floats(image[None]) if small else resize(image[None], sized(height, width, TRIAL_SIDE))
         carrier = self._marking((int(copy.shape[-2]), int(copy.shape[-1])), side)
         marked = self._mark_strips(copy, bits, gains, side)[0]
         working = (gains.luma.shape[-2], gains.luma.shape[-1])
@@ -210,13 +221,13 @@ class WatermarkModel(nn.Module):
         were made of them; a balance is of one picture."""
         height, width = images.shape[-2:]
         marked = torch.empty_like(images)
-        rows = self.limits.rows
+        rows = self.limits.rows_of(width)
         for top in range(0, height, rows):  # the pattern is exact at any place, so strips meet without a seam
             strip = Cell(top, 0, min(rows, height - top), width)
             part = slice(top, top + rows)
             own = _levels(gains, strip, (height, width)) if levels is None else levels[..., part, :]
             own = own if factor == 1 else own * factor
-            marked[..., part, :] = self._mark_cell(images, bits, own, strip, side, balance)
+            marked[..., part, :] = as_given(self._mark_cell(images, bits, own, strip, side, balance), images)
         return marked
 
     def mark_cells(
@@ -261,7 +272,7 @@ class WatermarkModel(nn.Module):
         for cell, message in zip(cells, bits, strict=True):
             levels = _levels(gains, cell, (int(image.shape[-2]), int(image.shape[-1])))
             part = self._mark_cell(image, message[None], levels, cell, side)
-            marked[..., cell.top : cell.top + cell.height, cell.left : cell.left + cell.width] = part
+            marked[..., cell.top : cell.top + cell.height, cell.left : cell.left + cell.width] = as_given(part, image)
         return marked
 
     def _mark_cell(
@@ -275,7 +286,7 @@ class WatermarkModel(nn.Module):
         matrix = torch.diag(steps).expand(count, 2, 2)
         offset = (steps * torch.tensor([cell.left, cell.top], device=images.device)).expand(count, 2)
         pattern = self.pattern_in(cell, carrier, bits, matrix, offset, balance=balance, picture=(height, width))
-        part = images[..., cell.top : cell.top + cell.height, cell.left : cell.left + cell.width]
+        part = floats(images[..., cell.top : cell.top + cell.height, cell.left : cell.left + cell.width])
         return (levels * pattern).div(255).add(part).clamp(0, 1)
 
     def pattern_in(
@@ -335,7 +346,8 @@ def _working(images: Tensor, side: int) -> Tensor:
 
 def _coarseness(images: Tensor, side: int) -> Tensor:
     """(B,): pixels of pictures (B, 3, H, W) for one at a working resolution of that short side."""
-    return images.new_full((len(images),), min(images.shape[-2:]) / side)
+    dtype = images.dtype if images.is_floating_point() else torch.float32
+    return torch.full((len(images),), min(images.shape[-2:]) / side, dtype=dtype, device=images.device)
 
 
 def _factor(trial: Trial, psnr_db: float | None, strength: str) -> float:

@@ -23,6 +23,7 @@ from wam.pictures.formats import ANIMATED, Metadata, Samples, Settings, heif_wor
 from wam.pictures.kinds import JPEG2000_STARTS, JXL_STARTS, jxl_works, unsupported
 from wam.pictures.managed_colour import AnySpace, managed_space
 from wam.pictures.metadata import png_chunks, read_metadata
+from wam.pictures.pillow import samples_of
 from wam.pictures.samples import GREY_MODES, Picture, turn, visible
 
 Result = TypeVar("Result")
@@ -104,7 +105,9 @@ def _decoded(content: bytes, name: str, *, max_pixels: int) -> Picture:
         mode = _DEEP_MODES[samples.shape[2] - 1]
     if orientation not in range(1, 9):
         orientation = 1
-    if image.format != "TIFF":
+    turned = image.format == "TIFF"
+    del image  # which takes as much memory again
+    if not turned:
         samples = turn(samples, orientation)
     space = colour_space(metadata, settings, mode, grey=samples.shape[2] < 3)
     pixels, alpha = visible(samples, mode, space)
@@ -219,11 +222,10 @@ def _samples(image: ImageFile.ImageFile, content: bytes, tiles: list[ImageFile._
         deep = _deep_samples(image, content, tiles)
         return deep, _DEEP_MODES[deep.shape[2] - 1]
     if image.mode == "CMYK":
-        return np.array(image), "CMYK"
+        return samples_of(image), "CMYK"
     suffix = "A" if image.has_transparency_data else ""
     plain = ("L" if image.mode in GREY_MODES else "RGB") + suffix
-    samples = np.array(image.convert(plain) if image.mode != plain else image)
-    samples = samples.reshape(*samples.shape[:2], -1)
+    samples = samples_of(image.convert(plain) if image.mode != plain else image)
     greys = image.mode == "P" and (samples[..., :2] == samples[..., 1:3]).all()
     if greys and "icc_profile" not in image.info:  # a grey file cannot hold an RGB profile
         return samples[..., 2:], f"L{suffix}"

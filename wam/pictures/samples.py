@@ -116,6 +116,8 @@ def compose(marked: Pixels, like: Picture, format: str, name: str) -> tuple[Samp
     own_space = carries_space(like, format, mode)
     if like.space is not None and like.space.bands == 3 and not own_space:
         lost += ("colours beyond sRGB",)
+    if mode == "RGB" and not deep and like.alpha is None and (like.samples is None or not own_space):
+        return marked, mode, lost  # as they are
     samples: Samples = np.empty((*marked.shape[:2], len(mode)), np.uint16 if deep else np.uint8)
     for rows in strips(like.height, like.width * 4):
         _fill(samples[rows], marked[rows], like, rows, mode, own_space)

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from wam.pictures.containers import jpeg
+from wam.pictures.pillow import averaged
 from wam.pictures.samples import Pixels
 
 SIDE = 160  # the longer side of a thumbnail in EXIF (Exif 2.3, section 4.5.4), pixels
@@ -58,7 +59,7 @@ def shows(content: bytes, pixels: Pixels) -> bool:
         return False
     try:
         image.draft("RGB", (2 * _COMPARED_SIDE, 2 * _COMPARED_SIDE))
-        one, other = (_reduced(each) for each in (image.convert("RGB"), Image.fromarray(pixels)))
+        one, other = (_floats(each) for each in (_small(image.convert("RGB")), averaged(pixels, _COMPARED_SIDE)))
     except (OSError, SyntaxError, ValueError):  # damaged
         return False
     apart = one - other
@@ -70,9 +71,12 @@ def shows(content: bytes, pixels: Pixels) -> bool:
     return alike >= _CORRELATED and abs(float(apart.mean())) <= _BRIGHTER
 
 
-def _reduced(image: Image.Image) -> np.ndarray:
-    small = image.resize((_COMPARED_SIDE, _COMPARED_SIDE), Image.Resampling.BOX)
-    return np.asarray(small, dtype=np.float32)
+def _small(image: Image.Image) -> Image.Image:
+    return image.resize((_COMPARED_SIDE, _COMPARED_SIDE), Image.Resampling.BOX)
+
+
+def _floats(image: Image.Image) -> np.ndarray:
+    return np.asarray(image, dtype=np.float32)
 
 
 def _opened(content: bytes) -> Image.Image | None:

@@ -18,6 +18,7 @@ from wam.pictures.encoding import patch_colour_codes
 from wam.pictures.exactly import encode_exactly
 from wam.pictures.formats import KEEPS, QUALITY, Metadata, Samples, Settings, quiet_pillow
 from wam.pictures.metadata import EXIF_PREFIX, PNG_SIGNATURE, png_chunks
+from wam.pictures.pillow import image_of
 from wam.pictures.tiff_writer import encode_tiff
 
 # a lossy picture is saved again as finely as it was, or finer in at most so many times its bytes
@@ -49,8 +50,7 @@ def encode(
         return encode_tiff(samples, mode, metadata, settings)
     if format in ("AVIF", "HEIF") and samples.dtype == np.uint16:
         return _with_items(_encode_deep(samples, format, metadata, settings, quality), metadata, settings)
-    height, width, _ = samples.shape
-    image = Image.frombytes(mode, (width, height), np.ascontiguousarray(samples).tobytes())
+    image = image_of(samples, mode)
     if format == "GIF":
         return _with_comments(_save(_indexed(image), "GIF"), metadata, settings)
     if format in ("AVIF", "HEIF"):
@@ -220,8 +220,7 @@ def encode_frames(
 
     ``fallback``: the first picture of a PNG is shown only where animations are not.
     """
-    height, width, _ = frames[0].shape
-    images = [Image.frombytes(mode, (width, height), np.ascontiguousarray(frame).tobytes()) for frame in frames]
+    images = [image_of(frame, mode) for frame in frames]
     options: dict[str, Any] = {"save_all": True, "append_images": images[1:], "duration": list(durations)}
     if loops is not None or format != "GIF":  # a GIF that says nothing plays once
         options["loop"] = 1 if loops is None else loops
@@ -242,8 +241,7 @@ def encode_frames(
 def _encode_png(samples: Samples, mode: str, metadata: Metadata, settings: Settings) -> bytes:
     height, width, bands = samples.shape
     if samples.dtype == np.uint8:
-        image = Image.frombytes(mode, (width, height), np.ascontiguousarray(samples).tobytes())
-        return _png_of(list(png_chunks(_save(image, "PNG"))), metadata, settings)
+        return _png_of(list(png_chunks(_save(image_of(samples, mode), "PNG"))), metadata, settings)
     colour = {1: 0, 2: 4, 3: 2, 4: 6}[bands]
     header = struct.pack(">IIBBBBB", width, height, 16, colour, 0, 0, 0)
     return _png_of([(b"IHDR", header), (b"IDAT", _deflate_rows(samples)), (b"IEND", b"")], metadata, settings)

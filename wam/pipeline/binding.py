@@ -16,9 +16,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from payload.sketch import CELL, Agreement, Binding, Cells, Flags, Sketch
-from wam.signal.filters import luma, resize, sized
+from wam.signal.eight_bit import resized, view_of
+from wam.signal.filters import luma, sized
 from wam.signal.specification import TILE, WORKING_SIDE
-from wam.watermarker import Detection, to_batch
+from wam.watermarker import Detection
 
 Part = tuple[Cells, Flags]
 
@@ -61,9 +62,8 @@ def sketch_of(pixels: NDArray[np.uint8]) -> str | None:
 
 def cells_of(pixels: NDArray[np.uint8]) -> Cells:
     """The mean values of the cells of a whole picture (H, W, 3), in 8-bit levels."""
-    grey = luma(to_batch(pixels))
     height, width = pixels.shape[:2]
-    working = resize(grey, sized(height, width, min(WORKING_SIDE, height, width)))
+    working = resized(view_of(pixels), sized(height, width, min(WORKING_SIDE, height, width)), luma)
     cells: Cells = F.avg_pool2d(working, CELL)[0, 0].double().numpy() * 255
     return cells
 
@@ -110,9 +110,9 @@ def _sampled(
     places = (np.stack([x, y], -1) - offset) @ back.T
     grid = torch.from_numpy(places * 2 / np.array([width, height]) - 1)[None].float()
     spacing = CELL / SAMPLES * float(np.sqrt(np.abs(np.linalg.det(back))))  # pixels between samples
-    grey = luma(to_batch(pixels))
-    if spacing > 1.5:  # else samples would miss what lies between them
-        grey = resize(grey, (max(1, round(height / spacing)), max(1, round(width / spacing))))
+    coarse = (max(1, round(height / spacing)), max(1, round(width / spacing)))
+    # with many pixels to a sample they would miss what lies between them
+    grey = resized(view_of(pixels), coarse if spacing > 1.5 else (height, width), luma)
     values = F.grid_sample(grey, grid, mode="bilinear", padding_mode="border", align_corners=False)
     mask = torch.from_numpy(detection.coarse_mask)[None, None].float()
     covered = F.grid_sample(mask, grid, mode="bilinear", padding_mode="zeros", align_corners=False)

@@ -14,6 +14,7 @@ from wam.pictures.animation import Animation, decode_animation, encode_animation
 from wam.pictures.files import encode_image, format_of, read_image, require_size
 from wam.pictures.formats import MODES, QUALITY
 from wam.pictures.kinds import READ_ONLY, READ_ONLY_NAMES
+from wam.pictures.paged import let_go, paged
 from wam.pictures.reader import decode
 from wam.pictures.samples import Picture
 from wam.pictures.storage import digest_of
@@ -72,6 +73,8 @@ def load(
         picture = decode(content, name=name) if animation is None else animation.pictures[0]
         animation = None
     require_size(picture, SMALLEST_SIDE)
+    if animation is None:
+        picture = replace(picture, pixels=paged(picture.pixels))
     loaded = Loaded(picture, name, picture.format, animation, digest_of(content), content if keep else None)
     return named(loaded, target)
 
@@ -105,8 +108,10 @@ def encode(
     """
     target: dict[str, Any] = {"format": loaded.format, "name": loaded.target}
     if loaded.animation is None:
+        let_go(loaded.picture.pixels)
         picture = loaded.picture if label is None else labelled(loaded.picture, label, **target)[0]
         content, lost = encode_image(pixels, like=picture, quality=quality, **target)
+        let_go(pixels)
         return content, read_image(content), lost
     animation = loaded.animation if label is None else labelled(loaded.animation, label, **target)[0]
     content, lost = encode_animation(list(pixels), like=animation, quality=quality, **target)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from payload import Record
 from wam.networks.strength import Amount
+from wam.pictures.paged import paged
 from wam.pipeline.frames import each_frame
 from wam.pipeline.loaded import Loaded
 from wam.pipeline.marked import MarkedFile
@@ -110,7 +111,9 @@ def _mark_planned(
     if not requests:
         return
     try:
-        marked = marking.draw(marker, requests, plans, strength=marking.options.strength)
+        drawn = marking.draw(marker, requests, plans, strength=marking.options.strength)
+        marked = [paged(pixels) for pixels in drawn]
+        del drawn
     except Exception as error:
         if len(requests) == 1:
             yield error

@@ -31,7 +31,7 @@ from wam.pipeline.transplant import record_binding, record_scale
 from wam.region import Region, outline
 from wam.signal.filters import to_pixels
 from wam.signal.mark_grid import divide
-from wam.watermarker import AnyImage, Detection, Marked, Watermarker, marked_like, resize_mask, to_batch, to_bits
+from wam.watermarker import AnyImage, Detection, Marked, Watermarker, marked_like, resize_mask, to_bits
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def plan_record(
 
 def embed_record(marker: Watermarker, image: AnyImage, plan: RecordPlan, *, strength: Amount = None) -> Marked:
     """Marks one picture with a planned record; ``strength`` as in ``Watermarker.embed``."""
-    batch = to_batch(image)
+    batch = marker.batch_of(image)
     if len(batch) != 1:
         raise ValueError(f"image: expected one picture, found a batch of {len(batch)}; call once for each")
     (marked,) = _mark_cells(marker, [batch[0]], [plan], strength)
@@ -151,7 +151,10 @@ def embed_records(
     """Marks (H, W, 3) uint8 arrays of any sizes with a planned record each, just as ``embed_record`` one by one."""
     if not pictures:
         return []
-    return [to_pixels(image) for image in _mark_cells(marker, [to_batch(one)[0] for one in pictures], plans, strength)]
+    return [
+        to_pixels(image)
+        for image in _mark_cells(marker, [marker.batch_of(one)[0] for one in pictures], plans, strength)
+    ]
 
 
 def _mark_cells(

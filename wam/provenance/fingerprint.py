@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+
+from wam.pictures.pillow import squared
 
 BITS = 256
 LEAST_QUALITY = 50  # of 100, by PDQ's own measure of how much a picture shows; below it its authors advise no use
@@ -68,7 +69,7 @@ def fingerprints_of(pictures: Iterable[NDArray[np.uint8]]) -> tuple[int, ...]:
 
 
 def _reduced(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.array(Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0))
+    return np.array(squared(pixels, _SIDE))
 
 
 def _number(bits: Any) -> int:

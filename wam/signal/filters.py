@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wam.signal.eight_bit import resized
+
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 RED_OF_CR, BLUE_OF_CB = 1.402, 1.772  # R, B less luma, for one of Cr, Cb: ITU-R BT.601, full range as in JPEG
 VIOLET = (1.0, 0.6)  # Cb and Cr of the mark's share in chroma: eyes see little of it, and pictures have little of it
@@ -130,7 +132,10 @@ def lowpass(images: Tensor, sigma: Tensor) -> Tensor:
 
 
 def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Antialiased bilinear resize of (B, C, H, W); the picture itself when the size is the same."""
+    """Antialiased bilinear resize of (B, C, H, W); the picture itself when the size is the same. 8 bits come out
+    as floats in [0, 1]."""
+    if images.dtype == torch.uint8:
+        return resized(images, size)
     if images.shape[-2:] == size:
         return images
     return F.interpolate(images, size=size, mode="bilinear", antialias=True, align_corners=False)
@@ -148,7 +153,10 @@ def rounded(images: Tensor) -> Tensor:
 
 
 def to_pixels(image: Tensor) -> NDArray[np.uint8]:
-    """(3, H, W) in [0, 1] -> (H, W, 3) uint8, some rows at a time, so that a large picture is not held a third time."""
+    """(3, H, W) in [0, 1] -> (H, W, 3) uint8, some rows at a time, so that a large picture is not held a third time;
+    of uint8 the same samples."""
+    if image.dtype == torch.uint8:
+        return image.permute(1, 2, 0).contiguous().numpy()
     array = np.empty((*image.shape[1:], 3), np.uint8)
     for top in range(0, len(array), ROWS):
         rows = image[:, top : top + ROWS]
