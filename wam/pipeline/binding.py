@@ -24,8 +24,9 @@ from wam.watermarker import Detection
 Part = tuple[Cells, Flags]
 
 # Of 60 attacked copies of 7 pictures, parts down to a tenth among them, those with 142 clear differences or more: on
-# their own pictures .985 and more of the differences agreed, on 89 others each .812 at most. To measure it again, with
-# copied, pasted and mirrored marks and collages: scripts/binding_rates.py.
+# their own pictures .985 and more of the differences agreed, on 89 others each .812 at most. Strangers among more
+# pictures: ``FALSE_OWN``. Both are measured again, with copied, pasted and mirrored marks and collages, by
+# scripts/binding_rates.py, the second with --strangers.
 LEAST_EDGES = 80.0  # clear differences between cells below which nothing is said of a part
 OWN, OTHER = 0.9, 0.82  # shares that agree from which it is the own picture, and below which it is another
 SAMPLES = 4  # along a cell
