@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import sqlite3
+import time
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,6 +25,7 @@ ENVIRONMENT_VARIABLE = "WAM_REGISTRY"
 SEPARATOR = "|"  # between the registries of a list
 BUSY_SECONDS = 30  # how long a write waits for other processes to finish theirs
 
+_ASK_AGAIN = (0.001, 0.004)  # seconds between two tries to write, drawn anew each time
 _WRITE = "wam_write"
 _WAIT = {"timeout": BUSY_SECONDS}
 _SECRET = re.compile("pass|pwd|secret|token|key|cert", re.IGNORECASE)  # in a name of a URL's query
@@ -163,7 +166,7 @@ def transaction(engine: Engine, *, write: bool = False, snapshot: bool = False) 
             connected = connected.execution_options(isolation_level="REPEATABLE READ")
         with connected as connection, connection.begin():
             yield connection
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:
         cause = _without_secrets(str(getattr(error, "orig", None) or error).strip().splitlines()[0], engine.url)
         raise RegistryError(
             f"registry {engine_name(engine.url)}: expected to read and write it, found: {cause}; "
@@ -250,5 +253,27 @@ def _configure_new_sqlite(connection: Any, record: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     """Take the write lock at the start: taking it later fails if someone else wrote meanwhile."""
-    write = connection.get_execution_options().get(_WRITE)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    if not connection.get_execution_options().get(_WRITE):
+        connection.exec_driver_sql("BEGIN")
+        return
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    _take_lock(driver)
+
+
+def _take_lock(driver: Any) -> None:
+    """Begin a write as soon as nobody else writes. SQLite itself asks again after up to a tenth of a second, so that
+    of many writers all may sleep while nobody writes."""
+    until = time.monotonic() + BUSY_SECONDS
+    driver.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                driver.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+            time.sleep(random.uniform(*_ASK_AGAIN))
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {1000 * BUSY_SECONDS}")
