@@ -200,9 +200,16 @@ def place(url: str | None) -> Iterator[tuple[str, Path]]:
 
 
 def measure(
-    url: str | None, count: int, writers: int, batch: int, *, labelled: bool = False, commands: bool = True
+    url: str | None,
+    count: int,
+    writers: int,
+    batch: int,
+    *,
+    labelled: bool = False,
+    commands: bool = True,
+    keep: Callable[[dict[str, Any]], object] = lambda _: None,
 ) -> dict[str, Any]:
-    """All figures of one registry, or all but those of the commands."""
+    """All figures of one registry, or all but those of the commands; ``keep`` is given them as they come."""
     with place(url) as (at, folder):
         if Registry.open(at).counts():
             raise SystemExit(f"{at}: expected a new registry, found records; choose another place")
@@ -214,17 +221,21 @@ def measure(
             found["bytes"] = sum(path.stat().st_size for path in folder.glob("registry.sqlite*"))
         counts, marked_ones = registry.counts(), found["confirmed"]
         assert (counts.get("pending", 0), counts["marked"]) == (count - marked_ones, marked_ones)
+        keep(found)
         if not commands:
             return found
         exported, copy = str(folder / "all.jsonl"), str(folder / "copy.sqlite")
-        found["commands"] = {
-            "init": vars(run_command("init", "--registry", at)),
-            "stats": vars(run_command("stats", "--registry", at)),
-            "list": vars(run_command("list", "--registry", at)),
-            "list --user": vars(run_command("list", "--registry", at, "--user", "user-00042")),
-            "export": vars(run_command("export", "--registry", at, "-o", exported)),
-            "import": vars(run_command("import", exported, "--registry", copy)),
-        }
+        found["commands"] = {}
+        for name, arguments in {
+            "init": ("init", "--registry", at),
+            "stats": ("stats", "--registry", at),
+            "list": ("list", "--registry", at),
+            "list --user": ("list", "--registry", at, "--user", "user-00042"),
+            "export": ("export", "--registry", at, "-o", exported),
+            "import": ("import", exported, "--registry", copy),
+        }.items():
+            found["commands"][name] = vars(run_command(*arguments))
+            keep(found)
         started = time.perf_counter()
         report = registry.verify_audit()
         found["audit"] = {"lines": report.lines, "problem": report.problem, "seconds": time.perf_counter() - started}
@@ -309,17 +320,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"--count: expected 1 to {most}, found {given.count}")
     if given.fingerprints:
         found = alike(given.registry, given.count)
-        if given.json is not None:
-            given.json.write_text(json.dumps(found, indent=1) + "\n")
+        save(given.json, found)
         print_alike(found)
         return
     found = measure(
         given.registry, given.count, given.writers, given.batch,
-        labelled=given.labelled or given.count > ID_COUNT, commands=not given.no_commands,
+        labelled=given.labelled or given.count > ID_COUNT, commands=not given.no_commands, keep=partial(save, given.json),
     )  # fmt: skip
-    if given.json is not None:
-        given.json.write_text(json.dumps(found, indent=1) + "\n")
+    save(given.json, found)
     print_records(given, found)
+
+
+def save(file: Path | None, found: dict[str, Any]) -> None:
+    """Writes figures to a file, all that there are by now."""
+    if file is not None:
+        file.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def print_records(given: argparse.Namespace, found: dict[str, Any]) -> None:

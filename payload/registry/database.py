@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import sqlite3
-import time
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,13 +17,12 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
 
 from payload.errors import ImportFileError, RegistryError
-from payload.registry import audit, schema
+from payload.registry import audit, schema, sqlite_writing
 
 ENVIRONMENT_VARIABLE = "WAM_REGISTRY"
 SEPARATOR = "|"  # between the registries of a list
 BUSY_SECONDS = 30  # how long a write waits for other processes to finish theirs
 
-_ASK_AGAIN = (0.001, 0.004)  # seconds between two tries to write, drawn anew each time
 _WRITE = "wam_write"
 _WAIT = {"timeout": BUSY_SECONDS}
 _SECRET = re.compile("pass|pwd|secret|token|key|cert", re.IGNORECASE)  # in a name of a URL's query
@@ -258,22 +255,4 @@ def _begin_sqlite(connection: Connection) -> None:
         return
     driver = connection.connection.driver_connection
     assert driver is not None
-    _take_lock(driver)
-
-
-def _take_lock(driver: Any) -> None:
-    """Begin a write as soon as nobody else writes. SQLite itself asks again after up to a tenth of a second, so that
-    of many writers all may sleep while nobody writes."""
-    until = time.monotonic() + BUSY_SECONDS
-    driver.execute("PRAGMA busy_timeout = 0")
-    try:
-        while True:
-            try:
-                driver.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                    raise
-            time.sleep(random.uniform(*_ASK_AGAIN))
-    finally:
-        driver.execute(f"PRAGMA busy_timeout = {1000 * BUSY_SECONDS}")
+    sqlite_writing.begin(driver, Path(str(connection.engine.url.database)), seconds=BUSY_SECONDS)
