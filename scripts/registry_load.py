@@ -325,7 +325,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     found = measure(
         given.registry, given.count, given.writers, given.batch,
-        labelled=given.labelled or given.count > ID_COUNT, commands=not given.no_commands, keep=partial(save, given.json),
+        labelled=given.labelled or given.count > ID_COUNT, commands=not given.no_commands,
+        keep=partial(save, given.json),
     )  # fmt: skip
     save(given.json, found)
     print_records(given, found)
