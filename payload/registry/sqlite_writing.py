@@ -11,7 +11,7 @@ from typing import Any
 
 LONGEST_LOG = 64 << 20  # bytes of the write-ahead log, from which on a writer first shortens it
 
-_SHORTEN_SECONDS = 2.0  # how long that is tried
+_SHORTEN_SECONDS, _SHORTEN_TRIES = 15.0, 100  # how long and how often that is tried
 _left_long: dict[Path, int] = {}  # logs that could not be emptied, and how long they were then
 _ASK_AGAIN = (0.001, 0.004)  # seconds between two tries to write, drawn anew each time
 
@@ -41,18 +41,19 @@ def _shorten_log(driver: Any, log: Path, longest: int) -> None:
     """Write a long log back into the file and empty it.
 
     SQLite begins a log anew only where nobody writes or reads for a moment. Where one writer follows another at once it
-    grows without end, and every look into it takes longer. So no writer begins before one has emptied it, or until that
-    has been tried for a while: others may read it for as long as they like, and it is tried again when it is twice as
-    long.
+    grows without end, and every look into it takes longer. So no writer begins before one of them has emptied it.
+    Others may read it for as long as they like: then it is left, and tried again when it has grown as much once more.
     """
-    until = time.monotonic() + _SHORTEN_SECONDS
+    tries, until = 0, time.monotonic() + _SHORTEN_SECONDS
     driver.execute("PRAGMA busy_timeout = 0")
     with suppress(OSError):
-        while (size := log.stat().st_size) > max(longest, 2 * _left_long.get(log, 0)):
+        while (size := log.stat().st_size) > _left_long.get(log, 0) + longest:
             with suppress(sqlite3.OperationalError):  # what there is stays in the log
-                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if time.monotonic() > until:
+                _, frames, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                tries += frames >= 0  # negative: another process is at it
+            if tries > _SHORTEN_TRIES or time.monotonic() > until:
                 _left_long[log] = size
+                return
             time.sleep(random.uniform(*_ASK_AGAIN))
         if size <= longest:
             _left_long.pop(log, None)
