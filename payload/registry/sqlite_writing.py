@@ -5,55 +5,69 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 LONGEST_LOG = 64 << 20  # bytes of the write-ahead log, from which on a writer first shortens it
 
-_SHORTEN_SECONDS, _SHORTEN_TRIES = 15.0, 100  # how long and how often that is tried
+_TRIES = 20  # to shorten it while nobody writes; then somebody reads it
+_ASK_AGAIN = (0.001, 0.004)  # seconds between two tries, drawn anew each time
 _left_long: dict[Path, int] = {}  # logs that could not be emptied, and how long they were then
-_ASK_AGAIN = (0.001, 0.004)  # seconds between two tries to write, drawn anew each time
 
 
 def begin(driver: Any, file: Path, *, seconds: float, longest: int = LONGEST_LOG) -> None:
     """Take the write lock of a registry's file as soon as nobody else has it; raises ``sqlite3.OperationalError`` after
-    so many seconds.
+    so many seconds. A long log is first written back into the file and emptied.
 
-    SQLite itself asks again after up to a tenth of a second: of many writers all may sleep while nobody writes.
+    SQLite itself asks again after up to a tenth of a second: of many writers all may sleep while nobody writes. And it
+    begins a log anew only where nobody writes or reads for a moment: where one writer follows another at once, the log
+    grows without end, and every look into it takes longer. So no writer goes on before one of them has emptied it.
+    Others may read it for as long as they like: then it is left, and tried again when it has grown as much once more.
     """
-    _shorten_log(driver, file.with_name(f"{file.name}-wal"), longest)
-    until = time.monotonic() + seconds
+    log, tries, until = file.with_name(f"{file.name}-wal"), 0, time.monotonic() + seconds
+    driver.execute("PRAGMA busy_timeout = 0")
     try:
         while True:
-            try:
-                driver.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                    raise
+            if _locked(driver, until):
+                size = _size(log)
+                if size <= _left_long.get(log, 0) + longest:
+                    return
+                driver.execute("ROLLBACK")
+                tries += _emptied(driver)
+                if tries == _TRIES:
+                    _left_long[log] = size
             time.sleep(random.uniform(*_ASK_AGAIN))
     finally:
         driver.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
 
 
-def _shorten_log(driver: Any, log: Path, longest: int) -> None:
-    """Write a long log back into the file and empty it.
+def _locked(driver: Any, until: float) -> bool:
+    """Whether nobody else writes, who does not by now."""
+    try:
+        driver.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+            raise
+        return False
+    return True
 
-    SQLite begins a log anew only where nobody writes or reads for a moment. Where one writer follows another at once it
-    grows without end, and every look into it takes longer. So no writer begins before one of them has emptied it.
-    Others may read it for as long as they like: then it is left, and tried again when it has grown as much once more.
-    """
-    tries, until = 0, time.monotonic() + _SHORTEN_SECONDS
-    driver.execute("PRAGMA busy_timeout = 0")
-    with suppress(OSError):
-        while (size := log.stat().st_size) > _left_long.get(log, 0) + longest:
-            with suppress(sqlite3.OperationalError):  # what there is stays in the log
-                _, frames, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                tries += frames >= 0  # negative: another process is at it
-            if tries > _SHORTEN_TRIES or time.monotonic() > until:
-                _left_long[log] = size
-                return
-            time.sleep(random.uniform(*_ASK_AGAIN))
-        if size <= longest:
-            _left_long.pop(log, None)
+
+def _size(log: Path) -> int:
+    """How long a log is; forgets that it once could not be emptied where it was since."""
+    try:
+        size = log.stat().st_size
+    except OSError:
+        size = 0  # a registry that keeps its journal in another way
+    if size < _left_long.get(log, 0):
+        del _left_long[log]
+    return size
+
+
+def _emptied(driver: Any) -> bool:
+    """Write the log back and empty it, unless others read or have begun to write; what there is stays in it. Whether
+    it was this process that did so: another may have been at it."""
+    try:
+        _, frames, _ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.OperationalError:
+        return True
+    return bool(frames >= 0)
