@@ -59,7 +59,7 @@ def _size(log: Path) -> int:
     except OSError:
         size = 0  # a registry that keeps its journal in another way
     if size < _left_long.get(log, 0):
-        del _left_long[log]
+        _left_long.pop(log, None)
     return size
 
 
