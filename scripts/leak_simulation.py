@@ -1,6 +1,7 @@
 """Leaks of one picture that many people have: a copy for each, worn as leaks are, and traced.
 
     python scripts/leak_simulation.py                                   # 200 recipients of a sample photo, minutes
+    python scripts/leak_simulation.py --reduce 2                        # the same of a picture half as wide and high
     python scripts/leak_simulation.py --picture photo.jpg --recipients 12 --separate 12
 
 Every recipient's copy leaks three times: made smaller and saved as JPEG; cut to a part and saved again; and in a
@@ -137,6 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--picture", type=Path, default=SAMPLES / "dune.jpg")
+    parser.add_argument("--reduce", type=int, default=1, metavar="N", help="make the picture N times smaller first")
     parser.add_argument("--other", type=Path, default=SAMPLES / "ice.jpg", help="what collages lie on")
     parser.add_argument("--recipients", type=int, default=200)
     parser.add_argument("--separate", type=int, default=0, help="recipients that are marked one by one too, for time")
@@ -144,6 +146,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     content = given.picture.read_bytes()
+    if given.reduce > 1:
+        content = saved(opened(content).reduce(given.reduce), 90)
     with tempfile.TemporaryDirectory() as folder:
         studio = Studio(Path(folder) / "registry.sqlite", device="cpu")
         if given.separate:

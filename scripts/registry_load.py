@@ -2,6 +2,7 @@
 
     python scripts/registry_load.py --count 1000000                       # SQLite, in a temporary folder
     python scripts/registry_load.py --count 1000000 --registry postgresql://me@host/empty
+    python scripts/registry_load.py --count 10000000 --no-commands        # in generations of labelled words
     python scripts/registry_load.py --count 20000                         # a trial of some seconds
 
 The registry has to be new; it is left where ``--registry`` says. Records have an asset of their own, one of 50 owners,
@@ -13,11 +14,14 @@ look-up            milliseconds of one process to find a word, the source of a p
 fingerprints       with --fingerprints instead of the above: seconds to import so many marked records with a fingerprint
                    each, bytes that they take, confirmations a second with and without, and milliseconds to find what
                    looks like a picture, as `detect --similar` asks, in all eight ways that it can lie, and as it is
-words              seconds and CPU seconds to read the words in use, which `detect` does before its first picture
-match              milliseconds to match the 32 bits of a mark, two of them wrong, with these words, as above
-list, export ...   seconds and peak memory of the command, in a process of its own, output to a file
+words              seconds and CPU seconds to read the words in use, of all generations, which `detect` does before its
+                   first picture
+match              milliseconds to match the 32 bits of a mark, two of them wrong, with the words of the last generation
+list, export ...   seconds and peak memory of the command, in a process of its own, output to a file; with the check of
+                   the audit log left out with --no-commands
 
-A registry has 2,097,152 ids, so that no more records can be made. Two runs of one machine differ by what else it does.
+Words are plain up to 2,097,152 records and labelled beyond, where a generation follows another, or with --labelled.
+Two runs of one machine differ by what else it does: CPU time is less of that.
 """
 
 from __future__ import annotations
@@ -57,6 +61,9 @@ LOOK_UPS = 500
 SIMILAR = 200  # pictures that are looked up, and confirmed, with --fingerprints
 CONFIRMED = 2_000  # of all; one transaction each
 MIB = 1 << 20
+MOST = 99_999_999  # as many as assets have names of one length
+
+Mark = tuple[int, int]  # generation and word
 
 
 @dataclass(frozen=True)
@@ -79,23 +86,24 @@ def source(number: int) -> str:
     return sha256(b"%d" % number).hexdigest()
 
 
-def reserve(url: str, numbers: range, batch: int) -> list[int]:
-    """What one writer does: reserves ids for some records; returns the first of their words."""
+def reserve(url: str, numbers: range, batch: int) -> list[Mark]:
+    """What one writer does: reserves ids for some records; returns the first of them."""
     registry = Registry.open(url)
-    words: list[int] = []
+    marks: list[Mark] = []
     for first in range(numbers.start, numbers.stop, batch):
         some = range(first, min(first + batch, numbers.stop))
         found = registry.reserve([Wanted(record(number), source(number)) for number in some])
-        words += [one.entry.word for one in found][: max(0, CONFIRMED - len(words))]
-    return words
+        some_marks = [(one.entry.generation, one.entry.word) for one in found[: CONFIRMED - len(marks)]]
+        marks += some_marks
+    return marks
 
 
-def confirm(url: str, words: Sequence[int]) -> int:
+def confirm(url: str, marks: Sequence[Mark]) -> int:
     """What one writer does when its files are written."""
     registry = Registry.open(url)
-    for word in words:
-        registry.confirm(word, phash=word, output=f"out/{word}.jpg")
-    return len(words)
+    for generation, word in marks:
+        registry.confirm(word, generation=generation, phash=word, output=f"out/{word}.jpg")
+    return len(marks)
 
 
 def shares(count: int, writers: int) -> list[range]:
@@ -130,19 +138,23 @@ def run_command(*arguments: str) -> Command:
     return Command(seconds, usage.ru_utime + usage.ru_stime, peak)
 
 
-def fill(url: str, count: int, writers: int, batch: int) -> dict[str, Any]:
+def fill(url: str, count: int, writers: int, batch: int, *, labelled: bool = False) -> dict[str, Any]:
     """Reserves and confirms from several processes at once; ids a second of both."""
-    Registry.open(url)
+    Registry.open(url).give("labelled" if labelled else "plain")
     with ProcessPoolExecutor(writers, mp_context=get_context("spawn")) as pool:
         list(pool.map(abs, range(writers)))  # the processes have started
         started = time.perf_counter()
-        words = list(pool.map(reserve, [url] * writers, shares(count, writers), [batch] * writers))
+        marks = list(pool.map(reserve, [url] * writers, shares(count, writers), [batch] * writers))
         reserving = time.perf_counter() - started
-        some = [part[: CONFIRMED // writers] for part in words]
+        some = [part[: CONFIRMED // writers] for part in marks]
         started = time.perf_counter()
         confirmed = sum(pool.map(confirm, [url] * writers, some))
         confirming = time.perf_counter() - started
-    return {"reserved_per_second": count / reserving, "confirmed_per_second": confirmed / confirming}
+    return {
+        "reserved_per_second": count / reserving,
+        "confirmed_per_second": confirmed / confirming,
+        "confirmed": confirmed,
+    }
 
 
 def look_up(registry: Registry, count: int) -> dict[str, Any]:
@@ -150,18 +162,26 @@ def look_up(registry: Registry, count: int) -> dict[str, Any]:
     generator = np.random.default_rng(5)
     numbers = [int(number) for number in generator.integers(0, count, LOOK_UPS)]
     started, before = time.perf_counter(), time.process_time()
-    words = registry.words()
+    words = {generation: registry.words(labelled=generation) for generation in registry.giving.labelled}
+    words = words or {0: registry.words()}
     reading, busy = time.perf_counter() - started, time.process_time() - before
-    chosen = [int(word) for word in generator.choice(words, LOOK_UPS)]
+    last = words[max(words)]
+    sizes = np.array([len(known) for known in words.values()])
+    of = generator.choice([*words], LOOK_UPS, p=sizes / sizes.sum()).tolist()
+    chosen = [(generation, int(generator.choice(words[generation]))) for generation in of]
+    worn_words = generator.choice(last, min(50, len(last))).tolist()
     known = [Wanted(record(number), source(number)) for number in numbers]
     return {
-        "find_ms": milliseconds(registry.find, chosen),
+        "find_ms": milliseconds(
+            lambda place: registry.find(chosen[place][1], generation=chosen[place][0]), range(LOOK_UPS)
+        ),
         "reuse_ms": milliseconds(lambda place: registry.reserve([known[place]]), range(min(50, len(known)))),
         "asset_ms": milliseconds(lambda number: list(registry.entries(asset=record(number).asset)), numbers),
         "words_seconds": reading,
         "words_cpu": busy,
-        "match_ms": milliseconds(lambda word: read_word(worn(word), words, presence_log10_p=-30.0), chosen[:50]),
-        "words": len(words),
+        "match_ms": milliseconds(lambda word: read_word(worn(word), last, presence_log10_p=-30.0), worn_words),
+        "words": int(sizes.sum()),
+        "generations": len(words),
     }
 
 
@@ -179,23 +199,43 @@ def place(url: str | None) -> Iterator[tuple[str, Path]]:
         yield url or str(Path(folder, "registry.sqlite")), Path(folder)
 
 
-def measure(url: str | None, count: int, writers: int, batch: int) -> dict[str, Any]:
-    """All figures of one registry."""
+def measure(
+    url: str | None,
+    count: int,
+    writers: int,
+    batch: int,
+    *,
+    labelled: bool = False,
+    commands: bool = True,
+    keep: Callable[[dict[str, Any]], object] = lambda _: None,
+) -> dict[str, Any]:
+    """All figures of one registry, or all but those of the commands; ``keep`` is given them as they come."""
     with place(url) as (at, folder):
         if Registry.open(at).counts():
             raise SystemExit(f"{at}: expected a new registry, found records; choose another place")
-        found: dict[str, Any] = {"count": count, "writers": writers, "batch": batch, **fill(at, count, writers, batch)}
+        found: dict[str, Any] = {"count": count, "writers": writers, "batch": batch}
+        found |= fill(at, count, writers, batch, labelled=labelled)
         registry = Registry.open(at, create=False)
         found |= look_up(registry, count)
+        if url is None:
+            found["bytes"] = sum(path.stat().st_size for path in folder.glob("registry.sqlite*"))
+        counts, marked_ones = registry.counts(), found["confirmed"]
+        assert (counts.get("pending", 0), counts["marked"]) == (count - marked_ones, marked_ones)
+        keep(found)
+        if not commands:
+            return found
         exported, copy = str(folder / "all.jsonl"), str(folder / "copy.sqlite")
-        found["commands"] = {
-            "init": vars(run_command("init", "--registry", at)),
-            "stats": vars(run_command("stats", "--registry", at)),
-            "list": vars(run_command("list", "--registry", at)),
-            "list --user": vars(run_command("list", "--registry", at, "--user", "user-00042")),
-            "export": vars(run_command("export", "--registry", at, "-o", exported)),
-            "import": vars(run_command("import", exported, "--registry", copy)),
-        }
+        found["commands"] = {}
+        for name, arguments in {
+            "init": ("init", "--registry", at),
+            "stats": ("stats", "--registry", at),
+            "list": ("list", "--registry", at),
+            "list --user": ("list", "--registry", at, "--user", "user-00042"),
+            "export": ("export", "--registry", at, "-o", exported),
+            "import": ("import", exported, "--registry", copy),
+        }.items():
+            found["commands"][name] = vars(run_command(*arguments))
+            keep(found)
         started = time.perf_counter()
         report = registry.verify_audit()
         found["audit"] = {"lines": report.lines, "problem": report.problem, "seconds": time.perf_counter() - started}
@@ -271,20 +311,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--writers", type=int, default=8, metavar="N")
     parser.add_argument("--batch", type=int, default=500, metavar="N", help="ids to a transaction")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument("--labelled", action="store_true", help="labelled words, though there would be plain ones")
+    parser.add_argument("--no-commands", action="store_true", help="leave list, export, import and the like out")
     parser.add_argument("--fingerprints", action="store_true", help="measure look-ups of what looks alike")
     given = parser.parse_args(arguments)
-    if not 1 <= given.count <= ID_COUNT:
-        parser.error(f"--count: expected 1 to {ID_COUNT}, the ids of a registry, found {given.count}")
+    most = ID_COUNT if given.fingerprints else MOST
+    if not 1 <= given.count <= most:
+        parser.error(f"--count: expected 1 to {most}, found {given.count}")
     if given.fingerprints:
         found = alike(given.registry, given.count)
-        if given.json is not None:
-            given.json.write_text(json.dumps(found, indent=1) + "\n")
+        save(given.json, found)
         print_alike(found)
         return
-    found = measure(given.registry, given.count, given.writers, given.batch)
-    if given.json is not None:
-        given.json.write_text(json.dumps(found, indent=1) + "\n")
-    print(f"{found['count']:,} records")
+    found = measure(
+        given.registry, given.count, given.writers, given.batch,
+        labelled=given.labelled or given.count > ID_COUNT, commands=not given.no_commands,
+        keep=partial(save, given.json),
+    )  # fmt: skip
+    save(given.json, found)
+    print_records(given, found)
+
+
+def save(file: Path | None, found: dict[str, Any]) -> None:
+    """Writes figures to a file, all that there are by now."""
+    if file is not None:
+        file.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def print_records(given: argparse.Namespace, found: dict[str, Any]) -> None:
+    """A line for each."""
+    size = f", {found['bytes'] / found['count']:.0f} bytes each" if "bytes" in found else ""
+    print(f"{found['count']:,} records in {found['generations']} generations{size}")
     print(f"reserve      {found['reserved_per_second']:,.0f}/s from {given.writers} writers, {given.batch} at a time")
     print(f"confirm      {found['confirmed_per_second']:,.0f}/s from {given.writers} writers, one at a time")
     for name in ("find", "reuse", "asset", "match"):
@@ -293,10 +350,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(
         f"words        {found['words_seconds']:.1f} s, {found['words_cpu']:.2f} s of CPU time, for {found['words']:,}"
     )
-    for name, values in found["commands"].items():
+    for name, values in found.get("commands", {}).items():
         print(f"{name:12} {values['seconds']:.1f} s, {values['cpu']:.1f} s of CPU time, {values['peak_mib']:.0f} MiB")
-    audit = found["audit"]
-    print(f"audit        {audit['seconds']:.1f} s for {audit['lines']:,} lines: {audit['problem'] or 'whole'}")
+    if (audit := found.get("audit")) is not None:
+        print(f"audit        {audit['seconds']:.1f} s for {audit['lines']:,} lines: {audit['problem'] or 'whole'}")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,9 @@ _LONG_SYMBOLS = _SYMBOLS + _GENERATION_SYMBOLS
 _GROUP = 4
 MOST_GENERATIONS = 1 << _GENERATION_SYMBOLS * _SYMBOL_BITS
 _FIELD_POLYNOMIAL = 0b100101
+_VALUES = {symbol: value for value, symbol in enumerate(ALPHABET)}
+# each element of GF(32) multiplied by the root
+_TIMES_ROOT = tuple(value << 1 ^ (_FIELD_POLYNOMIAL if value >> _SYMBOL_BITS - 1 else 0) for value in range(32))
 _MISREAD = str.maketrans("OIL", "011")
 
 
@@ -41,7 +44,7 @@ def format_link(word: int, generation: int = 0) -> str:
     if not 0 <= generation < MOST_GENERATIONS:
         raise ValueError(f"expected a generation in [0, {MOST_GENERATIONS}), found {generation}; check it")
     values = _in_symbols(word, _DATA_SYMBOLS) + (_in_symbols(generation, _GENERATION_SYMBOLS) if generation else [])
-    text = "".join(ALPHABET[value] for value in [*values, _times_root(_weighted_sum(values))])
+    text = "".join(ALPHABET[value] for value in [*values, _TIMES_ROOT[_weighted_sum(values)]])
     return PREFIX + "-".join(text[start : start + _GROUP] for start in range(0, len(text), _GROUP))
 
 
@@ -90,7 +93,7 @@ def _symbol_values(text: str) -> list[int]:
     """Strip a link to its symbols and look up their values."""
     plain = text.strip().upper().removeprefix(PREFIX.upper())
     symbols = plain.replace("-", "").replace(" ", "").translate(_MISREAD)
-    unknown = sorted(set(symbols) - set(ALPHABET))
+    unknown = sorted(set(symbols).difference(_VALUES))
     if unknown:
         raise ValueError(
             f"link {text!r}: expected digits and letters other than U, found {unknown[0]!r}; "
@@ -100,18 +103,12 @@ def _symbol_values(text: str) -> list[int]:
         raise ValueError(
             f"link {text!r}: expected {_SYMBOLS} symbols, found {len(symbols)}; a link looks like wm:3ZT3-GTKS"
         )
-    return [ALPHABET.index(symbol) for symbol in symbols]
+    return [_VALUES[symbol] for symbol in symbols]
 
 
 def _weighted_sum(values: list[int]) -> int:
     """Evaluate the symbols as a polynomial at the root, first symbol highest (Horner)."""
     total = 0
     for value in values:
-        total = _times_root(total) ^ value
+        total = _TIMES_ROOT[total] ^ value
     return total
-
-
-def _times_root(value: int) -> int:
-    """Multiply by the root in GF(32)."""
-    doubled = value << 1
-    return doubled ^ _FIELD_POLYNOMIAL if doubled >> _SYMBOL_BITS else doubled

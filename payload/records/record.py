@@ -68,14 +68,26 @@ def parse_time(text: str) -> datetime:
     >>> format_time(parse_time("2026-11-22T10:30:00.7+01:00"))
     '2026-11-22T09:30:00Z'
     """
-    problem = f"time: expected RFC 3339 like 2026-11-22T09:30:00Z, found {text!r}"
-    if not (isinstance(text, str) and _RFC3339.fullmatch(text)):
+    if not isinstance(text, str):
+        raise ValueError(f"{_no_time(text)}; give date, time and Z or an offset")
+    return _time_of(text)
+
+
+@lru_cache(maxsize=4096)  # many records share a second
+def _time_of(text: str) -> datetime:
+    """The same of what is text."""
+    problem = _no_time(text)
+    if not _RFC3339.fullmatch(text):
         raise ValueError(f"{problem}; give date, time and Z or an offset")
     whole = re.sub(r"\.\d+", "", text.upper())
     try:
         return _in_utc(datetime.fromisoformat(whole))
     except ValueError as error:
         raise ValueError(f"{problem}; {error}") from error
+
+
+def _no_time(found: object) -> str:
+    return f"time: expected RFC 3339 like 2026-11-22T09:30:00Z, found {found!r}"
 
 
 def format_time(time: datetime) -> str:

@@ -24,7 +24,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Literal
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from payload.records.record import format_time, now
 from payload.registry import schema
@@ -51,6 +51,11 @@ _BATCH = 1000
 _SALT_BYTES = 16
 _CHAINED = ("number", "at", "actor", "event", "serial", "count", "digest")
 _COMMITTED = ("serial", "generation", "word", "asset", "owner", "user", "ingested_at")
+_LIST = json.JSONEncoder(separators=(",", ":"))
+# Made once: a confirmation takes less time to carry them out than to make them.
+_STATE = select(registry_table.c.audit_count, registry_table.c.audit_head)
+_ENTER = insert(audit_table)
+_LAST = update(registry_table).values(audit_count=bindparam("number"), audit_head=bindparam("head"))
 
 
 @dataclass(frozen=True)
@@ -114,8 +119,7 @@ def append_all(connection: Connection, lines: Sequence[dict[str, Any]]) -> None:
     The row of the registry has to be locked by this transaction."""
     if not lines:
         return
-    state = select(registry_table.c.audit_count, registry_table.c.audit_head)
-    number, head = connection.execute(state).one()
+    number, head = connection.execute(_STATE).one()
     at, by = format_time(now()), actor()
     values = []
     for line in lines:
@@ -123,8 +127,8 @@ def append_all(connection: Connection, lines: Sequence[dict[str, Any]]) -> None:
         line = {"number": number, "at": at, "actor": by, "salt": None, "digest": None, **line}
         head = line["hash"] = _hash(head, line)
         values.append(line)
-    connection.execute(insert(audit_table), values)
-    connection.execute(update(registry_table).values(audit_count=number, audit_head=head))
+    connection.execute(_ENTER, values)
+    connection.execute(_LAST, {"number": number, "head": head})
 
 
 def lines(connection: Connection, after: int) -> list[AuditLine]:
@@ -134,7 +138,7 @@ def lines(connection: Connection, after: int) -> list[AuditLine]:
 
 def verify(connection: Connection, *, head: str | None = None) -> AuditReport:
     """Check all lines, with the records that they vouch for; ``head``: a hash that was the last one earlier."""
-    count, last = connection.execute(select(registry_table.c.audit_count, registry_table.c.audit_head)).one()
+    count, last = connection.execute(_STATE).one()
     before, number, seen = "", 0, head is None
     for row in _all_rows(connection):
         expected, number = number + 1, row["number"]
@@ -179,14 +183,14 @@ def actor() -> str:
 
 def _hash(before: str, line: Mapping[Any, Any]) -> str:
     values = [before, *(line[name] for name in _CHAINED)]
-    return sha256(json.dumps(values, separators=(",", ":")).encode()).hexdigest()
+    return sha256(_LIST.encode(values).encode()).hexdigest()
 
 
 def _digest(salt: str, rows: Iterable[Mapping[Any, Any]]) -> str:
     found = sha256(bytes.fromhex(salt))
     for row in rows:
         values = [row[name] for name in _COMMITTED]
-        found.update(json.dumps(values, separators=(",", ":")).encode() + b"\n")
+        found.update(_LIST.encode(values).encode() + b"\n")
     return found.hexdigest()
 
 

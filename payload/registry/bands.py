@@ -52,6 +52,12 @@ class Bands:
         own = and_(self.table.c.owner == owner, self.table.c.band.in_(bands_of(bits)))
         connection.execute(delete(self.table).where(own))
 
+    def count(self, connection: Connection) -> int:
+        """How many fingerprints there are: each has one band of the first place, which the index lists together."""
+        first = select(func.count()).where(self.table.c.band < 1 << BAND_BITS)
+        count: int = connection.execute(first).scalar_one()
+        return count
+
     def candidates(self, connection: Connection, wanted: Sequence[int], within: int) -> list[Any]:
         """Owners whose fingerprint may differ from one of those ``wanted`` in ``within`` bits or less, of which all
         such are among them, as long as they are ``MOST_CANDIDATES`` at most."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from payload.errors import RegistryError
 from payload.records.record import format_time, now
@@ -16,6 +16,8 @@ from payload.registry.entry import ERASED, IN_USE, Entry, State, hash_text
 from payload.registry.schema import SCHEMA_VERSION, entry_columns, entry_table, fingerprint_bands
 
 _EVENTS: Mapping[State, audit.Event] = {"marked": "marked", "discarded": "discarded", "withdrawn": "withdrawn"}
+# Made once, which takes as long as carrying it out; what it sets are the other values that it is given.
+_CHANGE = update(entry_table).where(entry_table.c.serial == bindparam("of")).returning(*entry_columns(SCHEMA_VERSION))
 
 
 def confirm(
@@ -56,8 +58,11 @@ def discard(connection: Connection, word: int, generation: int) -> Entry:
 
 
 def withdraw(connection: Connection, word: int, generation: int) -> Entry:
-    """Takes a record back."""
-    return _move(connection, queries.found(connection, word, generation), "withdrawn", allowed=IN_USE)
+    """Takes a record back; its picture is no longer looked up by its fingerprint, which stays in the record."""
+    entry = _move(connection, queries.found(connection, word, generation), "withdrawn", allowed=IN_USE)
+    if entry.pdq is not None:
+        fingerprint_bands.remove(connection, entry.serial, entry.pdq)
+    return entry
 
 
 def erase(connection: Connection, user: str) -> int:
@@ -92,12 +97,7 @@ def _move(
         raise RegistryError(
             f"link {entry.link}: expected it {' or '.join(allowed)}, found it {entry.state}; it cannot become {state}"
         )
-    changed = (
-        update(entry_table)
-        .where(entry_table.c.serial == entry.serial)
-        .values(state=state, updated_at=format_time(now()), **(details or {}))
-        .returning(*entry_columns(SCHEMA_VERSION))
-    )
-    found = Entry.from_row(connection.execute(changed).mappings().one())
+    values = {"of": entry.serial, "state": state, "updated_at": format_time(now()), **(details or {})}
+    found = Entry.from_row(connection.execute(_CHANGE, values).mappings().one())
     audit.append(connection, _EVENTS[state], serial=entry.serial)
     return found

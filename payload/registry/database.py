@@ -17,7 +17,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
 
 from payload.errors import ImportFileError, RegistryError
-from payload.registry import audit, schema
+from payload.registry import audit, schema, sqlite_writing
 
 ENVIRONMENT_VARIABLE = "WAM_REGISTRY"
 SEPARATOR = "|"  # between the registries of a list
@@ -163,7 +163,7 @@ def transaction(engine: Engine, *, write: bool = False, snapshot: bool = False) 
             connected = connected.execution_options(isolation_level="REPEATABLE READ")
         with connected as connection, connection.begin():
             yield connection
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:
         cause = _without_secrets(str(getattr(error, "orig", None) or error).strip().splitlines()[0], engine.url)
         raise RegistryError(
             f"registry {engine_name(engine.url)}: expected to read and write it, found: {cause}; "
@@ -250,5 +250,9 @@ def _configure_new_sqlite(connection: Any, record: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     """Take the write lock at the start: taking it later fails if someone else wrote meanwhile."""
-    write = connection.get_execution_options().get(_WRITE)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+    if not connection.get_execution_options().get(_WRITE):
+        connection.exec_driver_sql("BEGIN")
+        return
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    sqlite_writing.begin(driver, Path(str(connection.engine.url.database)), seconds=BUSY_SECONDS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import lru_cache
@@ -91,11 +91,11 @@ class Entry:
         return cls(
             serial=row["serial"],
             word=row["word"],
-            record=Record(row["asset"], row["owner"], row["user"], _time(row["ingested_at"])),
+            record=Record(row["asset"], row["owner"], row["user"], parse_time(row["ingested_at"])),
             state=row["state"],
             phash=_bits(row["phash"]),
             output=row["output"],
-            updated_at=_time(row["updated_at"]),
+            updated_at=parse_time(row["updated_at"]),
             generation=row["generation"],
             scheme=row["scheme"],
             source=row["source"],
@@ -183,17 +183,17 @@ def _bits_from_text(text: Any, bits: int) -> int | None:
     return int(text, 16)
 
 
-@lru_cache(maxsize=4096)  # many entries share a second
-def _time(text: str) -> datetime:
-    """A time of the database."""
-    return parse_time(text)
+@lru_cache(maxsize=8)
+def _keys(lacking: tuple[str, ...]) -> frozenset[str]:
+    """The keys of an entry's JSON object but for those that its version has not."""
+    return frozenset({"link"} | {item.name for item in fields(Entry)} - {"word"} - set(lacking))
 
 
-def _check_keys(values: Any, *, lacking: Sequence[str]) -> None:
+def _check_keys(values: Any, *, lacking: tuple[str, ...]) -> None:
     """Check the keys of an entry's JSON object and the types that nothing else checks; ``lacking``: what its version
     has not."""
-    expected = {"link"} | {item.name for item in fields(Entry)} - {"word"} - set(lacking)
-    if not isinstance(values, Mapping) or set(values) != expected:
+    expected = _keys(lacking)
+    if not isinstance(values, Mapping) or values.keys() != expected:
         found = sorted(values) if isinstance(values, Mapping) else values
         raise ValueError(f"expected the keys {sorted(expected)}, found {found!r}")
     texts = isinstance(values["link"], str) and isinstance(values["output"], str | None)

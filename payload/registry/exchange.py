@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from sqlalchemy import Connection, insert, update
@@ -28,7 +28,7 @@ def take_in(connection: Connection, header: Header, entries: Iterator[Entry], *,
         new = [entry for entry in batch if entry.serial >= present.count]
         if new:
             connection.execute(insert(entry_table), [entry.to_row() for entry in new])
-            fingerprint_bands.add(connection, [(one.serial, one.pdq) for one in new if one.pdq is not None])
+            fingerprint_bands.add(connection, _looked_up(new))
     count = max(present.count, header.count)
     merged = {"secret": header.secret.hex(), "next_serial": count, "namespace": header.namespace.hex()}
     connection.execute(update(registry_table).values(merged))
@@ -36,3 +36,8 @@ def take_in(connection: Connection, header: Header, entries: Iterator[Entry], *,
         reservations.set_giving(connection, header.giving)
     audit.append_entries(connection, "imported", present.count, count - present.count)
     return count - present.count
+
+
+def _looked_up(entries: Sequence[Entry]) -> list[tuple[int, int]]:
+    """The fingerprints by which pictures are looked up: of marked ones."""
+    return [(one.serial, one.pdq) for one in entries if one.state == "marked" and one.pdq is not None]

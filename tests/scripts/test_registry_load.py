@@ -11,7 +11,7 @@ import pytest
 
 from payload.registry import Registry
 from scripts import registry_load
-from scripts.registry_load import confirm, main, milliseconds, record, reserve, shares
+from scripts.registry_load import confirm, look_up, main, milliseconds, record, reserve, shares
 
 
 def test_writers_share_all_numbers_and_no_two_the_same() -> None:
@@ -22,11 +22,11 @@ def test_writers_share_all_numbers_and_no_two_the_same() -> None:
 
 def test_what_a_writer_reserves_and_confirms_is_there(tmp_path: Path) -> None:
     url = str(tmp_path / "registry.sqlite")
-    words = reserve(url, range(5, 12), 3)
+    marks = reserve(url, range(5, 12), 3)
     registry = Registry.open(url, create=False)
     assert [entry.record for entry in registry.entries()] == [record(number) for number in range(5, 12)]
-    assert words == [entry.word for entry in registry.entries()]
-    assert confirm(url, words[:2]) == 2 and registry.counts() == {"pending": 5, "marked": 2}
+    assert marks == [(0, entry.word) for entry in registry.entries()]
+    assert confirm(url, marks[:2]) == 2 and registry.counts() == {"pending": 5, "marked": 2}
 
 
 def test_times_are_of_each_call() -> None:
@@ -40,7 +40,20 @@ def test_a_registry_that_holds_something_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="expected a new registry, found records"):
         main(["--count", "10", "--registry", url])
     with pytest.raises(SystemExit):
-        main(["--count", "3000000"])
+        main(["--count", "100000000"])
+    with pytest.raises(SystemExit):
+        main(["--count", "3000000", "--fingerprints"])
+
+
+def test_labelled_words_are_looked_up_in_their_generations(tmp_path: Path) -> None:
+    registry = Registry.open(str(tmp_path / "registry.sqlite"))
+    registry.give("labelled")
+    for numbers in (range(3), range(3, 7)):
+        assert len(reserve(registry.name, numbers, 5)) == len(numbers)
+        registry.open_generation()
+    reserve(registry.name, range(7, 10), 5)
+    found = look_up(registry, 10)
+    assert found["words"] == 10 and found["generations"] == 3 and found["find_ms"][0] > 0
 
 
 def test_fingerprints_are_looked_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,10 +67,10 @@ def test_fingerprints_are_looked_up(tmp_path: Path, capsys: pytest.CaptureFixtur
 @pytest.mark.slow
 def test_a_trial_run(tmp_path: Path) -> None:
     command = [sys.executable, "scripts/registry_load.py", "--count", "1000", "--writers", "2"]
-    command += ["--json", str(tmp_path / "found.json")]
+    command += ["--labelled", "--json", str(tmp_path / "found.json")]
     root = Path(registry_load.__file__).parents[1]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300, check=True)
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["words"] == found["count"] == 1000 and found["audit"]["problem"] is None
     assert set(found["commands"]) == {"init", "stats", "list", "list --user", "export", "import"}
-    assert "1,000 records" in done.stdout
+    assert found["generations"] == 1 and "1,000 records" in done.stdout

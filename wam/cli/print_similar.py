@@ -28,7 +28,7 @@ def print_similar(said: SimilarObject, columns: int | None, *, several: bool = F
         return
     count = len(said["pictures"])
     typer.echo(f"looks like {count} registered picture{'s' if count > 1 else ''}: no watermark and no proof")
-    typer.echo(f"by chance among {said['among']:,} records: {share(said['false_match'])}, as far as was tested")
+    typer.echo(f"by chance among {said['among']:,} fingerprints: {share(said['false_match'])}, as far as was tested")
     records = [one["record"] for one in said["pictures"]]
     if len({(one["asset"], one["owner"], one["user"]) for one in records}) > len(
         {(one["asset"], one["owner"]) for one in records}

@@ -39,7 +39,9 @@ class SimilarObject(TypedDict):
     """The registered pictures that look most alike, by fingerprint, whatever marks there are."""
 
     pictures: Annotated[list[LookalikeObject], "the nearest first; an empty list where none is near"]
-    among: Annotated[int, "ids of the registries that were asked"]
+    among: Annotated[
+        int, "fingerprints of marked pictures that it was compared with, in all registries that were asked"
+    ]
     false_match: Annotated[
         float,
         "chance that an unrelated picture has one listed among so many: what was tested bears out no more than this",

@@ -283,7 +283,7 @@ def judge(examined: Examined, words: RegisteredWords) -> Findings:
     return Findings(
         examined.width, examined.height, ordered, examined.label, examined.searches, examined.reason,
         len(words.registries), examined.credentials,
-        None if examined.asked is None else similar_to(examined.asked, words.registries),
+        None if examined.asked is None else similar_to(examined.asked, words),
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -34,11 +34,13 @@ def labels_of(registry: Registry) -> tuple[Label, ...]:
 
 @dataclass(frozen=True)
 class _Listed:
-    """What was read of the registries, and when: the labels in use, each once, and the words of those asked for."""
+    """What was read of the registries, and when: the labels in use, each once, the words of those asked for, and the
+    number of fingerprints, None until it is asked for."""
 
     labels: tuple[Label, ...] = ()
     words: dict[Label | None, Words] = field(default_factory=dict)
     read_at: float = 0.0
+    fingerprints: int | None = None
 
 
 class RegisteredWords:
@@ -77,6 +79,16 @@ class RegisteredWords:
             if label not in listed.words and self.registries:
                 listed.words[label] = self._read(label)
             return listed.words.get(label)
+
+    @property
+    def fingerprints(self) -> int:
+        """How many pictures can be found by their fingerprints; counted as seldom as the words are read."""
+        with self._lock:
+            listed = self._current()
+            if listed.fingerprints is None:
+                count = sum(registry.fingerprints for registry in self.registries)
+                self._listed = listed = replace(listed, fingerprints=count)
+            return listed.fingerprints or 0
 
     def _current(self, *, renew: bool = False) -> _Listed:
         """What is known, read anew where it is too old."""

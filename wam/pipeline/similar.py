@@ -3,16 +3,15 @@ record, and says of no picture that it is one: ``looks like``, never ``verified`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from payload.registry import Registry
 from payload.registry.bands import WITHIN
 from payload.registry.entry import Entry
 from wam.errors import OptionsError
+from wam.pipeline.registered_words import RegisteredWords
 from wam.provenance.fingerprint import TURNS, installed, turned_fingerprints
 
 USUAL_COUNT = 5  # pictures that are listed, unless another number is asked for
@@ -46,8 +45,8 @@ class Lookalike:
 
 @dataclass(frozen=True)
 class Similar:
-    """The nearest registered pictures, the nearest first; ``among`` so many ids; the ``reason`` why none was looked
-    for, None where it was."""
+    """The nearest registered pictures, the nearest first; ``among`` so many fingerprints; the ``reason`` why none was
+    looked for, None where it was."""
 
     pictures: tuple[Lookalike, ...] = ()
     among: int = 0
@@ -73,13 +72,14 @@ def wanted(pixels: NDArray[np.uint8], most: int) -> Wanted | None:
     return Wanted(turned_fingerprints(pixels), most) if most else None
 
 
-def similar_to(asked: Wanted, registries: Sequence[Registry]) -> Similar:
+def similar_to(asked: Wanted, words: RegisteredWords) -> Similar:
     """What registries have that looks alike; raises ``PayloadError`` where one does not answer."""
     if not asked.fingerprints:
         return Similar(reason=TOO_LITTLE)
     found: list[Lookalike] = []
-    for registry in registries:
+    for registry in words.registries:
         near = registry.similar(asked.fingerprints, most=asked.most, within=WITHIN)
         found += [Lookalike(one.entry, one.bits, TURNS[one.place], registry.name) for one in near]
     found.sort(key=lambda one: one.distance)  # registries in their order, where they are as near
-    return Similar(tuple(found[: asked.most]), sum(registry.size for registry in registries))
+    among = max(words.fingerprints, len(found))  # some may have come since they were counted
+    return Similar(tuple(found[: asked.most]), among)

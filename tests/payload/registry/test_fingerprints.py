@@ -6,6 +6,7 @@ import io
 import json
 import random
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -105,7 +106,22 @@ def test_only_what_is_marked_is_found(registry: Registry) -> None:
     first, second, _ = marked(registry, drawn(1), drawn(1), None)
     registry.allocate(RECORD)
     registry.withdraw(first.link)
-    assert found(registry, drawn(1)) == [(second.serial, 0)] and registry.size == 4
+    assert found(registry, drawn(1)) == [(second.serial, 0)]
+
+
+def test_those_that_can_be_found_are_counted(registry: Registry, tmp_path: Path) -> None:
+    first, second, _, _ = marked(registry, drawn(1), drawn(1), drawn(2), None)
+    registry.allocate(RECORD)
+    assert registry.fingerprints == 3
+    registry.withdraw(first.link)
+    registry.confirm(second.word, pdq=drawn(4), again=True)
+    assert registry.fingerprints == 2
+    stream = io.StringIO()
+    registry.export(stream)
+    copy = Registry.open(str(tmp_path / "copy.sqlite"))
+    copy.import_(io.StringIO(stream.getvalue()))
+    assert copy.fingerprints == 2 and copy.show(first.link).pdq == drawn(1)
+    assert registry.erase("u-1") == 5 and registry.fingerprints == 0
 
 
 def test_a_picture_that_is_marked_again_is_found_as_it_is_now(registry_url: str) -> None:

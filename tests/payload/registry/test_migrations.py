@@ -252,7 +252,7 @@ def test_a_registry_of_version_4_gets_fingerprints_when_it_is_first_written_to(f
     registry = Registry.open(first, create=False)
     entries = [*registry.entries()]
     assert [(entry.sketch, entry.pdq) for entry in entries] == [("2x2:oA==", None)] * 3
-    assert registry.similar([7], most=5) == [] and registry.size == 3
+    assert registry.similar([7], most=5) == [] and registry.fingerprints == 0
     with transaction(connect_to_nothing(first)) as connection:
         assert schema.version_of(connection) == 4  # reading left it as it was
     marked = registry.confirm(entries[1].word, pdq=7, again=True)

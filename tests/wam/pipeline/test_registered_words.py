@@ -57,3 +57,14 @@ def test_several_registries_are_one_list_and_answer_in_order(tmp_path: Path) -> 
         (second.name, "pending"), (first.name, "withdrawn"),
     ]  # fmt: skip
     assert [name for name, _ in words.find(theirs.word)] == [second.name]
+
+
+def test_fingerprints_are_counted_with_the_words(tmp_path: Path) -> None:
+    first, second = (Registry.open(str(tmp_path / name)) for name in ("a.sqlite", "b.sqlite"))
+    words, fresh = RegisteredWords([first, second]), RegisteredWords([first, second], seconds=-1.0)
+    for number, registry in enumerate((first, second)):
+        registry.confirm(registry.allocate(Record(str(number), "acme")).word, pdq=number)
+    first.allocate(Record("3", "acme"))
+    assert words.fingerprints == fresh.fingerprints == 2 and RegisteredWords(None).fingerprints == 0
+    first.confirm(first.allocate(Record("4", "acme")).word, pdq=4)
+    assert words.fingerprints == 2 and fresh.fingerprints == 3
