@@ -78,7 +78,7 @@ def test_a_folder_is_let_go_of_before_it_is_removed(monkeypatch: pytest.MonkeyPa
     """Where files that are open cannot be removed it would stay."""
     folder, free, remove = PrivateFolder(), list[bool](), shutil.rmtree
 
-    def removed(path: Path, **how: bool) -> None:
+    def removed(path: Path, **how: Any) -> None:
         with unheld(path / LOCK) as one:
             free.append(one)
         remove(path, **how)
