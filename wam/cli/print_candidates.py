@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wam.pipeline.contract import WatermarkObject
     from wam.pipeline.contract_records import CandidateObject
 
-HINT = "could be of a record here, which its word alone does not say: wam detect --candidates lists it"
+HINT = "a mark could be of a record here, which its word alone does not say: wam detect --candidates lists it"
 
 
 def print_candidates(marks: Sequence[WatermarkObject], columns: int | None, *, several: bool = False) -> None:

@@ -21,6 +21,7 @@ from wam.models.catalogue import DEFAULT
 from wam.models.effort import Effort
 from wam.packages import require_for
 from wam.pipeline.caption import show_mark, show_status
+from wam.pipeline.chance import NAME_IF
 
 if TYPE_CHECKING:
     from wam.cli.one_by_one import ReadFile
@@ -134,7 +135,7 @@ def _lines(name: str, said: Sequence[TraceObject], *, several: bool) -> Iterator
         rows.append(("region", f"{x},{y} {width}x{height} ({mark['region']['area']:.0%})"))
         rows.append(("chance", one["chance"]))
         if one["name_chance"] is not None:
-            rows.append(("wrong name", f"{one['name_chance']}, if another registry made the mark"))
+            rows.append(("wrong name", f"{one['name_chance']}, {NAME_IF}"))
         if one["binding"] is not None:
             rows.append(("lies", one["binding"]))
         yield ""

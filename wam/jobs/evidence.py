@@ -19,6 +19,7 @@ from wam.errors import show_name
 from wam.html_page import framed
 from wam.pictures.overlay import overlay
 from wam.pictures.samples import Picture
+from wam.pipeline.chance import NAME_IF
 from wam.pipeline.contract import region_of
 from wam.pipeline.trace import OtherMarkObject, TraceObject
 from wam.region import Region
@@ -111,7 +112,7 @@ def _mark(number: int, one: TraceObject, most: int) -> str:
     rows.append(("region", f"x {x}, y {y}, {width} x {height} pixels, {said['region']['area']:.0%} of the picture"))
     rows.append(("chance of such a mark", f"{one['chance']}; in an unmarked picture"))
     if one["name_chance"] is not None:
-        rows.append(("chance of a wrong name", f"{one['name_chance']}; if another registry made the mark"))
+        rows.append(("chance of a wrong name", f"{one['name_chance']}; {NAME_IF}"))
     if one["binding"] is not None:
         rows.append(("lies", one["binding"]))
     text = f"<section><h2>Mark {number}</h2>{_table(rows)}"

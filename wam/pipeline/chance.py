@@ -63,6 +63,9 @@ TESTED = Tested(
 LEAST = math.log10(TESTED.bound)
 """The smallest chance that was tested, as log10."""
 
+NAME_IF = "if another registry with the same key, or also without one, made the mark"
+"""What the chance of a wrong name is of: marks of other keys are not read at all."""
+
 
 def is_tested(name: str, same_as: Collection[str], search: str | None) -> bool:
     """Whether ``TESTED`` speaks of a model of that name, which reads like those of ``same_as``, with that search."""

@@ -120,7 +120,7 @@ class WatermarkObject(TypedDict):
     name_log10_p: Annotated[
         float | None,
         "where a record is named by its link, log10 of the chance that a mark of another registry would have been "
-        "given a name here too; null where none is named",
+        "given a name here too, where it was read with a key of one that has the same key; null where none is named",
     ]
     candidates: NotRequired[
         Annotated[list[CandidateObject], "with ``--candidates`` only: records that an unregistered mark could be of"]

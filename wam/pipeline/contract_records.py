@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 from typing_extensions import TypedDict  # see contract
@@ -96,6 +97,6 @@ def candidate_object(one: Candidate) -> CandidateObject:
         "link": one.entry.link,
         "record": record_object(one.entry.record),
         "binding": one.binding,
-        "name_log10_p": round(one.name_log10_p, 2),
+        "name_log10_p": math.ceil(one.name_log10_p * 100) / 100,  # never as small as what is named
         "registry": one.registry,
     }

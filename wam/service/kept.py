@@ -54,10 +54,10 @@ class PrivateFolder:
 
     def close(self) -> None:
         """Removes it."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        if self._handle is not None:
+        if self._handle is not None:  # first: Windows removes no file that is open
             os.close(self._handle)
             self._handle = None
+        shutil.rmtree(self.path, ignore_errors=True)
 
 
 class KeptFiles:
@@ -74,8 +74,12 @@ class KeptFiles:
         """Keeps a content; the token that gives it back."""
         token, path = secrets.token_urlsafe(24), self._folder.new_file()
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+        except BaseException:  # a full disk, say: nobody would remove the rest
+            path.unlink(missing_ok=True)
+            raise
         with self._lock:
             self._kept[token] = _Kept(path, media_type, client, len(content), time.monotonic() + self._seconds)
             self._bytes += len(content)

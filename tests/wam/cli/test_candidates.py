@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,30 @@ COUNT = 100_000  # words of the registry: some 1 of 21 of all
 SECRETS = ("asset-7", "acme", "user-7")
 
 
+def move(name: str, to: str) -> None:
+    """Another picture with the mark of NAME.wm.png."""
+    residual = np.asarray(Image.open(f"{name}.wm.png"), int) - np.asarray(Image.open(f"{name}.png"), int)
+    Image.fromarray((varied_picture(seed=2) + residual).clip(0, 255).astype(np.uint8)).save(to)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pictures and the registry of the first test, for those after it; empty at first."""
+    return tmp_path_factory.mktemp("made")
+
+
 @pytest.fixture
-def link(run: Run, monkeypatch: pytest.MonkeyPatch) -> str:
+def link(run: Run, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A registry that seems to have a hundred thousand records, one of them real: ``in.wm.png`` is its picture, and
     ``moved.png`` another one with its mark."""
-    Image.fromarray(varied_picture(seed=1)).save("in.png")
-    asked = ("--asset", SECRETS[0], "--owner", SECRETS[1], "--user", SECRETS[2])
-    link: str = objects(run("embed", "in.png", *asked, "--json"))[0]["link"]
-    residual = np.asarray(Image.open("in.wm.png"), int) - np.asarray(Image.open("in.png"), int)
-    moved = varied_picture(seed=2) + residual
-    Image.fromarray(moved.clip(0, 255).astype(np.uint8)).save("moved.png")
+    if not any(made.iterdir()):
+        Image.fromarray(varied_picture(seed=1)).save("in.png")
+        asked = ("--asset", SECRETS[0], "--owner", SECRETS[1], "--user", SECRETS[2])
+        (tmp_path / "link").write_text(objects(run("embed", "in.png", *asked, "--json"))[0]["link"])
+        move("in", "moved.png")
+        shutil.copytree(tmp_path, made, dirs_exist_ok=True)
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    link = (tmp_path / "link").read_text()
     many, get = encode(np.arange(COUNT, dtype=np.uint32)), RegisteredWords.get
 
     def seemingly(words: RegisteredWords, **how: Any) -> Any:
@@ -102,6 +117,19 @@ def test_the_evidence_sheet_does_not_name_it(run: Run, link: str) -> None:
     assert run("trace", "moved.png", "--evidence", "sheet.html").exit_code == 0
     page = Path("sheet.html").read_text()
     assert "unregistered" in page and not any(secret in page for secret in SECRETS)
+
+
+def test_a_mark_of_a_secret_key_is_named_and_a_public_one_beside_it_is_not(run: Run, link: str) -> None:
+    """Strangers have no mark of this key, so that its word alone is enough."""
+    Path("secret.key").write_bytes(b"sixteen bytes of secret\n")
+    Path("k.png").write_bytes(Path("in.png").read_bytes())
+    keyed = ("--key-file", "secret.key")
+    (marked,) = objects(run("embed", "k.png", "--asset", "keyed-1", "--owner", "acme", *keyed, "--json"))
+    move("k", "keyed.png")
+    own, public = (objects(run("detect", one, *keyed, "--json"))[0]["watermarks"] for one in ("keyed.png", "moved.png"))
+    assert [(one["status"], one["link"], one["transplanted"]) for one in own] == [("verified", marked["link"], True)]
+    assert own[0]["name_log10_p"] > -2  # of a registry with the same key
+    assert [(one["status"], one["link"], one["record"]) for one in public] == [("unregistered", link, None)]
 
 
 def test_folders_and_reports(run: Run, link: str) -> None:

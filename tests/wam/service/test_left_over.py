@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 from tests.wam.service.jobs import jobs_in
-from wam.service.held import hold, take_away
+from wam.service.held import hold, take_away, unheld
 from wam.service.job_files import ids
-from wam.service.kept import PrivateFolder
+from wam.service.kept import LOCK, KeptFiles, PrivateFolder
 from wam.service.presence import OLD_SECONDS, Presence
 from wam.service.problems import Problem
 from wam.service.shared import PART_SECONDS, SharedResults, Store
@@ -25,7 +29,6 @@ KILLED = """
 import os, signal, sys
 from wam.service.kept import PrivateFolder
 from wam.service.presence import Presence
-from wam.service.problems import Problem
 from wam.service.shared import Store
 folder, presence = PrivateFolder(), Presence(Store(sys.argv[1]))
 (folder.path / "overlay").write_bytes(b"x")
@@ -69,6 +72,37 @@ def test_folder_and_presence_of_a_service_that_was_killed_go_and_those_of_others
     for one in (folder, other, alive, presence):
         one.close()
     assert [one.name for one in tmp_path.glob("wam-service-*")] == [foreign.name]
+
+
+def test_a_folder_is_let_go_of_before_it_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where files that are open cannot be removed it would stay."""
+    folder, free, remove = PrivateFolder(), list[bool](), shutil.rmtree
+
+    def removed(path: Path, **how: Any) -> None:
+        with unheld(path / LOCK) as one:
+            free.append(one)
+        remove(path, **how)
+
+    monkeypatch.setattr(shutil, "rmtree", removed)
+    folder.close()
+    assert free == [True] and not folder.path.exists()
+
+
+def test_what_is_kept_of_a_full_disk_is_removed(folder: PrivateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(folder.path.iterdir())
+    opened = os.fdopen
+
+    @contextmanager
+    def full(handle: int, mode: str) -> Iterator[Any]:
+        with opened(handle, mode) as stream:
+            stream.write(b"x")
+            raise OSError(28, "No space left on device")
+            yield
+
+    monkeypatch.setattr(os, "fdopen", full)
+    with pytest.raises(OSError, match="No space"):
+        KeptFiles(folder, seconds=60, most=1000).put(b"1234", "image/png", "me")
+    assert set(folder.path.iterdir()) == before
 
 
 def test_who_is_there_says_so_at_each_sweep(tmp_path: Path) -> None:
