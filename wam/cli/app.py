@@ -90,7 +90,7 @@ def main() -> None:
     except typer.Abort:  # what older versions of typer make of Ctrl-C; newer ones return the status
         status = INTERRUPTED
     except UsageProblem as error:
-        problem = str(getattr(error, "format_message", error.__str__)())
+        problem = str(getattr(error, "format_message", error.__str__)()).replace(": Value error, ", ": ")
         if problem:  # without arguments the help has been shown instead
             common.report(f"{problem.rstrip('.')}; see {_command_of(error)} --help")
         status = 2

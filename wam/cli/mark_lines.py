@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from wam.cli import terminal
 from wam.errors import show_name
 from wam.pipeline.caption import Mark, show_mark, show_status
-from wam.pipeline.chance import show_chance
+from wam.pipeline.chance import in_figures, show_chance
 
 NAME_LOG10_P = -6.0  # from which on the chance of a name for a mark of another registry is shown
 SHORTEST_NAME = 12  # columns of a picture's name in a folder's line, however many marks follow
@@ -17,7 +17,7 @@ def _chance(mark: Mark) -> str:
     """Of such a mark where there is none; and where that is not small, of a name for a mark of another registry."""
     name = mark.get("name_log10_p")
     shown = name is not None and name >= NAME_LOG10_P
-    return show_chance(mark["log10_p"]) + (f" (name 1e{name:.0f})" if shown else "")
+    return show_chance(mark["log10_p"]) + (f" (name {in_figures(name)})" if shown else "")
 
 
 def _registry(mark: Mark) -> str:

@@ -274,12 +274,23 @@ def erase(
         count = sum(1 for _ in store.entries(user=user))
         if not count:
             common.fail(f"--user: expected records of {user} in {store.name}, found none; check the ID", code=1)
-        if not yes:
-            typer.confirm(f"erase {_records(count)} of {user} in {store.name} for ever?", abort=True, err=True)
+        if not (yes or _confirmed(f"erase {_records(count)} of {user} in {store.name} for ever?")):
+            common.fail("nothing was erased", code=1)
         count = store.erase(user)
     except PayloadError as error:
         common.fail(error, code=1)
     typer.echo(f"{_records(count)} erased; exports, manifests and reports that name {user} are left to you")
+
+
+def _confirmed(question: str) -> bool:
+    """The answer of a person; where there is none to ask, what to do is said."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        if sys.stdin.isatty():  # Ctrl-C
+            raise
+        typer.echo(err=True)  # the line of the question ends
+        common.fail("expected yes or no, found no more input; give --yes to erase without being asked")
 
 
 @registry_app.command()

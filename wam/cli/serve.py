@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MEGA = 1_000_000
 MEBI = 1 << 20
+KEY_ROW = "{:<10}  {:<16}  {:<8}  {:<12}  {:<5}  {:<20}  {}"
 
 ApiKeysOption = Annotated[
     Path | None,
@@ -268,6 +269,8 @@ def list_(api_keys: ApiKeysOption = None, as_json: common.JsonRowsOption = False
         keys = _store(api_keys).list()
     except WamError as error:
         common.fail(error)
+    if keys and not as_json:
+        typer.echo(KEY_ROW.format("ID", "NAME", "ROLE", "OWNER", "RATE", "CREATED", "REVOKED"))
     for key in keys:
         values = {
             "id": key.id,
@@ -281,7 +284,7 @@ def list_(api_keys: ApiKeysOption = None, as_json: common.JsonRowsOption = False
         if as_json:
             common.print_json(values)
         else:
-            typer.echo("  ".join("-" if value is None else str(value) for value in values.values()))
+            typer.echo(KEY_ROW.format(*("-" if value is None else str(value) for value in values.values())))
 
 
 @keys_app.command()

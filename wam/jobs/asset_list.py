@@ -8,6 +8,7 @@ import os
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TextIO
 
@@ -42,12 +43,18 @@ def asset_from_list(path: Path, common: Fields, *, backslashes: bool = False) ->
     windows = not backslashes and any("\\" in name for name in rows)
     remedy = "add them, or name only files that it lists" + (", or add --backslashes" if windows else "")
 
+    @cache
+    def stems() -> dict[PurePosixPath, str]:
+        """Paths by what they are without an extension: made when a file has no row."""
+        return {PurePosixPath(name).with_suffix(""): name for name in rows if PurePosixPath(name).name}
+
     def find(source: Source) -> Fields:
         location = source.location
         real = os.path.realpath(location) if isinstance(location, Path) else str(location)
         row = find_row((source.name, real, str(location)))
         if row is None:
-            raise MissingRowError(path, source.name, remedy)
+            alike = stems().get(PurePosixPath(source.name).with_suffix(""))
+            raise MissingRowError(path, source.name, remedy, alike)
         return _filled(common, row)
 
     return find

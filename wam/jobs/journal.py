@@ -109,7 +109,7 @@ class Journal:
         """What is to be said of a file that took the place of another one, or was marked otherwise before."""
         line, changed = self._marked(item), self.changes(item)
         if replaced:
-            earlier = f" with {line['link']}" if line is not None and line.get("link") else ""
+            earlier = f", which had {line['link']}" if line is not None and line.get("link") else ""
             yield f"replaced an earlier output{earlier}"
         if changed:
             yield f"marked again: {', '.join(changed)}"

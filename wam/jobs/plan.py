@@ -28,11 +28,12 @@ class PlanError(WamError):
 
 
 class MissingRowError(ValueError):
-    """A list says nothing of a file. ``name`` of the file, ``remedy`` for all such files."""
+    """A list says nothing of a file. ``name`` of the file, ``remedy`` for all such files, ``alike``: the path of a row
+    that differs in its extension only."""
 
-    def __init__(self, path: Path, name: str, remedy: str) -> None:
+    def __init__(self, path: Path, name: str, remedy: str, alike: str | None = None) -> None:
         super().__init__(f"expected a row with path {show_name(name)} in {path}, found none; {remedy}")
-        self.path, self.name, self.remedy = path, name, remedy
+        self.path, self.name, self.remedy, self.alike = path, name, remedy, alike
 
 
 @dataclass(frozen=True)
@@ -287,6 +288,11 @@ def refuse_links_out(targets: Iterable[Location], folders: Sequence[Location]) -
             )
 
 
+def _show_missing(error: MissingRowError) -> str:
+    name = show_name(error.name)
+    return name if error.alike is None else f"{name} (the list has {show_name(error.alike)})"
+
+
 def plan_records(
     sources: Sequence[Source], targets: Sequence[Location], fields: Callable[[Source], Fields]
 ) -> list[Item]:
@@ -305,7 +311,7 @@ def plan_records(
         except ValueError as error:
             items.append(Item(source, target, None, problem=str(error)))
     if missing:
-        names = ", ".join(show_name(error.name) for error in missing[:FEW])
+        names = ", ".join(_show_missing(error) for error in missing[:FEW])
         more = f" and {len(missing) - FEW} more" if len(missing) > FEW else ""
         raise PlanError(
             f"{missing[0].path}: expected a row for each of {len(sources)} files, found none for {len(missing)}: "

@@ -102,6 +102,15 @@ def show_chance(log10_p: float) -> str:
     return f"{smallest_shown()}, tested"
 
 
+def in_figures(log10_p: float) -> str:
+    """A chance that was reckoned, to one figure.
+
+    >>> in_figures(-2.3), in_figures(-5.75), in_figures(-12.0)
+    ('5e-3', '2e-6', '1e-12')
+    """
+    return f"{10**log10_p:.0e}".replace("e-0", "e-")
+
+
 def borne_out(log10_p: float) -> float:
     """The same as a number, an upper bound: ``LEAST`` for all that are no larger, the next power of ten for the others.
 

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from payload.registry import Registry
 from payload.registry.entry import Entry
-from wam.pipeline.chance import show_chance
+from wam.pipeline.chance import in_figures, show_chance
 from wam.pipeline.contract import WatermarkObject, watermark_object
 from wam.pipeline.contract_records import RecordObject, record_object
 from wam.pipeline.read import AnyReading, Findings, Reading
@@ -126,4 +126,4 @@ def show_name_chance(log10_p: float) -> str:
     >>> show_name_chance(-2.3), show_name_chance(-31.0)
     ('5e-3, reckoned', '< 1e-6, reckoned')
     """
-    return f"{10**log10_p:.0e}".replace("e-0", "e-") + ", reckoned" if log10_p >= LEAST_NAME else "< 1e-6, reckoned"
+    return f"{in_figures(log10_p) if log10_p >= LEAST_NAME else '< 1e-6'}, reckoned"

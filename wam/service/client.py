@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from email.message import Message
 from email.parser import BytesParser
 from email.policy import HTTP
+from http import HTTPStatus
 from typing import Any, cast
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -123,4 +124,5 @@ class Client:
         if status in PICTURE_STATUSES and name is not None:
             sent, _, rest = detail.partition(": ")
             return ImageError(f"{show_name(name)}: {rest if rest else sent}")
-        return ServerError(f"{self.shown}: {detail}")
+        remedy = f"; it is taken from {KEY_VARIABLE}" if status == HTTPStatus.UNAUTHORIZED else ""
+        return ServerError(f"{self.shown}: {detail}{remedy}")

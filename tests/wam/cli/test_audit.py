@@ -54,7 +54,9 @@ def test_look_ups_are_logged_where_that_is_asked_for(run: Run, link: str) -> Non
 
 def test_a_user_is_erased(run: Run, link: str) -> None:
     refused = run("registry", "erase", "--user", "u-77", standard_input=b"n\n")
-    assert refused.exit_code != 0
+    assert refused.exit_code == 1 and refused.stderr.endswith("error: nothing was erased\n")
+    unasked = run("registry", "erase", "--user", "u-77", standard_input=b"")
+    assert unasked.exit_code == 2 and "\nerror: expected yes or no, found no more input; give --yes" in unasked.stderr
     assert objects(run("registry", "show", link, "--json"))[0]["record"]["user"] == "u-77"
     done = run("registry", "erase", "--user", "u-77", "--yes")
     assert done.stdout == "1 record erased; exports, manifests and reports that name u-77 are left to you\n"

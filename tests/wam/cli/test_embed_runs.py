@@ -76,7 +76,7 @@ class TestEarlierOutputs:
         links = [one["link"] for one in first]
         kept = "the link of an earlier mark of this picture for this record; --new-link makes another"
         again = objects(result)
-        assert [one["notes"] for one in again] == [[kept, f"replaced an earlier output with {x}"] for x in links]
+        assert [one["notes"] for one in again] == [[kept, f"replaced an earlier output, which had {x}"] for x in links]
         assert [one["link"] for one in again] == links
         assert result.stderr.rstrip().endswith("; 2 took the place of an earlier output (--resume keeps what is done)")
 

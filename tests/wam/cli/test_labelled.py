@@ -70,6 +70,6 @@ def test_the_chance_of_a_name_is_shown_where_it_is_not_small(run: Run, photo: Pa
     (found,) = objects(run("detect", "out.png", "--json"))
     (mark,) = found["watermarks"]
     assert mark["name_log10_p"] == -6.32 and "name" not in cells(mark)["chance"]
-    assert cells({**mark, "name_log10_p": -2.1})["chance"].endswith(" (name 1e-2)")
+    assert cells({**mark, "name_log10_p": -2.1})["chance"].endswith(" (name 8e-3)")
     foreign = {**mark, "label": {"known": False, "namespace": None, "generation": None}, "link": None, "record": None}
     assert picture_line("a.png", [foreign], None) == "a.png: verified another registry's"

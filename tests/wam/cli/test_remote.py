@@ -76,7 +76,7 @@ class TestS3:
         pictures.copy("photos/in/deep/b c.jpg", "photos/in/a.png")
         result = run(*command, "--json")
         assert counts(result.stderr) == (1, 1, 0)
-        assert objects(result)[0]["notes"][-1].startswith("replaced an earlier output with wm:")
+        assert objects(result)[0]["notes"][-1].startswith("replaced an earlier output, which had wm:")
 
     def test_from_a_bucket_to_files_and_back(self, run: Run, pictures: Any) -> None:
         assert run("embed", "s3://photos/in", *MARK, "--out-dir", "here").exit_code == 0

@@ -47,6 +47,13 @@ class TestPlan:
                 sources, [source.location for source in sources], asset_from_list(photos.parent / "list.csv", FIELDS)
             )
 
+    def test_a_row_with_another_extension_is_pointed_at(self, photos: Path) -> None:
+        table = photos.parent / "list.csv"
+        table.write_text("path,asset\na.png,1\nb.tif,2\ndeep/c.png,3\n")
+        sources = find_sources([str(photos)])
+        with pytest.raises(PlanError, match=r"found none for 1: b\.jpg \(the list has b\.tif\); add"):
+            plan_records(sources, [source.location for source in sources], asset_from_list(table, FIELDS))
+
     @pytest.mark.parametrize("written", ["NFC", "NFD"])
     def test_accents_count_as_the_same_however_they_are_encoded(self, tmp_path: Path, written: str) -> None:
         name = "Ål.png"

@@ -47,6 +47,7 @@ def test_the_public_view_names_the_owner(run: Run, served: Served, monkeypatch: 
     assert public.exit_code == 0 and "acme" in public.stdout
     denied = run("embed", "in.png", *MARK, "-o", "y.png", "--server", served.url)
     assert denied.exit_code == 1 and "expected an API key" in denied.stderr and not Path("y.png").exists()
+    assert denied.stderr.endswith("; it is taken from WAM_API_KEY\n")
 
 
 def test_a_folder_and_what_is_wrong_in_it(run: Run, served: Served) -> None:
