@@ -16,8 +16,8 @@ SHORTEST_NAME = 12  # columns of a picture's name in a folder's line, however ma
 def _chance(mark: Mark) -> str:
     """Of such a mark where there is none; and where that is not small, of a name for a mark of another registry."""
     name = mark.get("name_log10_p")
-    shown = name is not None and name >= NAME_LOG10_P
-    return show_chance(mark["log10_p"]) + (f" (name {in_figures(name)})" if shown else "")
+    shown = "" if name is None or name < NAME_LOG10_P else f" (name {in_figures(name)})"
+    return show_chance(mark["log10_p"]) + shown
 
 
 def _registry(mark: Mark) -> str:

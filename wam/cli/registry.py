@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
-from io import TextIOWrapper
 from itertools import islice
-from pathlib import Path
-from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,8 +15,8 @@ from payload import PayloadError, format_time, parse_time
 from wam.cli import common, terminal
 from wam.cli.choices import RegistryState, WordScheme
 from wam.cli.panels import Commands
+from wam.cli.registry_files import counted, export, import_
 from wam.errors import mask_secrets, show_name
-from wam.pipeline.error_line import error_line
 
 if TYPE_CHECKING:
     from payload.registry import Registry
@@ -54,7 +49,7 @@ def init(
         _give(store, scheme)
     counts = store.counts()
     states = ", ".join(f"{count} {state}" for state, count in counts.items())
-    typer.echo(f"{store.name}: {_records(sum(counts.values()))}" + (f" ({states})" if states else ""))
+    typer.echo(f"{store.name}: {counted(sum(counts.values()))}" + (f" ({states})" if states else ""))
 
 
 @registry_app.command()
@@ -274,12 +269,12 @@ def erase(
         count = sum(1 for _ in store.entries(user=user))
         if not count:
             common.fail(f"--user: expected records of {user} in {store.name}, found none; check the ID", code=1)
-        if not (yes or _confirmed(f"erase {_records(count)} of {user} in {store.name} for ever?")):
+        if not (yes or _confirmed(f"erase {counted(count)} of {user} in {store.name} for ever?")):
             common.fail("nothing was erased", code=1)
         count = store.erase(user)
     except PayloadError as error:
         common.fail(error, code=1)
-    typer.echo(f"{_records(count)} erased; exports, manifests and reports that name {user} are left to you")
+    typer.echo(f"{counted(count)} erased; exports, manifests and reports that name {user} are left to you")
 
 
 def _confirmed(question: str) -> bool:
@@ -340,81 +335,15 @@ def _audit_rows(store: Registry, *, as_json: bool) -> Iterator[str]:
         if as_json:
             yield json.dumps({**line.to_dict(), "link": link}, ensure_ascii=True)
         else:
-            what = link or (_records(line.count) if line.count else "-")
+            what = link or (counted(line.count) if line.count else "-")
             yield AUDIT_ROW.format(line.number, line.at, line.event, what, show_name(line.actor))
 
 
-@registry_app.command()
-def export(
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="Default: standard output.", parser=common.local_path),
-    ] = None,
-    registry: common.RegistryOption = None,
-) -> None:
-    """Write everything as JSON Lines, the registry's secret included: keep the file safe.
-
-    Example: wam registry export -o registry.jsonl
-    """
-    store = common.open_registry(registry, create=False)
-    if output is None or str(output) == "-":
-        store.export(sys.stdout)
-        return
-    from wam.pictures.files import write_text
-
-    common.refuse_inputs([output], common.own_files(registry), "it is the registry: choose another file")
-    try:
-        count = write_text(output, store.export, private=True)
-    except (PayloadError, OSError) as error:
-        common.fail(error_line(str(output), error), code=1)
-    typer.echo(f"{_records(count)} and the registry's secret -> {output}; keep it as private as the registry")
-
-
-@registry_app.command(name="import")
-def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON Lines made by export.")],
-    registry: common.RegistryOption = None,
-) -> None:
-    """Read an export, all of it or nothing, with the same ids.
-
-    Example: wam registry import registry.jsonl
-    """
-    from payload.registry.export_import import check_lines
-
-    try:
-        with _whole(file) as stream:
-            check_lines(stream, str(file))  # before a registry is made for a file that is none
-            stream.seek(0)
-            count = common.open_registry(registry, create=True).import_(stream, name=str(file))
-    except PayloadError as error:
-        common.fail(error, code=1)
-    except OSError as error:
-        found = error.strerror or str(error)
-        common.fail(f"{file}: expected an export that can be read, found: {found}; check the name", code=1)
-    typer.echo(_records(count, "new record"))
-
-
-def _records(count: int, kind: str = "record") -> str:
-    """
-    >>> _records(1), _records(2, "new record")
-    ('1 record', '2 new records')
-    """
-    return f"{count} {kind}{'' if count == 1 else 's'}"
+registry_app.command()(export)
+registry_app.command(name="import")(import_)
 
 
 def _shown(entry: Entry, store: Registry) -> dict[str, Any]:
     """An entry for people and programs: earlier versions kept passwords of the URLs that outputs went to."""
     output = entry.output and mask_secrets(entry.output)
     return {"link": entry.link, **entry.to_dict(), "output": output, "registry": store.name}
-
-
-@contextmanager
-def _whole(file: Path) -> Iterator[TextIO]:
-    """An open text file that can be read twice, also where it is a pipe."""
-    with file.open("rb") as stream, TemporaryFile() as copy:
-        if not stream.seekable():
-            shutil.copyfileobj(stream, copy)
-            copy.seek(0)
-        whole = stream if stream.seekable() else copy
-        with TextIOWrapper(whole, encoding="utf-8", errors="surrogateescape") as text:
-            yield text

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from payload import Match, Record, format_link, read_word
 from payload.codes.word_match import may_be_named, without_name
-from payload.layout import Words
+from payload.layout import ID_COUNT, Words
 from payload.registry.entry import IN_USE, TAKEN_BACK, Entry
 from payload.sketch import Binding
 from wam.pipeline.binding import UNBOUND, Comparison, Part, compare_part
@@ -123,8 +123,10 @@ def look_up(detection: Detection, seen: Seen, words: RegisteredWords) -> Reading
         # registered, withdrawn or discarded since the list of words was read
         match = _read_word(detection, known(renew=True))
     if match.status != "verified":
-        back = next((name for name, entry in found if entry.state in TAKEN_BACK), None)
-        return Reading(detection, match if back is None else replace(match, status="withdrawn"), None, None, back)
+        back = [(name, entry) for name, entry in found if entry.state in TAKEN_BACK]
+        if not _was_ours(detection, back, seen, words):
+            return Reading(detection, match, None, None)
+        return Reading(detection, replace(match, status="withdrawn"), None, None, back[0][0])
     if not in_use:
         return Reading(detection, match, None, None)
     return _named(detection, match, in_use, seen)
@@ -149,6 +151,19 @@ def _named(detection: Detection, match: Match, found: Sequence[tuple[str, Entry]
             return Reading(detection, named, entry, compared.binding, name, _others(entry, found))
         candidates.append(Candidate(name, entry, compared.binding, chance))
     return Reading(detection, without_name(match), None, None, candidates=tuple(candidates))
+
+
+def _was_ours(detection: Detection, back: Sequence[tuple[str, Entry]], seen: Seen, words: RegisteredWords) -> bool:
+    """Whether a mark is of one of the records with its word that were taken back: as for a name, a plain word does not
+    say so alone where so many were that marks of other registries have one of their words, too."""
+    if not back or detection.label is not None or seen.keyed:
+        return bool(back)
+    alone = math.log10(min(1.0, max(1, words.taken_back) / ID_COUNT))
+    if may_be_named(alone):
+        return True
+    entries = {_what(entry): entry for _, entry in back}.values()
+    nearest = min(_compared(detection, entry, seen).log10_p for entry in entries)
+    return may_be_named(alone + min(0.0, nearest + math.log10(len(entries))))
 
 
 def _what(entry: Entry) -> tuple[int, Record]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from payload.layout import Words
 from payload.registry import Registry
-from payload.registry.entry import IN_USE, Entry
+from payload.registry.entry import IN_USE, TAKEN_BACK, Entry
 from wam.signal.label import Label
 
 Registries = Registry | Sequence[Registry] | None  # that are asked, in order
@@ -124,6 +124,12 @@ class RegisteredWords:
             found = [(one.name, one.find(word, generation=label.generation)) for one in self._of(label)]
         known = [(name, entry) for name, entry in found if entry is not None and entry.labelled == (label is not None)]
         return sorted(known, key=lambda one: one[1].state not in IN_USE)
+
+    @property
+    def taken_back(self) -> int:
+        """How many records of the registries were withdrawn or erased."""
+        counts = [registry.counts() for registry in self.registries]
+        return sum(each.get(state, 0) for each in counts for state in TAKEN_BACK)
 
     def and_own(self, word: int, *, label: Label | None = None) -> Words:
         """The words under a label, or none, with one that was registered just now."""

@@ -50,7 +50,7 @@ class Listed(RegisteredWords):
 
 
 def entry(**more: Any) -> Entry:
-    return Entry(77, WORD, RECORD, "marked", **more)
+    return Entry(**{"serial": 77, "word": WORD, "record": RECORD, "state": "marked", **more})
 
 
 def whole(**more: Any) -> Detection:
@@ -169,6 +169,37 @@ def test_an_object_without_the_option_has_no_candidates(tmp_path: Path) -> None:
     said = detect_object(Findings(128, 128, (found,)), image="a.png", model="m", candidates=True)
     assert len(said["watermarks"][0]["candidates"]) == 1
     assert "candidates" not in detect_object(Findings(128, 128, (found,)), image="a.png", model="m")["watermarks"][0]
+
+
+class Withdrawn(Listed):
+    """So many records of the registry were taken back, that of the mark among them."""
+
+    @property
+    def taken_back(self) -> int:
+        return len(self.words)
+
+    def get(self, *, label: Any = None, renew: bool = False) -> Any:
+        return np.empty(0, np.uint32)
+
+
+@pytest.mark.parametrize(
+    ("count", "seen", "status"),
+    [
+        (SMALL, {}, "withdrawn"),
+        (LARGE, {}, "unregistered"),
+        (LARGE, {"part": OTHER_PART}, "unregistered"),
+        (LARGE, {"part": OWN_PART}, "withdrawn"),
+        (LARGE, {"keyed": True}, "withdrawn"),
+    ],
+)
+def test_a_strangers_mark_is_not_said_to_be_withdrawn(
+    tmp_path: Path, count: int, seen: dict[str, Any], status: str
+) -> None:
+    found = read(Withdrawn(tmp_path, count, entry(sketch=SKETCH, state="withdrawn")), **seen)
+    assert found is not None and (found.status, found.record, found.candidates) == (status, None, ())
+    assert found.registry == ("0.sqlite" if status == "withdrawn" else None)
+    origin = judge_origin(Findings(128, 128, (found,)))
+    assert origin.verdict == ("contradicted" if status == "withdrawn" else "unconfirmed")
 
 
 class Everywhere(Listed):

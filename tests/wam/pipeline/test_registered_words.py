@@ -52,10 +52,12 @@ def test_several_registries_are_one_list_and_answer_in_order(tmp_path: Path) -> 
     known = words.get()
     assert known is not None and sorted(known.tolist()) == sorted({ours.word, theirs.word})
     assert [name for name, _ in words.find(ours.word)] == [first.name, second.name]
+    assert words.taken_back == 0
     first.withdraw(ours.link)  # who still names it comes before who took it back
     assert [(name, entry.state) for name, entry in words.find(ours.word)] == [
         (second.name, "pending"), (first.name, "withdrawn"),
     ]  # fmt: skip
+    assert words.taken_back == 1
     assert [name for name, _ in words.find(theirs.word)] == [second.name]
 
 
