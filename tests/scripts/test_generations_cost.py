@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from scripts.generations_cost import labels, measure
+from scripts.generations_cost import SAMPLES, chances, labels, measure
 from tests.wam.synthetic import handmade_marker, smooth_picture
+from wam.watermarker import load
 
 pytestmark = pytest.mark.slow  # a measurement that is made by hand
 
@@ -25,3 +26,11 @@ def test_the_generation_of_the_marks_is_among_those_in_use() -> None:
         made = [label.generation for label in labels(count, middle=1024)]
         assert 1024 in made and len(set(made)) == count
         assert made == sorted(made, reverse=True)
+
+
+def test_worn_copies_show_their_label() -> None:
+    with Image.open(SAMPLES / "dune.jpg") as image:
+        picture = image.convert("RGB").reduce(2)
+    said = chances(load(device="cpu"), [picture], 20)
+    assert said["copies"] == 6 and said["read"] >= 4
+    assert said["label_log10_p_at_most"] < -4

@@ -225,7 +225,7 @@ def judged_status(one: Detection, words: RegisteredWords) -> str:
 
 
 @pytest.mark.parametrize(("count", "label_log10_p", "named"), [
-    (3, 0.0, True), (3, -8.0, True), (1_000_000, -8.0, True), (1_000_000, -2.0, False), (2_000_000, -3.1, True),
+    (3, 0.0, False), (3, -0.5, True), (1_000_000, -8.0, True), (1_000_000, -5.0, False), (2_000_000, -6.1, True),
 ])  # fmt: skip
 def test_a_name_needs_a_label_that_is_sure_enough_for_so_many_words(
     tmp_path: Path, count: int, label_log10_p: float, named: bool
