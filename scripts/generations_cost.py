@@ -10,9 +10,9 @@ The same is done with the unmarked picture, for which everything is searched. Pr
 picture, as means over the pictures, and the ratio to the first number of generations. The phases of the labels are
 drawn when a reader starts: with two rounds or more that is not in the least time.
 
-With --worn each marked picture is worn in six ways instead, down to a tenth of its area and to JPEG 20, and read with all
-generations in use. Printed: how many copies are read under their label, and of these the largest chance (log10) that
-a mark of another label passes for theirs, which ``payload.codes.word_match.MAX_LOG10_NAME_P`` bounds.
+With --worn each marked picture is worn in six ways instead, down to a tenth of its area and to JPEG 20, and read with
+all generations in use. Printed: how many copies are read under their label, and of these the largest chance (log10)
+that a mark of another label passes for theirs, which ``payload.codes.word_match.MAX_LOG10_NAME_P`` bounds.
 """
 
 from __future__ import annotations
