@@ -24,6 +24,7 @@ import time
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -102,7 +103,7 @@ def worn(picture: Image.Image) -> list[Image.Image]:
     return [saved(one, quality) for one, quality in made]
 
 
-def chances(marker: Watermarker, pictures: Sequence[Image.Image], count: int) -> dict[str, float | None]:
+def chances(marker: Watermarker, pictures: Sequence[Image.Image], count: int) -> dict[str, Any]:
     """How many worn copies are read with so many generations in use, and the largest chance of their labels."""
     own = Label(NAMESPACE, count)
     reader = marker.knowing(labels(count, middle=count))
