@@ -126,7 +126,9 @@ def test_outputs_beside_inputs_in_a_folder_that_may_not_be_written(folder: Path)
     assert not list((folder / "photos").glob(".wam-*"))
 
 
-@pytest.mark.parametrize("log", ["none", "empty", "in use", "left over"])
+@pytest.mark.parametrize(
+    "log", [*(pytest.param(log, marks=pytest.mark.slow) for log in ("none", "empty")), "in use", "left over"]
+)
 def test_a_registry_in_a_folder_that_may_not_be_written_is_read(folder: Path, log: str) -> None:
     embed(folder, "photos/a.png")
     registry = Registry.open(str(folder / "r.sqlite"))

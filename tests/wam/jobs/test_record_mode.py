@@ -107,6 +107,7 @@ def test_what_was_reserved_for_another_record_is_not_taken(
     assert outcome.result is not None and outcome.result.report.record == item.record
 
 
+@pytest.mark.slow
 def test_pictures_of_one_size_go_together_with_the_same_result(
     light: Watermarker, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,13 +106,13 @@ def test_a_picture_that_ends_its_readers_is_given_up_after_two(pool: Pool) -> No
 
 def test_workers_killed_in_the_middle_lose_nothing(pool: Pool) -> None:
     ready(pool)
-    answers = [read(pool) for _ in range(40)]
+    answers = [read(pool) for _ in range(16)]
     for pid in pool.pids:  # each once: what ends two workers is given up
         os.kill(pid, signal.SIGKILL)
         done = sum(map(Future.done, answers))
         # until what was in it has been done by the other one: it is in front of all that wait
         wait_for(lambda done=done: sum(map(Future.done, answers)) >= min(len(answers), done + 4))
-    assert [one.result(120).said["state"] for one in answers] == ["done"] * 40
+    assert [one.result(120).said["state"] for one in answers] == ["done"] * 16
 
 
 def test_an_idle_worker_that_was_killed_is_replaced(pool: Pool) -> None:
