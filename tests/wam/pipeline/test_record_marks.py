@@ -88,7 +88,7 @@ def test_too_small_a_piece_is_said_to_be_part_of_a_record(marker: Watermarker, m
     assert "marks of a record" in watermark_object(found)["problem"]
 
 
-@pytest.mark.slow  # pages of records are read in test_compatibility, too
+@pytest.mark.slow
 def test_two_records_and_a_link_in_one_picture_are_told_apart(shipped: Watermarker, cat: Image.Image) -> None:
     left, middle = (np.asarray(cat.crop((x, 0, x + 500, 500))) for x in (0, 200))
     word = int(encode(4321))
