@@ -23,8 +23,8 @@ MAX_LOG10_WORD_P = -2.0
 
 # Chance that a mark of another registry passes for one of ours, label and word together, that ``verified`` allows of
 # words that are read under a label, as a power of ten. It holds however many records there are: of 477 generations that
-# are full (10^9 records) the label alone has to say as much. 59 of 60 worn copies that were read said 10^-6 or less
-# (scripts/generations_cost.py --photos ../shared/corpus/train --side 512 --most 10 --worn --generations 477).
+# are full (10^9 records) the label alone has to say as much. Of 60 worn copies 59 were read, the least sure label with
+# 10^-6.0 (scripts/generations_cost.py --photos ../shared/corpus/train --side 512 --most 10 --worn --generations 477).
 MAX_LOG10_NAME_P = -6.0
 
 # The same chance of a word without a label, up to which the word alone gives a name: that of 20,971 records (2^21 words
