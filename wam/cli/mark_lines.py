@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from wam.cli import terminal
 from wam.errors import show_name
@@ -30,18 +31,11 @@ def _registry(mark: Mark) -> str:
 
 def cells(mark: Mark, *, several: bool = False) -> dict[str, str]:
     """What the table shows of one mark, by the columns' heads; ``several`` registries were asked."""
-    record = mark["record"] or {"owner": mark.get("marked_by")}
     x, y, width, height = mark["region"]["bbox"]
-    asset, owner, user, time = (
-        show_name(record.get(field) or "-") for field in ("asset", "owner", "user", "ingested_at")
-    )
     return {
         "status": show_status(mark),
         "link": show_mark(mark),
-        "asset": asset,
-        "owner": owner,
-        "user": user,
-        "ingested": time,
+        **record_cells(_record_of(mark)),
         "region x,y wxh": f"{x},{y} {width}x{height}",
         "area": f"{mark['region']['area']:.0%}",
         "chance": _chance(mark),
@@ -64,7 +58,7 @@ def picture_line(name: str, found: Sequence[Mark], columns: int | None, *, sever
     if not found:
         return f"{_end_of(name, columns and columns - len(': no watermark'))}: no watermark"
     marks = [f"{show_status(one)} {show_mark(one)}" for one in found]
-    full = [" ".join([mark, *_named(one)]) for mark, one in zip(marks, found, strict=True)]
+    full = [" ".join([mark, *names_in(_record_of(one))]) for mark, one in zip(marks, found, strict=True)]
     if several:
         places = [_registry(one) for one in found]
         full = [f"{mark} in {place}" if place != "-" else mark for mark, place in zip(full, places, strict=True)]
@@ -78,9 +72,20 @@ def picture_line(name: str, found: Sequence[Mark], columns: int | None, *, sever
     return line
 
 
-def _named(mark: Mark) -> list[str]:
-    record = mark["record"] or {"owner": mark.get("marked_by")}
-    return [show_name(part) for name in ("asset", "owner", "user") if (part := record.get(name))]
+def record_cells(record: Mapping[str, Any]) -> dict[str, str]:
+    """What tables show of a record, by the columns' heads; ``-`` for what is not known."""
+    heads = {"asset": "asset", "owner": "owner", "user": "user", "ingested": "ingested_at"}
+    return {head: show_name(record.get(field) or "-") for head, field in heads.items()}
+
+
+def names_in(record: Mapping[str, Any]) -> list[str]:
+    """Asset, owner and user of a record, as far as they are known."""
+    return [show_name(part) for field in ("asset", "owner", "user") if (part := record.get(field))]
+
+
+def _record_of(mark: Mark) -> Mapping[str, Any]:
+    """The record of a mark; where a service does not give it out, whose mark it says it is."""
+    return mark["record"] or {"owner": mark.get("marked_by")}
 
 
 def _end_of(name: str, columns: int | None) -> str:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from wam.cli import terminal
-from wam.cli.tables import fits, print_table
+from wam.cli.mark_lines import names_in, record_cells
+from wam.cli.tables import print_rows
 from wam.errors import show_name
 
 if TYPE_CHECKING:
@@ -29,12 +29,7 @@ def print_candidates(marks: Sequence[WatermarkObject], columns: int | None, *, s
         what = "this record" if len(found) == 1 else f"any of {len(found)} records"
         typer.echo(f"mark {number} could be of {what}, as could be {one_of(least)} of other registries: not named")
         rows = [_cells(number, one, several=several) for one in found]
-        if columns is None or fits(rows, columns):
-            print_table(rows)
-            continue
-        for row in rows:
-            known = [(key, value) for key, value in row.items() if value != "-"]
-            typer.echo("\n".join(["", *terminal.block(known, columns, whole=("mark", "link"))]))
+        print_rows(rows, columns, whole=("mark", "link"))
 
 
 def candidates_line(marks: Sequence[WatermarkObject]) -> str:
@@ -42,8 +37,7 @@ def candidates_line(marks: Sequence[WatermarkObject]) -> str:
     found = [one for mark in marks for one in mark.get("candidates", [])]
     if not found:
         return ""
-    record = found[0]["record"]
-    named = " ".join(show_name(text) for text in (record["asset"], record["owner"], record["user"]) if text)
+    named = " ".join(names_in(found[0]["record"]))
     rest = f", {len(found) - 1} more" if len(found) > 1 else ""
     return f"; could be {found[0]['link']} {named} (as {one_of(found[0]['name_log10_p'])} of other registries{rest})"
 
@@ -59,14 +53,10 @@ def one_of(log10_p: float) -> str:
 
 
 def _cells(number: int, one: CandidateObject, *, several: bool) -> Mapping[str, str]:
-    record = one["record"]
     return {
         "mark": str(number),
         "link": one["link"],
-        "asset": show_name(record["asset"]),
-        "owner": show_name(record["owner"]),
-        "user": show_name(record["user"] or "-"),
-        "ingested": record["ingested_at"],
+        **record_cells(one["record"]),
         "lies on": {"own": "its picture, it seems", "other": "another picture", "unbound": "-"}[one["binding"]],
         **({"registry": show_name(one["registry"])} if several else {}),
     }

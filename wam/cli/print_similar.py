@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from wam.cli import terminal
-from wam.cli.tables import fits, print_table
+from wam.cli.mark_lines import names_in, record_cells
+from wam.cli.tables import print_rows
 from wam.errors import show_name
 
 if TYPE_CHECKING:
@@ -35,12 +35,7 @@ def print_similar(said: SimilarObject, columns: int | None, *, several: bool = F
     ):
         typer.echo("copies for several users look the same: whose this one is, the order does not tell")
     rows = [_cells(one, several=several) for one in said["pictures"]]
-    if columns is None or fits(rows, columns):
-        print_table(rows)
-        return
-    for row in rows:
-        known = [(key, value) for key, value in row.items() if value != "-"]
-        typer.echo("\n".join(["", *terminal.block(known, columns, whole=("bits", "link"))]))
+    print_rows(rows, columns, whole=("bits", "link"))
 
 
 def line_of(said: SimilarObject) -> str:
@@ -48,8 +43,7 @@ def line_of(said: SimilarObject) -> str:
     if not said["pictures"]:
         return ""
     first, more = said["pictures"][0], len(said["pictures"]) - 1
-    record = first["record"]
-    named = " ".join(show_name(text) for text in (record["asset"], record["owner"], record["user"]) if text)
+    named = " ".join(names_in(first["record"]))
     rest = f", {more} more" if more else ""
     return f"; looks like {first['link']} {named} ({first['distance']} of {BITS} bits{rest})"
 
@@ -67,14 +61,10 @@ def share(chance: float) -> str:
 
 
 def _cells(one: LookalikeObject, *, several: bool) -> Mapping[str, str]:
-    record = one["record"]
     return {
         "bits": str(one["distance"]),
         "link": one["link"],
-        "asset": show_name(record["asset"]),
-        "owner": show_name(record["owner"]),
-        "user": show_name(record["user"] or "-"),
-        "ingested": record["ingested_at"],
+        **record_cells(one["record"]),
         "how": one["turned"] or "-",
         **({"registry": show_name(one["registry"])} if several else {}),
     }

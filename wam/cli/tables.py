@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import typer
+
 from wam.cli import terminal
 
 GAP = 2  # columns between those of a table
@@ -26,6 +28,17 @@ def print_table(rows: Sequence[Mapping[str, str]]) -> None:
     for row in rows:
         table.add_row(*map(Text, row.values()))
     Console(width=_width(rows) + GAP).print(table)
+
+
+def print_rows(rows: Sequence[Mapping[str, str]], columns: int | None, *, whole: Sequence[str]) -> None:
+    """Rows as a table, or each as a block of what is known of it where a table has no room; ``whole``: heads of what a
+    block never cuts."""
+    if columns is None or fits(rows, columns):
+        print_table(rows)
+        return
+    for row in rows:
+        known = [(key, value) for key, value in row.items() if value != "-"]
+        typer.echo("\n".join(["", *terminal.block(known, columns, whole=whole)]))
 
 
 def _width(rows: Sequence[Mapping[str, str]]) -> int:

@@ -6,7 +6,7 @@ import io
 import json
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tests.wam.service.served import GENEROUS, Served
@@ -25,6 +25,15 @@ def archive(files: dict[str, bytes]) -> bytes:
         for name, content in files.items():
             opened.writestr(name, content)
     return stream.getvalue()
+
+
+def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
+    """What a condition comes to be, once it holds."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return found
 
 
 def finished(served: Served, answer: Any, role: Role = Role.MARKER) -> tuple[dict[str, Any], list[dict[str, Any]]]:

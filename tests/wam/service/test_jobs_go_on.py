@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import pytest
 
 from payload.registry import Registry
 from tests.wam.cli.commands import check_contract
-from tests.wam.service.jobs import archive, finished
+from tests.wam.service.jobs import archive, finished, until
 from tests.wam.service.served import GENEROUS, Served, Threads, in_threads, picture, upload
 from wam.service.job_files import JobFiles, Standing, ids
 from wam.service.presence import LOST_SECONDS, Presence
@@ -49,14 +49,6 @@ with in_threads(folder, shared=str(folder / "shared")) as served:
     os.rename(folder / "url.part", folder / "url")
     time.sleep(120)
 """
-
-
-def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return found
 
 
 @contextmanager

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
-import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.wam.service.jobs import archive, jobs_in
+from tests.wam.service.jobs import archive, jobs_in, until
 from tests.wam.service.served import Threads, in_threads, picture
 from wam.service.api_keys import KeyStore
 from wam.service.job import Job
@@ -21,14 +20,6 @@ from wam.service.roles import Role
 from wam.service.shared import Store
 
 PICTURES = {f"{number}.png": picture(seed=number, size=(96, 96)) for number in range(4)}
-
-
-def until(condition: Callable[[], Any], seconds: float = 60) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    return found
 
 
 def test_a_job_stops_when_its_key_is_revoked_and_what_is_done_stays(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import random
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -18,7 +17,7 @@ import httpx
 import pytest
 
 from payload.registry import Registry
-from tests.wam.service.jobs import archive, finished
+from tests.wam.service.jobs import archive, finished, until
 from tests.wam.service.served import GENEROUS, Served, picture, running, upload
 from tests.wam.synthetic import handmade_marker
 from wam.service.house import House
@@ -91,13 +90,6 @@ def test_nothing_is_lost_in_the_registry_when_workers_are_killed(tmp_path: Path)
         others = [state for state in states.values() if state != "marked"]
         assert set(others) <= {"discarded"} and len(others) <= len(refused) + len(failed)  # none hangs in between
         assert (job["done"], job["marked"]) == (IN_JOB, IN_JOB - len(failed))
-        until_ready(served)
+        until(lambda: len(served.house.pool.pids) >= 2, seconds=120)
         (found,) = served[Role.AUDITOR].post("/v1/detect", **upload(good[0].content)).json()["watermarks"]
         assert found["link"] == links[0] and mark(REQUESTS).status_code == 200
-
-
-def until_ready(served: Served) -> None:
-    end = time.monotonic() + 120
-    while len(served.house.pool.pids) < 2:
-        assert time.monotonic() < end
-        time.sleep(0.02)
