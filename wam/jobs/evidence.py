@@ -19,7 +19,7 @@ from wam.errors import show_name
 from wam.html_page import framed
 from wam.pictures.overlay import overlay
 from wam.pictures.samples import Picture
-from wam.pipeline.chance import NAME_IF
+from wam.pipeline.chance import NAME_IF, TESTED
 from wam.pipeline.contract import region_of
 from wam.pipeline.trace import OtherMarkObject, TraceObject
 from wam.region import Region
@@ -33,7 +33,7 @@ NOT_PROVEN = (
     "That the person in the record did anything: it says for whom this copy was made, not how it came here.",
     "That the picture is unchanged: a retouched face, a changed number or another caption does not show.",
     "That nobody copied the mark here, unless it says above that it lies on the picture that was marked.",
-    "More than the tests bear out: their pictures were also used in training, and there was no independent set.",
+    f"More than the tests bear out: {TESTED.limits}.",
 )
 UNTESTED = (
     "This model was not tested with this search: nothing is borne out about how often it is wrong.",
