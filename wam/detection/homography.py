@@ -44,12 +44,12 @@ class Bend:
         height, width = maps.shape[-2:]
         y = (torch.arange(height, device=maps.device) + 0.5) * stride - self.centre[1]
         x = (torch.arange(width, device=maps.device) + 0.5) * stride - self.centre[0]
-        below = 1 + tilt[0] * x[None] + tilt[1] * y[:, None]
+        below = (1 + tilt[1] * y)[:, None] + tilt[0] * x
         there = below > self.nearest
-        below = below.clamp(min=self.nearest)
-        points = torch.stack([x / below + self.centre[0], y[:, None] / below + self.centre[1]], dim=-1)
-        sides = points.new_tensor([width, height]) * stride
-        grid = torch.where(there[..., None], points * 2 / sides - 1, torch.full_like(points, -9.0))
+        scale = below.clamp_(min=self.nearest).reciprocal_() * (2 / stride)
+        first = self.centre * 2 / (stride * self.centre.new_tensor([width, height])) - 1
+        across = torch.where(there, scale * (x / width) + first[0], -9.0)  # out of sight
+        grid = torch.stack([across, scale * (y / height)[:, None] + first[1]], dim=-1)
         return F.grid_sample(maps[None], grid[None], mode="bilinear", padding_mode="zeros", align_corners=False)[0]
 
 

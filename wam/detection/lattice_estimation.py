@@ -77,18 +77,19 @@ class Autocorrelation:
 
     def inside(self, lags: Tensor) -> Tensor:
         """Whether lags (..., 2) lie in the maps: (...) bool."""
-        return (lags.abs() < lags.new_tensor(self._sides()) / 2 - 2).all(-1)
+        (across, down), (width, height) = lags.abs().unbind(-1), self._sides()
+        return (across < width / 2 - 2).logical_and_(down < height / 2 - 2)
 
     def shares(self, lags: Tensor) -> Tensor:
         """Overlap at lags (..., 2) of a region of which all counts: (...)."""
-        away = lags.abs()
-        both = (1 - away[..., 0] / self.size[1]).clamp(0, 1) * (1 - away[..., 1] / self.size[0]).clamp(0, 1)
-        return both.clamp(min=1e-3)
+        height, width = self.size
+        across, down = (1 - lags.abs() / lags.new_tensor([width, height])).clamp_(0, 1).unbind(-1)
+        return (across * down).clamp_(min=1e-3)
 
     def sampling(self, lags: Tensor) -> Tensor:
         """Where lags (..., 2) in pixels lie in the maps, from -1 to 1, for ``torch.nn.functional.grid_sample``."""
         sides = lags.new_tensor(self._sides())
-        return (lags + sides // 2 + 0.5) * 2 / sides - 1
+        return torch.addcmul((sides // 2 + 0.5) * 2 / sides - 1, lags, 2 / sides)
 
     def _sides(self) -> tuple[int, int]:
         """Width and height of the maps."""
@@ -99,11 +100,11 @@ def autocorrelation(fields: Tensor, weights: Tensor | None, config: LatticeConfi
     """Of weighted fields (B, H, W); weights (B, H, W), None: 1 everywhere."""
     size = (fields.shape[-2], fields.shape[-1])
     sides = [math.ceil((side + 3 * TILE) / 32) * 32 for side in size]
-    parts = [_whitened(group, sides, config) for group in _groups(fields)]
-    values = torch.fft.fftshift(torch.cat(parts), dim=(-2, -1))
+    middle = _to_the_middle(sides, fields)
+    values = torch.cat([_whitened(group, sides, middle, config) for group in _groups(fields)])
     if weights is None:
         return Autocorrelation.of(values, size)
-    cover = torch.fft.irfft2(torch.fft.rfft2(weights, s=sides).abs().square(), s=sides)
+    cover = torch.fft.irfft2(_power(weights, sides), s=sides)
     cover = (cover / cover[..., :1, :1].clamp(min=1e-6)).clamp(min=1e-3)
     # with less of a region available fewer lags overlap, and those that do are noisier by the root of that share
     available = weights.sum((-2, -1)).clamp(min=1) / weights[0].numel()
@@ -117,15 +118,31 @@ def noise_of(values: Tensor) -> Tensor:
     return noise.clamp(min=1e-9)
 
 
-def _whitened(fields: Tensor, sides: list[int], config: LatticeConfig) -> Tensor:
-    """Whitened autocorrelations, lag zero in the corner."""
-    power = torch.fft.rfft2(fields, s=sides).abs().square()
+def _whitened(fields: Tensor, sides: list[int], middle: Tensor, config: LatticeConfig) -> Tensor:
+    """Whitened autocorrelations, lag zero in the middle."""
+    power = _power(fields, sides)
     smooth = box_mean(power, config.whitening_window)
-    floor = config.whitening_floor * power.mean((-2, -1), keepdim=True)
-    white = (power / (smooth + floor + 1e-12)).clamp(max=config.whitening_limit)
+    floor = config.whitening_floor * power.mean((-2, -1), keepdim=True) + 1e-12
+    white = power.div_(smooth.add_(floor)).clamp_(max=config.whitening_limit)
     white[..., 0, 0] = 0
-    values: Tensor = torch.fft.irfft2(white, s=sides)
-    return values / values[..., :1, :1].clamp(min=1e-9)
+    values: Tensor = torch.fft.irfft2(white.mul_(middle), s=sides)
+    down, across = sides[0] // 2, sides[1] // 2
+    return values / values[..., down : down + 1, across : across + 1].clamp(min=1e-9)
+
+
+def _power(fields: Tensor, sides: list[int]) -> Tensor:
+    """Power spectra of fields (B, H, W), padded to ``sides``: half of them, (B, M, N / 2 + 1). By squares of the parts:
+    the absolute value of complex numbers takes three times as long."""
+    spectrum = torch.fft.rfft2(fields, s=sides)
+    power: Tensor = spectrum.real.square().addcmul_(spectrum.imag, spectrum.imag)
+    return power
+
+
+def _to_the_middle(sides: list[int], like: Tensor) -> Tensor:
+    """What half a spectrum of maps with even ``sides`` is multiplied with to move them by half their sides, without a
+    copy of them: 1 and -1 by turns, (M, N / 2 + 1)."""
+    down, across = (1 - 2 * (torch.arange(count, device=like.device) % 2) for count in (sides[0], sides[1] // 2 + 1))
+    return (down[:, None] * across).to(like)
 
 
 @dataclass(frozen=True)

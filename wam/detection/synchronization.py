@@ -172,9 +172,11 @@ def folded_coefficients(fields: Tensor, matrices: Tensor, carrier: Carrier, *, c
 
 
 def _cells(step: Tensor, x: Tensor, y: Tensor, cells: int) -> Tensor:
-    """The cell of a tile, along one axis, that each pixel lies in: (H, W) int64."""
-    place = torch.floor(step[0] * x + (step[1] * y)[:, None]).long()
-    return place.remainder_(cells)
+    """The cell of a tile, along one axis, that each pixel lies in: (H, W) int32."""
+    place = (step[0] * x + (step[1] * y)[:, None]).floor_().int()
+    if cells & (cells - 1):
+        return place.remainder_(cells)
+    return place.bitwise_and_(cells - 1)  # the same for a power of two, in a fifth of the time
 
 
 def pilot_surface(votes: Tensor, carrier: Carrier, *, shifts: int) -> Tensor:

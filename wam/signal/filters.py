@@ -24,8 +24,8 @@ ROWS = 512  # rows of a large picture that are converted at a time, pixels
 
 def luma(images: Tensor) -> Tensor:
     """RGB (B, 3, H, W) -> luma (B, 1, H, W), same range."""
-    weights = images.new_tensor(LUMA).view(1, 3, 1, 1)
-    return (images * weights).sum(1, keepdim=True)
+    red, green, blue = (images[:, channel : channel + 1] * weight for channel, weight in enumerate(LUMA))
+    return red.add_(green).add_(blue)
 
 
 def coloured(grey: Tensor, violets: Tensor) -> Tensor:
@@ -46,10 +46,12 @@ def _moving_mean(field: Tensor, size: int, axis: int) -> Tensor:
     """Mean over ``size`` neighbours along the last axis or the last but one."""
     half, count = size // 2, field.shape[axis]
     sums = F.pad(field, (half, half) if axis == -1 else (0, 0, half, half))  # of ``width`` neighbours, from each on
-    total, taken, width = torch.zeros((), dtype=field.dtype, device=field.device), 0, 1
+    total: Tensor | None = None
+    taken, width = 0, 1
     while width <= size:
         if size & width:
-            total = total + sums.narrow(axis, taken, count)
+            part = sums.narrow(axis, taken, count)
+            total = part if total is None else total + part
             taken += width
         rest = sums.shape[axis] - width
         if 2 * width <= size:
@@ -57,6 +59,7 @@ def _moving_mean(field: Tensor, size: int, axis: int) -> Tensor:
         width *= 2
     place = torch.arange(count, device=field.device)
     inside = (place + half).clamp(max=count - 1) - (place - half).clamp(min=0) + 1
+    assert total is not None  # a size of 1 or more has a bit
     return total / (inside if axis == -1 else inside[:, None])
 
 
