@@ -117,6 +117,8 @@ class SoftBindings:
             raise bad_request("referenceUrl: expected a URL with https, found another")
         if isinstance(length, bool) or not isinstance(length, int) or length < 1:
             raise bad_request("assetLength: expected the number of bytes, found another")
+        if said.get("region"):
+            raise bad_request("region: expected none, as whole pictures are matched; send the part to byContent")
         if length > self.house.settings.limits.max_bytes:
             raise Problem(413, "too-large", "assetLength: expected fewer bytes, found too many; use a smaller copy")
         content = await asyncio.to_thread(self.house.fetcher.fetch, url)

@@ -39,14 +39,15 @@ class TestVerify:
     def test_a_stripped_copy_is_marked(self, run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         sign(run, photo)
         strip("in.wm.png", "copy.png")
+        kept = "a manifest is kept for its mark: wam recover gives it back"
+        reasons = ["there is no manifest", kept, "a mark, verified of acme"]
         result = run("verify", "copy.png", "--json", *TRUST)
         assert result.exit_code == 0 and self.judged(result) == (
             "marked",
-            "there is no manifest; a manifest is kept for its mark: wam recover gives it back; a mark, verified of acme",
+            "; ".join(reasons),
         )
-        kept = "  a manifest is kept for its mark: wam recover gives it back"
-        narrow = ["copy.png: marked", "  there is no manifest", kept, "  a mark, verified of acme"]
-        for columns, lines in ((70, narrow), (130, [f"{narrow[0]}: {'; '.join(line.strip() for line in narrow[1:])}"])):
+        narrow = ["copy.png: marked", *(f"  {reason}" for reason in reasons)]
+        for columns, lines in ((70, narrow), (130, [f"copy.png: marked: {'; '.join(reasons)}"])):
             monkeypatch.setattr(terminal, "width", lambda columns=columns: columns)
             assert run("verify", "copy.png", *TRUST).stdout.splitlines() == lines
 
