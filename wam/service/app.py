@@ -199,7 +199,7 @@ def _oauth_error() -> dict[str, Any]:
 def _add_bindings(bindings: SoftBindings, add: Callable[..., None]) -> None:
     """The Soft Binding Resolution API of C2PA."""
     found = _json(schemas.MATCHES)
-    asked = responses(400, 401, 403, 413, 414, 415, 422, 429, 500, 503)
+    asked = responses(400, 401, 403, 408, 413, 414, 415, 429, 500, 503)
     one = responses(400, 401, 403, 404, 413, 415, 429, 500, 503)
     binding = _takes({"application/json": _form({"alg": TEXT, "value": TEXT}, "alg", "value")})
     reference = _form(
@@ -237,7 +237,7 @@ def _add_bindings(bindings: SoftBindings, add: Callable[..., None]) -> None:
         "POST",
         f"{BASE}/manifests",
         bindings.store_manifest,
-        _json(schemas.STORED) | one | responses(409),
+        _json(schemas.STORED) | one,
         openapi_extra=store,
     )
     add("POST", f"{BASE}/bindings", bindings.store_binding, one, status_code=204, openapi_extra=entered)

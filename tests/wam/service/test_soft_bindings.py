@@ -42,6 +42,7 @@ from wam.provenance.jumbf import read_store
 from wam.provenance.signing import SignedFile, sign_file
 from wam.provenance.soft_value import MarkName
 from wam.provenance.source_types import GENERATED
+from wam.service.fetch_url import Fetcher
 from wam.service.roles import Role
 
 BASE = "/c2pa/v1"
@@ -128,7 +129,7 @@ class TestMatches:
         assert matches(asked(copy)) == matches(asked(copy, alg=ALG, maxResults="1")) == [id_of(marked)]
         assert matches(asked(copy, alg="another")) == []
         assert matches(asked(picture(seed=3))) == []
-        assert asked(b"no picture").status_code == 422
+        assert asked(b"no picture").status_code == 400
 
     def test_by_content_without_a_mark_the_looks_lead_back(self, service: Served, signer: Certificates) -> None:
         place, headers = f"{BASE}/matches/byContent", {"Content-Type": "image/png"}
@@ -258,6 +259,13 @@ class TestReference:
                 assert one.anyone.post(place, json=said).status_code == 400
             able = one.anyone.get(f"{BASE}/services/capabilities").json()["supportedCapabilities"]
             assert "queryByReference" in able
+
+    def test_what_is_elsewhere_and_does_not_come(self, tmp_path: Path) -> None:
+        nobody = Fetcher(max_bytes=1, seconds=1, resolve=lambda host, port: [])
+        with in_threads(tmp_path, fetcher=nobody, fetch_urls=True) as one:
+            said = {"referenceUrl": "https://a.example/a.png", "assetLength": 1}
+            answer = one.anyone.post(f"{BASE}/matches/byReference", json=said)
+            assert answer.status_code == 502 and "found none" in answer.json()["error"]
 
 
 class TestManifests:
