@@ -175,6 +175,7 @@ class SoftBindings:
         id, value, alg = said.get("manifestId"), said.get("bindingValue"), said.get("alg", SIGNAL.name)
         if not isinstance(id, str) or not isinstance(value, str) or not isinstance(alg, str):
             raise bad_request('body: expected {"manifestId": "URN", "bindingValue": "BASE64"}, found another')
+        await self._find(id)
         if len(value) > LONGEST_VALUE or not 0 < len(alg) <= LONGEST_ALGORITHM or not alg.isprintable():
             raise bad_request("bindingValue: expected a short value of an algorithm, found another")
         binding = Binding(alg, _decoded(value))

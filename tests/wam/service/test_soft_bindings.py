@@ -331,6 +331,8 @@ class TestManifests:
         assert marker.post(place, json=said).status_code == marker.put(place, json=said).status_code == 204
         unknown = {**said, "manifestId": "urn:c2pa:00000000-0000-0000-0000-000000000000"}
         assert marker.post(place, json=unknown).status_code == 404
+        assert marker.post(place, json={**unknown, "bindingValue": "no base64!"}).status_code == 404
+        assert marker.post(place, json={**said, "bindingValue": "no base64!"}).status_code == 400
         assert marker.post(place, json={"manifestId": id_of(marked)}).status_code == 400
 
 
