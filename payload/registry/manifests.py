@@ -154,6 +154,14 @@ class Manifests:
                 rows |= {row.id: row.kept_at for row in connection.execute(found.limit(MOST_FOUND))}
         return sorted(rows, key=lambda id: (rows[id], id), reverse=True)
 
+    def values_of(self, id: str, algorithm: str) -> list[bytes]:
+        """What a manifest is found by, of one algorithm."""
+        with self._reading() as connection:
+            if connection is None:
+                return []
+            wanted = (binding_table.c.manifest == id) & (binding_table.c.algorithm == algorithm)
+            return [bytes.fromhex(row.value) for row in connection.execute(select(binding_table.c.value).where(wanted))]
+
     def similar(self, *, pdq: int | None = None, phash: int | None = None, within: int) -> list[Similar]:
         """Manifests whose pictures' hashes differ in ``within`` bits at most, the most alike first: of PDQ, or else of
         the registry's own hash, of which all are compared."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from wam.errors import show_name
+
+if TYPE_CHECKING:
+    from wam.watermarker import Watermarker
 
 
 def fail(message: object, *, code: int = 2) -> NoReturn:
@@ -28,3 +31,9 @@ def warn(message: object) -> None:
 def note(message: str) -> None:
     """Of what is no error."""
     typer.echo(f"note: {show_name(message)}", err=True)
+
+
+def note_keys(marker: Watermarker) -> None:
+    """Where nothing was found, that there may be what a key alone finds; nothing where it was looked for with one."""
+    if marker.model.description.keyed and not any(marker.keys):
+        note("a mark that was made with a key is found with that key only: --key-file")

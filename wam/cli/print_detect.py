@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from wam.cli import common, terminal
-from wam.cli.lines import warn
+from wam.cli.lines import note_keys, warn
 from wam.cli.mark_lines import block, cells, picture_line
 from wam.cli.print_candidates import HINT, candidates_line, print_candidates
 from wam.cli.print_search import explain
@@ -108,6 +108,8 @@ def report_all(
             advance(None, None if listing.total is None else listing.total - counts.before)
     common.say_unread(listing.unread)
     counts.unread = listing.unread.count
+    if counts.unmarked and not counts.marked and not as_json:
+        note_keys(marker)
     if listing.has_folder:
         typer.echo(summary_line(counts, monotonic() - started), err=True)
 
@@ -148,6 +150,7 @@ def print_marks(name: str, said: DetectObject, *, folder: bool, several: bool = 
     """
     columns, marks, similar = terminal.width(), said["watermarks"], said.get("similar")
     label = _label_line(said["label"]) + _credentials_line(said.get("credentials"))
+    label += "".join(f"; CONTRADICTED: {one}" for one in said.get("contradictions", ()))
     if folder:
         alike = "" if similar is None else line_of(similar)
         could_be = f"; {HINT}" if hint else candidates_line(marks)

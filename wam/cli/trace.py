@@ -13,7 +13,7 @@ import typer
 
 from wam.cli import common, panels, terminal
 from wam.cli.choices import Device
-from wam.cli.lines import warn
+from wam.cli.lines import note_keys, warn
 from wam.cli.one_by_one import read_file, words_of
 from wam.cli.print_candidates import HINT
 from wam.errors import WamError, mask_secrets, show_name
@@ -86,7 +86,7 @@ def trace(
     marker = common.loaded(common.marker_loader(model, device, [*common.read_keys(key_file), None]))
     registries = common.open_registries(registry)
     words = words_of(registries)
-    status = 0
+    status, marked, unmarked = 0, False, False
     for source in listing:
         found = read_file(marker, words, source.location, effort=Effort(thorough=thorough), debug=debug)
         if found is None:
@@ -112,7 +112,10 @@ def trace(
                 typer.echo(HINT)
         if evidence is not None:
             _write_sheet(evidence, name, found, said, marker, model)
+        marked, unmarked = marked or bool(findings.readings), unmarked or not findings.readings
         status = max(status, 0 if findings.readings else 1)
+    if unmarked and not marked and not as_json:
+        note_keys(marker)
     if status:
         raise typer.Exit(status)
 

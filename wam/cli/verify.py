@@ -112,7 +112,9 @@ def _lines(verdict: str, reasons: Sequence[str]) -> Sequence[str]:
 
 
 def _kept(findings: Findings, registries: list[Registry]) -> list[ManifestState]:
-    """What the manifests say that were kept of the picture's marks."""
+    """What the manifests say that were kept of the picture's marks, and that name all of one: half a name may be that
+    of another picture's."""
     from wam.pipeline.recover import kept_for
+    from wam.provenance.soft_value import EXACT
 
-    return [one.state for one in kept_for(findings, registries)]
+    return [one.state for one in kept_for(findings, registries) if one.similarity == EXACT]

@@ -144,6 +144,9 @@ class DetectObject(TypedDict):
     error: Annotated[str | None, "null, or the line on standard error"]
     label: Annotated[LabelObject | None, "the label in the metadata, and whether a watermark agrees"]
     credentials: Annotated[CredentialsObject | None, "the C2PA manifest; null where the file could not be read"]
+    contradictions: Annotated[
+        list[str], "what manifest, label and the manifest kept of a mark say against each other, mostly empty"
+    ]
     similar: NotRequired[
         Annotated[
             SimilarObject, "with ``--similar`` only: registered pictures that look alike, which no watermark says"
@@ -267,6 +270,7 @@ def detect_object(
         "error": error,
         "label": None if findings is None or findings.label is None else label_object(findings.label, findings),
         "credentials": None if findings is None else credentials_object(findings),
+        "contradictions": [] if findings is None else list(findings.contradictions),
     }
     if findings is not None and findings.similar is not None:
         values["similar"] = similar_object(findings.similar)

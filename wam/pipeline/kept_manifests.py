@@ -15,7 +15,7 @@ from payload.registry.bands import PDQ_BITS, WITHIN
 from payload.registry.manifests import Binding, Manifest
 from wam.provenance.fingerprint import installed
 from wam.provenance.manifest_state import read_store
-from wam.provenance.soft_value import EXACT, MarkName, asked_match, entered
+from wam.provenance.soft_value import EXACT, MarkName, asked_match, entered, named
 from wam.signal.specification import SIGNAL
 
 Way = Literal["mark", "fingerprint"]
@@ -38,8 +38,8 @@ class Kept:
 
 def naming(registry: Registry, names: Sequence[MarkName], *, most: int | None = None) -> list[Kept]:
     """Manifests that name one of the marks of this toolkit, those that name all of it first, then the newest. Whatever
-    one was entered under, it counts only by what it says itself; where there is no library to read it, the registry's
-    word is taken."""
+    one was entered under, it counts only by what it says itself; where there is no library to read it, by what it was
+    entered under."""
 
     def agreement(values: Iterable[bytes]) -> int:
         return max((name.match(value) for value in values for name in names), default=0)
@@ -79,7 +79,7 @@ def _naming(
     found: list[Kept] = []
     for id in registry.manifests.bound_to([Binding(algorithm, value) for value in sought]):
         manifest = registry.manifests.find(id)
-        sure = 0 if manifest is None else _agreement(manifest, algorithm, agreement)
+        sure = 0 if manifest is None else agreement(_values(registry, manifest, algorithm))
         if manifest is not None and sure:
             found.append(Kept(manifest, "mark", sure))
         if most is not None and sum(one.similarity == EXACT for one in found) >= most:
@@ -87,8 +87,10 @@ def _naming(
     return sorted(found, key=lambda one: -one.similarity)[:most]
 
 
-def _agreement(manifest: Manifest, algorithm: str, agreement: Agreement) -> int:
+def _values(registry: Registry, manifest: Manifest, algorithm: str) -> Collection[bytes]:
+    """What a manifest names of an algorithm: as it says itself, or as it was entered where no library here reads it."""
     state = read_store(manifest.store)
     if state.state == "unread":
-        return EXACT
-    return agreement([one.value for one in state.bindings if one.algorithm == algorithm])
+        entries = registry.manifests.values_of(manifest.id, algorithm)
+        return named(entries) if algorithm == SIGNAL.name else entries
+    return [one.value for one in state.bindings if one.algorithm == algorithm]

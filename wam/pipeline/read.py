@@ -6,7 +6,7 @@ does both.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from wam.pictures.reader import decode, read_what_is_there
 from wam.pictures.samples import Picture
 from wam.pipeline.binding import Part, part_of
 from wam.pipeline.frames import merge, to_read
+from wam.pipeline.kept_manifests import naming
 from wam.pipeline.look_up import Candidate as Candidate
 from wam.pipeline.look_up import Reading as Reading
 from wam.pipeline.look_up import Seen, look_up
@@ -29,12 +30,13 @@ from wam.pipeline.marked import record_name
 from wam.pipeline.record_marks import FoundRecord, find_records
 from wam.pipeline.registered_words import RegisteredWords
 from wam.pipeline.similar import Similar, Wanted, similar_to, wanted
+from wam.pipeline.statements import contradictions, says_taken
 from wam.pipeline.transplant import UNKNOWN, Hashes, is_whole
 from wam.provenance.aigc_label import Label as MetadataLabel
 from wam.provenance.aigc_label import label_agrees, read_label
 from wam.provenance.fingerprint import fingerprint, fingerprints_of
-from wam.provenance.manifest_state import ABSENT, ManifestState, may_hold_manifest, read_manifest
-from wam.provenance.soft_value import MarkName
+from wam.provenance.manifest_state import ABSENT, ManifestState, may_hold_manifest, read_manifest, read_store
+from wam.provenance.soft_value import EXACT, MarkName
 from wam.region import reading_order
 from wam.signal.label import Label
 from wam.signal.mark_grid import SMALLEST_SIDE
@@ -83,7 +85,8 @@ class Findings:
     """What a file says: its size in pixels, the marks in it as people read a page, the ``label`` in its metadata, what
     the ``searches`` of its frames did, where the model says so, and the ``reason`` why not all of it was searched, None
     where it was; how many ``registries`` were asked; what the C2PA manifest says, in ``credentials``; the registered
-    pictures that look alike, in ``similar``, None where that was not asked for."""
+    pictures that look alike, in ``similar``, None where that was not asked for; what manifests ``kept`` of its marks
+    say, which is looked up for a file whose own manifest says that it was not generated."""
 
     width: int
     height: int
@@ -94,6 +97,7 @@ class Findings:
     registries: int = 0
     credentials: ManifestState = ABSENT
     similar: Similar | None = None
+    kept: tuple[ManifestState, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -119,6 +123,11 @@ class Findings:
         if not self.credentials.holds or not self.credentials.own_values:
             return None
         return any(name.match(value) for value in self.credentials.own_values for name in self.names)
+
+    @property
+    def contradictions(self) -> tuple[str, ...]:
+        """What manifest, label and the manifests kept of its marks say against each other, each in one line."""
+        return tuple(contradictions(self.credentials, self.label, self.kept))
 
     @property
     def names(self) -> tuple[MarkName, ...]:
@@ -284,7 +293,16 @@ def judge(examined: Examined, words: RegisteredWords) -> Findings:
         examined.width, examined.height, ordered, examined.label, examined.searches, examined.reason,
         len(words.registries), examined.credentials,
         None if examined.asked is None else similar_to(examined.asked, words),
+        tuple(_kept(ordered, words)) if says_taken(examined.credentials) else (),
     )  # fmt: skip
+
+
+def _kept(readings: Sequence[AnyReading], words: RegisteredWords) -> Iterator[ManifestState]:
+    """What the manifests say that the registries keep of the marks, and that name all of one."""
+    for reading in filter(may_lead, readings):
+        for registry in words.registries:
+            found = naming(registry, names_of(reading))
+            yield from (read_store(one.manifest.store) for one in found if one.similarity == EXACT)
 
 
 def words_of(reading: AnyReading) -> tuple[int, ...]:

@@ -19,12 +19,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from wam.errors import show_name
 from wam.pipeline.read import Findings, Reading
-from wam.provenance.aigc_label import Label
-from wam.provenance.iptc_fields import AI_FIELDS, same_value
+from wam.pipeline.statements import contradictions
 from wam.provenance.manifest_state import ManifestState
-from wam.provenance.source_types import GENERATED_KINDS, TAKEN_KINDS, kinds
 
 Verdict = Literal["confirmed", "marked", "signed", "unconfirmed", "contradicted", "nothing"]
 
@@ -40,10 +37,10 @@ class Judgement:
 
 def judge_origin(findings: Findings, kept: Sequence[ManifestState] = ()) -> Judgement:
     """What it all comes to. ``kept``: manifests that the registry has of the marks that were read."""
-    contradictions = tuple(_contradictions(findings, kept))
-    reasons = (*contradictions, *_reasons(findings))
-    if contradictions:
-        return Judgement("contradicted", reasons, contradictions)
+    contradicted = tuple(_contradicted(findings, kept))
+    reasons = (*contradicted, *_reasons(findings, kept))
+    if contradicted:
+        return Judgement("contradicted", reasons, contradicted)
     credentials, verified = findings.credentials, any(_is_known(one) for one in findings.readings)
     trusted = credentials.state == "trusted"
     if trusted and findings.credentials_agree:
@@ -62,7 +59,7 @@ def _is_known(reading: object) -> bool:
     return getattr(reading, "status", None) == "verified" and not getattr(reading, "transplanted", False)
 
 
-def _contradictions(findings: Findings, kept: Sequence[ManifestState]) -> Iterator[str]:
+def _contradicted(findings: Findings, kept: Sequence[ManifestState]) -> Iterator[str]:
     said, label = findings.credentials, findings.label
     if said.state == "broken":
         yield f"the manifest is broken: {said.problems[0] if said.problems else 'it cannot be read'}"
@@ -77,37 +74,12 @@ def _contradictions(findings: Findings, kept: Sequence[ManifestState]) -> Iterat
             yield f"the mark {getattr(reading, 'link', None) or 'of a record'} was made for another picture"
         if isinstance(reading, Reading) and reading.status == "withdrawn":
             yield f"the record behind {reading.link} was withdrawn"
-    if label is not None:
-        yield from _in_label(label)
-    if not said.holds:
-        return
-    declared = kinds(said.source_types)
-    if declared <= TAKEN_KINDS and declared:
-        what = ", ".join(sorted(declared))
-        if label is not None and label.says_generated:
-            yield f"the manifest says {what}, the label says that it was generated"
-        for one in kept:
-            if one.manifest != said.manifest and kinds(one.source_types) & GENERATED_KINDS:
-                yield f"the manifest says {what}, that of its mark says that it was generated"
-    metadata = dict(said.metadata)
-    for name in (*AI_FIELDS, "source_type") if label is not None else ():
-        in_file = show_name(getattr(label, name))  # as what a manifest says is read: a prompt may have several lines
-        if in_file and metadata.get(name) and not same_value(in_file, metadata[name]):
-            yield f"the manifest's metadata and the file's say different things of {name}"
-    if declared & GENERATED_KINDS and label is not None and not label.value and label.says_taken:
-        yield f"the manifest says that it was generated, the label says {', '.join(sorted(kinds([label.source_type])))}"
-
-
-def _in_label(label: Label) -> Iterator[str]:
-    """What the metadata of one file say against themselves."""
-    if label.says_generated and label.says_taken:
-        what = ", ".join(sorted(kinds([label.source_type])))
-        yield f"the label says that it was generated, and {what} in the same metadata"
-    if label.conflicts:
+    if label is not None and label.conflicts:
         yield f"the metadata say different things in different places: {', '.join(label.conflicts)}"
+    yield from contradictions(said, label, kept)
 
 
-def _reasons(findings: Findings) -> Iterator[str]:
+def _reasons(findings: Findings, kept: Sequence[ManifestState]) -> Iterator[str]:
     said = findings.credentials
     if said.holds:
         signer = said.signer or "an unnamed signer"
@@ -118,6 +90,8 @@ def _reasons(findings: Findings) -> Iterator[str]:
         yield {"absent": "there is no manifest", "remote": "the manifest is elsewhere and was not fetched"}.get(
             said.state, "there is a manifest that was not read"
         ) + why
+    if kept and not said.holds:
+        yield "a manifest is kept for its mark: wam recover gives it back"
     if findings.credentials_agree:
         yield "the manifest names the mark that the picture carries"
     for reading in findings.readings:

@@ -119,7 +119,11 @@ def _sign(content: bytes, statement: Statement, credentials: Credentials, source
     builder = c2pa.Builder.from_json(json.dumps(definition.json), context)
     if source is not None:
         said = {"title": source.title, "relationship": "parentOf", "label": SOURCE}
-        builder.add_ingredient(json.dumps(said), source.mime, io.BytesIO(source.content))
+        try:
+            builder.add_ingredient(json.dumps(said), source.mime, io.BytesIO(source.content))
+        except c2pa.C2paError as error:
+            what = f"that of {source.title} cannot be kept in it ({_one_line(error)}); take it out of the source first"
+            raise ValueError(what) from error
     written = io.BytesIO()
     with _signer(nobody, credentials, None) as signer:
         store = builder.sign(signer, statement.format, io.BytesIO(content), written)

@@ -70,3 +70,16 @@ def entered(values: Iterable[bytes]) -> tuple[bytes, ...]:
     """What manifests that name these values are entered under and looked for by: each value, and the word in it."""
     given = list(values)
     return tuple(dict.fromkeys([*given, *(one[:WORD_BYTES] for one in given if len(one) == WHOLE_BYTES)]))
+
+
+def named(values: Iterable[bytes]) -> tuple[bytes, ...]:
+    """The values that a manifest names, of those that it is entered under: a word that stands there for the whole of
+    its name is left out.
+
+    >>> whole = MarkName(0x01020304, 1, True).value
+    >>> named(entered([whole])) == (whole,), named([whole[:4]]) == (whole[:4],)
+    (True, True)
+    """
+    given = list(values)
+    whole = {one[:WORD_BYTES] for one in given if len(one) == WHOLE_BYTES}
+    return tuple(one for one in given if one not in whole)

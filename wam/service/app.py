@@ -21,6 +21,7 @@ from wam import __version__
 from wam.errors import show_name
 from wam.networks.strength import LEAST_DB, MOST_DB, STRENGTHS
 from wam.provenance.disclosure import PRESETS, VALUES
+from wam.service import binding_schemas as schemas
 from wam.service.api_keys import ApiKeyError, KeyStore
 from wam.service.front import About, Front
 from wam.service.gate import Gate
@@ -197,13 +198,8 @@ def _oauth_error() -> dict[str, Any]:
 
 def _add_bindings(bindings: SoftBindings, add: Callable[..., None]) -> None:
     """The Soft Binding Resolution API of C2PA."""
-    match = {"type": "object", "required": ["manifestId"], "properties": {"manifestId": TEXT, "endpoint": TEXT}}
-    match["properties"]["similarityScore"] = {"type": "integer", "minimum": 0, "maximum": 100}  # type: ignore[index]
-    found = _json(
-        {"type": "object", "required": ["matches"], "properties": {"matches": {"type": "array", "items": match}}}
-    )
-    thing = {"type": "object"}
-    asked = responses(400, 401, 403, 413, 414, 415, 422, 429, 500, 503)
+    found = _json(schemas.MATCHES)
+    asked = responses(400, 401, 403, 408, 413, 414, 415, 429, 500, 503)
     one = responses(400, 401, 403, 404, 413, 415, 429, 500, 503)
     binding = _takes({"application/json": _form({"alg": TEXT, "value": TEXT}, "alg", "value")})
     reference = _form(
@@ -237,15 +233,23 @@ def _add_bindings(bindings: SoftBindings, add: Callable[..., None]) -> None:
     )
     add("GET", manifest, bindings.fetch_manifest, _binary("application/c2pa") | one)
     add("DELETE", manifest, bindings.delete_manifest, one, status_code=204)
-    add("POST", f"{BASE}/manifests", bindings.store_manifest, _json(thing) | one | responses(409), openapi_extra=store)
+    add(
+        "POST",
+        f"{BASE}/manifests",
+        bindings.store_manifest,
+        _json(schemas.STORED) | one,
+        openapi_extra=store,
+    )
     add("POST", f"{BASE}/bindings", bindings.store_binding, one, status_code=204, openapi_extra=entered)
     add("PUT", f"{BASE}/bindings", bindings.replace_binding, one, status_code=204, openapi_extra=entered)
-    add("GET", receipts, bindings.show_receipt, _json(thing) | one)
-    add("POST", receipts, bindings.check_receipt, _json(thing) | one, openapi_extra=_takes({"application/json": thing}))
-    add("GET", f"{BASE}/services/supportedAlgorithms", bindings.supported_algorithms, _json(thing))
-    add("GET", f"{BASE}/services/capabilities", bindings.capabilities, _json(thing))
-    add("GET", f"{BASE}/services/status", bindings.binding_status, _json(thing))
-    add("GET", WELL_KNOWN, bindings.well_known, _json(thing))
+    receipt = _json(schemas.RECEIPT) | one
+    given = _takes({"application/json": {"type": "object"}})
+    add("GET", receipts, bindings.show_receipt, receipt)
+    add("POST", receipts, bindings.check_receipt, receipt, openapi_extra=given)
+    add("GET", f"{BASE}/services/supportedAlgorithms", bindings.supported_algorithms, _json(schemas.ALGORITHMS))
+    add("GET", f"{BASE}/services/capabilities", bindings.capabilities, _json(schemas.CAPABILITIES))
+    add("GET", f"{BASE}/services/status", bindings.binding_status, _json(schemas.STATUS))
+    add("GET", WELL_KNOWN, bindings.well_known, _json(schemas.DISCOVERY))
 
 
 def _json(schema: dict[str, Any]) -> dict[int | str, dict[str, Any]]:

@@ -62,6 +62,13 @@ def is_public(address: str) -> bool:
     return found.is_global and not (found.is_multicast or found.is_reserved or found.is_unspecified)
 
 
+class NotFetchedError(Problem):
+    """What a URL that may be asked for did not give."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(400, "bad-request", detail)
+
+
 class Fetcher:
     """Fetches what is public: at most ``max_bytes`` within ``seconds``. ``resolve``, ``allowed`` and ``ports`` say what
     that is; others are for networks of one's own."""
@@ -87,7 +94,7 @@ class Fetcher:
             if isinstance(found, bytes):
                 return found
             url = urljoin(url, found)
-        raise bad_request(f"url: expected at most {REDIRECTS} redirects, found more; give the last URL")
+        raise NotFetchedError(f"url: expected at most {REDIRECTS} redirects, found more; give the last URL")
 
     def _checked(self, url: str) -> tuple[SplitResult, int]:
         """The parts of a URL that may be asked for."""
@@ -121,14 +128,14 @@ class Fetcher:
             if answer.status in REDIRECT_STATUSES and answer.headers["location"]:
                 return str(answer.headers["location"])
             if answer.status != 200:
-                raise bad_request(f"url: expected a picture there, found status {answer.status}")
+                raise NotFetchedError(f"url: expected a picture there, found status {answer.status}")
             if answer.headers.get("content-encoding", "identity").lower() != "identity":
-                raise bad_request("url: expected a picture as it is, found one in another encoding")
+                raise NotFetchedError("url: expected a picture as it is, found one in another encoding")
             return self._content(answer, end)
         except (OSError, http.client.HTTPException, ValueError) as error:
             if time.monotonic() >= end:
                 raise self._too_long() from error
-            raise bad_request("url: expected a server that answers, found none") from error
+            raise NotFetchedError("url: expected a server that answers, found none") from error
         finally:
             watch.cancel()
             connection.close()
@@ -140,7 +147,7 @@ class Fetcher:
         except (OSError, UnicodeError):
             found = []
         if not found:
-            raise bad_request("url: expected a host that is known, found none")
+            raise NotFetchedError("url: expected a host that is known, found none")
         if not all(map(self._allowed, found)):
             raise bad_request("url: expected a host of the public Internet, found another")
         return found[0]
@@ -156,7 +163,7 @@ class Fetcher:
             self._left(end)
         if answer.length:  # cut short by the watch, or by the other side
             self._left(end)
-            raise bad_request("url: expected a whole picture, found a part of it")
+            raise NotFetchedError("url: expected a whole picture, found a part of it")
         return bytes(content)
 
     def _left(self, end: float) -> float:
@@ -165,8 +172,8 @@ class Fetcher:
             raise self._too_long()
         return left
 
-    def _too_long(self) -> Problem:
-        return bad_request(f"url: expected a picture within {self._seconds:g} s, found none; try again")
+    def _too_long(self) -> NotFetchedError:
+        return NotFetchedError(f"url: expected a picture within {self._seconds:g} s, found none; try again")
 
     def _too_large(self) -> Problem:
         return Problem(413, "too-large", f"url: expected at most {self._max_bytes:,} bytes there, found more")

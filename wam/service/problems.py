@@ -20,6 +20,7 @@ TITLES = {
     "picture": "The picture cannot be used",
     "too-many": "Too many requests",
     "fault": "A fault of the service",
+    "not-fetched": "What is elsewhere could not be fetched",
     "unavailable": "Not available now",
 }
 BUSY_SECONDS = 5  # after which a client that found no room may ask again

@@ -31,6 +31,7 @@ from wam.provenance.jumbf import active_alone
 from wam.provenance.manifest_state import C2PA_MIME, ManifestState, SoftBinding, read_store
 from wam.provenance.soft_value import MarkName, entered
 from wam.service.bodies import UPLOAD, media_type, wrong_type
+from wam.service.fetch_url import NotFetchedError
 from wam.service.house import House
 from wam.service.problems import Problem, bad_request, unavailable
 from wam.service.worker import Lane
@@ -117,9 +118,14 @@ class SoftBindings:
             raise bad_request("referenceUrl: expected a URL with https, found another")
         if isinstance(length, bool) or not isinstance(length, int) or length < 1:
             raise bad_request("assetLength: expected the number of bytes, found another")
+        if said.get("region"):
+            raise bad_request("region: expected none, as whole pictures are matched; send the part to byContent")
         if length > self.house.settings.limits.max_bytes:
             raise Problem(413, "too-large", "assetLength: expected fewer bytes, found too many; use a smaller copy")
-        content = await asyncio.to_thread(self.house.fetcher.fetch, url)
+        try:
+            content = await asyncio.to_thread(self.house.fetcher.fetch, url)
+        except NotFetchedError as problem:
+            raise Problem(502, "not-fetched", problem.detail) from None
         if len(content) != length:
             raise bad_request(f"assetLength: expected the {length} bytes that were announced, found {len(content)}")
         return await self._of_picture(content, alg, min(max_results, MOST_RESULTS))
@@ -148,7 +154,7 @@ class SoftBindings:
         def keep(registry: Registry) -> None:
             known = registry.manifests.find(id)
             if known is not None and known.store != store:
-                raise Problem(409, "conflict", "body: expected a new manifest, found another one kept under its id")
+                raise bad_request("body: expected a new manifest, found another one kept under its id")
             registry.manifests.keep(id, store, bindings)
 
         await self.house.ask_registry(keep)
@@ -169,6 +175,7 @@ class SoftBindings:
         id, value, alg = said.get("manifestId"), said.get("bindingValue"), said.get("alg", SIGNAL.name)
         if not isinstance(id, str) or not isinstance(value, str) or not isinstance(alg, str):
             raise bad_request('body: expected {"manifestId": "URN", "bindingValue": "BASE64"}, found another')
+        await self._find(id)
         if len(value) > LONGEST_VALUE or not 0 < len(alg) <= LONGEST_ALGORITHM or not alg.isprintable():
             raise bad_request("bindingValue: expected a short value of an algorithm, found another")
         binding = Binding(alg, _decoded(value))
@@ -222,7 +229,12 @@ class SoftBindings:
         limits = self.house.settings.limits
         said = {"do": "detect", "name": UPLOAD, "overlay": "", "frames": False, "thorough": False, "quick": False}
         said |= {"seconds": limits.seconds, "names": True}
-        answer = await self.house.work(said, content, UPLOAD, limits.seconds + limits.grace, Lane.SHORT)
+        try:
+            answer = await self.house.work(said, content, UPLOAD, limits.seconds + limits.grace, Lane.SHORT)
+        except Problem as problem:
+            if problem.status != 422:
+                raise
+            raise Problem(400, problem.kind, problem.detail) from None  # C2PA's description knows no 422
         names = [MarkName(word, generation, labelled) for word, generation, labelled in answer.said["names"]]
         pdq, phash = (None if answer.said[name] is None else int(answer.said[name], 16) for name in ("pdq", "phash"))
 

@@ -21,6 +21,7 @@ from tests.wam.cli.commands import MARK, Run, draw, error_line, files, objects
 from tests.wam.cli.signed import CAMERA, SIGN, other_signed, sign, strip
 from tests.wam.provenance.c2pa_files import assertions_of, picture, read_independently, statement
 from wam.pictures.files import read_image
+from wam.pictures.formats import heif_works
 from wam.provenance.credentials import Credentials, make_test_chain
 from wam.provenance.signing import sign_file
 from wam.provenance.soft_value import MarkName
@@ -28,9 +29,11 @@ from wam.provenance.source_types import GENERATED
 
 pytestmark = pytest.mark.usefixtures("certs")
 
+HEIC = ("out.heic",) if heif_works() else ()
+
 
 class TestEmbed:
-    @pytest.mark.parametrize("target", ["out.jpg", "out.png", "out.webp", "out.tif", "out.avif"])
+    @pytest.mark.parametrize("target", ["out.jpg", "out.png", "out.webp", "out.tif", "out.avif", *HEIC])
     def test_the_manifest_names_the_mark(self, run: Run, photo: Path, target: str) -> None:
         said = sign(run, photo, "-o", target, "--source-type", "digitalCapture")
         content, format = Path(target).read_bytes(), read_image(target).format

@@ -33,7 +33,7 @@ DETECTED = {
     "schema": int,
     "error": type(None),
 }
-DETECTED |= {"label": type(None), "credentials": dict}  # beyond the contract
+DETECTED |= {"label": type(None), "credentials": dict, "contradictions": list}  # beyond the contract
 
 
 WATERMARK = {

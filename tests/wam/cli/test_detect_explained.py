@@ -40,6 +40,9 @@ class Silent:
         return [finding] if self.finds else []
 
 
+KEYS = "a mark that was made with a key is found with that key only: --key-file"
+
+
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a command in a folder with ``in.png`` and its marked copy, with a light model in place of the default."""
@@ -83,8 +86,8 @@ def test_verbose_says_whose_key_it_was_read_with(run: Run) -> None:
 
 def test_verbose_says_what_was_tried_in_vain(run: Run) -> None:
     result = run("detect", "in.png", "-v")
-    search, nearest = result.stderr.splitlines()
-    assert result.exit_code == 1
+    search, nearest, keys = result.stderr.splitlines()
+    assert result.exit_code == 1 and keys == "note: " + KEYS
     assert "network passes (at 128x128, " in search and "threshold 27.0" in search
     assert nearest.startswith("in.png: nothing found; the strongest pose is ")
 
@@ -94,6 +97,13 @@ def test_standard_output_is_the_same(run: Run, form: tuple[str, ...]) -> None:
     quiet, verbose = (run("detect", "in.png", "in.wm.png", *form, *more) for more in ((), ("-v",)))
     assert quiet.stdout == verbose.stdout and quiet.exit_code == verbose.exit_code == 1
     assert quiet.stderr == "" and verbose.stderr != ""
+
+
+def test_that_a_key_may_be_missing_is_said_once_where_nothing_was_found(run: Run) -> None:
+    for command in ("detect", "trace"):
+        assert run(command, "in.png", "in.png").stderr == f"note: {KEYS}\n"
+        assert run(command, "in.png", "--json").stderr == ""
+        assert run(command, "in.png", model=handmade_marker(b"sixteen bytes of secret", None)).stderr == ""
 
 
 def test_verbose_speaks_of_all_frames(run: Run) -> None:

@@ -15,7 +15,7 @@ pytest.importorskip("cbor2", reason="needs cbor2")
 from typer.testing import Result
 
 from payload import parse_link
-from tests.wam.cli.commands import MARK, Run, error_line
+from tests.wam.cli.commands import MARK, Run, error_line, objects
 from tests.wam.cli.signed import CAMERA, TRUST, other_signed, sign, strip
 from wam.cli import terminal
 from wam.provenance.credentials import make_test_chain
@@ -39,13 +39,15 @@ class TestVerify:
     def test_a_stripped_copy_is_marked(self, run: Run, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         sign(run, photo)
         strip("in.wm.png", "copy.png")
+        kept = "a manifest is kept for its mark: wam recover gives it back"
+        reasons = ["there is no manifest", kept, "a mark, verified of acme"]
         result = run("verify", "copy.png", "--json", *TRUST)
         assert result.exit_code == 0 and self.judged(result) == (
             "marked",
-            "there is no manifest; a mark, verified of acme",
+            "; ".join(reasons),
         )
-        narrow = ["copy.png: marked", "  there is no manifest", "  a mark, verified of acme"]
-        for columns, lines in ((40, narrow), (80, [f"{narrow[0]}: {'; '.join(line.strip() for line in narrow[1:])}"])):
+        narrow = ["copy.png: marked", *(f"  {reason}" for reason in reasons)]
+        for columns, lines in ((70, narrow), (130, [f"copy.png: marked: {'; '.join(reasons)}"])):
             monkeypatch.setattr(terminal, "width", lambda columns=columns: columns)
             assert run("verify", "copy.png", *TRUST).stdout.splitlines() == lines
 
@@ -81,7 +83,11 @@ class TestVerify:
         result = run("verify", "forged.png", "--json", "--trust", "others/root.pem")
         verdict, reasons = self.judged(result)
         assert (result.exit_code, verdict) == (3, "contradicted")
-        assert "the manifest says digitalCapture, that of its mark says that it was generated" in reasons
+        line = "the manifest says digitalCapture, that of its mark says that it was generated"
+        assert line in reasons
+        assert objects(run("detect", "forged.png", "--json"))[0]["contradictions"] == [line]
+        assert f"; CONTRADICTED: {line}\n" in run("detect", "forged.png").stdout
+        assert objects(run("detect", "in.wm.png", "--json"))[0]["contradictions"] == []
 
     def test_a_camera_over_a_label(self, run: Run, photo: Path) -> None:
         assert run("embed", photo, *MARK, "--label").exit_code == 0

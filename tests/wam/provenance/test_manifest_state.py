@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,9 @@ import pytest
 
 pytest.importorskip("c2pa", reason="needs c2pa-python")
 
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +28,8 @@ from tests.wam.provenance.c2pa_files import (
     read_independently,
     statement,
 )
-from wam.provenance.credentials import Credentials, make_test_chain
+from tests.wam.provenance.chains import KEY_OF_LEAF, leaf, private, root
+from wam.provenance.credentials import Credentials
 from wam.provenance.manifest_state import ABSENT, SoftBinding, read_manifest
 from wam.provenance.signing import MIME, sign_file
 from wam.provenance.source_types import GENERATED
@@ -110,14 +113,38 @@ def test_a_manifest_of_another_picture_breaks(signed: Callable[[str], bytes]) ->
     assert found.state == "broken"
 
 
-def test_an_expired_certificate_breaks_it(tmp_path: Path) -> None:
-    """Valid for some seconds: nothing is signed with one that has expired. Without a time stamp it holds no longer."""
-    chain, key, _ = make_test_chain(tmp_path, days=4 / 86400)
-    said = statement("PNG", source_type=GENERATED)
-    content = sign_file(picture("PNG"), said, Credentials.open(chain, key), name="a").content
-    time.sleep(5)
-    found = read_manifest(content, "PNG")
-    assert found.state == "broken" and any("signingCredential.expired" in why for why in found.problems)
+@pytest.mark.parametrize(
+    ("how", "found"),
+    [
+        ({"start": -60, "end": -30}, "signingCredential.expired"),
+        ({"purpose": ExtendedKeyUsageOID.SERVER_AUTH}, "signingCredential.invalid"),
+    ],
+)
+def test_a_certificate_that_may_not_sign_breaks_it(how: dict[str, Any], found: str) -> None:
+    """The library signs with none such: another certificate of the same key and length is put in its place."""
+    import c2pa
+
+    def der(pem: bytes) -> bytes:
+        return x509.load_pem_x509_certificate(pem).public_bytes(serialization.Encoding.DER)
+
+    signer = Credentials((valid := leaf(KEY_OF_LEAF)) + root(), private(KEY_OF_LEAF))
+    good, bad = der(valid), b""
+    while len(bad) != len(good):  # signatures differ in length
+        bad = der(leaf(KEY_OF_LEAF, **how))
+    made = {"action": "c2pa.created", "digitalSourceType": GENERATED}
+    said = {"assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [made]}, "created": True}]}
+    builder = c2pa.Builder.from_json(json.dumps(said), c2pa.Context.from_dict({"verify": {"verify_after_sign": False}}))
+
+    def sign(data: bytes) -> bytes:
+        return signer.sign(data.replace(good, bad))
+
+    written = io.BytesIO()
+    algorithm = c2pa.C2paSigningAlg.ES256
+    with c2pa.Signer.from_callback(sign, algorithm, signer.chain.decode(), None) as other:
+        builder.sign(other, MIME["JPEG"], io.BytesIO(picture("JPEG")), written)
+    assert read_manifest(written.getvalue(), "JPEG").state == "broken"  # signed for what is not in it yet
+    read = read_manifest(written.getvalue().replace(good, bad), "JPEG", anchors=root())
+    assert (read.state, [why.partition(":")[0] for why in read.problems]) == ("broken", [found])
 
 
 def test_fields_in_metadata_assertions_are_read(test_certificates: Certificates) -> None:

@@ -100,6 +100,19 @@ def test_an_earlier_manifest_is_kept_as_ingredient(test_certificates: Certificat
     assert assertions_of(done.manifest)["c2pa.actions.v2"]["actions"][0]["action"] == "c2pa.opened"
 
 
+def test_an_earlier_manifest_that_cannot_be_read_is_said_to_be_the_sources(test_certificates: Certificates) -> None:
+    first = signed(test_certificates, "JPEG")
+    source = Ingredient(first.content.replace(b"jumdc2cl", b"jumdc2xx"), MIME["JPEG"], "first.jpg")
+    assert source.content != first.content
+    line = (
+        r"^a: expected to sign its manifest, found: that of first\.jpg cannot be kept in it \(.*\); take it out of the "
+    )
+    with pytest.raises(CredentialsError, match=line + "source first; nothing was written$"):
+        sign_file(
+            picture("PNG"), statement("PNG", has_source=True), test_certificates.credentials(), source=source, name="a"
+        )
+
+
 def test_a_store_over_several_segments_of_a_jpeg(test_certificates: Certificates) -> None:
     """Five generations, each with those before it, are more than the 64 KiB that a segment takes."""
     done = signed(test_certificates, "JPEG")
