@@ -72,7 +72,8 @@ def _mark(reading: AnyReading, detection: Detection, searches: tuple[SearchSumma
     angle = round(pose.rotation_deg, 1) + 0.0  # no minus zero
     word = show_chance(reading.log10_p)  # of a record: of all its marks
     whole = "" if word == show_chance(detection.log10_p) else f" as a mark, {word} with all of it"
-    turned = f"scale {pose.scale:.2f}, turned {angle:.1f} degrees{', mirrored' if pose.flipped else ''}"
+    turned = f"scale {pose.scale:.2f}, turned {angle:.1f} degrees"
+    turned += f"{', mirrored' if pose.flipped else ''}{', negative' if pose.negative else ''}"
     return (
         f"{reading.link or reading.status}: {detection.how or 'one pass at one size'}; "
         f"score {detection.score:.1f}{threshold}, chance {show_chance(detection.log10_p)}{whole}; "

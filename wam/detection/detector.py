@@ -141,6 +141,11 @@ class _Look:
     output: ExtractorOutput
     measured: Measured
 
+    def negative(self) -> _Look:
+        """The same with light and dark exchanged: what the extractor makes of that is nearly the same turned over, and
+        windows repeat as they do."""
+        return replace(self, output=replace(self.output, pattern=-self.output.pattern))
+
 
 class _Search:
     """One picture, what was found in it so far, and which part of it that explains."""
@@ -211,6 +216,8 @@ class _Search:
             outlined=outlined_bend(image[0].amax(0) > own.black, self.config) if tilts else None,
         )
         self._search(look, plan)
+        if plan.small_parts and not self.found:
+            self._search(look.negative(), LevelPlan(expected=plan.expected, negative=True))
 
     def _search(self, look: _Look, plan: LevelPlan, *, part: Part | None = None) -> None:
         """One look with each carrier; ``part``: where it lies in the finest view, if it is one of that."""
@@ -220,7 +227,7 @@ class _Search:
             limit = self.config.pyramid.most_marks - len(self.found)
             for candidate in search_level(view, left, plan, self.tally, look.measured, limit=limit):
                 if part is None or self.finest is None:
-                    self._keep(candidate, view.pattern, index)
+                    self._keep(candidate, view.pattern, index, negative=plan.negative)
                 else:
                     self._keep(_in_view(candidate, part), self.finest.output.pattern[0, 0], index)
 
@@ -285,7 +292,7 @@ class _Search:
         """Where nothing was found yet: (H, W) 0 or 1."""
         return (F.interpolate(self.explained, size=tuple(size), mode="bilinear")[0, 0] < 0.5).float()
 
-    def _keep(self, candidate: Candidate, pattern: Tensor, carrier: int) -> None:
+    def _keep(self, candidate: Candidate, pattern: Tensor, carrier: int, *, negative: bool = False) -> None:
         """Takes a candidate up among what was found; its pose, bend and mask and the pattern (h, w) are of one view."""
         cluster, logits = candidate.cluster, candidate.cluster.mask_logits
         height, width = logits.shape
@@ -301,6 +308,7 @@ class _Search:
             candidate.how,
             candidate.label,
             cluster.evidence,
+            negative,
         )
         self.found.append(whole)
         shown = F.interpolate(cluster.mask[None, None].float(), size=self.explained.shape[-2:], mode="bilinear")

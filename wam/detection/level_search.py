@@ -59,7 +59,8 @@ class LevelPlan:
     """What is looked for on a level. ``expected``: the pose of a picture as it was marked, None where it is out of the
     extractor's sight; ``small_parts``: they are looked for in their old place; ``thorough``: all is synchronised,
     whether it repeats or not; ``tilts``: views from an angle are tried; ``fine``: windows are measured on fine lattices
-    as well; ``outlined``: the bend that the picture's own outline shows."""
+    as well; ``outlined``: the bend that the picture's own outline shows; ``negative``: the view is turned over, and was
+    looked at as it is before: only the expected pose and those of the whole view are asked."""
 
     expected: Pose | None = None
     small_parts: bool = False
@@ -67,6 +68,7 @@ class LevelPlan:
     tilts: bool = False
     fine: bool = False
     outlined: Bend | None = None
+    negative: bool = False
 
 
 def search_level(
@@ -91,15 +93,16 @@ def search_level(
                 continue  # a mark too faint to be read with all frequencies has none that are another's
             limit -= 1
             left.take(cluster.mask)
-            yield Candidate(pose, own, bend, _how(view, proposal.way, bend), label)
+            yield Candidate(pose, own, bend, _how(view, proposal.way, bend, plan.negative), label)
         if limit <= 0:
             return
 
 
-def _how(view: View, way: str, bend: Bend | None) -> str:
+def _how(view: View, way: str, bend: Bend | None, negative: bool) -> str:
     """How a mark was found, for people."""
     height, width = view.size
-    return f"{way} at {width}x{height}{', bend followed' if bend else ''}"
+    turned = ", light and dark exchanged" if negative else ""
+    return f"{way} at {width}x{height}{', bend followed' if bend else ''}{turned}"
 
 
 def _proposals(view: View, left: Unexplained, plan: LevelPlan, tally: Tally, measured: Measured) -> Iterator[Proposal]:
@@ -112,7 +115,12 @@ def _proposals(view: View, left: Unexplained, plan: LevelPlan, tally: Tally, mea
             yield Proposal(one.pose, "pose found as the outline shows it", plan.outlined, label=one.label)
     if not plan.thorough and left.takes and left.area() < view.config.level.rest * before_all:
         return  # the usual end: a whole picture as it was marked
-    yield from _whole(view, left, plan, tally, measured)
+    if not plan.negative or measured.repeats:  # turned over it shows a lattice only where it does as it is
+        yield from _whole(view, left, plan, tally, measured)
+    if plan.negative:
+        if plan.expected is not None and left.area() > view.config.windows.least_area:
+            yield Proposal(plan.expected, "small part in its old place", given=True)
+        return
     yield from _windows(view, left, plan, tally, measured)
     if plan.tilts and view.whole and not left.takes and not tally.over:
         yield from _tilted(view, left, plan, tally)
@@ -157,6 +165,7 @@ def _poses_of_whole(
     field, pilot = view.pattern * left.map, view.config.level.pilot
     if view.pattern.numel() <= view.config.level.whole_at_once:
         found = synchronise(field, left.weights(), view.carrier, view.config, thorough=plan.thorough)
+        measured.repeats = measured.repeats or bool(found)
     else:
         if measured.area != left.area():
             boxes = all_boxes(view.size, view.config)
@@ -166,6 +175,7 @@ def _poses_of_whole(
         if measured.together is None:
             return []
         found = synchronise_on(measured.together, field, view.carrier, view.config, thorough=plan.thorough)
+        measured.repeats = measured.repeats or bool(found)
     return _worthy(view, field, found, tally, pilot=pilot) if found else []
 
 

@@ -23,7 +23,7 @@ class Found:
     ``pose`` in pixels of the full picture, ``pattern`` (h, w) the extractor's estimate on that level, ``carrier`` index
     of the one it was read with, under ``label`` as ``Carrier.read_as`` counts them, for which the labelled half gives
     ``evidence`` in nats; ``bend`` in pixels of the level: the pose holds for straight coordinates, None where they are
-    the picture's own; ``how`` it was found, for people."""
+    the picture's own; ``how`` it was found, for people; ``negative``: with light and dark exchanged."""
 
     votes: Tensor
     score: float
@@ -35,6 +35,7 @@ class Found:
     how: str = ""
     label: int = 0
     evidence: float = 0.0
+    negative: bool = False
 
 
 def join_parts(found: list[Found], size: tuple[int, int], config: SearchConfig) -> list[Found]:

@@ -65,11 +65,12 @@ class Sweep:
 @dataclass
 class Measured:
     """What was measured of a view's windows so far, for all its carriers: by box, and ``together`` with the pixels that
-    were left of the view, ``area``, when that was taken."""
+    were left of the view, ``area``, when that was taken; ``repeats``: the view as a whole showed a lattice."""
 
     windows: dict[Box, Window] = field(default_factory=dict)
     together: Autocorrelation | None = None
     area: float = -1.0
+    repeats: bool = False
 
 
 def cut(values: Tensor, box: Box) -> Tensor:

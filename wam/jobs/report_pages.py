@@ -21,6 +21,7 @@ from wam.pictures.files import write_text
 from wam.pictures.overlay import overlay
 from wam.pictures.reader import decode
 from wam.pictures.storage import fetch, locate
+from wam.pipeline.caption import show_status
 from wam.pipeline.chance import show_chance
 from wam.region import Region
 
@@ -128,17 +129,11 @@ def _summary(counts: Counter[str]) -> str:
     return text
 
 
-def _status(mark: Row) -> str:
-    """The status, and what is known of the picture that the mark lies on."""
-    doubt = " (transplanted?)" if mark.get("transplanted") else " (unbound)" if mark.get("binding") == "unbound" else ""
-    return f"{mark['status']}{doubt}"
-
-
 def _html_row(thumbnail: str, image: str, number: int, mark: Row, error: str) -> str:
     """One mark, or one picture that could not be read; a number to sort by where the text does not tell."""
     record = mark.get("record") or {}
     region, chance = mark.get("region"), mark.get("log10_p")
-    texts = [image, f"{number or ''}", _status(mark)]
+    texts = [image, f"{number or ''}", show_status(mark)]
     texts += [mark.get("link") or "", *(record.get(name) or "" for name in ("asset", "owner", "user"))]
     texts.append((record.get("ingested_at") or "").replace("T", " ").removesuffix("Z"))
     cells = "".join(f"<td>{escape(show_name(text))}</td>" for text in texts)

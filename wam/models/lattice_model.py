@@ -182,6 +182,7 @@ class LatticeModel(WatermarkModel):
                 pose.flipped,
                 placed=float(((pose.offset + TILE / 2) % TILE - TILE / 2).abs().max()) < self.config.presence.placed,
                 to_pattern=None if found.bend is not None else _numbers(pose),
+                negative=found.negative,
             ),
             key=found.carrier,
             how=found.how,

@@ -44,13 +44,15 @@ class FoundPose:
     """How the marked picture lies in the file. ``scale`` 1.0: as a whole picture of this size is marked;
     ``rotation_deg`` counter-clockwise; ``flipped`` left-right; ``placed``: as it was marked, not cut at left or top;
     ``to_pattern``: matrix, row by row, and offset from pixels of the file to the pattern's plane, but for whole tiles;
-    None where the model does not say, and where the picture is bent."""
+    None where the model does not say, and where the picture is bent; ``negative``: light and dark of the mark are
+    exchanged, as in a negative, or where more of a mark was subtracted than was there."""
 
     scale: float = 1.0
     rotation_deg: float = 0.0
     flipped: bool = False
     placed: bool = True
     to_pattern: tuple[float, float, float, float, float, float] | None = None
+    negative: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -41,15 +41,19 @@ fingerprint and hash as measured, with guesses of what was cut off (docs/limits.
 
 @dataclass(frozen=True)
 class Comparison:
-    """What comparing a mark's surroundings with what is kept of the marked picture comes to, and by what ``means``."""
+    """What comparing a mark's surroundings with what is kept of the marked picture comes to, by what ``means``, in so
+    many ``ways``."""
 
     binding: Binding
     means: Means | None = None
+    ways: int = 1
 
     @property
     def log10_p(self) -> float:
         """log10 of the chance that another picture is held for the marked one so; 0.0 where this one is not."""
-        return math.log10(FALSE_OWN[self.means]) if self.binding == "own" and self.means is not None else 0.0
+        if self.binding != "own" or self.means is None:
+            return 0.0
+        return math.log10(FALSE_OWN[self.means] * self.ways)
 
 
 UNBOUND = Comparison("unbound")
@@ -128,12 +132,14 @@ def agreement(part: Part | None, sketch: str | None) -> Agreement | None:
     return Sketch.from_text(sketch).compare(*part, period=TILE // CELL)
 
 
-def compare_part(part: Part | None, sketch: str | None) -> Comparison:
+def compare_part(part: Part | None, sketch: str | None, *, negative: bool = False) -> Comparison:
     """By the sketch: ``own`` picture, an ``other`` one, or ``unbound``: nothing was kept, or the part shows too
-    little."""
-    found = agreement(part, sketch)
+    little. ``negative``: the mark was read with light and dark exchanged, and the picture may be so, too."""
+    found, ways = agreement(part, sketch), 2 if negative else 1
+    if negative and part is not None and found is not None and found.share < OWN:
+        found = agreement((255 - part[0], part[1]), sketch) or found
     if found is None or found.edges < LEAST_EDGES:
         return UNBOUND
     if found.share >= OWN:
-        return Comparison("own", "sketch")
+        return Comparison("own", "sketch", ways)
     return Comparison("other", "sketch") if found.share < OTHER else UNBOUND

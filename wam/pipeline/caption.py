@@ -27,11 +27,14 @@ def _is_foreign(mark: Mark) -> bool:
 
 
 def show_status(mark: Mark) -> str:
-    """The status, and whether the mark seems to be another picture's."""
-    if mark["transplanted"]:
-        return f"{mark['status']} (transplanted?)"
-    # a service of before says nothing of it
-    return f"{mark['status']} (unbound)" if mark.get("binding") == "unbound" else str(mark["status"])
+    """The status, and whether the mark seems to be another picture's, and was read with light and dark exchanged."""
+    pose = mark.get("pose") or {}  # services of before say less, and what a mark could be has no place
+    doubts = ["negative"] if pose.get("negative") else []
+    if mark.get("transplanted"):
+        doubts.append("transplanted?")
+    elif mark.get("binding") == "unbound":
+        doubts.append("unbound")
+    return f"{mark['status']} ({', '.join(doubts)})" if doubts else str(mark["status"])
 
 
 def caption(mark: Mark) -> str:

@@ -59,6 +59,7 @@ class PoseObject(TypedDict):
     scale: Annotated[float, "1: as a whole picture of this size is marked"]
     rotation_deg: Annotated[float, "counter-clockwise"]
     flipped: Annotated[bool, "left to right"]
+    negative: NotRequired[Annotated[bool, "light and dark are exchanged; before 0.3.0 not said"]]
 
 
 class MarksObject(TypedDict):
@@ -101,7 +102,7 @@ class WatermarkObject(TypedDict):
     pose: Annotated[
         PoseObject,
         "``scale`` (1: as a whole picture of this size is marked), ``rotation_deg`` counter-clockwise, ``flipped`` "
-        "left to right",
+        "left to right, ``negative``: read with light and dark exchanged",
     ]
     transplanted: Annotated[bool, "true for a mark on a picture other than its own"]
     binding: Annotated[
@@ -361,7 +362,12 @@ def region_of(said: RegionObject) -> Region:
 
 def pose_object(pose: FoundPose, scale: float) -> PoseObject:
     """The object for a pose whose scale is relative to a whole picture's."""
-    return {"scale": round(scale, 3), "rotation_deg": pose.rotation_deg, "flipped": pose.flipped}
+    return {
+        "scale": round(scale, 3),
+        "rotation_deg": pose.rotation_deg,
+        "flipped": pose.flipped,
+        "negative": pose.negative,
+    }
 
 
 def mark_label_object(detection: Detection) -> MarkLabelObject | None:

@@ -62,7 +62,7 @@ class TestDetect:
         assert types(mark) == WATERMARK | BEYOND_THE_CONTRACT
         assert types(mark["record"]) == RECORD
         assert types(mark["region"]) == {"bbox": list, "area": float, "polygons": list}
-        assert types(mark["pose"]) == {"scale": float, "rotation_deg": float, "flipped": bool}
+        assert types(mark["pose"]) == {"scale": float, "rotation_deg": float, "flipped": bool, "negative": bool}
 
     def test_says_what_embed_said(self, run: Run, marked: dict[str, Any]) -> None:
         (found,) = objects(run("detect", "in.wm.png", "--json"))

@@ -78,6 +78,14 @@ def test_a_whole_picture_takes_one_pass(light: Watermarker) -> None:
     assert misplacement(found.pose, Pose.upright(1.0), (SIDE, 200)) < 0.5
 
 
+@pytest.mark.parametrize("angle", [0, 20])
+def test_a_negative_is_read_at_the_usual_resolution(light: Watermarker, angle: int) -> None:
+    shown = TF.rotate(marked(light, smooth_picture(220, 260), 1), angle, TF.InterpolationMode.BILINEAR)
+    result = look(light, 1 - (shown * 255).round() / 255)
+    assert messages_of(result) == [text(message(1))] and len(result.views) == 1
+    assert result.found[0].negative and result.found[0].how.endswith("light and dark exchanged")
+
+
 def test_a_turned_picture(light: Watermarker) -> None:
     turned = TF.rotate(marked(light, smooth_picture(220, 260), 1), 20, TF.InterpolationMode.BILINEAR)
     result = look(light, (turned * 255).round() / 255)

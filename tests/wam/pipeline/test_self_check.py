@@ -16,6 +16,7 @@ from payload.layout import Words
 from payload.registry import Registry
 from tests.wam.pipeline.one_file import EmbedJob, detect_file, embed_file
 from wam.pictures.files import read_image
+from wam.pipeline.binding import compare_part, part_of, sketch_of
 from wam.pipeline.loaded import Loaded, load
 from wam.pipeline.mark_link import LinkMarking, mark_link
 from wam.pipeline.marked import SelfCheckError
@@ -146,6 +147,12 @@ def test_a_cut_picture_is_no_transplant(shipped: Watermarker, dune: Image.Image,
         assert (reading.status, reading.transplanted) == ("verified", False), box
 
 
-def test_a_negative_is_not_taken_for_another_mark(shipped: Watermarker, dune: Image.Image) -> None:
-    marked = np.asarray(shipped.embed(dune, bits_from_word(int(WORDS[0]))).image)
-    assert len(shipped.detect(marked)) == 1 and shipped.detect(255 - marked) == []
+def test_a_negative_is_read_as_one(shipped: Watermarker, dune: Image.Image) -> None:
+    bits = bits_from_word(int(WORDS[0]))
+    marked = np.asarray(shipped.embed(dune, bits).image)
+    sketch = sketch_of(marked)
+    for shown, negative in ((marked, False), (255 - marked, True), (255 - marked[40:, 60:], True)):
+        (found,) = shipped.detect(shown)
+        assert (found.bits, found.pose.negative) == (bits, negative)
+        compared = compare_part(part_of(shown, found), sketch, negative=negative)
+        assert (compared.binding, compared.ways) == ("own", 1 + negative)

@@ -82,7 +82,7 @@ def test_marking_and_reading(run: Run) -> None:
     ((found,),) = [one["watermarks"] for one in objects(done)]
     assert (found["status"], found["message"], found["record"]["asset"]) == ("verified", word, "123")
     assert found["region"]["bbox"] == [0, 0, 144, 96] and found["region"]["area"] == 1.0
-    assert found["pose"] == {"scale": 1.0, "rotation_deg": 0.0, "flipped": False}
+    assert found["pose"] == {"scale": 1.0, "rotation_deg": 0.0, "flipped": False, "negative": False}
     assert min(found["bit_confidence"]) == pytest.approx(0.993, abs=1e-3)
     assert np.asarray(Image.open("masks/in.wm.mask1.png")).min() == 255
 
