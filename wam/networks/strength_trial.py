@@ -86,8 +86,8 @@ def try_mark(
 ) -> Trial:
     """From a marked picture (3, H, W) in [0, 1] or of 8 bits, the same at ``half`` the size, its bits (1, 32), its size
     at working resolution, and what estimates the pattern (B, 1, h, w) of pictures (B, 3, h, w)."""
-    copies = [recoded(marked, TRIAL_QUALITY), recoded(half, HALF_QUALITY)]
-    estimates = extract(torch.cat([resize(copy[None], working) for copy in copies]))[:, 0]
+    worn = ((marked, TRIAL_QUALITY), (half, HALF_QUALITY))  # one after the other: a long strip's copy is large
+    estimates = extract(torch.cat([resize(recoded(*one)[None], working) for one in worn]))[:, 0]
     upright, corner = torch.eye(2, device=estimates.device)[None], torch.zeros(1, 2, device=estimates.device)
     real = carrier.project(estimates[:1], upright, corner)[0, :, 0] * carrier.signs(bits)[0]
     noise = (estimates[0].square().sum() / 2 + 1e-9).sqrt()  # of one frequency

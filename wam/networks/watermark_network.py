@@ -208,6 +208,7 @@ class WatermarkModel(nn.Module):
             marked[..., part, :] = as_given(strip, copy)
             narrow[..., part, :] = interpolated(strip, (strip.shape[-2], half[1]))
         smaller = interpolated(narrow, half)[0].clamp(0, 1)
+        del narrow  # of a long strip larger than the picture
         working = (gains.luma.shape[-2], gains.luma.shape[-1])
         carrier = self._marking(size, side)
         return try_mark(marked[0], smaller, bits, carrier, working, lambda views: self.extract(views).pattern)
