@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from payload import hash_rgb, hashes_before_cut
 from payload.phash import before_cut
-from payload.registry.bands import WITHIN
+from payload.registry.pdq import WITHIN
 from wam.pipeline.transplant import DISTANCE
 from wam.provenance.fingerprint import TURNS, fingerprint, fingerprints_of, turned_fingerprints
 from wam.training.photos import Photos

@@ -15,8 +15,9 @@ from typing import Any, TypedDict, TypeVar, Unpack
 
 from payload import PayloadError, Record, parse_time
 from payload.registry import Registry
-from payload.registry.database import listed, locate
+from payload.registry.database import locate
 from payload.registry.entry import Entry
+from payload.registry.places import listed
 from payload.registry.reservations import Wanted
 from wam.errors import OptionsError
 from wam.models.catalogue import DEFAULT

@@ -377,7 +377,14 @@ def _samples(image: AnyImage) -> Tensor:
             f"image: expected a tensor with values for all pixels, found a {kind} one; make it dense first"
         )
     values = image.detach().float()
-    if not torch.isfinite(values).all() or values.min() < 0 or values.max() > 1:
+    finite = torch.isfinite(values)
+    if not finite.all():
+        picture, channel, row, column = (int(place) for place in (~finite).nonzero()[0])
+        raise ValueError(
+            f"image: expected finite values in [0, 1], found {int((~finite).sum())} that are NaN or infinite, the "
+            f"first in row {row}, column {column}, channel {channel} of picture {picture}; mend what made them"
+        )
+    if values.min() < 0 or values.max() > 1:
         raise ValueError("image: expected finite values in [0, 1], found others; divide 8-bit values by 255")
     return values
 

@@ -15,14 +15,13 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, and_, bindparam, case, delete, func, insert, select
 
-PDQ_BITS = 256
-WITHIN = 30  # bits; PDQ's authors advise 31, which is the same: its hashes have 128 ones each, so they differ evenly
+from payload.registry.pdq import PDQ_BITS
+
 BANDS = 16
 BAND_BITS = PDQ_BITS // BANDS
 MOST_CANDIDATES = 20_000  # that are compared in full, those first that agree in most bands
 
 _WHOLE, _NEARLY = 2, 1  # what a band counts that agrees, but for a bit
-_DIGITS = PDQ_BITS // 4
 
 
 @dataclass(frozen=True)
@@ -86,15 +85,6 @@ def bands_of(bits: int) -> list[int]:
     """
     mask = (1 << BAND_BITS) - 1
     return [place << BAND_BITS | bits >> (PDQ_BITS - (place + 1) * BAND_BITS) & mask for place in range(BANDS)]
-
-
-def pdq_text(bits: int | None) -> str | None:
-    """Write a fingerprint as 64 hexadecimal digits."""
-    if bits is None:
-        return None
-    if not 0 <= bits < 1 << PDQ_BITS:
-        raise ValueError(f"expected a fingerprint of {PDQ_BITS} bits, found {bits}; use PDQ")
-    return f"{bits:0{_DIGITS}x}"
 
 
 def _listed(name: str) -> Any:

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, bindparam, select, update
 from payload.errors import RegistryError
 from payload.records.record import format_time, now
 from payload.registry import audit, queries
-from payload.registry.bands import pdq_text
 from payload.registry.entry import ERASED, IN_USE, Entry, State, hash_text
+from payload.registry.pdq import pdq_text
 from payload.registry.schema import SCHEMA_VERSION, entry_columns, entry_table, fingerprint_bands
 
 _EVENTS: Mapping[State, audit.Event] = {"marked": "marked", "discarded": "discarded", "withdrawn": "withdrawn"}

@@ -6,21 +6,19 @@ import os
 import re
 import sqlite3
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import platformdirs
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError, SQLAlchemyError
 
 from payload.errors import ImportFileError, RegistryError
 from payload.registry import audit, schema, sqlite_writing
+from payload.registry.places import ENVIRONMENT_VARIABLE, default_path, listed
 
-ENVIRONMENT_VARIABLE = "WAM_REGISTRY"
-SEPARATOR = "|"  # between the registries of a list
 BUSY_SECONDS = 30  # how long a write waits for other processes to finish theirs
 
 _WRITE = "wam_write"
@@ -40,7 +38,7 @@ def locate(url: str | None) -> URL:
     None is the environment variable ``WAM_REGISTRY``, the first of those that it lists, or else a file in the user's
     data directory.
     """
-    chosen = url or listed()[0] or _default_path()
+    chosen = url or listed()[0] or str(default_path())
     if "://" not in chosen:
         return URL.create("sqlite", database=str(Path(chosen).expanduser().absolute()))
     try:
@@ -59,26 +57,6 @@ def locate(url: str | None) -> URL:
     if parsed.drivername == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise RegistryError(f"registry {shown}: expected a file, found none; use sqlite:///PATH")
     return parsed.set(drivername=_DRIVERS[parsed.drivername])
-
-
-def listed(urls: Sequence[str] | None = None) -> list[str | None]:
-    """The registries that are looked records up in, in order: those given, those that ``WAM_REGISTRY`` lists, or None
-    for the user's own.
-
-    The list is separated by ``|``, which is in no URL and in no file name of Windows, and which blanks may surround; a
-    file whose name has one is taken for what it is.
-    """
-    if urls:
-        return list(urls)
-    value = os.environ.get(ENVIRONMENT_VARIABLE)
-    if not value:
-        return [None]
-    if "://" not in value and Path(value).expanduser().exists():
-        return [value]
-    places = [place for place in (part.strip() for part in value.split(SEPARATOR)) if place]
-    if not places:
-        raise RegistryError(f"{ENVIRONMENT_VARIABLE}: expected registries with {SEPARATOR} between, found {value!r}")
-    return [*places]
 
 
 def files_of(url: str | None) -> list[Path]:
@@ -211,11 +189,6 @@ def _without_secrets(text: str, url: URL) -> str:
         for one in [secret] if isinstance(secret, str) else secret or ():
             text = text.replace(one, "***") if one else text
     return text
-
-
-def _default_path() -> str:
-    """Name the registry file in the user's data directory."""
-    return str(platformdirs.user_data_path("wam") / "registry.sqlite")
 
 
 def _find_file(url: URL, *, create: bool) -> None:

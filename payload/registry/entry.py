@@ -15,9 +15,8 @@ from payload.codes.id_permutation import permute
 from payload.codes.short_link import format_link, parse_link_parts
 from payload.phash import PHASH_BITS
 from payload.records.record import Record, format_time, now, parse_time
-from payload.registry.bands import PDQ_BITS, pdq_text
-from payload.registry.generations import LABELLED, STORED
-from payload.registry.schema import FIRST_GENERATION, SCHEME
+from payload.registry.generations import FIRST_GENERATION, LABELLED, SCHEME, STORED
+from payload.registry.pdq import PDQ_BITS, pdq_text
 from payload.sketch import Sketch
 
 State = Literal["pending", "marked", "discarded", "withdrawn", "erased"]

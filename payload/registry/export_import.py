@@ -15,8 +15,8 @@ from payload.codes.id_permutation import SECRET_BYTES
 from payload.errors import ImportFileError
 from payload.layout import ID_COUNT
 from payload.registry.entry import Entry, words_of
-from payload.registry.generations import Giving
-from payload.registry.schema import FIRST_GENERATION, namespace_of
+from payload.registry.generations import FIRST_GENERATION, Giving
+from payload.registry.schema import namespace_of
 
 FORMAT = "wam-registry"
 VERSION = 4

@@ -15,8 +15,9 @@ from typing import Any, Literal, get_args
 from payload.codes.short_link import MOST_GENERATIONS
 from payload.errors import RegistryError, RegistryFullError
 from payload.layout import ID_COUNT
-from payload.registry.schema import FIRST_GENERATION, SCHEME
 
+FIRST_GENERATION = 0
+SCHEME = "word-21"  # how a link is made from a serial number: 21 bits and their check bits, see docs/payload.md
 LABELLED = "labelled-21"
 Scheme = Literal["plain", "labelled"]
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)

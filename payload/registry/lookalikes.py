@@ -9,8 +9,8 @@ import numpy as np
 from sqlalchemy import Connection, select
 
 from payload.registry import queries
-from payload.registry.bands import PDQ_BITS
 from payload.registry.entry import Entry
+from payload.registry.pdq import PDQ_BITS
 from payload.registry.schema import SCHEMA_VERSION, entry_columns, entry_table, fingerprint_bands
 
 

@@ -29,9 +29,10 @@ from sqlalchemy import (
 
 from payload.errors import RegistryError
 from payload.records.record import format_time, now
-from payload.registry.bands import PDQ_BITS, Bands, pdq_text
+from payload.registry.bands import Bands
 from payload.registry.database import transaction
 from payload.registry.lookalikes import distances
+from payload.registry.pdq import PDQ_BITS, pdq_text
 
 MOST_BYTES = 16 << 20  # of a manifest store
 MOST_ID, MOST_ALGORITHM, MOST_VALUE = 200, 200, 512  # characters; a value has two for each byte

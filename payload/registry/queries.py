@@ -16,7 +16,7 @@ from payload.layout import Words
 from payload.registry import schema
 from payload.registry.entry import IN_USE, Entry
 from payload.registry.export_import import FIRST_ENTRY, Header, place_of
-from payload.registry.generations import Giving
+from payload.registry.generations import FIRST_GENERATION, Giving
 from payload.registry.schema import SCHEMA_VERSION, entry_columns, entry_table, registry_table
 
 BATCH = 1000  # entries that are read or written at a time
@@ -30,7 +30,7 @@ def is_word(word: int, generation: int) -> ColumnElement[bool]:
 
 def find(connection: Connection, word: int, generation: int, version: int) -> Entry | None:
     """Look up a word of a generation in a registry of that version."""
-    if version < schema.AUDITED and generation != schema.FIRST_GENERATION:
+    if version < schema.AUDITED and generation != FIRST_GENERATION:
         return None
     row = connection.execute(by_word(version), {"sought": word, "of": generation}).mappings().one_or_none()
     return None if row is None else Entry.from_row(row)

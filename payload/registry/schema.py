@@ -33,7 +33,9 @@ from sqlalchemy import (
 from payload.codes.id_permutation import SECRET_BYTES
 from payload.errors import RegistryError
 from payload.records.record import MAX_CHARACTERS
-from payload.registry.bands import PDQ_BITS, Bands
+from payload.registry.bands import Bands
+from payload.registry.generations import FIRST_GENERATION, SCHEME
+from payload.registry.pdq import PDQ_BITS
 
 SCHEMA_VERSION = 5
 FIRST_VERSION = 1  # of 0.1 to 0.2
@@ -42,9 +44,6 @@ SKETCHES = 4  # from which on entries have sketches
 LABELLED_WORDS = 3  # from which on a registry says what words it gives out
 AUDITED = 2  # from which on there are generations, sources and the audit log
 REVISION_TABLE = "wam_migration"
-
-SCHEME = "word-21"  # how a link is made from a serial number: 21 bits and their check bits, see docs/payload.md
-FIRST_GENERATION = 0
 
 NAMESPACE_BYTES = 8
 _NAMESPACE_LABEL = b"wam registry namespace 1"

@@ -28,26 +28,24 @@ from payload.layout import Words
 from payload.records.record import Record, format_time
 from payload.registry import audit, changes, exchange, lookalikes, queries, reservations, schema
 from payload.registry.audit import AuditLine, AuditReport, Event
-from payload.registry.bands import WITHIN
 from payload.registry.database import (
-    ENVIRONMENT_VARIABLE,
     connect,
     engine_name,
-    listed,
     locate,
     transaction,
     write_anew,
 )
 from payload.registry.entry import IN_USE, STATES, Entry, State, words_of
 from payload.registry.export_import import Header, read_lines, write_lines
-from payload.registry.generations import LABELLED, Giving, Scheme
+from payload.registry.generations import FIRST_GENERATION, LABELLED, SCHEME, Giving, Scheme
 from payload.registry.lookalikes import Lookalike
 from payload.registry.manifests import Manifests
+from payload.registry.pdq import WITHIN
+from payload.registry.places import ENVIRONMENT_VARIABLE, listed
 from payload.registry.reservations import Reserved, Wanted
 from payload.registry.schema import (
     AUDITED,
     FINGERPRINTS,
-    FIRST_GENERATION,
     FIRST_VERSION,
     SCHEMA_VERSION,
     entry_table,
@@ -319,7 +317,7 @@ class Registry:
         with transaction(self._engine, snapshot=True) as connection:
             if self._seen(connection) < AUDITED:
                 return queries.words(connection, None, used, *(() if labelled is None else (false(),)))
-            own = schema.SCHEME if labelled is None else LABELLED
+            own = SCHEME if labelled is None else LABELLED
             return queries.words(connection, labelled or 0, used, entry_table.c.scheme == own)
 
     def export(self, stream: TextIO) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load, save
 from segment_anything.modeling import ImageEncoderViT
 from torchvision.ops import roi_align
@@ -95,6 +96,18 @@ def test_the_list_of_models_does_not_wait_for_torch() -> None:
     imports = "import sys; from typer.testing import CliRunner; from wam.cli import app"
     run = "told = CliRunner().invoke(app, ['model', 'list'])"
     assert python(f"{imports}; {run}; assert 'lattice32' in told.stdout; print({HEAVY})") == ""
+
+
+def test_reading_a_picture_loads_nothing_that_it_does_not_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "XDG_DATA_HOME"):  # where the user's own registry would be
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.delenv("WAM_REGISTRY", raising=False)
+    Image.new("RGB", (96, 96), "teal").save(tmp_path / "in.png")
+    needless = "{'sqlalchemy', 'segment_anything', 'skimage', 'kornia', 'wam.pictures.overlay', 'wam.html_page'}"
+    imports = "import sys; from typer.testing import CliRunner; from wam.cli import app"
+    run = f"told = CliRunner().invoke(app, ['detect', '{tmp_path / 'in.png'}'])"
+    said = python(f"{imports}; {run}; print(told.exit_code, 'torch' in sys.modules, {needless} & set(sys.modules))")
+    assert said == "1 True set()"
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists() or os.cpu_count() == 1, reason="needs Linux and two CPUs")

@@ -201,10 +201,15 @@ def test_a_reader_with_two_keys_tells_which_was_used() -> None:
     assert (found.bits, found.key) == (BITS, 1)
 
 
+ROW_OF_INFINITY = torch.zeros(1, 3, 64, 64).index_fill_(2, torch.tensor(7), float("inf"))
+
+
 @pytest.mark.parametrize(
     ("image", "problem"),
     [
-        (torch.full((1, 3, 64, 64), float("nan")), r"expected finite values in \[0, 1\]"),
+        (torch.full((1, 3, 64, 64), float("nan")), r"found 12288 that are NaN or infinite, the first in row 0"),
+        (ROW_OF_INFINITY, r"found 192 .* in row 7, column 0, channel 0"),
+        (np.full((64, 64, 3), np.nan, dtype=np.float32), r"expected \(H, W, 3\) uint8 RGB, found .* float32"),
         (torch.full((1, 3, 64, 64), 2.0), "divide 8-bit values by 255"),
         (torch.full((1, 3, 64, 64), -0.1), r"expected finite values in \[0, 1\]"),
         (torch.zeros(3, 64, 64), r"expected \(B, 3, H, W\) float in \[0, 1\], found \(3, 64, 64\)"),

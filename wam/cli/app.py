@@ -20,6 +20,7 @@ from wam.cli.claims import claims
 from wam.cli.detect import detect
 from wam.cli.detect_options import DetectCommand
 from wam.cli.embed import embed
+from wam.cli.garbage import collect_as_usual, collect_rarely
 from wam.cli.key import key_app
 from wam.cli.label_options import LabelCommand
 from wam.cli.model import model_app
@@ -85,6 +86,7 @@ def main() -> None:
     received: list[int] = []
     _end_as_ctrl_c(received)
     _silence_warnings()
+    collect_rarely()
     try:
         status = app(standalone_mode=False, obj=told)
     except typer.Abort:  # what older versions of typer make of Ctrl-C; newer ones return the status
@@ -107,6 +109,8 @@ def main() -> None:
     except Exception:  # a fault of this program: not one of the picture, whose status says something else
         typer.echo(mask_secrets(traceback.format_exc()), err=True)
         status = 2
+    finally:
+        collect_as_usual()  # where no model was loaded
     if status == INTERRUPTED:
         common.report("interrupted; files written so far are whole")
         status = BY_SIGNAL + received[0] if received else INTERRUPTED

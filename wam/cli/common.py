@@ -14,6 +14,7 @@ import typer
 from payload import PayloadError
 from wam.cli import panels
 from wam.cli.choices import Device, Engine, Precision
+from wam.cli.garbage import collect_as_usual
 from wam.cli.lines import fail as fail
 from wam.cli.lines import note
 from wam.cli.lines import report as report
@@ -172,9 +173,11 @@ def make_folder(folder: Path) -> None:
 def loaded(load: Callable[[], Watermarker]) -> Watermarker:
     """The model, or one error line and exit status 2."""
     try:
-        return load()
+        model = load()
     except WamError as error:
         fail(error)
+    collect_as_usual(keep=True)
+    return model
 
 
 def local_path(text: str) -> Path:
@@ -206,7 +209,8 @@ def say_unread(found: Unread) -> None:
 
 def own_files(registry: str | Sequence[str] | None, *others: str | Path | None) -> list[str | Path]:
     """What a command reads beside pictures, which no output may take the place of: files of registries and others."""
-    from payload.registry.database import files_of, listed
+    from payload.registry.database import files_of
+    from payload.registry.places import listed
 
     try:
         files = [
@@ -284,9 +288,13 @@ def open_registry(url: str | None, *, create: bool) -> Registry:
 def open_registries(urls: Sequence[str] | None) -> list[Registry]:
     """The registries to look records up in; a default one that was never made is none, any other failure ends the
     command."""
-    from payload.registry import Registry
+    from payload.registry.places import none_made
 
     try:
+        if none_made(urls):  # SQLAlchemy takes a fifth of a second
+            return []
+        from payload.registry import Registry
+
         return Registry.open_listed(urls)
     except PayloadError as error:
         fail(error)

@@ -180,9 +180,10 @@ def _outcomes(
 ) -> Generator[DetectOutcome]:
     """The work itself, on the engine that was chosen."""
     from wam.jobs.engines.local import detect_locally
-    from wam.jobs.engines.ray_data import detect_on_cluster
 
     if cluster is not None:
+        from wam.jobs.engines.ray_data import detect_on_cluster
+
         return detect_on_cluster(cluster, records, sources, effort=effort, frames=frames, similar=similar)
     start = STAGE_LINE.listen if single else common.one_thread
     return detect_locally(

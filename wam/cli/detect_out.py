@@ -49,6 +49,8 @@ OnlyFoundOption = Annotated[
 
 def check_outs(outs: Sequence[Path], *, resume: bool) -> None:
     """Ends the command for reports that cannot be written as asked."""
+    if not outs and not resume:
+        return  # pages for people draw and measure: nobody else waits for what they need
     from wam.jobs.report_pages import WRITERS
     from wam.pictures.storage import is_url
 

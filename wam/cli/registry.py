@@ -140,7 +140,7 @@ def list_(
 
 def _stores(urls: list[str] | None) -> list[Registry]:
     """The registries to look records up in, all of which have to be there."""
-    from payload.registry.database import listed
+    from payload.registry.places import listed
 
     try:
         return [common.open_registry(url, create=False) for url in listed(urls)]

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from wam.signal.balance import Balance, local_votes
-from wam.signal.filters import resize, sized, to_pixels
+from wam.signal.filters import resize, to_pixels
 from wam.signal.pattern import Carrier
 from wam.signal.specification import PER_BIT
 
@@ -77,14 +77,17 @@ def _turned(one: Tensor, opposite: Tensor, same: Tensor) -> Tensor:
 
 
 def try_mark(
-    marked: Tensor, bits: Tensor, carrier: Carrier, working: tuple[int, int], extract: Callable[[Tensor], Tensor]
+    marked: Tensor,
+    half: Tensor,
+    bits: Tensor,
+    carrier: Carrier,
+    working: tuple[int, int],
+    extract: Callable[[Tensor], Tensor],
 ) -> Trial:
-    """From a marked picture (3, H, W) in [0, 1], its bits (1, 32), its size at working resolution, and what estimates
-    the pattern (B, 1, h, w) of pictures (B, 3, h, w)."""
-    height, width = marked.shape[-2:]
-    half = resize(marked[None], sized(height, width, min(height, width) / 2))[0].clamp(0, 1)
-    copies = [recoded(marked, TRIAL_QUALITY), recoded(half, HALF_QUALITY)]
-    estimates = extract(torch.cat([resize(copy[None], working) for copy in copies]))[:, 0]
+    """From a marked picture (3, H, W) in [0, 1] or of 8 bits, the same at ``half`` the size, its bits (1, 32), its size
+    at working resolution, and what estimates the pattern (B, 1, h, w) of pictures (B, 3, h, w)."""
+    worn = ((marked, TRIAL_QUALITY), (half, HALF_QUALITY))  # one after the other: a long strip's copy is large
+    estimates = extract(torch.cat([resize(recoded(*one)[None], working) for one in worn]))[:, 0]
     upright, corner = torch.eye(2, device=estimates.device)[None], torch.zeros(1, 2, device=estimates.device)
     real = carrier.project(estimates[:1], upright, corner)[0, :, 0] * carrier.signs(bits)[0]
     noise = (estimates[0].square().sum() / 2 + 1e-9).sqrt()  # of one frequency
@@ -92,11 +95,12 @@ def try_mark(
 
 
 def recoded(image: Tensor, quality: int) -> Tensor:
-    """A picture (3, H, W) in [0, 1], saved as JPEG and opened again: the same shape and device."""
+    """A picture (3, H, W) in [0, 1] or of 8 bits, saved as JPEG and opened again: the same shape, kind and device."""
     from PIL import Image  # who only loads weights does without
 
     with io.BytesIO() as file:
         Image.fromarray(to_pixels(image.cpu())).save(file, "JPEG", quality=quality)
         with Image.open(file) as back:
             pixels = np.array(back)
-    return torch.from_numpy(pixels).permute(2, 0, 1).to(image) / 255
+    opened = torch.from_numpy(pixels).permute(2, 0, 1).to(image)
+    return opened if image.dtype == torch.uint8 else opened / 255

@@ -6,7 +6,7 @@ Pictures that are marked may have 8 bits, uint8, in place of floats in [0, 1]: m
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +20,7 @@ from wam.networks.strength import USUAL_STRENGTH, strength_of
 from wam.networks.strength_trial import TRIAL_SIDE, PairTrial, Trial, try_mark
 from wam.networks.visibility import Gains, PerceptualEmbedder, hidden
 from wam.signal.balance import Balance, render_balanced
-from wam.signal.eight_bit import as_given, floats
+from wam.signal.eight_bit import as_given, floats, interpolated
 from wam.signal.filters import coloured, resize, sized
 from wam.signal.mark_grid import Cell
 from wam.signal.pattern import Carrier
@@ -199,12 +199,19 @@ class WatermarkModel(nn.Module):
     def _tried(self, image: Tensor, bits: Tensor, gains: Gains, side: int) -> Trial:
         """What becomes of a message (1, 32) in a picture (3, H, W), marked with all that it hides."""
         height, width = image.shape[-2:]
-        small = min(height, width) <= TRIAL_SIDE
-        copy = floats(image[None]) if small else resize(image[None], sized(height, width, TRIAL_SIDE))
-        carrier = self._marking((int(copy.shape[-2]), int(copy.shape[-1])), side)
-        marked = self._mark_strips(copy, bits, gains, side)[0]
+        small = min(height, width) <= TRIAL_SIDE  # a long strip may have many pixels all the same
+        copy = image[None] if small else resize(image[None], sized(height, width, TRIAL_SIDE))
+        size = (int(copy.shape[-2]), int(copy.shape[-1]))
+        half = sized(*size, min(size) / 2)
+        marked, narrow = torch.empty_like(copy), torch.empty(1, 3, size[0], half[1], device=copy.device)
+        for part, strip in self._marked_strips(copy, bits, gains, side):
+            marked[..., part, :] = as_given(strip, copy)
+            narrow[..., part, :] = interpolated(strip, (strip.shape[-2], half[1]))
+        smaller = interpolated(narrow, half)[0].clamp(0, 1)
+        del narrow  # of a long strip larger than the picture
         working = (gains.luma.shape[-2], gains.luma.shape[-1])
-        return try_mark(marked, bits, carrier, working, lambda views: self.extract(views).pattern)
+        carrier = self._marking(size, side)
+        return try_mark(marked[0], smaller, bits, carrier, working, lambda views: self.extract(views).pattern)
 
     def _mark_strips(
         self,
@@ -219,16 +226,31 @@ class WatermarkModel(nn.Module):
     ) -> Tensor:
         """Marked pictures (B, 3, H, W) with a ``factor`` times the gains of each, (B, 1, h, w), or the ``levels`` that
         were made of them; a balance is of one picture."""
-        height, width = images.shape[-2:]
         marked = torch.empty_like(images)
+        for part, strip in self._marked_strips(images, bits, gains, side, balance, levels=levels, factor=factor):
+            marked[..., part, :] = as_given(strip, images)
+        return marked
+
+    def _marked_strips(
+        self,
+        images: Tensor,
+        bits: Tensor,
+        gains: Gains,
+        side: int,
+        balance: Balance | None = None,
+        *,
+        levels: Tensor | None = None,
+        factor: float = 1.0,
+    ) -> Iterator[tuple[slice, Tensor]]:
+        """Which rows, and these as marked, floats."""
+        height, width = images.shape[-2:]
         rows = self.limits.rows_of(width)
         for top in range(0, height, rows):  # the pattern is exact at any place, so strips meet without a seam
             strip = Cell(top, 0, min(rows, height - top), width)
             part = slice(top, top + rows)
             own = _levels(gains, strip, (height, width)) if levels is None else levels[..., part, :]
             own = own if factor == 1 else own * factor
-            marked[..., part, :] = as_given(self._mark_cell(images, bits, own, strip, side, balance), images)
-        return marked
+            yield part, self._mark_cell(images, bits, own, strip, side, balance)
 
     def mark_cells(
         self, image: Tensor, bits: Tensor, cells: Sequence[Cell], *, psnr_db: float | None = None, side: int

@@ -11,8 +11,8 @@ from typing import Literal
 
 from payload.phash import PHASH_BITS
 from payload.registry import Registry
-from payload.registry.bands import PDQ_BITS, WITHIN
 from payload.registry.manifests import Binding, Manifest
+from payload.registry.pdq import PDQ_BITS, WITHIN
 from wam.provenance.fingerprint import installed
 from wam.provenance.manifest_state import read_store
 from wam.provenance.soft_value import EXACT, MarkName, asked_match, entered, named

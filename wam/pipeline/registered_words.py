@@ -6,16 +6,18 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from payload.layout import Words
-from payload.registry import Registry
 from payload.registry.entry import IN_USE, TAKEN_BACK, Entry
 from wam.signal.label import Label
 
-Registries = Registry | Sequence[Registry] | None  # that are asked, in order
+if TYPE_CHECKING:  # whoever reads without a registry does not wait for SQLAlchemy
+    from payload.registry import Registry
+
+Registries: TypeAlias = "Registry | Sequence[Registry] | None"  # that are asked, in order
 
 WORDS_SECONDS = 60.0  # how old the list may be: reading it takes long in a large registry
 
@@ -51,7 +53,7 @@ class RegisteredWords:
     """
 
     def __init__(self, registry: Registries = None, *, seconds: float = WORDS_SECONDS) -> None:
-        self.registries = () if registry is None else (registry,) if isinstance(registry, Registry) else tuple(registry)
+        self.registries = () if registry is None else tuple(registry) if isinstance(registry, Sequence) else (registry,)
         self._seconds = seconds
         self._lock = threading.Lock()
         self._listed: _Listed | None = None

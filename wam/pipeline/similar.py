@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from payload.registry.bands import WITHIN
 from payload.registry.entry import Entry
+from payload.registry.pdq import WITHIN
 from wam.errors import OptionsError
 from wam.pipeline.registered_words import RegisteredWords
 from wam.provenance.fingerprint import TURNS, installed, turned_fingerprints

@@ -16,7 +16,7 @@ from PIL import Image
 
 from payload import PayloadError, Record, RecordTooLongError, hash_rgb, parse_time
 from payload.registry import Registry
-from payload.registry.bands import pdq_text
+from payload.registry.pdq import pdq_text
 from wam.errors import ImageError, WamError, is_out_of_memory, show_name
 from wam.models.effort import Effort
 from wam.pictures.files import read_image

@@ -53,15 +53,17 @@ def _resized(images: Tensor, size: tuple[int, int], of: Callable[[Tensor], Tenso
     narrow: Tensor | None = None
     for top in range(0, height, rows):
         strip = of(floats(images[..., top : top + rows, :]))
-        strip = _interpolated(strip, (strip.shape[-2], size[1]))
+        strip = interpolated(strip, (strip.shape[-2], size[1]))
         if narrow is None:
             narrow = strip.new_empty((*strip.shape[:2], height, size[1]))
         narrow[..., top : top + rows, :] = strip
     assert narrow is not None
-    return _interpolated(narrow, size)
+    return interpolated(narrow, size)
 
 
-def _interpolated(images: Tensor, size: tuple[int, int]) -> Tensor:
+def interpolated(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Antialiased bilinear resize of floats (B, C, H, W), the widths first: strips of rows may be made narrower one by
+    one, and shorter together."""
     if images.shape[-2:] == size:
         return images
     return F.interpolate(images, size=size, mode="bilinear", antialias=True, align_corners=False)

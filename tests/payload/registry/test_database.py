@@ -11,7 +11,8 @@ from sqlalchemy import text
 from payload.errors import RegistryError
 from payload.records.record import Record
 from payload.registry import Registry, schema
-from payload.registry.database import connect, listed, locate, transaction
+from payload.registry.database import connect, locate, transaction
+from payload.registry.places import listed
 
 RECORD = Record("123", "acme")
 

@@ -14,9 +14,10 @@ from sqlalchemy import func, select
 from payload.errors import ImportFileError
 from payload.records.record import Record
 from payload.registry import Registry
-from payload.registry.bands import BANDS, PDQ_BITS, WITHIN, bands_of
+from payload.registry.bands import BANDS, bands_of
 from payload.registry.database import connect, locate, transaction
 from payload.registry.entry import Entry
+from payload.registry.pdq import PDQ_BITS, WITHIN
 from payload.registry.reservations import Wanted
 from payload.registry.schema import fingerprint_bands
 

@@ -17,9 +17,9 @@ from payload.records.record import Record
 from payload.registry import Registry
 from payload.registry.database import connect, locate, transaction
 from payload.registry.entry import Entry
-from payload.registry.generations import LABELLED, Giving
+from payload.registry.generations import LABELLED, SCHEME, Giving
 from payload.registry.reservations import Wanted
-from payload.registry.schema import SCHEME, registry_table
+from payload.registry.schema import registry_table
 
 RECORD = Record("123", "acme")
 

@@ -14,6 +14,7 @@ from wam.networks.strength import STRENGTHS, checked, either, keywords, parsed, 
 from wam.networks.strength_trial import recoded
 from wam.networks.visibility import CHROMA, PLAIN, Gains, PerceptualEmbedder, hidden_chroma, hidden_luma
 from wam.networks.watermark_network import WatermarkModel
+from wam.signal.eight_bit import as_given, floats
 from wam.signal.filters import coloured, luma
 from wam.signal.mark_grid import Cell
 from wam.signal.pattern import Carrier
@@ -134,3 +135,10 @@ def test_cells_of_smooth_pictures_get_more(model: WatermarkModel) -> None:
     factor = STRENGTHS["normal"].most / STRENGTHS["gentle"].most
     assert found[1] - found[0] == pytest.approx(20 * math.log10(factor), abs=0.1)
     assert 46.5 < found[0] < 49.5
+
+
+def test_a_strip_of_eight_bits_is_tried_and_marked_as_its_floats_are(model: WatermarkModel) -> None:
+    strip = (picture(size=(128, 900)) * 255).round().byte()  # its short side is tried as it is, whatever its length
+    marked = model.mark(strip, BITS)
+    assert marked.dtype == torch.uint8 and not torch.equal(marked, strip)
+    assert torch.equal(marked, as_given(model.mark(floats(strip), BITS), strip))
