@@ -117,6 +117,11 @@ def _fold(count: int) -> Function:
     return function
 
 
+def _fold_fitted(marked: Tensor, means: Means, strength: float) -> Outcome:
+    """As much of the fold as is there in each place, whatever that costs."""
+    return folding.subtract_fitted(marked, means)
+
+
 def _copy(count: int) -> Function:
     def function(marked: Tensor, means: Means, strength: float) -> Outcome:
         return folding.copy(marked, means, strength, others=count - 1)
@@ -132,6 +137,7 @@ ADVERSARIES: Mapping[str, AdversaryKind] = {
     "fold": _kind("remove", _fold(1), "lattice", strength=_DB),
     "fold_10": _kind("remove", _fold(10), "lattice", "others", strength=_DB),
     "fold_100": _kind("remove", _fold(100), "lattice", "others", strength=_DB),
+    "fold_fitted": _kind("remove", _fold_fitted, "lattice"),
     "fold_aligned": _kind("remove", aligning.subtract, "lattice", "extractor", strength=_DB),
     "copy": _kind("forge", _copy(1), "lattice", strength=_DB),
     "copy_10": _kind("forge", _copy(10), "lattice", "others", strength=_DB),

@@ -21,6 +21,7 @@ NEIGHBOURHOOD = 4.0  # standard deviation of the window whose energy says how bu
 BINS = 2  # along a working pixel
 QUIET = 1.0 / 255  # deviation below which places count as equally quiet
 FAINTEST = 0.15  # share of a wave that is raised to a whole one: fainter ones are noise
+FITTED = 1.0  # tiles: standard deviation of the window in which an estimate is fitted to the picture
 _ROUNDS = 6  # tries to meet a PSNR, which clipping and rounding move
 
 
@@ -29,6 +30,18 @@ def subtract(marked: Tensor, means: Means, psnr_db: float, *, others: int = 0) -
     pictures with the same mark that the estimate rests on."""
     pattern = estimate(marked, means, others=others)
     return Outcome(held(marked, -spread(pattern, marked, means), psnr_db), marked)
+
+
+def subtract_fitted(marked: Tensor, means: Means) -> Outcome:
+    """The estimate taken from the picture, in each place as much as is there by least squares over the places around:
+    neither too little, which leaves the mark, nor too much, which leaves its negative."""
+    step = sum(means.steps(*marked.shape[-2:])) / 2
+    pattern = spread(estimate(marked, means), marked, means)
+    (fine, deviation), shown = detail(marked, step), pattern - smoothed(pattern, DETAIL / step)
+    share = 1 / (deviation.square() + QUIET**2)
+    around = FITTED * means.tile / step
+    amount = smoothed(fine * shown * share, around) / smoothed(shown.square() * share, around).clamp(min=1e-12)
+    return Outcome(to_8_bits(marked - amount * pattern), marked)
 
 
 def copy(marked: Tensor, means: Means, psnr_db: float, *, others: int = 0) -> Outcome:

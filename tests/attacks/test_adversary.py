@@ -103,6 +103,12 @@ def test_what_is_subtracted_is_the_mark_at_the_price_that_was_asked(name: str) -
     assert agreement(outcome.image) < 0.4 * agreement(marked)
 
 
+def test_a_fitted_fold_leaves_neither_the_mark_nor_its_negative() -> None:
+    marked = marked_like(photo(0), levels=3.0)
+    outcome = parse_adversary("fold_fitted").attack(marked, KnownMeans())
+    assert abs(agreement(outcome.image)) < 0.25 * agreement(marked) and psnr(outcome.image, marked) > 36
+
+
 @pytest.mark.parametrize("name", ["copy=40", "copy_10=40", "copy_aligned=40", "transfer"])
 def test_a_mark_is_forged_onto_a_picture_that_never_had_it(name: str) -> None:
     adversary = parse_adversary(name)
