@@ -34,7 +34,8 @@ _WAM = """
 
 _ADVERSARY = """
     fold 38 40 42 · fold_fitted · fold_10 40 · fold_100 40 · fold_aligned 40
-    · copy 40 · copy_10 40 · copy_100 40 · copy_aligned 40 · transfer · gradient 40 44 · overmark · oracle 40 · oracle_blur 40"""
+    · copy 40 · copy_10 40 · copy_100 40 · copy_aligned 40 · transfer
+    · gradient 40 44 · overmark · oracle 40 · oracle_blur 40"""
 _ADVERSARY_KEYED = (
     "fold 38 40 42 · fold_fitted · fold_10 40 · fold_aligned 40 · copy 40 · transfer · gradient 40 · overmark"
 )
