@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from wam.watermarker import Detection
 
 
+SUSPICIOUS = (
+    "energy is missing where a mark's pattern would lie, as in 1 of 1,000 unmarked photos and 2 to 8 of 100 drawings: "
+    "a mark may have been subtracted"
+)
+
+
 def explain(location: str, findings: Findings, keys: Sequence[bytes | None]) -> Iterator[str]:
     """Lines on one file: what the search did, then each mark in the order of the results; ``keys`` of the reader."""
     name, searches = show_name(location), findings.searches
@@ -24,6 +30,8 @@ def explain(location: str, findings: Findings, keys: Sequence[bytes | None]) -> 
         yield f"{name}:{frame} {_search(search)}"
     if not findings.readings:
         yield f"{name}: nothing found; {_nearest(searches)}"
+    if not findings.readings and any(search.suspicious for search in searches):
+        yield f"{name}: {SUSPICIOUS}"
     for place, reading in enumerate(findings.readings, start=1):
         for detection in _detections(reading):
             yield f"{name}: {place}. {_mark(reading, detection, searches)}{_key(detection, keys)}"
