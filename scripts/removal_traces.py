@@ -5,7 +5,7 @@
 Whoever subtracts a periodic pattern takes with it what the picture itself has at the pattern's frequencies. So at the
 usual resolution the power at whole cycles per tile is compared with that half a cycle beside
 (``wam.detection.removal_traces``). The script marks validation photos, folds the mark out of them (``fold_fitted``,
-``fold=40`` and ``fold=42``), wears them, and tells how many lie below bounds that a share of --unmarked pictures passes.
+``fold=40`` and ``fold=42``), wears them, and tells how many lie below bounds that a share of --unmarked ones passes.
 Whole pictures only; and whoever knows of it puts noise where the energy is missing.
 """
 

@@ -21,7 +21,6 @@ def grainy(seed: int) -> torch.Tensor:
 
 def emptied(image: torch.Tensor) -> torch.Tensor:
     """The same without what it has at whole cycles per tile of the working resolution, within the band."""
-    height, width = SIZE
     side = TILE * min(SIZE) / 256  # pixels of a tile
     rows, columns = (torch.arange(count) / side for count in SIZE)
     cycles = torch.arange(-int(HIGHEST), int(HIGHEST) + 1).double()
