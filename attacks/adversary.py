@@ -145,6 +145,7 @@ ADVERSARIES: Mapping[str, AdversaryKind] = {
     "copy_aligned": _kind("forge", aligning.copy, "lattice", "extractor", strength=_DB),
     "transfer": _kind("forge", _transfer, "original"),
     "gradient": _kind("remove", gradient.against_estimate, "lattice", "extractor", strength=_DB),
+    "gradient_fitted": _kind("remove", gradient.to_nothing, "lattice", "extractor", strength=_DB),
     "overmark": _kind("remove", _overmark, "embedder"),
     "oracle": _kind("remove", oracle.along_fold, "lattice", "detector", strength=_QUERIES),
     "oracle_blur": _kind("remove", oracle.along_blur, "detector", strength=_QUERIES),

@@ -6,6 +6,8 @@ the pattern of whatever key. Projected gradient descent (Madry et al., 2018) wit
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,17 +21,34 @@ STRIDE = 0.25  # length of a step, in radii of the ball
 
 def against_estimate(marked: Tensor, means: Means, psnr_db: float) -> Outcome:
     """The picture at ``psnr_db`` whose estimate agrees least with the periodic part of what was seen before."""
+    change = _descended(marked, means, psnr_db, lambda agreement: agreement.mean(), last=STRIDE)
+    return Outcome(held(marked, change, psnr_db) if change.any() else to_8_bits(marked), marked)
+
+
+def to_nothing(marked: Tensor, means: Means, psnr_db: float) -> Outcome:
+    """A picture at ``psnr_db`` or nearer whose estimate neither agrees nor disagrees with it, tile by tile: what is
+    read turned over, where the least agreement is sought, is not left here."""
+
+    def left(agreement: Tensor) -> Tensor:
+        return F.avg_pool2d(agreement, means.tile, means.tile // 2, ceil_mode=True).square().mean()
+
+    return Outcome(to_8_bits(marked + _descended(marked, means, psnr_db, left, last=STRIDE / ROUNDS)), marked)
+
+
+def _descended(marked: Tensor, means: Means, psnr_db: float, aim: Callable[[Tensor], Tensor], *, last: float) -> Tensor:
+    """The change (1, 3, H, W) that makes least of an aim, which is given the estimate times the periodic part of what
+    was seen before, (1, 1, h, w); the ``last`` of the steps, which shrink evenly, in radii of the ball."""
     with torch.no_grad():
         seen = _periodic(means.estimate(marked), means.tile)
     radius = 10 ** (-psnr_db / 20) * marked.numel() ** 0.5
     change = torch.zeros_like(marked)
-    for _ in range(ROUNDS):
+    for step in torch.linspace(STRIDE, last, ROUNDS).tolist():
         tried = (marked + change).clamp(0, 1).requires_grad_()
-        (slope,) = torch.autograd.grad((means.estimate(tried) * seen).mean(), tried)
-        change = change - STRIDE * radius * slope / slope.norm().clamp(min=1e-12)
+        (slope,) = torch.autograd.grad(aim(means.estimate(tried) * seen), tried)
+        change = change - step * radius * slope / slope.norm().clamp(min=1e-12)
         change = (marked + change).clamp(0, 1) - marked
         change = change * min(1.0, radius / max(float(change.norm()), 1e-12))
-    return Outcome(held(marked, change, psnr_db) if change.any() else to_8_bits(marked), marked)
+    return change
 
 
 def _periodic(pattern: Tensor, tile: int) -> Tensor:

@@ -35,10 +35,10 @@ _WAM = """
 _ADVERSARY = """
     fold 38 40 42 · fold_fitted · fold_10 40 · fold_100 40 · fold_aligned 40
     · copy 40 · copy_10 40 · copy_100 40 · copy_aligned 40 · transfer
-    · gradient 40 44 · overmark · oracle 40 · oracle_blur 40"""
-_ADVERSARY_KEYED = (
-    "fold 38 40 42 · fold_fitted · fold_10 40 · fold_aligned 40 · copy 40 · transfer · gradient 40 · overmark"
-)
+    · gradient 40 44 · gradient_fitted 40 · overmark · oracle 40 · oracle_blur 40"""
+_ADVERSARY_KEYED = """
+    fold 38 40 42 · fold_fitted · fold_10 40 · fold_aligned 40 · copy 40 · transfer
+    · gradient 40 · gradient_fitted 40 · overmark"""
 _ADVERSARY_PLAIN = """
     jpeg 20 10 · webp 10 · avif 25 12 · jpeg_2000 50 100 · jxl 20 10 · heic 20 10
     · oidn · waifu2x 1 3 · waifu2x_photo 1 .5 · span 1 .5

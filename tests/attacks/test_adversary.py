@@ -103,9 +103,10 @@ def test_what_is_subtracted_is_the_mark_at_the_price_that_was_asked(name: str) -
     assert agreement(outcome.image) < 0.4 * agreement(marked)
 
 
-def test_a_fitted_fold_leaves_neither_the_mark_nor_its_negative() -> None:
+@pytest.mark.parametrize("name", ["fold_fitted", "gradient_fitted=36"])
+def test_what_is_fitted_leaves_neither_the_mark_nor_its_negative(name: str) -> None:
     marked = marked_like(photo(0), levels=3.0)
-    outcome = parse_adversary("fold_fitted").attack(marked, KnownMeans())
+    outcome = parse_adversary(name).attack(marked, KnownMeans())
     assert abs(agreement(outcome.image)) < 0.25 * agreement(marked) and psnr(outcome.image, marked) > 36
 
 

@@ -18,7 +18,7 @@ from wam.signal.specification import HIGHEST, LOWEST, TILE, WORKING_SIDE
 
 SUSPICIOUS = -0.88
 """Missing energy below which something may have been subtracted: of 2,000 unmarked photos of the independent set (mean
--.51, deviation .12) two lie below (scripts/removal_traces.py), of drawings, icons and screenshots 2 to 8 of a hundred."""
+-.51, deviation .12) two lie below (scripts/removal_traces.py), of drawings and screenshots 2 to 8 of a hundred."""
 BLANK = 1e-4  # mean square of the fine luma over its deviation, below which a picture is of one colour
 
 

@@ -85,8 +85,8 @@ class SearchSummary:
     """What a search did: ``views`` (height, width) in pixels that the network saw, one pass each; ``tried`` regions,
     each at one given pose or at thousands; ``strongest`` score that one reached at its pose, and the ``threshold`` from
     which one is a watermark, in the model's own unit; ``cut_short``: the time was over before all was looked at;
-    ``suspicious``: nothing was found, and energy is missing where a mark's pattern would lie, as of one unmarked photo in
-    a thousand: a mark may have been subtracted."""
+    ``suspicious``: nothing was found, and energy is missing where a mark's pattern would lie, as in one of a thousand
+    unmarked photos: a mark may have been subtracted."""
 
     views: tuple[tuple[int, int], ...]
     tried: int
