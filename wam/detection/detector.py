@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -23,6 +23,8 @@ from wam.detection.crop import Part
 from wam.detection.level_search import Candidate, LevelPlan, Refuted, promising, search_level
 from wam.detection.merging import Found, join_parts
 from wam.detection.perspective_proposals import outlined_bend
+from wam.detection.phase_reversal import NEGATIVE, Reversal, likeliest
+from wam.detection.pyramid import view_sizes
 from wam.detection.sliding_windows import Box, Measured, Window
 from wam.detection.small_regions import enlarged, small_windows
 from wam.detection.view import Tally, Unexplained, View
@@ -36,6 +38,7 @@ from wam.stages import tell
 T = TypeVar("T")
 TOGETHER = 1_500_000  # pixels of views that go through the extractor in one batch on a CPU: more are no sooner done
 TOGETHER_DEVICE = 16_000_000  # the same elsewhere: memory goes with them
+SURE = 2.0  # times the threshold from which a mark is no part of one whose signs are to be put right
 
 
 @dataclass(frozen=True)
@@ -141,10 +144,10 @@ class _Look:
     output: ExtractorOutput
     measured: Measured
 
-    def negative(self) -> _Look:
-        """The same with light and dark exchanged: what the extractor makes of that is nearly the same turned over, and
+    def without(self, reversal: Reversal, scale: float) -> _Look:
+        """The same with signs put right: the extractor would make nearly that of a picture without the reversal, and
         windows repeat as they do."""
-        return replace(self, output=replace(self.output, pattern=-self.output.pattern))
+        return replace(self, output=replace(self.output, pattern=reversal.undone(self.output.pattern, scale)))
 
 
 class _Search:
@@ -216,8 +219,8 @@ class _Search:
             outlined=outlined_bend(image[0].amax(0) > own.black, self.config) if tilts else None,
         )
         self._search(look, plan)
-        if plan.small_parts and not self.found:
-            self._search(look.negative(), LevelPlan(expected=plan.expected, negative=True))
+        if plan.small_parts and all(one.score < SURE * self.threshold for one in self.found):
+            self._search_reversed(look, plan.expected)
 
     def _search(self, look: _Look, plan: LevelPlan, *, part: Part | None = None) -> None:
         """One look with each carrier; ``part``: where it lies in the finest view, if it is one of that."""
@@ -227,9 +230,27 @@ class _Search:
             limit = self.config.pyramid.most_marks - len(self.found)
             for candidate in search_level(view, left, plan, self.tally, look.measured, limit=limit):
                 if part is None or self.finest is None:
-                    self._keep(candidate, view.pattern, index, negative=plan.negative)
+                    self._keep(candidate, view.pattern, index, negative=plan.reversal == NEGATIVE)
                 else:
                     self._keep(_in_view(candidate, part), self.finest.output.pattern[0, 0], index)
+
+    def _search_reversed(self, look: _Look, expected: Pose | None) -> None:
+        """The usual look with signs put right, at what showed nothing, or nothing that is sure: bits that contradict
+        themselves may look like a faint mark. What is found so stands in its place."""
+        faint, explained = self.found, self.explained
+        if expected is not None:
+            self.found, self.explained = [], self.black.float()[None, None]
+            for carrier in self.model.carriers:
+                view = View(look.image, look.output, carrier, self.threshold, self.config)
+                reversal = likeliest(view, self._left(look, None), expected)
+                if reversal is not None and not self.found:
+                    whole = look.without(reversal, expected.scale)
+                    self._search(whole, LevelPlan(expected=expected, reversal=reversal))
+            self.tally.tried += 1  # a few signs at one pose, where a region is asked at thousands
+        if not self.found:
+            self.found, self.explained = faint, explained
+        if not self.found:
+            self._search(look.without(NEGATIVE, 1.0), LevelPlan(expected=expected, reversal=NEGATIVE))
 
     def _left(self, look: _Look, part: Part | None) -> Tensor:
         """Where nothing was found yet in a look: (H, W) 0 or 1."""
@@ -355,43 +376,3 @@ def blank(view: Tensor, config: PyramidConfig) -> Tensor:
     """Where a picture is of one colour over some pixels, so that no mark is left: (1, 3, H, W) -> (H, W) bool."""
     side = config.plain_window
     return (box_max(view, side) + box_max(-view, side)).amax(1)[0] <= config.one_colour
-
-
-def view_sizes(height: int, width: int, config: PyramidConfig) -> Iterator[tuple[int, tuple[int, int]]]:
-    """The views of a picture of that size that are looked at: short side, and (height, width); at least one.
-
-    None has more pixels than ``config.largest_view``: very long strips are only looked at reduced.
-    """
-    short, long = min(height, width), max(height, width)
-    largest = math.sqrt(config.largest_view * short / long)  # short side of a view of so many pixels
-    any_view = False
-    for short_side in pyramid(short, config, largest=largest):
-        size = sized(height, width, short_side)
-        enlarged = short_side > short and size[0] * size[1] > config.largest_enlarged
-        if size[0] * size[1] <= config.largest_view and not enlarged:
-            any_view = True
-            yield short_side, size
-    if not any_view:
-        short_side = max(8, int(largest))
-        yield short_side, sized(height, width, short_side)
-
-
-def pyramid(short_side: int, config: PyramidConfig, *, largest: float = math.inf) -> Iterator[int]:
-    """Short sides to look from: the usual one, coarser ones for enlarged pieces, finer ones for reduced pieces, evenly
-    spaced up to the picture's own or the ``largest``.
-
-    A picture below the usual size may be a thumbnail of a larger one, and is looked at enlarged.
-    """
-    usual = min(WORKING_SIDE, short_side)
-    yield usual
-    if usual < WORKING_SIDE:
-        yield WORKING_SIDE
-    side = usual / config.coarser
-    while side >= config.coarsest:
-        yield round(side)
-        side /= config.coarser
-    finest = math.floor(min(short_side, largest))
-    if finest > usual * config.native:
-        steps = math.ceil(math.log(finest / usual) / math.log(config.finer) - 1e-9)
-        for step in range(1, steps + 1):
-            yield round(usual * (finest / usual) ** (step / steps))

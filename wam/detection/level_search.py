@@ -17,6 +17,7 @@ from wam.detection.homography import Bend
 from wam.detection.lattice_estimation import autocorrelation, comb, same_lattice
 from wam.detection.message_clustering import Cluster
 from wam.detection.perspective_proposals import tried_bends
+from wam.detection.phase_reversal import Reversal
 from wam.detection.pose_reading import Proposal, read_at, read_near, with_own_label
 from wam.detection.pose_refinement import refine
 from wam.detection.sliding_windows import BATCH, BATCH_DEVICE, Box, Measured, Window, all_boxes, cut, sweep
@@ -59,8 +60,8 @@ class LevelPlan:
     """What is looked for on a level. ``expected``: the pose of a picture as it was marked, None where it is out of the
     extractor's sight; ``small_parts``: they are looked for in their old place; ``thorough``: all is synchronised,
     whether it repeats or not; ``tilts``: views from an angle are tried; ``fine``: windows are measured on fine lattices
-    as well; ``outlined``: the bend that the picture's own outline shows; ``negative``: the view is turned over, and was
-    looked at as it is before: only the expected pose and those of the whole view are asked."""
+    as well; ``outlined``: the bend that the picture's own outline shows; ``reversal``: was undone in this view, which
+    was looked at as it is before; then only the expected pose and those of the whole view are asked."""
 
     expected: Pose | None = None
     small_parts: bool = False
@@ -68,7 +69,7 @@ class LevelPlan:
     tilts: bool = False
     fine: bool = False
     outlined: Bend | None = None
-    negative: bool = False
+    reversal: Reversal | None = None
 
 
 def search_level(
@@ -93,15 +94,15 @@ def search_level(
                 continue  # a mark too faint to be read with all frequencies has none that are another's
             limit -= 1
             left.take(cluster.mask)
-            yield Candidate(pose, own, bend, _how(view, proposal.way, bend, plan.negative), label)
+            yield Candidate(pose, own, bend, _how(view, proposal.way, bend, plan.reversal), label)
         if limit <= 0:
             return
 
 
-def _how(view: View, way: str, bend: Bend | None, negative: bool) -> str:
+def _how(view: View, way: str, bend: Bend | None, reversal: Reversal | None) -> str:
     """How a mark was found, for people."""
     height, width = view.size
-    turned = ", light and dark exchanged" if negative else ""
+    turned = "" if reversal is None else f", {reversal}"
     return f"{way} at {width}x{height}{', bend followed' if bend else ''}{turned}"
 
 
@@ -115,9 +116,9 @@ def _proposals(view: View, left: Unexplained, plan: LevelPlan, tally: Tally, mea
             yield Proposal(one.pose, "pose found as the outline shows it", plan.outlined, label=one.label)
     if not plan.thorough and left.takes and left.area() < view.config.level.rest * before_all:
         return  # the usual end: a whole picture as it was marked
-    if not plan.negative or measured.repeats:  # turned over it shows a lattice only where it does as it is
+    if plan.reversal is None or measured.repeats:  # signs change no lattice
         yield from _whole(view, left, plan, tally, measured)
-    if plan.negative:
+    if plan.reversal is not None:
         if plan.expected is not None and left.area() > view.config.windows.least_area:
             yield Proposal(plan.expected, "small part in its old place", given=True)
         return

@@ -15,7 +15,8 @@ import wam
 from tests.wam.synthetic import THRESHOLD, handmade_marker, message, smooth_picture
 from wam.detection import config
 from wam.detection.config import DEFAULT_SEARCH, SEARCH_OF_0_3_0, SearchConfig
-from wam.detection.detector import pyramid, search
+from wam.detection.detector import search
+from wam.detection.pyramid import pyramid
 from wam.models.lattice_model import LatticeModel
 from wam.signal.mark_grid import WORKING_SIDES
 from wam.watermarker import to_batch

@@ -10,7 +10,7 @@ from PIL import Image
 
 from wam.detection.config import DEFAULT_SEARCH as SEARCH
 from wam.detection.config import SearchConfig
-from wam.detection.detector import view_sizes
+from wam.detection.pyramid import view_sizes
 from wam.detection.sliding_windows import Measured, Window
 from wam.detection.small_regions import small_windows
 from wam.detection.view import Unexplained, View
