@@ -5,7 +5,8 @@ calibrated with another is refused. Bounds that only save memory or time, and ch
 where they act: windows measured together (``sliding_windows``), fields per group (``lattice_estimation``), views in one
 pass (``detector``), strips of large pictures (``wam.networks.watermark_network``). So do the windows of the mask head's
 input, which belong to its weights, and the logit that stands for "not looked at" (``localization.OUTSIDE``), which is a
-convention of the output.
+convention of the output. What came after the calibration, looks where the search found nothing (``phase_reversal``,
+``detector.SURE``) and traces of removal (``removal_traces``), keeps its constants too: the search by these is as before.
 """
 
 from __future__ import annotations

@@ -26,6 +26,8 @@ ROOM = Path(wam.__file__).parent / "detection"
 ELSEWHERE = {"BATCH_DEVICE", "PICKS", "REPEATED", "GROUP", "BATCH", "OUTSIDE", "TOGETHER", "TOGETHER_DEVICE"}
 # of labels, which change nothing about marks without one: they join the configuration with the next calibration
 ELSEWHERE |= {"FEW_LABELS", "LIKELY_SHIFTS", "BEST_SHIFTS", "SMALL_LABELS", "DOUBT"}
+# of looks where the search found nothing, and of traces: likewise
+ELSEWHERE |= {"NEGATIVE", "REVERSALS", "LIKELY", "SURE", "SUSPICIOUS", "BLANK"}
 VALUES = [(group.name, value.name) for group in fields(SearchConfig) for value in fields(group.default_factory)]  # type: ignore[arg-type]
 
 
