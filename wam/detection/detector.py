@@ -216,7 +216,7 @@ class _Search:
             outlined=outlined_bend(image[0].amax(0) > own.black, self.config) if tilts else None,
         )
         self._search(look, plan)
-        if plan.small_parts and not self.found:
+        if plan.small_parts and not self.found and not self.tally.over:
             self._search(look.negative(), LevelPlan(expected=plan.expected, negative=True))
 
     def _search(self, look: _Look, plan: LevelPlan, *, part: Part | None = None) -> None:
