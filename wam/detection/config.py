@@ -2,7 +2,7 @@
 
 A checkpoint's calibration holds for one set of values: ``SearchConfig.digest`` names the set, and a checkpoint that was
 calibrated with another is refused. Bounds that only save memory or time, and change no result but for rounding, stay
-where they act: windows measured together (``sliding_windows``), fields per group (``lattice_estimation``), views in one
+where they act: windows measured together (``sliding_windows``), fields per group (``autocorrelation``), views in one
 pass (``detector``), strips of large pictures (``wam.networks.watermark_network``). So do the windows of the mask head's
 input, which belong to its weights, and the logit that stands for "not looked at" (``localization.OUTSIDE``), which is a
 convention of the output.

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from wam.detection.autocorrelation import autocorrelation
 from wam.detection.homography import Bend
-from wam.detection.lattice_estimation import autocorrelation, comb, same_lattice
+from wam.detection.lattice_estimation import comb, same_lattice
 from wam.detection.message_clustering import Cluster
 from wam.detection.perspective_proposals import tried_bends
 from wam.detection.pose_reading import Proposal, read_at, read_near, with_own_label

@@ -13,8 +13,8 @@ from payload import read_word
 from tests.wam.pipeline.test_judge import detection
 from wam.jobs.evidence import Circumstances, evidence_page
 from wam.jobs.report_pages import write_csv, write_html
-from wam.pictures.metadata import Metadata
-from wam.pictures.samples import Picture, Settings
+from wam.pictures.formats import Metadata, Settings
+from wam.pictures.samples import Picture
 from wam.pipeline.caption import caption
 from wam.pipeline.contract import detect_object
 from wam.pipeline.look_up import Reading
