@@ -12,6 +12,7 @@ import typer
 from wam.cli import common, panels
 from wam.cli.choices import Cost, Device
 from wam.cli.fitted_table import fitted_table
+from wam.cli.garbage import collect_as_usual
 from wam.cli.progress import progress
 from wam.models.catalogue import DEFAULT
 from wam.packages import require_for
@@ -136,6 +137,7 @@ def bench(
     from wam.cli.print_visibility import print_visibility
     from wam.models.zoo import choose_device
 
+    collect_as_usual(keep=True)  # what is measured is measured as Python usually runs
     torch.set_num_threads(1)  # as in each worker: sums depend on it, and any number of workers gives the same table
     if jobs is not None:
         common.hint("--jobs", "--workers")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from wam.cli import common, panels, terminal
+from wam.cli.garbage import collect_as_usual
 from wam.cli.lines import warn
 from wam.cli.progress import progress
 from wam.errors import WamError, mask_secrets, show_name
@@ -58,6 +59,7 @@ def client_of(url: str) -> Client:
     """The service at a URL; or one error line and exit status 2."""
     from wam.service.client import Client
 
+    collect_as_usual(keep=True)  # no model is loaded here
     try:
         return Client(url)
     except WamError as error:

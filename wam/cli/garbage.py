@@ -13,7 +13,8 @@ _usual: list[tuple[int, int, int]] = []
 
 
 def collect_rarely() -> None:
-    """While modules are loaded: Python looks for garbage less often, until ``collect_as_usual``."""
+    """While modules are loaded: Python looks for garbage less often, until ``collect_as_usual``, which whatever goes on
+    for long calls when it begins."""
     _usual.append(gc.get_threshold())
     gc.set_threshold(*_RARELY)
 

@@ -150,7 +150,7 @@ def print_marks(name: str, said: DetectObject, *, folder: bool, several: bool = 
     """
     columns, marks, similar = terminal.width(), said["watermarks"], said.get("similar")
     label = _label_line(said["label"]) + _credentials_line(said.get("credentials"))
-    label += "".join(f"; CONTRADICTED: {one}" for one in said.get("contradictions", ()))
+    label += "".join(f"; CONTRADICTED: {show_name(one)}" for one in said.get("contradictions", ()))
     if folder:
         alike = "" if similar is None else line_of(similar)
         could_be = f"; {HINT}" if hint else candidates_line(marks)

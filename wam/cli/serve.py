@@ -10,6 +10,7 @@ import typer
 
 from wam.cli import common, panels, sign_options
 from wam.cli.choices import Device, KeyRole, PublicView
+from wam.cli.garbage import collect_as_usual
 from wam.cli.lines import note
 from wam.errors import WamError, show_name
 from wam.models.catalogue import DEFAULT
@@ -201,6 +202,7 @@ def serve(
     from wam.service.server import build, run
     from wam.service.setup import Accelerators, Setup, accelerators, default_batch, default_workers
 
+    collect_as_usual(keep=True)  # no model is loaded here, and what requests leave is not to pile up
     settings = _settings(
         public_view, fetch_urls, open_metrics, rate, seconds, max_size, max_pixels, memory, queue, shared, rates,
         _jobs_folder(jobs, registry, shared), sign_options.service_signer(sign_cert, sign_key, tsa),

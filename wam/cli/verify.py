@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -85,7 +86,9 @@ def verify(
         if found is None:
             worst = max(worst, UNREAD)
             continue
-        judged = judge_origin(found.findings, _kept(found.findings, registries))
+        kept = _kept(found.findings, registries)
+        findings = replace(found.findings, kept=tuple(kept))  # a manifest that was fetched may contradict them, too
+        judged = judge_origin(findings, kept)
         worst = max(worst, STATUS[judged.verdict])
         name = str(source.location)
         if as_json:
@@ -94,7 +97,7 @@ def verify(
                 "verdict": judged.verdict,
                 "reasons": list(judged.reasons),
                 "contradictions": list(judged.contradictions),
-                "found": detect_object(found.findings, image=name, model=marker.name),
+                "found": detect_object(findings, image=name, model=marker.name),
             }
             common.print_json(said)
         else:

@@ -1,12 +1,13 @@
 """Every constant that decides what is found, by stage; functions are given the whole or their group of it.
 
-A checkpoint's calibration holds for one set of values: ``SearchConfig.digest`` names the set, and a checkpoint that was
-calibrated with another is refused. Bounds that only save memory or time, and change no result but for rounding, stay
-where they act: windows measured together (``sliding_windows``), fields per group (``lattice_estimation``), views in one
-pass (``detector``), strips of large pictures (``wam.networks.watermark_network``). So do the windows of the mask head's
-input, which belong to its weights, and the logit that stands for "not looked at" (``localization.OUTSIDE``), which is a
-convention of the output. What came after the calibration, looks where the search found nothing (``phase_reversal``,
-``detector.SURE``) and traces of removal (``removal_traces``), keeps its constants too: the search by these is as before.
+A checkpoint's calibration holds for one set of values: ``SearchConfig.digest`` names the set, and a checkpoint that
+was calibrated with another is refused. Bounds that only save memory or time, and change no result but for rounding,
+stay where they act: windows measured together (``sliding_windows``), fields per group (``autocorrelation``), views in
+one pass (``detector``), strips of large pictures (``wam.networks.watermark_network``). So do the windows of the mask
+head's input, which belong to its weights, and the logit that stands for "not looked at" (``localization.OUTSIDE``),
+which is a convention of the output. What came after the calibration, looks where the search found nothing
+(``phase_reversal``, ``detector.SURE``) and traces of removal (``removal_traces``), keeps its constants too: the
+search by these is as before.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 The picture is looked at from a pyramid of resolutions, since a piece that was enlarged or reduced has to come near the
 scale the extractor knows. The usual case, a whole picture as it was marked, ends after one network pass and one
-projection; everything else is searched level by level, each level again and again until nothing more is found.
+projection; everything else is searched level by level, each level again and again until nothing more is found. At the
+usual resolution, where nothing is found, the picture is taken for a negative, too.
 """
 
 from __future__ import annotations
@@ -219,7 +220,8 @@ class _Search:
             outlined=outlined_bend(image[0].amax(0) > own.black, self.config) if tilts else None,
         )
         self._search(look, plan)
-        if plan.small_parts and all(one.score < SURE * self.threshold for one in self.found):
+        unsure = all(one.score < SURE * self.threshold for one in self.found)
+        if plan.small_parts and unsure and not self.tally.over:
             self._search_reversed(look, plan.expected)
 
     def _search(self, look: _Look, plan: LevelPlan, *, part: Part | None = None) -> None:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from wam.detection.autocorrelation import autocorrelation
 from wam.detection.homography import Bend
-from wam.detection.lattice_estimation import autocorrelation, comb, same_lattice
+from wam.detection.lattice_estimation import comb, same_lattice
 from wam.detection.message_clustering import Cluster
 from wam.detection.perspective_proposals import tried_bends
 from wam.detection.phase_reversal import Reversal
@@ -61,7 +62,8 @@ class LevelPlan:
     extractor's sight; ``small_parts``: they are looked for in their old place; ``thorough``: all is synchronised,
     whether it repeats or not; ``tilts``: views from an angle are tried; ``fine``: windows are measured on fine lattices
     as well; ``outlined``: the bend that the picture's own outline shows; ``reversal``: was undone in this view, which
-    was looked at as it is before; then only the expected pose and those of the whole view are asked."""
+    was looked at as it is before: only the expected pose, those of the whole view and small parts in their old place,
+    under no label, are asked."""
 
     expected: Pose | None = None
     small_parts: bool = False
@@ -166,7 +168,6 @@ def _poses_of_whole(
     field, pilot = view.pattern * left.map, view.config.level.pilot
     if view.pattern.numel() <= view.config.level.whole_at_once:
         found = synchronise(field, left.weights(), view.carrier, view.config, thorough=plan.thorough)
-        measured.repeats = measured.repeats or bool(found)
     else:
         if measured.area != left.area():
             boxes = all_boxes(view.size, view.config)
@@ -176,7 +177,7 @@ def _poses_of_whole(
         if measured.together is None:
             return []
         found = synchronise_on(measured.together, field, view.carrier, view.config, thorough=plan.thorough)
-        measured.repeats = measured.repeats or bool(found)
+    measured.repeats = measured.repeats or bool(found)
     return _worthy(view, field, found, tally, pilot=pilot) if found else []
 
 

@@ -39,7 +39,8 @@ class Found:
 
 
 def join_parts(found: list[Found], size: tuple[int, int], config: SearchConfig) -> list[Found]:
-    """Parts of one mark that were found apart, on two levels say, as one: same carrier, message and pose."""
+    """Parts of one mark that were found apart, on two levels say, as one: same carrier, message and pose, and all of
+    them with light and dark exchanged or none."""
     joined: list[Found] = []
     for one in sorted(found, key=lambda part: -part.score):
         own = [other for other in joined if _of_one_mark(one, other, size, config)]
@@ -57,7 +58,8 @@ def join_parts(found: list[Found], size: tuple[int, int], config: SearchConfig) 
 def _of_one_mark(one: Found, other: Found, size: tuple[int, int], config: SearchConfig) -> bool:
     # a part of a foreign mark may be too small to tell that it is one
     labels = {one.label, other.label}
-    same = one.carrier == other.carrier and (len(labels) == 1 or FOREIGN in labels)
+    same = one.carrier == other.carrier and one.negative == other.negative
+    same = same and (len(labels) == 1 or FOREIGN in labels)
     same = same and reads_alike(one.votes, other.votes, config.clustering)
     return same and (_same_place(one, other, size, config.merging) or _touching(one, other, config.merging))
 

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from wam.detection.autocorrelation import Autocorrelation, autocorrelation
 from wam.detection.config import SearchConfig
 from wam.detection.lattice_estimation import (
-    Autocorrelation,
     Comb,
-    autocorrelation,
     climbed,
     comb,
     lattice_score,

@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wam.detection.autocorrelation import Autocorrelation, autocorrelation
 from wam.detection.config import SearchConfig, SynchronizationConfig
-from wam.detection.lattice_estimation import Autocorrelation, autocorrelation, climbed, comb, inverse, proposed
+from wam.detection.lattice_estimation import climbed, comb, inverse, proposed
 from wam.signal.demodulation import limited
 from wam.signal.pattern import SYMMETRIES, Carrier
 from wam.signal.pose import Pose

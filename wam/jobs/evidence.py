@@ -35,6 +35,7 @@ NOT_PROVEN = (
     "That nobody copied the mark here, unless it says above that it lies on the picture that was marked.",
     f"More than the tests bear out: {TESTED.limits}.",
 )
+NEGATIVE = "with light and dark exchanged: the picture is a negative, or more of the mark was subtracted than was there"
 UNTESTED = (
     "This model was not tested with this search: nothing is borne out about how often it is wrong.",
     'Where a chance above says "tested", that was another version of model or search.',
@@ -101,6 +102,8 @@ def _mark(number: int, one: TraceObject, most: int) -> str:
     said = one["watermark"]
     record, (x, y, width, height) = said["record"], said["region"]["bbox"]
     rows: list[tuple[str, str]] = [("status", said["status"])]
+    if said["pose"].get("negative"):
+        rows.append(("read", NEGATIVE))
     if record is not None:
         rows += [
             ("recipient (user)", record["user"] or "none was recorded"),

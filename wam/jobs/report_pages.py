@@ -30,7 +30,7 @@ Write = Callable[[TextIO, Iterable[Row]], None]
 
 COLUMNS = (
     "image", "number", "status", "link", "asset", "owner", "user", "ingested_at", "x", "y", "width", "height", "area",
-    "log10_p", "transplanted", "error", "registry", "distance", "turned",
+    "log10_p", "transplanted", "error", "registry", "distance", "turned", "negative",
 )  # fmt: skip
 ALIKE = "looks like"  # in place of a mark's status
 COULD_BE = "could be"  # the same of a record that a mark could be of
@@ -83,6 +83,7 @@ def _mark_cells(values: Row, number: int, mark: Row) -> dict[str, Any]:
         **dict(zip(("x", "y", "width", "height"), mark["region"]["bbox"], strict=True)),
         "area": mark["region"]["area"],
         "registry": mark.get("registry"),  # reports of 0.2.0 have none
+        "negative": (mark.get("pose") or {}).get("negative"),  # nor that
     }
 
 

@@ -30,6 +30,7 @@ from wam.signal.specification import PER_BIT
 TRIAL_SIDE = 640  # pixels: larger pictures are tried as copies of this short side
 TRIAL_QUALITY = 50  # of the JPEG
 HALF_QUALITY = 75  # of the JPEG at half the size
+LONGEST_JPEG = 65_488  # pixels of a side, whole blocks: the encoder takes 65,500
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,9 @@ def recoded(image: Tensor, quality: int) -> Tensor:
     """A picture (3, H, W) in [0, 1] or of 8 bits, saved as JPEG and opened again: the same shape, kind and device."""
     from PIL import Image  # who only loads weights does without
 
+    for axis in (-2, -1):
+        if image.shape[axis] > LONGEST_JPEG:  # a strip, in pieces of whole blocks
+            return torch.cat([recoded(piece, quality) for piece in image.split(LONGEST_JPEG, axis)], axis)
     with io.BytesIO() as file:
         Image.fromarray(to_pixels(image.cpu())).save(file, "JPEG", quality=quality)
         with Image.open(file) as back:

@@ -81,6 +81,11 @@ class Reading:
         return self.detection.mask
 
     @property
+    def negative(self) -> bool:
+        """Whether it was read with light and dark exchanged."""
+        return self.detection.pose.negative
+
+    @property
     def log10_p(self) -> float:
         """Chance of such a result without a watermark."""
         return self.match.log10_p

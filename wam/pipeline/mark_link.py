@@ -165,6 +165,7 @@ def self_check(
         remedy = f"use --quality {FINE} or higher; nothing was written"
     if earlier:
         found += f", on an input that is marked already{_named(earlier[0], mark)}"
+        found += ", with light and dark exchanged" if earlier[0].pose.negative else ""
         remedy = "use the unmarked original; nothing was written"
     error = SelfCheckError.about(
         loaded.picture.name, expected="the self-check to read the mark back", found=found, remedy=remedy

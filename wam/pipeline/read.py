@@ -86,7 +86,7 @@ class Findings:
     the ``searches`` of its frames did, where the model says so, and the ``reason`` why not all of it was searched, None
     where it was; how many ``registries`` were asked; what the C2PA manifest says, in ``credentials``; the registered
     pictures that look alike, in ``similar``, None where that was not asked for; what manifests ``kept`` of its marks
-    say, which is looked up for a file whose own manifest says that it was not generated."""
+    say, which ``judge`` looks up for a file whose own manifest says that it was not generated."""
 
     width: int
     height: int

@@ -88,6 +88,11 @@ class FoundRecord:
         return None
 
     @property
+    def negative(self) -> bool:
+        """Whether the clearest of its marks was read with light and dark exchanged."""
+        return self.detections[0].pose.negative
+
+    @property
     def log10_p(self) -> float:
         """Chance that random words make such a result."""
         return self.reading.log10_p

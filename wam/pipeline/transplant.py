@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from payload import RecordReading, distance, distance_to, shorten
+from payload.layout import FRAME_HASH_BITS
+from payload.phash import PHASH_BITS
+from payload.registry.pdq import PDQ_BITS
 from payload.sketch import Binding
 from wam.models.protocol import FoundPose
 from wam.pipeline.binding import UNBOUND, Comparison
@@ -54,22 +57,32 @@ def compare_whole(detection: Detection, seen: Hashes, kept: Hashes) -> Compariso
     are near, or without such the hashes of 64 bits, ``other`` where the latter are far apart.
 
     Of two plain pictures the hashes say nothing: the mark itself would say that they are alike, and a coarse copy of
-    it that they are not. A marked one that has a fingerprint was not plain.
+    it that they are not. A marked one that has a fingerprint was not plain. A mark that was read with light and dark
+    exchanged may lie on the picture's negative, whose hashes are the same with all bits turned over.
     """
     if not is_whole(detection):
         return UNBOUND
-    pdq, phash = _nearest(seen.pdqs, kept.pdqs), _nearest(seen.phashes, kept.phashes)
+    negative = detection.pose.negative
+    ways = 2 if negative else 1
+    pdq = _nearest(seen.pdqs, kept.pdqs, PDQ_BITS, negative=negative)
+    phash = _nearest(seen.phashes, kept.phashes, PHASH_BITS, negative=negative)
     if pdq is not None and pdq <= PDQ_DISTANCE:
-        return Comparison("own", "fingerprint")
+        return Comparison("own", "fingerprint", ways)
     if phash is None or (seen.plain and not kept.pdqs):
         return UNBOUND
     if phash > DISTANCE:
         return Comparison("other", "hash")
-    return UNBOUND if seen.plain or pdq is not None else Comparison("own", "hash")
+    return UNBOUND if seen.plain or pdq is not None else Comparison("own", "hash", ways)
 
 
-def _nearest(seen: Sequence[int], kept: Sequence[int]) -> int | None:
-    return min((distance(one, other) for one in seen for other in kept), default=None)
+def _nearest(seen: Sequence[int], kept: Sequence[int], bits: int, *, negative: bool) -> int | None:
+    return min((_apart(one, other, bits, negative=negative) for one in seen for other in kept), default=None)
+
+
+def _apart(seen: int, kept: int, bits: int, *, negative: bool) -> int:
+    """In how many of so many bits two hashes differ; ``negative``: or that of the seen picture's negative does."""
+    apart = distance(seen, kept)
+    return min(apart, bits - apart) if negative else apart
 
 
 def record_binding(reading: RecordReading, marks: Sequence[Detection], phash: int | None) -> Binding | None:
@@ -86,7 +99,8 @@ def record_is_transplanted(reading: RecordReading, marks: Sequence[Detection], p
     """Whether a record that names its picture by a hash is on another one, whose hash of 64 bits is ``phash``."""
     if reading.phash is None or phash is None or not _record_is_whole(reading, marks):
         return False
-    return distance(shorten(phash), reading.phash) > SHORT_DISTANCE
+    negative = marks[0].pose.negative
+    return _apart(shorten(phash), reading.phash, FRAME_HASH_BITS, negative=negative) > SHORT_DISTANCE
 
 
 def record_scale(reading: RecordReading, mark: Detection) -> float:

@@ -97,7 +97,7 @@ def _reasons(findings: Findings, kept: Sequence[ManifestState]) -> Iterator[str]
     for reading in findings.readings:
         record = reading.record
         named = f" of {record.owner}" if record is not None and reading.status == "verified" else ""
-        yield f"a mark, {reading.status}{named}"
+        yield f"a mark, {reading.status}{named}{', read with light and dark exchanged' if reading.negative else ''}"
     if not findings.readings:
         yield "no mark was found"
     if findings.label is not None:

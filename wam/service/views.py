@@ -2,7 +2,8 @@
 
 The law that asks for public detectors forbids personal data in their answers, and whoever may ask a detector without
 limit learns from exact scores how to wear a mark away (docs/threat-model.md). The public view therefore says whose
-mark it is and where; its chances stop at what was tested, as people are told them, and bits and links are left out.
+mark it is and where; its chances stop at what was tested, as people are told them, and bits and links are left out. Nor
+does it say that a mark was read with light and dark exchanged, which would tell who subtracts one that it was too much.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ def _watermark(mark: WatermarkObject, view: View) -> ServedWatermark:
     named["bit_confidence"] = named["corrected"] = named["name_log10_p"] = None
     named["log10_p"] = borne_out(mark["log10_p"])
     named["mask_score"] = round(mark["mask_score"], 1)
+    named["pose"] = mark["pose"].copy()
+    named["pose"].pop("negative", None)
     return named
 
 

@@ -10,6 +10,7 @@ Places are nodes of a grid over the picture, about a tile apart; between nodes f
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +22,7 @@ from wam.signal.pattern import Carrier
 from wam.signal.specification import BITS, TILE
 
 WINDOW = 1.0  # deviation of the Gaussian window that a node hears its surroundings through, tiles
+REACH = 8.0  # deviations from its middle beyond which a window is nothing: 1e-14 of what it is there
 LOUDNESS = (0.4, 1.8)  # least and most of a bit's factor, before energies are made equal
 LEAST_NOISE = 0.05  # rms of an estimate, in units of the pattern, below which a vote is not made more of
 UNSURE = 0.5  # of the deviation of votes: means below it are not divided by, as they are noise themselves
@@ -60,7 +62,9 @@ def local_votes(estimates: Tensor, bits: Tensor, carrier: Carrier) -> Tensor:
     noise = (rows @ estimates.square() @ columns.T).sqrt() + LEAST_NOISE  # (N, rows, columns): windows have sum one
     votes = []
     for number, window in enumerate(columns):
-        real, imaginary = (estimates @ (part * window).T for part in (across.real, across.imag))  # (N, H, K)
+        part = _reached(number, len(columns), size[1])  # of a long strip a small one
+        waves = across[:, part] * window[part]
+        real, imaginary = (estimates[..., part] @ own.T for own in (waves.real, waves.imag))  # (N, H, K)
         heard = rows @ (real * down.real.T - imaginary * down.imag.T) @ table  # (N, rows, 32)
         votes.append((heard / noise[:, :, number, None]).mean(0).T)
     return torch.stack(votes, dim=2)
@@ -102,6 +106,12 @@ def _windows(length: int, count: int) -> Tensor:
     apart = torch.arange(length) + 0.5 - centres[:, None]
     windows = torch.exp(-0.5 * (apart / (WINDOW * TILE)).square())
     return windows / windows.sum(1, keepdim=True)
+
+
+def _reached(number: int, count: int, length: int) -> slice:
+    """The pixels of so many that one of ``count`` such windows hears."""
+    centre, reach = (number + 0.5) * length / count, REACH * WINDOW * TILE
+    return slice(max(0, math.floor(centre - reach)), math.ceil(centre + reach))
 
 
 def _shares(start: int, length: int, whole: int, count: int) -> Tensor:

@@ -219,6 +219,12 @@ def test_parts_of_another_message_or_turn_are_not_joined(angle: float, seed: int
     assert [part.score for part in join_parts(parts, (40, 40), DEFAULT_SEARCH)] == [40.0, 30.0]
 
 
+def test_a_mark_and_its_negative_are_not_joined() -> None:
+    own, other = (found_at(Pose.upright(1.0), 0, 30.0, slice(0, 20)) for _ in range(2))
+    found = join_parts([own, replace(other, negative=True)], (40, 40), DEFAULT_SEARCH)
+    assert [one.negative for one in found] == [False, True]
+
+
 def test_parts_that_are_joined_by_one_between_them_are_one() -> None:
     places = ((50.0, slice(0, 14)), (30.0, slice(13, 27)), (40.0, slice(26, 40)))  # score, columns
     poses = [Pose(torch.eye(2), torch.full((2,), 6.0 * step)) for step in range(3)]  # as pieces of a bent mark
@@ -309,6 +315,8 @@ def test_a_search_ends_when_its_time_is_over(light: Watermarker) -> None:
     whole = marked(light, smooth_picture(SIDE, 200), 0)[0]
     at_once = search(light.model, whole, threshold=THRESHOLD, seconds=0.0)
     assert messages_of(at_once) == [text(message(0))] and not at_once.cut_short
+    exchanged = search(light.model, 1 - whole, threshold=THRESHOLD, seconds=0.0, usual_only=True)
+    assert exchanged.found == () and exchanged.cut_short
 
 
 def test_pictures_are_searched_alike_alone_and_together(light: Watermarker) -> None:

@@ -10,10 +10,9 @@ import torch
 from scipy.signal import correlate
 
 from tests.wam.synthetic import message, noise, pattern_at, posed
+from wam.detection.autocorrelation import Autocorrelation, autocorrelation
 from wam.detection.config import LatticeConfig
 from wam.detection.lattice_estimation import (
-    Autocorrelation,
-    autocorrelation,
     climbed,
     comb,
     distinct,

@@ -95,6 +95,17 @@ def test_a_recoded_picture_is_near_and_not_the_same() -> None:
     assert apart.shape == image.shape and 0 < float(apart.mean()) < 0.05
 
 
+@pytest.mark.parametrize("upright", [False, True])
+def test_a_strip_longer_than_a_jpeg_may_be_is_recoded_in_pieces(upright: bool) -> None:
+    noise = torch.rand((3, 8, 65_600), generator=torch.Generator().manual_seed(0))
+    strip = (noise * 255).byte()
+    strip = strip.transpose(1, 2) if upright else strip
+    again = recoded(strip, 90)
+    assert again.dtype == torch.uint8 and again.shape == strip.shape
+    end = strip[..., -112:, :] if upright else strip[..., -112:]  # what is left after the first piece
+    assert torch.equal(again[..., -112:, :] if upright else again[..., -112:], recoded(end, 90))
+
+
 @torch.inference_mode()
 def test_names_are_in_order_and_a_psnr_is_met(model: WatermarkModel) -> None:
     image = picture(size=(640, 512))

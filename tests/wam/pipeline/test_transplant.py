@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from payload import RecordReading
 from tests.wam.pipeline.test_judge import detection
 from wam.pipeline.binding import UNBOUND, Comparison
-from wam.pipeline.transplant import DISTANCE, PDQ_DISTANCE, Hashes, compare_whole
+from wam.pipeline.transplant import DISTANCE, PDQ_DISTANCE, Hashes, compare_whole, record_is_transplanted
 from wam.region import Region
 
 WHOLE = replace(detection((0, 0, 400, 400), 40), region=Region((0, 0, 400, 400), 1.0, ()))
 FAR = 0xFFFFFFFF
+ALL, ALL_PDQ = (1 << 64) - 1, (1 << 256) - 1
 BY_FINGERPRINT, BY_HASH, OTHER = (
     Comparison("own", "fingerprint"),
     Comparison("own", "hash"),
@@ -53,6 +56,30 @@ def test_hashes_of_plain_pictures_say_little(kept: Hashes, expected: Comparison)
 
 def test_parts_are_not_told() -> None:
     assert compare_whole(detection((0, 0, 50, 50), 40), Hashes((0,)), Hashes((FAR,))) == UNBOUND
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        (Hashes((ALL,), (ALL_PDQ,)), Comparison("own", "fingerprint", 2)),  # a negative of the picture
+        (Hashes((0,), (0,)), Comparison("own", "fingerprint", 2)),  # too much was subtracted from the picture itself
+        (Hashes((ALL,)), Comparison("own", "hash", 2)),
+        (Hashes((FAR,)), OTHER),
+    ],
+)
+def test_the_mark_of_a_negative_may_lie_on_the_pictures_negative(seen: Hashes, expected: Comparison) -> None:
+    negative = replace(WHOLE, pose=replace(WHOLE.pose, negative=True))
+    assert compare_whole(negative, seen, Hashes((0,), (0,))) == expected
+    assert compare_whole(WHOLE, Hashes((ALL,), (ALL_PDQ,)), Hashes((0,), (0,))) == OTHER
+
+
+def test_the_hash_in_a_record_is_that_of_a_negative_as_well() -> None:
+    record = RecordReading("verified", None, (0,), 1, 1, 1, (0,), -9.0, phash=0)
+    mark = replace(WHOLE, logits=np.full(32, -9, np.float32), coarse_mask=np.ones((2, 2), bool))
+    negative = replace(mark, pose=replace(mark.pose, negative=True))
+    assert [record_is_transplanted(record, [one], ALL) for one in (mark, negative)] == [True, False]
+    assert not record_is_transplanted(record, [negative], 0)
+    assert record_is_transplanted(record, [negative], 0xAAAAAAAAAAAAAAAA)
 
 
 def test_only_what_agrees_makes_a_chance_smaller() -> None:

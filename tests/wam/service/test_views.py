@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from payload import encode
+from payload import encode, read_word
 from tests.wam.cli.commands import check_contract
+from tests.wam.pipeline.test_judge import detection
 from tests.wam.service.served import Served, picture, upload
 from tests.wam.synthetic import varied_picture
 from wam.pipeline.chance import LEAST, show_chance
 from wam.pipeline.contract import detect_object
+from wam.pipeline.look_up import Reading
 from wam.pipeline.read import Findings
 from wam.pipeline.registered_words import RegisteredWords
 from wam.provenance.manifest_state import ManifestState, State
@@ -72,6 +75,16 @@ def test_staff_are_told_all(served: Served, marked: bytes) -> None:
     assert (mark["record"]["user"], mark["marked_by"]) == ("user-88", "acme")
     assert len(mark["bits"]) == 32 and mark["log10_p"] < -4 and said["label"]["produce_id"]
     assert mark["registry"] == served.house.registry.name
+
+
+@pytest.mark.parametrize(("view", "told"), [(View.PUBLIC, False), (View.PARTNER, True), (View.STAFF, True)])
+def test_the_public_is_not_told_that_too_much_was_subtracted(view: View, told: bool) -> None:
+    mark = detection((10, 10, 50, 50), 40)
+    mark = replace(mark, pose=replace(mark.pose, negative=True))
+    reading = Reading(mark, read_word(mark.logits, None, presence_log10_p=-40.0), None, None)
+    found = detect_object(Findings(400, 400, (reading,)), image="a", model="m")
+    assert ("negative" in json.dumps(served_as(found, view))) == told
+    assert found["watermarks"][0]["pose"]["negative"] is True  # the result itself stays whole
 
 
 @pytest.mark.parametrize(("view", "prompt"), [(View.PUBLIC, None), (View.PARTNER, "Anna"), (View.STAFF, "Anna")])

@@ -80,6 +80,16 @@ def test_votes_are_heard_where_the_pattern_is(carrier: Carrier) -> None:
     torch.testing.assert_close(wrong, -votes)
 
 
+def test_places_of_a_long_strip_hear_what_is_near_them(carrier: Carrier) -> None:
+    strip = torch.randn(1, TILE, 60 * TILE, generator=torch.Generator().manual_seed(3))
+    votes = local_votes(strip, MESSAGE, carrier)
+    start = local_votes(strip[..., : 30 * TILE], MESSAGE, carrier)
+    torch.testing.assert_close(votes[..., :20], start[..., :20], atol=1e-4, rtol=1e-4)
+    end = strip.clone()
+    end[..., : 50 * TILE] = 0
+    torch.testing.assert_close(votes[..., -1], local_votes(end, MESSAGE, carrier)[..., -1], atol=1e-4, rtol=1e-4)
+
+
 def test_a_balanced_mark_is_read_with_fewer_weak_bits(carrier: Carrier) -> None:
     size, cell = (192, 256), Cell(0, 0, 192, 256)
     host = 3 * torch.randn(1, *size, generator=torch.Generator().manual_seed(2))

@@ -177,6 +177,7 @@ function card(mark, index) {
     make("h3", {}, make("span", { class: "n" }, String(index + 1)), heading),
     make("p", {}, meaning),
     mark.transplanted ? make("p", { class: "warning" }, text.transplanted) : null,
+    mark.pose.negative ? make("p", { class: "warning" }, text.negative) : null,
     make("dl", {}, ...row(text.owner, record.owner), ...row(text.asset, record.asset), ...row(text.user, record.user),
       ...row(text.time, record.ingested_at), ...row(text.link, mark.link),
       ...row(text.where, area > WHOLE ? text.whole : text.share(Math.max(1, Math.round(100 * area)))), ...row(text.sure, chance(mark.log10_p))));

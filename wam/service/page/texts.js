@@ -17,6 +17,7 @@ const TEXTS = {
     whole: "nearly the whole picture", share: (p) => `${p}% of the picture`, sure: "False alarms", tested: (p) => `${p}, tested`, unsure: "not stated",
     labelSays: "The file's metadata say that it was generated.", labelAgrees: "A watermark says the same.",
     transplanted: "This mark seems to come from another picture: it may have been copied.",
+    negative: "This mark was read with light and dark exchanged: the picture is a negative, or somebody tried to subtract the mark.",
     status: {
       verified: ["Marked by a known owner", "The mark belongs to a record of this registry. It says what was marked and for whom, not that the picture is unchanged."],
       unverified: ["A record that anyone can have written", "The mark holds a complete record without a proof of its author. Do not rely on it alone."],
@@ -50,6 +51,7 @@ const TEXTS = {
     whole: "几乎整张图片", share: (p) => `图片的 ${p}%`, sure: "误报率", tested: (p) => `${p}（实测）`, unsure: "未说明",
     labelSays: "文件元数据标明该图片为生成内容。", labelAgrees: "水印内容与之一致。",
     transplanted: "此水印似乎来自另一张图片，可能是被复制过来的。",
+    negative: "此水印是在明暗反转后读取的：图片是负片，或有人曾试图减去水印。",
     status: {
       verified: ["已知所有者的水印", "该水印对应本登记库中的一条记录。它说明标记了什么、为谁标记，并不说明图片未被修改。"],
       unverified: ["任何人都可能写入的记录", "水印中有一条完整的记录，但无法证明其作者。请勿单独以此为依据。"],
