@@ -11,6 +11,7 @@ from tests.wam.synthetic import message, noise, pattern_at, posed, smooth_pictur
 from wam.detection.config import DEFAULT_SEARCH
 from wam.detection.level_search import Candidate, LevelPlan, search_level
 from wam.detection.pose_reading import with_own_label
+from wam.detection.sliding_windows import Measured
 from wam.detection.view import Tally, Unexplained, View
 from wam.networks.extractor import ExtractorOutput
 from wam.signal.label import FOREIGN, Label
@@ -37,7 +38,7 @@ def found_with(
     output = ExtractorOutput(pattern[None, None], torch.zeros(1, 1, *SIZE))
     view = View(to_batch(smooth_picture(*SIZE)), output, reader, THRESHOLD, DEFAULT_SEARCH)
     plan = LevelPlan(expected=UPRIGHT, small_parts=True)
-    return list(search_level(view, Unexplained(torch.ones(SIZE)), plan, Tally(), {}, limit=4))
+    return list(search_level(view, Unexplained(torch.ones(SIZE)), plan, Tally(), Measured(), limit=4))
 
 
 @pytest.mark.parametrize("pose", [UPRIGHT, posed(31.0, 1.1, offset=(5.0, 2.0))], ids=["given", "sought"])
