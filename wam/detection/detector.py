@@ -238,7 +238,7 @@ class _Search:
 
     def _search_reversed(self, look: _Look, expected: Pose | None) -> None:
         """The usual look with signs put right, at what showed nothing, or nothing that is sure: bits that contradict
-        themselves may look like a faint mark. What is found so stands in its place."""
+        themselves may look like a faint mark. What is found so stands in its place where it is the stronger."""
         faint, explained = self.found, self.explained
         if expected is not None:
             self.found, self.explained = [], self.black.float()[None, None]
@@ -249,7 +249,7 @@ class _Search:
                     whole = look.without(reversal, expected.scale)
                     self._search(whole, LevelPlan(expected=expected, reversal=reversal))
             self.tally.tried += 1  # a few signs at one pose, where a region is asked at thousands
-        if not self.found:
+        if _strongest(self.found) <= _strongest(faint):
             self.found, self.explained = faint, explained
         if not self.found:
             self._search(look.without(NEGATIVE, 1.0), LevelPlan(expected=expected, reversal=NEGATIVE))
@@ -347,6 +347,11 @@ def _in_view(candidate: Candidate, part: Part) -> Candidate:
         cluster=replace(cluster, mask_logits=part.logits_in_view(cluster.mask_logits)),
         bend=None if bend is None else part.bend_in_view(bend),
     )
+
+
+def _strongest(found: Sequence[Found]) -> float:
+    """The highest score of marks, 0.0 where there are none."""
+    return max((one.score for one in found), default=0.0)
 
 
 def _tilt_levels(usual: int, config: SearchConfig) -> list[int]:
