@@ -401,7 +401,8 @@ def to_bits(bits: AnyBits, count: int) -> Tensor:
     try:
         rows = torch.as_tensor(np.asarray(bits) if not isinstance(bits, Tensor) else bits)
     except (TypeError, ValueError):  # bytes, None, lists of several lengths
-        raise ValueError(f"bits: expected {count} message(s) of {BITS} zeros and ones, found {str(bits)[:40]}") from None
+        found = str(bits)[:40]
+        raise ValueError(f"bits: expected {count} message(s) of {BITS} zeros and ones, found {found}") from None
     rows = rows[None].expand(count, -1) if rows.ndim == 1 else rows
     if rows.shape != (count, BITS) or not bool(((rows == 0) | (rows == 1)).all()):
         raise ValueError(f"bits: expected {count} message(s) of {BITS} zeros and ones, found shape {tuple(rows.shape)}")

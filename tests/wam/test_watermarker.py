@@ -291,7 +291,7 @@ def test_too_small_a_picture_is_refused(light: Watermarker) -> None:
 
 
 def test_a_chance_that_is_no_number_is_refused(light: Watermarker) -> None:
-    with pytest.raises(ValueError, match="^max_log10_p: expected a number, found nan"):
+    with pytest.raises(ValueError, match=r"^max_log10_p: expected a number, found nan"):
         light.detect(PICTURE, max_log10_p=float("nan"))
 
 
