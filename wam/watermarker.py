@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -255,6 +256,8 @@ class Watermarker:
     def _described(self, findings: list[Finding], batch: Tensor, max_log10_p: float | None) -> list[Detection]:
         """Findings in a picture (1, 3, H, W), what is too likely by chance left out, surest first."""
         allowed = self.model.description.present if max_log10_p is None else max_log10_p
+        if math.isnan(allowed):  # no chance is below it: all would be called unmarked
+            raise ValueError("max_log10_p: expected a number, found nan; leave it out for the model's own")
         size = (int(batch.shape[-2]), int(batch.shape[-1]))
         detections = [_describe(finding, size) for finding in findings if finding.log10_p <= allowed]
         return sorted(detections, key=lambda detection: -detection.score)
@@ -395,7 +398,11 @@ def to_bits(bits: AnyBits, count: int) -> Tensor:
         bits = _digits(bits)
     elif isinstance(bits, Sequence) and bits and all(isinstance(one, str) for one in bits):
         bits = torch.tensor([_digits(str(one)) for one in bits])
-    rows = torch.as_tensor(np.asarray(bits) if not isinstance(bits, Tensor) else bits)
+    try:
+        rows = torch.as_tensor(np.asarray(bits) if not isinstance(bits, Tensor) else bits)
+    except (TypeError, ValueError):  # bytes, None, lists of several lengths
+        found = str(bits)[:40]
+        raise ValueError(f"bits: expected {count} message(s) of {BITS} zeros and ones, found {found}") from None
     rows = rows[None].expand(count, -1) if rows.ndim == 1 else rows
     if rows.shape != (count, BITS) or not bool(((rows == 0) | (rows == 1)).all()):
         raise ValueError(f"bits: expected {count} message(s) of {BITS} zeros and ones, found shape {tuple(rows.shape)}")

@@ -239,6 +239,9 @@ def test_other_pictures_are_refused(light: Watermarker, command: str, image: Any
         ([2] + [0] * 31, "zeros and ones"),
         (torch.zeros(2, 32), r"expected 1 message\(s\) of 32 zeros and ones, found shape \(2, 32\)"),
         (7, r"found shape \(\)"),
+        (None, "zeros and ones, found None"),
+        (b"0" * 32, "zeros and ones, found b'0000"),
+        ([[0] * 32, [0]], r"zeros and ones, found \[\[0, 0"),
     ],
 )
 def test_other_messages_are_refused(light: Watermarker, bits: Any, problem: str) -> None:
@@ -285,6 +288,11 @@ def test_strength_out_of_range_is_refused(light: Watermarker, strength: float) -
 def test_too_small_a_picture_is_refused(light: Watermarker) -> None:
     with pytest.raises(ValueError, match=r"^image: expected sides of at least 32 pixels, found 200x31; use a larger"):
         light.embed(np.zeros((31, 200, 3), np.uint8), BITS)
+
+
+def test_a_chance_that_is_no_number_is_refused(light: Watermarker) -> None:
+    with pytest.raises(ValueError, match=r"^max_log10_p: expected a number, found nan"):
+        light.detect(PICTURE, max_log10_p=float("nan"))
 
 
 def test_detecting_in_a_batch_is_refused(light: Watermarker) -> None:

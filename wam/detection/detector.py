@@ -232,7 +232,7 @@ class _Search:
             limit = self.config.pyramid.most_marks - len(self.found)
             for candidate in search_level(view, left, plan, self.tally, look.measured, limit=limit):
                 if part is None or self.finest is None:
-                    self._keep(candidate, view.pattern, index, negative=plan.reversal == NEGATIVE)
+                    self._keep(candidate, view.pattern, index, plan.reversal)
                 else:
                     self._keep(_in_view(candidate, part), self.finest.output.pattern[0, 0], index)
 
@@ -315,7 +315,7 @@ class _Search:
         """Where nothing was found yet: (H, W) 0 or 1."""
         return (F.interpolate(self.explained, size=tuple(size), mode="bilinear")[0, 0] < 0.5).float()
 
-    def _keep(self, candidate: Candidate, pattern: Tensor, carrier: int, *, negative: bool = False) -> None:
+    def _keep(self, candidate: Candidate, pattern: Tensor, carrier: int, reversal: Reversal | None = None) -> None:
         """Takes a candidate up among what was found; its pose, bend and mask and the pattern (h, w) are of one view."""
         cluster, logits = candidate.cluster, candidate.cluster.mask_logits
         height, width = logits.shape
@@ -331,7 +331,7 @@ class _Search:
             candidate.how,
             candidate.label,
             cluster.evidence,
-            negative,
+            reversal,
         )
         self.found.append(whole)
         shown = F.interpolate(cluster.mask[None, None].float(), size=self.explained.shape[-2:], mode="bilinear")

@@ -11,6 +11,7 @@ from torch import Tensor
 from wam.detection.config import MergingConfig, SearchConfig
 from wam.detection.homography import Bend
 from wam.detection.message_clustering import reads_alike
+from wam.detection.phase_reversal import Reversal
 from wam.signal.filters import box_max
 from wam.signal.label import FOREIGN
 from wam.signal.pose import Pose
@@ -23,7 +24,7 @@ class Found:
     ``pose`` in pixels of the full picture, ``pattern`` (h, w) the extractor's estimate on that level, ``carrier`` index
     of the one it was read with, under ``label`` as ``Carrier.read_as`` counts them, for which the labelled half gives
     ``evidence`` in nats; ``bend`` in pixels of the level: the pose holds for straight coordinates, None where they are
-    the picture's own; ``how`` it was found, for people; ``negative``: with light and dark exchanged."""
+    the picture's own; ``how`` it was found, for people; ``reversal`` that was undone."""
 
     votes: Tensor
     score: float
@@ -35,7 +36,12 @@ class Found:
     how: str = ""
     label: int = 0
     evidence: float = 0.0
-    negative: bool = False
+    reversal: Reversal | None = None
+
+    @property
+    def negative(self) -> bool:
+        """Whether it was read with light and dark exchanged."""
+        return self.reversal is not None and self.reversal.negative
 
 
 def join_parts(found: list[Found], size: tuple[int, int], config: SearchConfig) -> list[Found]:

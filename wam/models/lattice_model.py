@@ -187,6 +187,7 @@ class LatticeModel(WatermarkModel):
                 placed=float(((pose.offset + TILE / 2) % TILE - TILE / 2).abs().max()) < self.config.presence.placed,
                 to_pattern=None if found.bend is not None else _numbers(pose),
                 negative=found.negative,
+                out_of_focus=found.reversal is not None and not found.negative,
             ),
             key=found.carrier,
             how=found.how,

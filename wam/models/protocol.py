@@ -45,7 +45,8 @@ class FoundPose:
     ``rotation_deg`` counter-clockwise; ``flipped`` left-right; ``placed``: as it was marked, not cut at left or top;
     ``to_pattern``: matrix, row by row, and offset from pixels of the file to the pattern's plane, but for whole tiles;
     None where the model does not say, and where the picture is bent; ``negative``: light and dark of the mark are
-    exchanged, as in a negative, or where more of a mark was subtracted than was there."""
+    exchanged, as in a negative, or where more of a mark was subtracted than was there; ``out_of_focus``: those of
+    some frequencies are, so that nobody knows whether the picture is a negative."""
 
     scale: float = 1.0
     rotation_deg: float = 0.0
@@ -53,6 +54,12 @@ class FoundPose:
     placed: bool = True
     to_pattern: tuple[float, float, float, float, float, float] | None = None
     negative: bool = False
+    out_of_focus: bool = False
+
+    @property
+    def may_be_negative(self) -> bool:
+        """Whether light and dark of the picture may be exchanged."""
+        return self.negative or self.out_of_focus
 
 
 @dataclass(frozen=True, eq=False)

@@ -134,7 +134,7 @@ def agreement(part: Part | None, sketch: str | None) -> Agreement | None:
 
 def compare_part(part: Part | None, sketch: str | None, *, negative: bool = False) -> Comparison:
     """By the sketch: ``own`` picture, an ``other`` one, or ``unbound``: nothing was kept, or the part shows too
-    little. ``negative``: the mark was read with light and dark exchanged, and the picture may be so, too."""
+    little. ``negative``: light and dark of the picture may be exchanged."""
     found, ways = agreement(part, sketch), 2 if negative else 1
     if negative and part is not None and found is not None and found.share < OWN:
         found = agreement((255 - part[0], part[1]), sketch) or found

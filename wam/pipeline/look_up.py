@@ -183,7 +183,7 @@ def _others(own: Entry, found: Sequence[tuple[str, Entry]]) -> tuple[str, ...]:
 
 def _compared(detection: Detection, entry: Entry, seen: Seen) -> Comparison:
     """Whether a mark lies on the picture of an entry: by the sketch, or by what the whole looks like."""
-    by_part = compare_part(seen.part, entry.sketch, negative=detection.pose.negative)
+    by_part = compare_part(seen.part, entry.sketch, negative=detection.pose.may_be_negative)
     if by_part != UNBOUND:
         return by_part
     kept = Hashes(() if entry.phash is None else (entry.phash,), () if entry.pdq is None else (entry.pdq,))

@@ -58,11 +58,11 @@ def compare_whole(detection: Detection, seen: Hashes, kept: Hashes) -> Compariso
 
     Of two plain pictures the hashes say nothing: the mark itself would say that they are alike, and a coarse copy of
     it that they are not. A marked one that has a fingerprint was not plain. A mark that was read with light and dark
-    exchanged may lie on the picture's negative, whose hashes are the same with all bits turned over.
+    exchanged, or out of focus, may lie on the picture's negative, whose hashes are the same with all bits turned over.
     """
     if not is_whole(detection):
         return UNBOUND
-    negative = detection.pose.negative
+    negative = detection.pose.may_be_negative
     ways = 2 if negative else 1
     pdq = _nearest(seen.pdqs, kept.pdqs, PDQ_BITS, negative=negative)
     phash = _nearest(seen.phashes, kept.phashes, PHASH_BITS, negative=negative)
@@ -99,7 +99,7 @@ def record_is_transplanted(reading: RecordReading, marks: Sequence[Detection], p
     """Whether a record that names its picture by a hash is on another one, whose hash of 64 bits is ``phash``."""
     if reading.phash is None or phash is None or not _record_is_whole(reading, marks):
         return False
-    negative = marks[0].pose.negative
+    negative = marks[0].pose.may_be_negative
     return _apart(shorten(phash), reading.phash, FRAME_HASH_BITS, negative=negative) > SHORT_DISTANCE
 
 

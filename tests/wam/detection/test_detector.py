@@ -15,6 +15,7 @@ from tests.wam.synthetic import THRESHOLD, handmade_marker, message, misplacemen
 from wam.detection.config import DEFAULT_SEARCH, SearchConfig
 from wam.detection.detector import TOGETHER, SearchResult, blank, empty, search, search_many
 from wam.detection.merging import Found, join_parts
+from wam.detection.phase_reversal import NEGATIVE
 from wam.detection.pyramid import pyramid, view_sizes
 from wam.detection.sliding_windows import cut
 from wam.networks.embedder import Embedder
@@ -221,7 +222,7 @@ def test_parts_of_another_message_or_turn_are_not_joined(angle: float, seed: int
 
 def test_a_mark_and_its_negative_are_not_joined() -> None:
     own, other = (found_at(Pose.upright(1.0), 0, 30.0, slice(0, 20)) for _ in range(2))
-    found = join_parts([own, replace(other, negative=True)], (40, 40), DEFAULT_SEARCH)
+    found = join_parts([own, replace(other, reversal=NEGATIVE)], (40, 40), DEFAULT_SEARCH)
     assert [one.negative for one in found] == [False, True]
 
 

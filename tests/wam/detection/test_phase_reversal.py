@@ -48,5 +48,5 @@ def test_a_picture_out_of_focus_is_read(
     (found,) = shipped.detect(blurred)
     assert sum(a != b for a, b in zip(found.bits, BITS, strict=True)) <= 3
     assert any(f"contrast reversed {change} cycles" in found.how for change in changes), found.how
-    assert not found.pose.negative
+    assert not found.pose.negative and found.pose.out_of_focus
     assert shipped.detect(out_of_focus(to_batch(np.asarray(photo)), radius)) == []

@@ -226,3 +226,12 @@ def test_plain_marks_of_foreign_registries_name_nothing_among_a_million(tmp_path
         found["kept back"] += reading is not None and bool(reading.candidates)
     assert found["named"] == 0
     assert found["read"] > 30 and found["kept back"] > 10, found
+
+
+def test_a_mark_out_of_focus_may_lie_on_the_pictures_negative(tmp_path: Path) -> None:
+    negative = part_of(255 - PICTURE)
+    for out_of_focus, binding in ((False, "other"), (True, "own")):
+        mark = whole()
+        mark = replace(mark, pose=replace(mark.pose, out_of_focus=out_of_focus))
+        found = read(Listed(tmp_path, SMALL, entry(sketch=SKETCH)), mark, part=negative)
+        assert found is not None and (found.binding, found.transplanted) == (binding, not out_of_focus)

@@ -67,8 +67,11 @@ def test_parts_are_not_told() -> None:
         (Hashes((FAR,)), OTHER),
     ],
 )
-def test_the_mark_of_a_negative_may_lie_on_the_pictures_negative(seen: Hashes, expected: Comparison) -> None:
-    negative = replace(WHOLE, pose=replace(WHOLE.pose, negative=True))
+@pytest.mark.parametrize("sharp", [True, False])
+def test_the_mark_of_a_negative_may_lie_on_the_pictures_negative(
+    seen: Hashes, expected: Comparison, sharp: bool
+) -> None:
+    negative = replace(WHOLE, pose=replace(WHOLE.pose, negative=sharp, out_of_focus=not sharp))
     assert compare_whole(negative, seen, Hashes((0,), (0,))) == expected
     assert compare_whole(WHOLE, Hashes((ALL,), (ALL_PDQ,)), Hashes((0,), (0,))) == OTHER
 
