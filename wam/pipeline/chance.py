@@ -49,11 +49,11 @@ def _upper(count: int, total: int) -> float:
 
 
 TESTED = Tested(
-    pictures=1441,
+    pictures=2344,
     alarms=0,
-    views=1441,
+    views=2344,
     misnamed=0,
-    readings=1622,
+    readings=2638,
     model="lattice32@e47c9c4e",
     search="4ade9941c4a6beba",
     source="checkpoints/null-independent.csv",
@@ -95,7 +95,7 @@ def show_chance(log10_p: float) -> str:
     """The chance of a mark as people are told it: no smaller than what was tested.
 
     >>> show_chance(-45.0), show_chance(-2.0)
-    ('< 2.1e-3, tested', '1e-2')
+    ('< 1.3e-3, tested', '1e-2')
     """
     if log10_p > LEAST:
         return f"1e{log10_p:.0f}"
@@ -124,13 +124,13 @@ def smallest_shown() -> str:
     """The smallest chance that people are told.
 
     >>> smallest_shown()
-    '< 2.1e-3'
+    '< 1.3e-3'
     """
     return f"< {_up(TESTED.bound)}"
 
 
 def _up(share: float) -> str:
-    """A share with two digits, rounded up, as 2.1e-3."""
+    """A share with two digits, rounded up, as 1.3e-3."""
     exponent = math.floor(math.log10(share))
     digits = math.ceil(share / 10**exponent * 10 - 1e-9) / 10
     if digits >= 10:

@@ -100,7 +100,7 @@ def test_a_leak_is_traced_with_the_other_marks_of_its_asset(run: Run, copies: di
     assert result.exit_code == 0
     text = result.stdout
     assert re.search(r"mark: +1: verified.* wm:", text) and re.search(r"user: +bob", text)
-    assert re.search(r"asset: +7, of acme", text) and "< 2.1e-3, tested" in text
+    assert re.search(r"asset: +7, of acme", text) and "< 1.3e-3, tested" in text
     assert "on the picture that was marked" in text
     others = text.partition("newest first, 2 of 2:")[2]
     assert "ann@example.org" in others and "cy" in others and "bob" not in others and "dee" not in others

@@ -121,7 +121,7 @@ def test_a_mark_is_drawn_and_has_a_card(open_page: Open, files: Path) -> None:
         'heading "1 Marked by Ana Souza" [level=3]', "No watermark found is no proof of anything",
     ):  # fmt: skip
         assert line in tree, tree
-    assert "< 2.1e-3, tested" in tree and "10⁻" not in tree  # as the command line says it
+    assert "< 1.3e-3, tested" in tree and "10⁻" not in tree  # as the command line says it
     assert "asset-70" not in tree and "user-70" not in tree
     box, drawn = page.locator("#picture img").bounding_box(), page.locator("#picture .region").first.bounding_box()
     assert drawn["width"] > box["width"] / 2 and drawn["x"] >= box["x"] - 10  # it lies over the picture
