@@ -68,7 +68,10 @@ SERVING = {
     "tokens",
 }
 STATUS = {"wam detect": 1}  # nothing is found, as in grep
-SAID = {"wam watch": "note: watching .; Ctrl-C ends it\n1 marked, 0 moved aside\n"}
+SAID = {
+    "wam watch": "note: watching .; Ctrl-C ends it\n1 marked, 0 moved aside\n",
+    "wam detect": "note: a mark that was made with a key is found with that key only: --key-file\n",
+}
 
 
 def without(hidden: set[str], *command: str, folder: Path) -> subprocess.CompletedProcess[str]:

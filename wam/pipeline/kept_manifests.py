@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from payload.phash import PHASH_BITS
-from payload.registry import Registry
-from payload.registry.manifests import Binding, Manifest
 from payload.registry.pdq import PDQ_BITS, WITHIN
 from wam.provenance.fingerprint import installed
 from wam.provenance.manifest_state import read_store
 from wam.provenance.soft_value import EXACT, MarkName, asked_match, entered, named
 from wam.signal.specification import SIGNAL
+
+if TYPE_CHECKING:
+    from payload.registry import Registry
+    from payload.registry.manifests import Manifest
 
 Way = Literal["mark", "fingerprint"]
 Agreement = Callable[[Collection[bytes]], int]  # how surely one of a manifest's values is what is looked for
@@ -77,6 +79,8 @@ def _naming(
 ) -> list[Kept]:
     sought = entered(values) if algorithm == SIGNAL.name else values
     found: list[Kept] = []
+    from payload.registry.manifests import Binding  # with SQLAlchemy, which reading without a registry does not need
+
     for id in registry.manifests.bound_to([Binding(algorithm, value) for value in sought]):
         manifest = registry.manifests.find(id)
         sure = 0 if manifest is None else agreement(_values(registry, manifest, algorithm))
