@@ -41,7 +41,7 @@ def unmarked(folders: list[Path]) -> Iterator[float]:
             pixels = read_image(Path(place)).pixels
         except (WamError, ValueError):
             continue
-        value = missing_energy(to_batch(pixels)[0])
+        value = missing_energy(to_batch(pixels))
         if value is not None:
             yield value
 
@@ -76,7 +76,7 @@ def main() -> int:
             image = parse(worn)(image, seed=photo).images.clamp(0, 1)
             if not studio.reads(image):
                 unread += 1
-                values.append(missing_energy(image[0]) or 0.0)
+                values.append(missing_energy(image) or 0.0)
         below = ", ".join(f"{sum(v < b for v in values)} below {b:.2f}" for b in bounds)
         print(f"{removed}, {worn}: {unread} of {len(photos)} not read, of these {below}", flush=True)
     return 0

@@ -91,12 +91,12 @@ def autocorrelation(fields: Tensor, weights: Tensor | None, config: LatticeConfi
     values = torch.cat([_whitened(group, sides, middle, config) for group in _groups(fields)])
     if weights is None:
         return Autocorrelation.of(values, size)
-    cover = torch.fft.irfft2(_power(weights, sides), s=sides)
-    cover = (cover / cover[..., :1, :1].clamp(min=1e-6)).clamp(min=1e-3)
+    cover = torch.fft.irfft2(_power(weights, sides).mul_(middle), s=sides)
+    cover = (cover / _at_zero(cover).clamp(min=1e-6)).clamp(min=1e-3)
     # with less of a region available fewer lags overlap, and those that do are noisier by the root of that share
     available = weights.sum((-2, -1)).clamp(min=1) / weights[0].numel()
     noise = noise_of(values) / available.sqrt()
-    return Autocorrelation(values, noise, size, torch.fft.fftshift(cover, dim=(-2, -1)))
+    return Autocorrelation(values, noise, size, cover)
 
 
 def noise_of(values: Tensor) -> Tensor:
@@ -113,8 +113,13 @@ def _whitened(fields: Tensor, sides: list[int], middle: Tensor, config: LatticeC
     white = power.div_(smooth.add_(floor)).clamp_(max=config.whitening_limit)
     white[..., 0, 0] = 0
     values: Tensor = torch.fft.irfft2(white.mul_(middle), s=sides)
-    down, across = sides[0] // 2, sides[1] // 2
-    return values / values[..., down : down + 1, across : across + 1].clamp(min=1e-9)
+    return values / _at_zero(values).clamp(min=1e-9)
+
+
+def _at_zero(values: Tensor) -> Tensor:
+    """What maps (B, M, N) have in the middle, at lag zero: (B, 1, 1)."""
+    down, across = values.shape[-2] // 2, values.shape[-1] // 2
+    return values[..., down : down + 1, across : across + 1]
 
 
 def _power(fields: Tensor, sides: list[int]) -> Tensor:

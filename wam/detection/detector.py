@@ -3,7 +3,7 @@
 The picture is looked at from a pyramid of resolutions, since a piece that was enlarged or reduced has to come near the
 scale the extractor knows. The usual case, a whole picture as it was marked, ends after one network pass and one
 projection; everything else is searched level by level, each level again and again until nothing more is found. At the
-usual resolution, where nothing is found, the picture is taken for a negative, too.
+usual resolution, where nothing sure is found, the picture is taken for a negative or one out of focus, too.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from wam.detection.merging import Found, join_parts
 from wam.detection.perspective_proposals import outlined_bend
 from wam.detection.phase_reversal import NEGATIVE, Reversal, likeliest
 from wam.detection.pyramid import view_sizes
+from wam.detection.removal_traces import SUSPICIOUS, missing_energy
 from wam.detection.sliding_windows import Box, Measured, Window
 from wam.detection.small_regions import enlarged, small_windows
 from wam.detection.view import Tally, Unexplained, View
@@ -46,13 +47,15 @@ SURE = 2.0  # times the threshold from which a mark is no part of one whose sign
 class SearchResult:
     """``tried``: regions synchronised, the search's own count of chances to be wrong; ``strongest`` joint score that a
     region reached at one pose, before messages are told apart; ``views`` (height, width), a network pass each;
-    ``cut_short``: the time was over before all was looked at."""
+    ``cut_short``: the time was over before all was looked at; ``suspicious``: nothing was found, and energy is missing
+    where a pattern would lie (``removal_traces``)."""
 
     found: tuple[Found, ...]
     strongest: float
     tried: int
     views: tuple[tuple[int, int], ...] = ()
     cut_short: bool = False
+    suspicious: bool = False
 
 
 @torch.inference_mode()
@@ -193,7 +196,9 @@ class _Search:
                 yield from self._look_closer(self.finest)
         joined = tuple(join_parts(self.found, self.size, self.config))
         tally = self.tally
-        return SearchResult(joined, tally.strongest, tally.tried, tuple(self.views), tally.cut_short)
+        missing = None if joined else missing_energy(self.seen)
+        suspicious = missing is not None and missing < SUSPICIOUS
+        return SearchResult(joined, tally.strongest, tally.tried, tuple(self.views), tally.cut_short, suspicious)
 
     def _done(self) -> bool:
         """Whether nothing more is looked for."""
@@ -242,9 +247,10 @@ class _Search:
         faint, explained = self.found, self.explained
         if expected is not None:
             self.found, self.explained = [], self.black.float()[None, None]
+            available = self._left(look, None)
             for carrier in self.model.carriers:
                 view = View(look.image, look.output, carrier, self.threshold, self.config)
-                reversal = likeliest(view, self._left(look, None), expected)
+                reversal = likeliest(view, available, expected)
                 if reversal is not None and not self.found:
                     whole = look.without(reversal, expected.scale)
                     self._search(whole, LevelPlan(expected=expected, reversal=reversal))

@@ -5,8 +5,8 @@ out of focus: the transfer function of a disc falls to zero, goes on below it an
 Hopkins, The frequency response of a defocused optical system, 1955). The pattern is still there, but its pilot and
 bits contradict themselves, until the signs are put right.
 
-These constants are not in ``SearchConfig``: they add looks where the search by that found nothing, change nothing of
-it, and are tested apart (``scripts/null_run.py --quick``).
+These constants are not in ``SearchConfig``: they add looks where the search by that found nothing sure, and are tested
+apart (``scripts/null_run.py --quick``).
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Reversal:
 
 
 NEGATIVE = Reversal(-1)
-# one zero of a disc's transfer function within the pattern's band of 3 to 10 cycles, or two with the first below it; a
-# step of one cycle costs a tenth of the score at most
+# one zero of a disc's transfer function within the pattern's band of 3 to 10 cycles, or two with the first near its
+# lower end; steps of one cycle over the middle of the band, not tuned
 REVERSALS = (NEGATIVE, *(Reversal(below, change) for change in (5.0, 6.0, 7.0, 8.0) for below in (1, -1)))
 LIKELY = 0.8  # of the threshold that the best has at the expected pose by its signs alone
 

@@ -22,17 +22,17 @@ SUSPICIOUS = -0.88
 BLANK = 1e-4  # mean square of the fine luma over its deviation, below which a picture is of one colour
 
 
-def missing_energy(image: Tensor) -> float | None:
+def missing_energy(images: Tensor) -> float | None:
     """The mean logarithm of the power at whole cycles per tile over that half a cycle beside, over the band, of the
-    fine luma of a whole picture (3, H, W) in [0, 1] at the usual resolution; None of a smaller one, and of one that
+    fine luma of a whole picture (1, 3, H, W) in [0, 1] at the usual resolution; None of a smaller one, and of one that
     shows nothing.
 
     About -.52 for a picture without a mark: the mean logarithm of an exponential variable over the mean of eight.
     """
-    if min(image.shape[-2:]) < WORKING_SIDE:
+    if min(images.shape[-2:]) < WORKING_SIDE:
         return None
-    size = sized(int(image.shape[-2]), int(image.shape[-1]), WORKING_SIDE)
-    fine = normalised_residual(resize(image[None], size))[0, 0].cpu().double()  # not every device has doubles
+    size = sized(int(images.shape[-2]), int(images.shape[-1]), WORKING_SIDE)
+    fine = normalised_residual(resize(images, size))[0, 0].cpu().double()  # not every device has doubles
     if float(fine.square().mean()) < BLANK:
         return None
     highest = math.floor(HIGHEST)

@@ -14,7 +14,6 @@ from wam.detection.config import DEFAULT_SEARCH, SearchConfig
 from wam.detection.dense_output import per_pixel
 from wam.detection.detector import SearchResult, search_many
 from wam.detection.merging import Found
-from wam.detection.removal_traces import SUSPICIOUS, missing_energy
 from wam.detection.whole_reading import read_whole
 from wam.models.effort import USUAL, Effort
 from wam.models.protocol import Description, Finding, FoundPose, SearchSummary
@@ -121,17 +120,14 @@ class LatticeModel(WatermarkModel):
         self, images: Sequence[Tensor], *, effort: Effort = USUAL
     ) -> list[tuple[list[Finding], SearchSummary]]:
         """See ``ManyPictures.find_many``."""
-        return [
-            (self._findings(result, image), self._summary(result, image))
-            for result, image in zip(self._search(images, effort), images, strict=True)
-        ]
-
-    @torch.inference_mode()
-    def _summary(self, result: SearchResult, image: Tensor) -> SearchSummary:
-        missing = None if result.found else missing_energy(image)
-        suspicious = missing is not None and missing < SUSPICIOUS
         threshold = self.calibration.threshold
-        return SearchSummary(result.views, result.tried, result.strongest, threshold, result.cut_short, suspicious)
+        return [
+            (
+                self._findings(one, image),
+                SearchSummary(one.views, one.tried, one.strongest, threshold, one.cut_short, one.suspicious),
+            )
+            for one, image in zip(self._search(images, effort), images, strict=True)
+        ]
 
     def per_pixel(self, image: Tensor) -> Tensor:
         """See ``Model.per_pixel``."""

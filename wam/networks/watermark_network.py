@@ -114,7 +114,7 @@ class WatermarkModel(nn.Module):
         side = min(WORKING_SIDE, *images.shape[-2:])
         working = _working(images, side)
         gains = self._scaled(self._hidden(working, _coarseness(images, side)), working, psnr_db, strength)
-        return self._mark_strips(images, bits, gains, side)
+        return _joined(self._marked_strips(images, bits, gains, side), images)
 
     def mark_each(
         self, images: Sequence[Tensor], bits: Tensor, *, psnr_db: float | None = None, strength: str = USUAL_STRENGTH
@@ -131,7 +131,8 @@ class WatermarkModel(nn.Module):
             if self.embedder.law == 2:
                 trial = self._tried(image, row, own, side)
                 own, balance = own.times(_factor(trial, psnr_db, strength)), trial.balance
-            marked.append(self._mark_strips(image[None], row, own, side, balance)[0])
+            strips = self._marked_strips(image[None], row, own, side, balance)
+            marked.append(_joined(strips, image[None])[0])
         return marked
 
     def prepare(self, image: Tensor, *, psnr_db: float | None = None, strength: str = USUAL_STRENGTH) -> Prepared:
@@ -156,10 +157,9 @@ class WatermarkModel(nn.Module):
             trial = prepared.trial.of(bits)
             factor, balance = _factor(trial, prepared.psnr_db, prepared.strength), trial.balance
         own = prepared
-        marked = self._mark_strips(
-            own.image[None], bits, own.gains, own.side, balance, levels=own.levels, factor=factor
-        )
-        return marked[0]
+        image = own.image[None]
+        strips = self._marked_strips(image, bits, own.gains, own.side, balance, levels=own.levels, factor=factor)
+        return _joined(strips, image)[0]
 
     def _gains(
         self, images: Sequence[Tensor], sides: Sequence[int], psnr_db: float | None, strength: str
@@ -213,24 +213,6 @@ class WatermarkModel(nn.Module):
         carrier = self._marking(size, side)
         return try_mark(marked[0], smaller, bits, carrier, working, lambda views: self.extract(views).pattern)
 
-    def _mark_strips(
-        self,
-        images: Tensor,
-        bits: Tensor,
-        gains: Gains,
-        side: int,
-        balance: Balance | None = None,
-        *,
-        levels: Tensor | None = None,
-        factor: float = 1.0,
-    ) -> Tensor:
-        """Marked pictures (B, 3, H, W) with a ``factor`` times the gains of each, (B, 1, h, w), or the ``levels`` that
-        were made of them; a balance is of one picture."""
-        marked = torch.empty_like(images)
-        for part, strip in self._marked_strips(images, bits, gains, side, balance, levels=levels, factor=factor):
-            marked[..., part, :] = as_given(strip, images)
-        return marked
-
     def _marked_strips(
         self,
         images: Tensor,
@@ -242,7 +224,8 @@ class WatermarkModel(nn.Module):
         levels: Tensor | None = None,
         factor: float = 1.0,
     ) -> Iterator[tuple[slice, Tensor]]:
-        """Which rows, and these as marked, floats."""
+        """Marked pictures (B, 3, H, W) with a ``factor`` times the gains of each, (B, 1, h, w), or the ``levels`` that
+        were made of them, strip by strip: which rows, and these as marked, floats. A balance is of one picture."""
         height, width = images.shape[-2:]
         rows = self.limits.rows_of(width)
         for top in range(0, height, rows):  # the pattern is exact at any place, so strips meet without a seam
@@ -359,6 +342,14 @@ class WatermarkModel(nn.Module):
 def _typed(output: ExtractorOutput) -> ExtractorOutput:
     """What torch's call of a module leaves untyped."""
     return output
+
+
+def _joined(strips: Iterator[tuple[slice, Tensor]], like: Tensor) -> Tensor:
+    """Strips of rows as whole pictures, of the size and kind of those given: (B, 3, H, W)."""
+    whole = torch.empty_like(like)
+    for part, strip in strips:
+        whole[..., part, :] = as_given(strip, like)
+    return whole
 
 
 def _working(images: Tensor, side: int) -> Tensor:

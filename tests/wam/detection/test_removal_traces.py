@@ -35,11 +35,11 @@ def emptied(image: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("seed", range(3))
 def test_what_was_left_alone_is_told_from_what_was_emptied(seed: int) -> None:
     image = grainy(seed)
-    alone, without = missing_energy(image), missing_energy(emptied(image))
+    alone, without = missing_energy(image[None]), missing_energy(emptied(image)[None])
     assert alone is not None and without is not None
     assert without < SUSPICIOUS < -0.75 < alone < -0.3
 
 
 def test_a_flat_picture_and_a_small_one_have_no_traces() -> None:
-    assert missing_energy(torch.full((3, 300, 400), 0.5)) is None
-    assert missing_energy(torch.rand(3, 200, 400)) is None
+    assert missing_energy(torch.full((1, 3, 300, 400), 0.5)) is None
+    assert missing_energy(torch.rand(1, 3, 200, 400)) is None
